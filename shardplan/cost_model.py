@@ -1,0 +1,198 @@
+"""The cost model record: what software achieves on the hardware.
+
+Every coefficient carries its unit and source; the formulas that use them are the
+functions of :mod:`shardplan.costs` that a section's `formula` names.
+"""
+
+from __future__ import annotations
+
+import datetime
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from shardplan.record import Name, Number, Record
+
+
+class Coefficient(Record):
+    """One number with its unit and where it comes from ("assumed" if nowhere)."""
+
+    value: Annotated[Number, Field(ge=0, le=1e18)]
+    unit: Literal[
+        "fraction", "s", "s/id", "bytes/s", "bytes", "ratio", "exponent", "count"
+    ]
+    source: Name
+    date: datetime.date | None = None
+
+    def __float__(self) -> float:
+        """Return the value."""
+        return self.value
+
+
+class PositiveCoefficient(Coefficient):
+    """A coefficient that divides, so it must be above 0."""
+
+    value: Annotated[Number, Field(gt=0, le=1e18)]
+
+
+class Curve(Record):
+    """Measured times over message sizes, interpolated in log-log.
+
+    Attributes
+    ----------
+    num_ranks : int
+        Ranks that took part.
+    message_bytes, time_s : tuple of float
+        Sizes (NCCL's convention) and times [s]; sizes increase.
+    """
+
+    num_ranks: Annotated[int, Field(ge=2)]
+    message_bytes: tuple[Annotated[Number, Field(gt=0)], ...]
+    time_s: tuple[Annotated[Number, Field(gt=0)], ...]
+    source: Name
+    date: datetime.date | None = None
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.message_bytes) != len(self.time_s) or len(self.time_s) < 2:
+            raise ValueError("message_bytes and time_s need the same length, at least 2")
+        return self
+
+    @field_validator("message_bytes")
+    @classmethod
+    def _increasing(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:
+        if any(b <= a for a, b in pairwise(sizes)):
+            raise ValueError("message_bytes must increase strictly")
+        return sizes
+
+
+class WidthPenalty(Record):
+    """Slow-down of narrow rows: the ratio applies to rows of at most `max_dim`."""
+
+    max_dim: Annotated[int, Field(ge=1)]
+    ratio: PositiveCoefficient
+
+
+class LookupModel(Record):
+    """Rows in device memory; formula in :mod:`shardplan.costs.lookup`.
+
+    Attributes
+    ----------
+    forward_efficiency, backward_efficiency : fraction of peak bandwidth
+    narrow_rows : penalties, the narrowest first
+    sort_s_per_id : sorting ids before the backward pass [s/id]
+    forward_floor_s, backward_floor_s : least time of a fused kernel [s]
+    """
+
+    formula: Literal["memory_roofline"] = "memory_roofline"
+    forward_efficiency: PositiveCoefficient
+    backward_efficiency: PositiveCoefficient
+    narrow_rows: tuple[WidthPenalty, ...] = ()
+    sort_s_per_id: Coefficient
+    forward_floor_s: Coefficient
+    backward_floor_s: Coefficient
+
+
+class HostMemoryModel(Record):
+    """Rows in host memory and caches over it; formula in `shardplan.costs.lookup`.
+
+    Attributes
+    ----------
+    uvm_forward_efficiency, uvm_backward_efficiency : fraction of a PCIe link
+    cache_upkeep_s_per_id : finding and moving rows of a cache [s/id]
+    miss_efficiency : fraction of a PCIe link that fetched rows reach
+    ddr_efficiency : fraction of the host's peak memory bandwidth
+    ssd_block_bytes : bytes read for one row
+    ssd_efficiency : fraction of the SSD's IOPS and bandwidth
+    """
+
+    formula: Literal["uvm_and_cache"] = "uvm_and_cache"
+    uvm_forward_efficiency: PositiveCoefficient
+    uvm_backward_efficiency: PositiveCoefficient
+    cache_upkeep_s_per_id: Coefficient
+    miss_efficiency: PositiveCoefficient
+    ddr_efficiency: PositiveCoefficient
+    ssd_block_bytes: PositiveCoefficient
+    ssd_efficiency: PositiveCoefficient
+
+
+class LinkModel(Record):
+    """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p)."""
+
+    latency_s: Coefficient
+    bw_efficiency: PositiveCoefficient
+    exponent: PositiveCoefficient
+
+
+class CollectiveModel(Record):
+    """Collectives; formulas in :mod:`shardplan.costs.collectives`."""
+
+    formula: Literal["p_norm"] = "p_norm"
+    all_to_all_scale_up: LinkModel
+    all_to_all_scale_out: LinkModel
+    reduce_scale_up: LinkModel
+    reduce_scale_out: LinkModel
+    all_to_all_curve: Curve | None = None
+    all_reduce_curve: Curve | None = None
+    reduce_scatter_curve: Curve | None = None
+
+
+class DenseCostModel(Record):
+    """GEMMs and element-wise work; formula in :mod:`shardplan.costs.dense`."""
+
+    formula: Literal["tiled_gemm"] = "tiled_gemm"
+    gemm_efficiency: PositiveCoefficient
+    gemm_tile: PositiveCoefficient
+    gemm_launch_s: Coefficient
+    memory_efficiency: PositiveCoefficient
+
+
+class RuntimeModel(Record):
+    """Overheads of the program that runs the step.
+
+    Attributes
+    ----------
+    step_overhead_s : launch and framework overhead of a step [s]
+    overlap_slowdown_scale_up, overlap_slowdown_scale_out : fraction by which
+        communication slows computation that runs beside it
+    """
+
+    step_overhead_s: Coefficient
+    overlap_slowdown_scale_up: Coefficient
+    overlap_slowdown_scale_out: Coefficient
+
+
+class MemoryModel(Record):
+    """What a rank or host cannot use for embeddings.
+
+    Attributes
+    ----------
+    hbm_reserve_fraction : fraction kept free (fragmentation, work space)
+    hbm_reserve_bytes : context and libraries per rank [bytes]
+    ddr_reserve_fraction : fraction of a host's memory kept for the job itself
+    cache_metadata_bytes_per_row : per row of a cached table, in HBM [bytes]
+    cache_metadata_bytes_per_slot : per cached row, in HBM [bytes]
+    split_metadata_bytes_per_row : remapping of a static split, in HBM [bytes]
+    """
+
+    hbm_reserve_fraction: Coefficient
+    hbm_reserve_bytes: Coefficient
+    ddr_reserve_fraction: Coefficient
+    cache_metadata_bytes_per_row: Coefficient
+    cache_metadata_bytes_per_slot: Coefficient
+    split_metadata_bytes_per_row: Coefficient
+
+
+class CostModel(Record):
+    """All coefficients for one kind of device and software stack."""
+
+    schema_version: Literal[1]
+    name: Name
+    description: str = ""
+    lookup: LookupModel
+    host_memory: HostMemoryModel
+    collectives: CollectiveModel
+    dense: DenseCostModel
+    runtime: RuntimeModel
+    memory: MemoryModel

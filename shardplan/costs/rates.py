@@ -1,0 +1,86 @@
+"""What each class of ranks achieves: peak rates times efficiencies, shared fairly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs import collectives
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.cluster import Cluster
+    from shardplan.cost_model import CostModel
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassRates:
+    """Effective rates of one rank, per class: arrays of shape (C,).
+
+    Attributes
+    ----------
+    forward_bw, backward_bw : device memory in the two passes [bytes/s]
+    uvm_forward_bw, uvm_backward_bw, miss_bw : the rank's share of the way to host
+        memory, for reads in place, for updates and for cache misses [bytes/s]
+    ssd_iops, ssd_read_bw, ssd_write_bw : the rank's share of the host's SSD
+    all_to_all : seconds per byte that a rank sends to all ranks evenly
+    reduce_scatter : scope to seconds per byte of the whole array
+    across_groups : scope to seconds per byte of the whole array, for the
+        all-to-all between groups after a reduce-scatter inside them
+    """
+
+    cost_model: CostModel
+    world_size: int
+    is_cpu: bool
+    forward_bw: Floats
+    backward_bw: Floats
+    uvm_forward_bw: Floats
+    uvm_backward_bw: Floats
+    miss_bw: Floats
+    ssd_iops: Floats
+    ssd_read_bw: Floats
+    ssd_write_bw: Floats
+    all_to_all: Floats
+    reduce_scatter: dict[str, Floats]
+    across_groups: dict[str, Floats]
+
+    @classmethod
+    def of(cls, cluster: Cluster, cost_model: CostModel) -> ClassRates:
+        """Combine a cluster's peaks with a cost model's efficiencies."""
+        local = np.array([g.local_world_size for g in cluster.groups], dtype=float)
+        hosts = [g.host for g in cluster.groups]
+        host = cost_model.host_memory
+        ddr = np.array([h.ddr_bw for h in hosts]) / local * host.ddr_efficiency.value
+        pcie = np.array([h.pcie_bw / h.ranks_per_pcie_link for h in hosts])
+        memory = np.array([g.device.hbm_bw for g in cluster.groups])
+        memory = ddr if cluster.is_cpu else memory
+        lookup, ssd = cost_model.lookup, host.ssd_efficiency.value
+        return cls(
+            cost_model=cost_model,
+            world_size=cluster.world_size,
+            is_cpu=cluster.is_cpu,
+            forward_bw=memory * lookup.forward_efficiency.value,
+            backward_bw=memory * lookup.backward_efficiency.value,
+            uvm_forward_bw=np.minimum(pcie * host.uvm_forward_efficiency.value, ddr),
+            uvm_backward_bw=np.minimum(pcie * host.uvm_backward_efficiency.value, ddr),
+            miss_bw=np.minimum(pcie * host.miss_efficiency.value, ddr),
+            ssd_iops=np.array([h.ssd_read_iops for h in hosts]) * ssd / local,
+            ssd_read_bw=np.array([h.ssd_read_bw for h in hosts]) * ssd / local,
+            ssd_write_bw=np.array([h.ssd_write_bw for h in hosts]) * ssd / local,
+            all_to_all=collectives.uniform_all_to_all_s_per_byte(cluster, cost_model),
+            reduce_scatter={
+                scope: collectives.reduce_scatter_s_per_byte(cluster, cost_model, scope)
+                for scope in ("host", "domain", "all")
+            },
+            across_groups={
+                scope: collectives.cross_group_all_to_all_s_per_byte(
+                    cluster, cost_model, scope
+                )
+                for scope in ("host", "domain")
+            },
+        )

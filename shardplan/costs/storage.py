@@ -1,0 +1,92 @@
+"""Bytes: rows by type, optimizer state, caches and buffers.
+
+All functions are pure and take arrays or scalars of bytes, rows and columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shardplan.tables import DType
+from shardplan.workload import Optimizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PLAIN_BYTES = {
+    DType.FP32: 4.0,
+    DType.FP16: 2.0,
+    DType.BF16: 2.0,
+    DType.FP8: 1.0,
+}
+_SCALED_BYTES = {DType.INT8: 1.0, DType.INT4: 0.5}
+_SCALE_AND_BIAS_BYTES = 4.0
+_MX_BITS = {DType.MXFP8: 8, DType.MXFP6: 6, DType.MXFP4: 4}
+_MX_BLOCK = 32
+_STATE_ELEMENTS = {
+    Optimizer.SGD: 0.0,
+    Optimizer.ROWWISE_ADAGRAD: 0.0,
+    Optimizer.ADAGRAD: 1.0,
+    Optimizer.ADAM: 2.0,
+}
+FP32_BYTES = 4.0
+
+if TYPE_CHECKING:
+    Floats = NDArray[np.float64]
+
+
+def element_bytes(dtype: DType) -> float:
+    """Mean bytes of an element on the wire, scales excluded [bytes].
+
+    Notes
+    -----
+    MX formats carry one scale byte per block of 32 elements, which is counted:
+    8.25, 6.25 and 4.25 bits.
+
+    References
+    ----------
+    Rouhani et al., arXiv 2310.10537, section 5.
+    """
+    if dtype in _MX_BITS:
+        return (_MX_BITS[dtype] + 8 / _MX_BLOCK) / 8
+    return _PLAIN_BYTES.get(dtype) or _SCALED_BYTES[dtype]
+
+
+def row_bytes(dtype: DType, num_columns: Any) -> Floats:
+    """Bytes of a stored row of `num_columns` elements [bytes].
+
+    Notes
+    -----
+    Plain types: columns * size. int8 and int4: columns * size + 4 for scale and
+    bias. MX: ceil(columns / 32) * (32 * bits / 8 + 1), padded to whole blocks.
+
+    References
+    ----------
+    FBGEMM row-wise quantised embeddings; Rouhani et al., arXiv 2310.10537.
+    """
+    columns = np.asarray(num_columns, dtype=np.float64)
+    if dtype in _MX_BITS:
+        block = _MX_BLOCK * _MX_BITS[dtype] / 8 + 1
+        return np.asarray(np.ceil(columns / _MX_BLOCK) * block)
+    if dtype in _SCALED_BYTES:
+        return np.asarray(np.ceil(columns * _SCALED_BYTES[dtype]) + _SCALE_AND_BIAS_BYTES)
+    return np.asarray(columns * _PLAIN_BYTES[dtype])
+
+
+def state_bytes(optimizer: Optimizer, num_columns: Any) -> Floats:
+    """Optimizer state of one row [bytes]; row-wise Adagrad keeps one fp32 per row.
+
+    Notes
+    -----
+    A column shard keeps its own row-wise state, so k shards keep k of them.
+
+    References
+    ----------
+    FBGEMM split table batched embeddings: fp32 states.
+    """
+    columns = np.asarray(num_columns, dtype=np.float64)
+    if optimizer is Optimizer.ROWWISE_ADAGRAD:
+        return np.full_like(columns, FP32_BYTES)
+    return np.asarray(columns * FP32_BYTES * _STATE_ELEMENTS[optimizer])

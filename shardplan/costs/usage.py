@@ -1,0 +1,129 @@
+"""A workload's tables as arrays: what one training step asks of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs import access, storage
+from shardplan.workload import Pipeline, Workload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_PIPELINE_DEPTH = {
+    Pipeline.NONE: 1,
+    Pipeline.SPARSE_DIST: 2,
+    Pipeline.PREFETCH_SPARSE_DIST: 3,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TableUsage:
+    """What a step does with each of T tables, over the global batch.
+
+    Attributes
+    ----------
+    workload : Workload
+    batch_size : int
+        Global batch B [samples].
+    num_embeddings, embedding_dim : int arrays (T,)
+    num_lookups : float array (T,)
+        Ids per step: B * pooling_factor * coverage.
+    num_outputs : float array (T,)
+        Output vectors per step: B * F if pooled, else the number of lookups.
+    is_pooled : bool array (T,)
+    id_bytes : float array (T,)
+        Bytes of an id with its weight [bytes].
+    """
+
+    workload: Workload
+    batch_size: int
+    num_embeddings: NDArray[np.int64]
+    embedding_dim: NDArray[np.int64]
+    num_lookups: NDArray[np.float64]
+    num_outputs: NDArray[np.float64]
+    is_pooled: NDArray[np.bool_]
+    id_bytes: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, workload: Workload, world_size: int) -> TableUsage:
+        """Collect the usage of all tables for a cluster of `world_size` ranks."""
+        tables = workload.tables
+        batch = workload.batch_over(world_size)
+        lookups = batch * np.array([t.pooling_factor * t.coverage for t in tables])
+        pooled = np.array([t.is_pooled for t in tables])
+        features = np.array([t.num_outputs for t in tables], dtype=np.float64)
+        weights = np.array([4.0 if t.is_weighted else 0.0 for t in tables])
+        return cls(
+            workload=workload,
+            batch_size=batch,
+            num_embeddings=np.array([t.num_embeddings for t in tables]),
+            embedding_dim=np.array([t.embedding_dim for t in tables]),
+            num_lookups=lookups,
+            num_outputs=np.where(pooled, batch * features, lookups),
+            is_pooled=pooled,
+            id_bytes=workload.index_bytes + weights,
+        )
+
+    @property
+    def pipeline_depth(self) -> int:
+        """Batches whose inputs are in memory at the same time."""
+        return _PIPELINE_DEPTH[self.workload.pipeline]
+
+    @property
+    def forward_element_bytes(self) -> float:
+        """Bytes of an output element on the wire."""
+        return storage.element_bytes(self.workload.comm_dtypes.forward)
+
+    @property
+    def backward_element_bytes(self) -> float:
+        """Bytes of a gradient element on the wire."""
+        return storage.element_bytes(self.workload.comm_dtypes.backward)
+
+    @cached_property
+    def bins(self) -> access.RowBins:
+        """Access distribution of every table."""
+        default = self.workload.access
+        return access.row_bins(
+            self.num_embeddings,
+            [default if t.access is None else t.access for t in self.workload.tables],
+        )
+
+    @cached_property
+    def unique_rows(self) -> NDArray[np.float64]:
+        """Expected distinct rows that a step touches, shape (T,)."""
+        return access.unique_rows(self.bins, self.num_lookups)
+
+    def hit_rate(
+        self, table: NDArray[np.int64], cached: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Share of lookups that an LRU cache of a share of the rows serves.
+
+        Parameters
+        ----------
+        table : int array (N,)
+        cached : float array (N,)
+            Cached share of each table's rows, 0 to 1.
+        """
+        return self._per_pair(access.lru_hit_rate, table, cached)
+
+    def hottest_mass(
+        self, table: NDArray[np.int64], share: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Share of lookups that go to the hottest `share` of the rows."""
+        return self._per_pair(access.hottest_mass, table, share)
+
+    def _per_pair(self, formula, table, share):  # type: ignore[no-untyped-def]
+        """Apply a formula of access.py once per distinct (table, share) pair."""
+        if not len(table):
+            return np.zeros(0)
+        pairs, back = np.unique(
+            np.stack([table.astype(np.float64), share]), axis=1, return_inverse=True
+        )
+        index = pairs[0].astype(np.int64)
+        bins = access.RowBins(self.bins.probability[index], self.bins.num_rows[index])
+        return formula(bins, pairs[1] * self.num_embeddings[index])[back.ravel()]

@@ -1,0 +1,118 @@
+"""The exceptions that shardplan raises.
+
+::
+
+    ShardplanError
+    ├── InputError        bad file or argument: every problem at once    exit code 1
+    ├── InfeasibleError   no plan fits: tier, shortfall, tables          exit code 3
+    └── LimitError        stopped at a limit without a plan              exit code 4
+
+Exit code 2 (wrong usage of the command line) is click's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+class ShardplanError(Exception):
+    """Base of all errors that a user can cause or must know about."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with an input.
+
+    Attributes
+    ----------
+    where : str
+        File or argument, for example ``my_cluster.toml``.
+    key : str
+        Key path inside it, for example ``host_groups[0].device.hbm_bytes``.
+    value : str
+        The offending value, shortened; empty if a value is missing.
+    rule : str
+        What is required, and where it helps, what to do.
+    """
+
+    where: str
+    key: str
+    value: str
+    rule: str
+
+    def __str__(self) -> str:
+        """Render as ``file: key = value: rule``."""
+        at = f"{self.where}: {self.key}" if self.key else self.where
+        return f"{at} = {self.value}: {self.rule}" if self.value else f"{at}: {self.rule}"
+
+
+class InputError(ShardplanError):
+    """An input is wrong; `problems` lists everything that is."""
+
+    exit_code = 1
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"- {problem}" for problem in self.problems))
+
+    @classmethod
+    def single(cls, where: str, key: str, value: object, rule: str) -> InputError:
+        """Make an error of one problem."""
+        shown = "" if value is None else shorten(value)
+        return cls([Problem(where, key, shown, rule)])
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """A memory pool that is too small.
+
+    Attributes
+    ----------
+    tier : str
+        ``hbm``, ``ddr`` or ``ssd``.
+    needed_bytes, available_bytes : float
+        What the named tables need there at least, and what there is.
+    tables : tuple of str
+        The tables that cause it, largest first.
+    """
+
+    tier: str
+    needed_bytes: float
+    available_bytes: float
+    tables: tuple[str, ...]
+
+
+class InfeasibleError(ShardplanError):
+    """No plan was found that fits; `proven` says whether none exists.
+
+    Attributes
+    ----------
+    proven : bool
+        True when no plan can exist; False when the solver found none.
+    shortfalls : tuple of Shortfall
+        The memory pools that are too small.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, message: str, shortfalls: Sequence[Shortfall] = (), *, proven: bool
+    ) -> None:
+        self.shortfalls = tuple(shortfalls)
+        self.proven = proven
+        super().__init__(message)
+
+
+class LimitError(ShardplanError):
+    """A limit (time, Ctrl-C) was reached before there was any plan."""
+
+    exit_code = 4
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Show a value in at most `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,193 @@
+"""The plan record: where every cell of every table lives, and why to believe it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+
+from shardplan.cost_model import CostModel
+from shardplan.record import MAX_RANKS, Fraction, Name, Number, Record
+from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
+from shardplan.tables import DType
+from shardplan.topology import Topology
+from shardplan.workload import Workload
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+
+def parse_ranks(text: object) -> object:
+    """Read a rank list such as ``"0-7,12"``; anything else passes unchanged."""
+    if not isinstance(text, str):
+        return text
+    ranks: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise ValueError("ranks must look like '0-7,12'")
+        low, high = int(first), int(last or first)
+        if high < low or high >= MAX_RANKS:
+            raise ValueError(f"rank range {part!r} must grow and end below {MAX_RANKS}")
+        ranks.extend(range(low, high + 1))
+    return tuple(ranks)
+
+
+def format_ranks(ranks: tuple[int, ...]) -> str:
+    """Write ranks in order, runs of consecutive ones as ``first-last``."""
+    runs: list[list[int]] = []
+    for rank in ranks:
+        if runs and rank == runs[-1][1] + 1:
+            runs[-1][1] = rank
+        else:
+            runs.append([rank, rank])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+Ranks = Annotated[
+    tuple[Annotated[int, Field(ge=0, lt=MAX_RANKS)], ...],
+    Field(min_length=1),
+    BeforeValidator(parse_ranks, json_schema_input_type=str),
+    PlainSerializer(format_ranks, return_type=str),
+]
+"""Ranks in order, written as text: ``"0-7"``, ``"3"``, ``"5,1,8-11"``."""
+
+
+class ColumnBlock(Record):
+    """A run of columns and the ranks that hold it.
+
+    The rows of a block are cut over its ranks in order, ceil(rows / ranks) each
+    (the last may hold fewer), unless `row_sizes` says otherwise; for
+    `data_parallel` every rank holds all rows.
+
+    Attributes
+    ----------
+    column_offset, num_columns : int
+    ranks : tuple of int
+    row_sizes : tuple of int or None
+        Rows on each of `ranks`, for plans made elsewhere.
+    """
+
+    column_offset: Annotated[int, Field(ge=0)] = 0
+    num_columns: Annotated[int, Field(ge=1)]
+    ranks: Ranks
+    row_sizes: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+
+
+class TierSplit(Record):
+    """Share of a table's rows in each tier; shares of caches come on top of 1."""
+
+    hbm: Fraction = 0.0
+    ddr: Fraction = 0.0
+    ssd: Fraction = 0.0
+
+
+class TablePlacement(Record):
+    """What a plan decides for one table."""
+
+    name: Name
+    sharding_type: ShardingType
+    compute_kernel: ComputeKernel
+    dtype: DType
+    tiers: TierSplit
+    blocks: Annotated[tuple[ColumnBlock, ...], Field(min_length=1)]
+
+
+class Inputs(Record):
+    """The resolved inputs, so that a plan file can be checked alone."""
+
+    workload: Workload
+    topology: Topology
+    cost_model: CostModel
+
+
+class Fingerprints(Record):
+    """SHA-256 of the canonical JSON of each input."""
+
+    workload: str
+    topology: str
+    cost_model: str
+
+
+class Outcome(Record):
+    """What the solver claims; `check` recomputes it.
+
+    Attributes
+    ----------
+    status : str
+        ``optimal`` (within the menu of options), ``feasible`` (a gap remains), or
+        ``time_limit`` (stopped with its best plan).
+    objective_s, lower_bound_s : float
+        Value of the plan, and a value that no plan of the menu goes below [s].
+    gap : float
+        objective_s / lower_bound_s - 1.
+    """
+
+    solver: str
+    seed: int
+    status: Literal["optimal", "feasible", "time_limit"]
+    objective_s: Annotated[Number, Field(ge=0)]
+    lower_bound_s: Annotated[Number, Field(ge=0)]
+    gap: Annotated[Number, Field(ge=0)] | None
+
+
+class Plan(Record):
+    """A complete shard plan with the inputs it was made for."""
+
+    schema_version: Literal[1]
+    shardplan_version: str
+    target: Target
+    objective: Objective
+    outcome: Outcome
+    fingerprints: Fingerprints
+    tables: tuple[TablePlacement, ...]
+    inputs: Inputs
+
+    @model_validator(mode="after")
+    def _one_decision_per_table(self) -> Self:
+        names = [placement.name for placement in self.tables]
+        if len(set(names)) < len(names):
+            raise ValueError("a table has more than one placement")
+        return self
+
+    @property
+    def world_size(self) -> int:
+        """Ranks that the plan is for."""
+        return self.inputs.topology.world_size
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Read a plan file; raises `InputError` with everything wrong in it."""
+        from shardplan.io.plan_file import read_plan
+
+        return read_plan(path)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the plan file, whole or not at all."""
+        from shardplan.io.plan_file import write_plan
+
+        write_plan(self, path)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per shard; see :func:`shardplan.frames.shard_frame`."""
+        from shardplan.frames import shard_frame
+
+        return shard_frame(self)
+
+    def to_rank_frame(self) -> pd.DataFrame:
+        """One row per rank; see :func:`shardplan.frames.rank_frame`."""
+        from shardplan.frames import rank_frame
+
+        return rank_frame(self)
+
+
+def dump(record: Record) -> dict[str, Any]:
+    """Return a record as JSON-able data, without the defaults of a schema."""
+    return record.model_dump(mode="json", exclude_defaults=True)

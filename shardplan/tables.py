@@ -1,0 +1,154 @@
+"""Embedding tables: shape, use, access distribution and constraints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from shardplan.record import (
+    Fraction,
+    Name,
+    Number,
+    RankIndex,
+    Record,
+    Rows,
+)
+from shardplan.sharding import ComputeKernel, ShardingType
+
+
+class DType(StrEnum):
+    """Element types of rows and of messages."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    FP8 = "fp8"
+    INT8 = "int8"
+    INT4 = "int4"
+    MXFP8 = "mxfp8"
+    MXFP6 = "mxfp6"
+    MXFP4 = "mxfp4"
+
+
+class UniformAccess(Record):
+    """Every row is equally likely."""
+
+    kind: Literal["uniform"] = "uniform"
+
+
+class ZipfAccess(Record):
+    """Row of rank k is looked up with probability proportional to k^-alpha."""
+
+    kind: Literal["zipf"] = "zipf"
+    alpha: Annotated[Number, Field(ge=0, le=10)]
+
+
+class CdfAccess(Record):
+    """A measured distribution: share of lookups that go to the hottest rows.
+
+    Attributes
+    ----------
+    points : tuple of (row_fraction, lookup_fraction)
+        Increasing in both, hottest rows first; (0, 0) and (1, 1) are implied.
+    """
+
+    kind: Literal["cdf"] = "cdf"
+    points: Annotated[tuple[tuple[Fraction, Fraction], ...], Field(min_length=1)]
+
+    @field_validator("points")
+    @classmethod
+    def _increasing(
+        cls, points: tuple[tuple[float, float], ...]
+    ) -> tuple[tuple[float, float], ...]:
+        for (x0, y0), (x1, y1) in pairwise(points):
+            if x1 <= x0 or y1 < y0:
+                raise ValueError("points must increase: row fractions strictly")
+        return points
+
+
+AccessDistribution = Annotated[
+    UniformAccess | ZipfAccess | CdfAccess, Field(discriminator="kind")
+]
+
+
+class TableConstraints(Record):
+    """What a plan may do with a table; an empty field constrains nothing.
+
+    Attributes
+    ----------
+    sharding_types, compute_kernels : tuple
+        The allowed ones. `fused_uvm_split` is only used where named here.
+    ranks, hosts : tuple of int
+        Shards may only be on these ranks, or on ranks of these hosts.
+    forbidden_ranks : tuple of int
+        Shards may not be on these ranks.
+    min_column_width : int
+        The least number of columns of a column shard.
+    cache_load_factor : float
+        Fixes the cached share of the rows for kernels with a cache.
+    dtypes : tuple of DType
+        Row types that may replace the table's own (low precision rows).
+    """
+
+    sharding_types: tuple[ShardingType, ...] = ()
+    compute_kernels: tuple[ComputeKernel, ...] = ()
+    ranks: tuple[RankIndex, ...] = ()
+    hosts: tuple[RankIndex, ...] = ()
+    forbidden_ranks: tuple[RankIndex, ...] = ()
+    min_column_width: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    cache_load_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
+    dtypes: tuple[DType, ...] = ()
+
+    def over(self, default: TableConstraints) -> TableConstraints:
+        """Return these constraints, with `default` for every field not set here."""
+        merged = {name: getattr(default, name) for name in type(default).model_fields}
+        merged.update({name: getattr(self, name) for name in self.model_fields_set})
+        return TableConstraints.model_construct(**merged)
+
+
+class EmbeddingTable(Record):
+    """One embedding table and how a batch uses it.
+
+    Attributes
+    ----------
+    name : str
+        Unique within a workload.
+    num_embeddings, embedding_dim : int
+        Rows and columns.
+    dtype : DType
+        Type of a row's elements.
+    pooling_factor : float
+        Lookups per sample, summed over the features that share the table, for
+        samples in which the features are present.
+    coverage : float
+        Share of the samples in which the features are present.
+    num_outputs : int
+        Number of features that share the table (F): output vectors per sample.
+    is_pooled : bool
+        False for sequence embeddings: one output row per lookup.
+    is_weighted : bool
+        Every lookup carries a weight.
+    access : AccessDistribution or None
+        None takes the workload's default.
+    """
+
+    name: Name
+    num_embeddings: Rows
+    embedding_dim: Annotated[int, Field(ge=1, le=65_536)]
+    dtype: DType = DType.FP32
+    pooling_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
+    coverage: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    num_outputs: Annotated[int, Field(ge=1, le=10_000)] = 1
+    is_pooled: bool = True
+    is_weighted: bool = False
+    access: AccessDistribution | None = None
+    constraints: TableConstraints = TableConstraints()
+
+    @model_validator(mode="after")
+    def _shape_is_sane(self) -> EmbeddingTable:
+        if self.num_embeddings * self.embedding_dim > 10**16:
+            raise ValueError("num_embeddings * embedding_dim must be <= 10^16 elements")
+        return self

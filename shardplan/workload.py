@@ -1,0 +1,164 @@
+"""The workload record: batch, optimizer, dense layers and embedding tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from shardplan.record import Name, Record
+from shardplan.tables import (
+    AccessDistribution,
+    DType,
+    EmbeddingTable,
+    TableConstraints,
+    UniformAccess,
+)
+
+
+class Optimizer(StrEnum):
+    """Optimizer of the embedding tables (fused into the backward pass)."""
+
+    SGD = "sgd"
+    ROWWISE_ADAGRAD = "rowwise_adagrad"
+    ADAGRAD = "adagrad"
+    ADAM = "adam"
+
+
+class Pipeline(StrEnum):
+    """How far the next batches run ahead; the names follow TorchRec's pipelines."""
+
+    NONE = "none"
+    SPARSE_DIST = "sparse_dist"
+    PREFETCH_SPARSE_DIST = "prefetch_sparse_dist"
+
+
+class CommDtypes(Record):
+    """Element types on the wire."""
+
+    forward: DType = DType.FP32
+    backward: DType = DType.FP32
+    dense: DType = DType.FP32
+
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class DenseModel(Record):
+    """The dense (data-parallel) part of the model.
+
+    Attributes
+    ----------
+    num_dense : int
+        Dense input features.
+    bottom_mlp, top_mlp : tuple of int
+        Output widths of the layers.
+    interaction : str
+        ``dot`` (pairwise dot products), ``cat`` (concatenation), ``dcn_v2``
+        (low-rank cross layers), ``avg_pool`` (concatenation, then average pooling)
+        or ``none`` (the top MLP reads the bottom MLP's output).
+    dcn_num_layers, dcn_low_rank_dim, avg_pool_stride : int
+        Parameters of the interaction.
+    dtype : DType
+        Type in which the layers compute.
+    """
+
+    num_dense: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    bottom_mlp: tuple[Width, ...] = ()
+    top_mlp: tuple[Width, ...] = ()
+    interaction: Literal["dot", "cat", "dcn_v2", "avg_pool", "none"] = "cat"
+    dcn_num_layers: Annotated[int, Field(ge=0, le=1000)] = 0
+    dcn_low_rank_dim: Annotated[int, Field(ge=0, le=100_000)] = 0
+    avg_pool_stride: Annotated[int, Field(ge=1, le=100_000)] = 1
+    dtype: DType = DType.BF16
+
+    @model_validator(mode="after")
+    def _dcn_is_complete(self) -> DenseModel:
+        if self.interaction == "dcn_v2" and not (
+            self.dcn_num_layers and self.dcn_low_rank_dim
+        ):
+            raise ValueError(
+                "interaction 'dcn_v2' needs dcn_num_layers and dcn_low_rank_dim"
+            )
+        return self
+
+
+BatchSize = Annotated[int, Field(ge=1, le=2**31)]
+Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
+
+
+class Workload(Record):
+    """A model's embedding tables and how a training step uses them.
+
+    Attributes
+    ----------
+    global_batch_size, batch_size : int
+        Samples per step over all ranks, or per rank; exactly one is given.
+    access : AccessDistribution
+        Default for the tables that give none.
+    constraints : TableConstraints
+        Default for every field that a table's own constraints do not set.
+    colocate : tuple of tuples of str
+        Tables of a group have the same set of ranks.
+    separate : tuple of tuples of str
+        No rank holds shards of two tables of a group.
+    index_bytes : int
+        Bytes of an id on the wire and in the lookup, 4 or 8.
+    """
+
+    schema_version: Literal[1]
+    name: Name
+    description: str = ""
+    sources: tuple[str, ...] = ()
+    global_batch_size: BatchSize | None = None
+    batch_size: BatchSize | None = None
+    optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD
+    pipeline: Pipeline = Pipeline.SPARSE_DIST
+    index_bytes: Literal[4, 8] = 8
+    comm_dtypes: CommDtypes = CommDtypes()
+    dense: DenseModel = DenseModel()
+    access: AccessDistribution = UniformAccess()
+    constraints: TableConstraints = TableConstraints()
+    colocate: Groups = ()
+    separate: Groups = ()
+    tables: Annotated[
+        tuple[EmbeddingTable, ...], Field(min_length=1, max_length=1_000_000)
+    ]
+
+    @field_validator("tables")
+    @classmethod
+    def _names_are_unique(
+        cls, tables: tuple[EmbeddingTable, ...]
+    ) -> tuple[EmbeddingTable, ...]:
+        counts = Counter(table.name for table in tables)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise ValueError(f"table names must be unique; repeated: {twice[:10]}")
+        return tables
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Workload:
+        if (self.global_batch_size is None) == (self.batch_size is None):
+            raise ValueError("give exactly one of global_batch_size and batch_size")
+        known = {table.name for table in self.tables}
+        for kind in ("colocate", "separate"):
+            for group in getattr(self, kind):
+                unknown = [name for name in group if name not in known]
+                if unknown:
+                    raise ValueError(f"{kind} names unknown tables: {unknown[:10]}")
+        return self
+
+    def batch_over(self, world_size: int) -> int:
+        """Return the global batch size [samples] for `world_size` ranks."""
+        if self.global_batch_size is not None:
+            return self.global_batch_size
+        assert self.batch_size is not None
+        return self.batch_size * world_size
+
+    def table_constraints(self, table: EmbeddingTable) -> TableConstraints:
+        """Return the table's constraints with the workload's as default."""
+        return table.constraints.over(self.constraints)
+
+
