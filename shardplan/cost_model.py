@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from shardplan.record import Name, Number, Record
+from shardplan.record import Integer, Name, Number, Record, SchemaVersion
 
 
 class Coefficient(Record):
@@ -47,7 +47,7 @@ class Curve(Record):
         Sizes (NCCL's convention) and times [s]; sizes increase.
     """
 
-    num_ranks: Annotated[int, Field(ge=2)]
+    num_ranks: Annotated[Integer, Field(ge=2)]
     message_bytes: tuple[Annotated[Number, Field(gt=0)], ...]
     time_s: tuple[Annotated[Number, Field(gt=0)], ...]
     source: Name
@@ -56,7 +56,9 @@ class Curve(Record):
     @model_validator(mode="after")
     def _same_length(self) -> Self:
         if len(self.message_bytes) != len(self.time_s) or len(self.time_s) < 2:
-            raise ValueError("message_bytes and time_s need the same length, at least 2")
+            raise ValueError(
+                "message_bytes and time_s need the same length, at least 2"
+            )
         return self
 
     @field_validator("message_bytes")
@@ -70,7 +72,7 @@ class Curve(Record):
 class WidthPenalty(Record):
     """Slow-down of narrow rows: the ratio applies to rows of at most `max_dim`."""
 
-    max_dim: Annotated[int, Field(ge=1)]
+    max_dim: Annotated[Integer, Field(ge=1)]
     ratio: PositiveCoefficient
 
 
@@ -187,7 +189,7 @@ class MemoryModel(Record):
 class CostModel(Record):
     """All coefficients for one kind of device and software stack."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     name: Name
     description: str = ""
     lookup: LookupModel

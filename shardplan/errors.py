@@ -12,8 +12,11 @@ Exit code 2 (wrong usage of the command line) is click's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class ShardplanError(Exception):
@@ -46,7 +49,9 @@ class Problem:
     def __str__(self) -> str:
         """Render as ``file: key = value: rule``."""
         at = f"{self.where}: {self.key}" if self.key else self.where
-        return f"{at} = {self.value}: {self.rule}" if self.value else f"{at}: {self.rule}"
+        return (
+            f"{at} = {self.value}: {self.rule}" if self.value else f"{at}: {self.rule}"
+        )
 
 
 class InputError(ShardplanError):
@@ -114,5 +119,8 @@ class LimitError(ShardplanError):
 
 def shorten(value: object, limit: int = 60) -> str:
     """Show a value in at most `limit` characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        text = "a number of thousands of digits"
     return text if len(text) <= limit else text[: limit - 3] + "..."

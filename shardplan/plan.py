@@ -12,7 +12,15 @@ from pydantic import (
 )
 
 from shardplan.cost_model import CostModel
-from shardplan.record import MAX_RANKS, Fraction, Name, Number, Record
+from shardplan.record import (
+    MAX_RANKS,
+    Fraction,
+    Integer,
+    Name,
+    Number,
+    Record,
+    SchemaVersion,
+)
 from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.tables import DType
 from shardplan.topology import Topology
@@ -52,7 +60,7 @@ def format_ranks(ranks: tuple[int, ...]) -> str:
 
 
 Ranks = Annotated[
-    tuple[Annotated[int, Field(ge=0, lt=MAX_RANKS)], ...],
+    tuple[Annotated[Integer, Field(ge=0, lt=MAX_RANKS)], ...],
     Field(min_length=1),
     BeforeValidator(parse_ranks, json_schema_input_type=str),
     PlainSerializer(format_ranks, return_type=str),
@@ -75,10 +83,10 @@ class ColumnBlock(Record):
         Rows on each of `ranks`, for plans made elsewhere.
     """
 
-    column_offset: Annotated[int, Field(ge=0)] = 0
-    num_columns: Annotated[int, Field(ge=1)]
+    column_offset: Annotated[Integer, Field(ge=0)] = 0
+    num_columns: Annotated[Integer, Field(ge=1)]
     ranks: Ranks
-    row_sizes: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    row_sizes: tuple[Annotated[Integer, Field(ge=0)], ...] | None = None
 
 
 class TierSplit(Record):
@@ -141,7 +149,7 @@ class Outcome(Record):
 class Plan(Record):
     """A complete shard plan with the inputs it was made for."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     shardplan_version: str
     target: Target
     objective: Objective

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -14,17 +14,18 @@ class Record(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed (what-if by copy)."""
-        return type(self).model_validate({**self.model_dump(), **changes})
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate({**given, **changes})
 
 
-def _reject_text(value: object) -> object:
+def reject_text(value: object) -> object:
     """Numbers must be numbers: ``"12"`` and ``true`` are mistakes, not 12 and 1."""
     if isinstance(value, (str, bool)):
         raise ValueError("must be a number")
     return value
 
 
-_Number = BeforeValidator(_reject_text)
+_Number = BeforeValidator(reject_text)
 MAX_BYTES = 10**18
 MAX_ROWS = 10**14
 MAX_RANKS = 65_536
@@ -41,12 +42,20 @@ Count = Annotated[int, _Number, Field(ge=1, le=MAX_RANKS)]
 """How many of something there are, at least one."""
 Fraction = Annotated[float, _Number, Field(ge=0, le=1)]
 """A dimensionless share between 0 and 1."""
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f].*$")]
+Name = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f].*$")
+]
 """A non-empty name that does not start with white space."""
 Rate = Annotated[float, _Number, Field(ge=0, le=1e18)]
 """Operations per second (FLOP/s, IOPS)."""
 Number = Annotated[float, _Number]
 """Any finite number, but no text and no boolean."""
+Integer = Annotated[int, _Number]
+"""Any whole number (also written 1e6), but no text and no boolean."""
+SchemaVersion = Annotated[Literal[1], _Number]
+"""The version of a file format; 1 is the only one so far."""
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false, and nothing that only looks like it."""
 Rows = Annotated[int, _Number, Field(ge=1, le=MAX_ROWS)]
 """Rows of a table, 1 to 10^14."""
 RankIndex = Annotated[int, _Number, Field(ge=0, lt=MAX_RANKS)]

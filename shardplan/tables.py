@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from shardplan.record import (
+    Flag,
     Fraction,
+    Integer,
     Name,
     Number,
     RankIndex,
@@ -33,20 +41,28 @@ class DType(StrEnum):
     MXFP4 = "mxfp4"
 
 
-class UniformAccess(Record):
+class _Access(Record):
+    """A distribution of lookups over rows; always written with its kind."""
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"kind": getattr(self, "kind", None), **handler(self)}
+
+
+class UniformAccess(_Access):
     """Every row is equally likely."""
 
     kind: Literal["uniform"] = "uniform"
 
 
-class ZipfAccess(Record):
+class ZipfAccess(_Access):
     """Row of rank k is looked up with probability proportional to k^-alpha."""
 
     kind: Literal["zipf"] = "zipf"
     alpha: Annotated[Number, Field(ge=0, le=10)]
 
 
-class CdfAccess(Record):
+class CdfAccess(_Access):
     """A measured distribution: share of lookups that go to the hottest rows.
 
     Attributes
@@ -98,12 +114,27 @@ class TableConstraints(Record):
     ranks: tuple[RankIndex, ...] = ()
     hosts: tuple[RankIndex, ...] = ()
     forbidden_ranks: tuple[RankIndex, ...] = ()
-    min_column_width: Annotated[int, Field(ge=1, le=65_536)] | None = None
+    min_column_width: Annotated[Integer, Field(ge=1, le=65_536)] | None = None
     cache_load_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
     dtypes: tuple[DType, ...] = ()
 
+    def __eq__(self, other: object) -> bool:
+        """Compare also which fields are set: a set field hides the default."""
+        return (
+            isinstance(other, TableConstraints)
+            and self.model_fields_set == other.model_fields_set
+            and super().__eq__(other)
+        )
+
+    @model_serializer
+    def _only_what_is_set(self) -> dict[str, Any]:
+        names = type(self).model_fields
+        return {n: getattr(self, n) for n in names if n in self.model_fields_set}
+
     def over(self, default: TableConstraints) -> TableConstraints:
         """Return these constraints, with `default` for every field not set here."""
+        if not self.model_fields_set:
+            return default
         merged = {name: getattr(default, name) for name in type(default).model_fields}
         merged.update({name: getattr(self, name) for name in self.model_fields_set})
         return TableConstraints.model_construct(**merged)
@@ -137,13 +168,13 @@ class EmbeddingTable(Record):
 
     name: Name
     num_embeddings: Rows
-    embedding_dim: Annotated[int, Field(ge=1, le=65_536)]
+    embedding_dim: Annotated[Integer, Field(ge=1, le=65_536)]
     dtype: DType = DType.FP32
     pooling_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
     coverage: Annotated[Number, Field(gt=0, le=1)] = 1.0
-    num_outputs: Annotated[int, Field(ge=1, le=10_000)] = 1
-    is_pooled: bool = True
-    is_weighted: bool = False
+    num_outputs: Annotated[Integer, Field(ge=1, le=10_000)] = 1
+    is_pooled: Flag = True
+    is_weighted: Flag = False
     access: AccessDistribution | None = None
     constraints: TableConstraints = TableConstraints()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,11 +11,14 @@ from shardplan.record import (
     Bandwidth,
     Bytes,
     Count,
+    Flag,
+    Integer,
     Name,
     Number,
     PositiveBandwidth,
     Rate,
     Record,
+    SchemaVersion,
     Seconds,
 )
 
@@ -54,16 +57,16 @@ class Device(Record):
     hbm_bytes: Bytes = 0
     hbm_bw: Bandwidth = 0.0
     l2_bytes: Bytes = 0
-    num_sms: Annotated[int, Field(ge=0, le=100_000)] = 0
+    num_sms: Annotated[Integer, Field(ge=0, le=100_000)] = 0
     peak_flops: PeakFlops = PeakFlops()
-    sources: Sources = {}
+    sources: Sources = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _gpu_has_memory(self) -> Self:
         if self.kind == "gpu" and not (self.hbm_bytes and self.hbm_bw):
-            raise ValueError("a device of kind 'gpu' needs hbm_bytes and hbm_bw above 0")
+            raise ValueError("kind 'gpu' needs hbm_bytes and hbm_bw above 0")
         if self.kind == "cpu" and (self.hbm_bytes or self.hbm_bw):
-            raise ValueError("a device of kind 'cpu' has hbm_bytes = 0 and hbm_bw = 0")
+            raise ValueError("kind 'cpu' has hbm_bytes = 0 and hbm_bw = 0")
         return self
 
 
@@ -92,7 +95,7 @@ class Host(Record):
     ssd_read_iops: Rate = 0.0
     pcie_bw: PositiveBandwidth
     ranks_per_pcie_link: Count = 1
-    sources: Sources = {}
+    sources: Sources = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _ssd_is_complete(self) -> Self:
@@ -125,7 +128,7 @@ class ScaleUp(Record):
     domain_size: Count = 1
     bw: Bandwidth = 0.0
     latency_s: Seconds = 0.0
-    sources: Sources = {}
+    sources: Sources = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _kind_fits(self) -> Self:
@@ -151,11 +154,11 @@ class ScaleOut(Record):
         NIC i of every host is attached to leaf switch (rail) i.
     """
 
-    nics_per_host: Annotated[int, Field(ge=0, le=1024)] = 0
+    nics_per_host: Annotated[Integer, Field(ge=0, le=1024)] = 0
     nic_bw: Bandwidth = 0.0
     latency_s: Seconds = 0.0
-    rail_optimized: bool = False
-    sources: Sources = {}
+    rail_optimized: Flag = False
+    sources: Sources = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _nics_have_bandwidth(self) -> Self:
@@ -202,9 +205,9 @@ class Fabric(Record):
         Bandwidth into a leaf over bandwidth from it to the spine; 1 blocks nothing.
     """
 
-    hosts_per_leaf: Annotated[int, Field(ge=0, le=MAX_RANKS)] = 0
+    hosts_per_leaf: Annotated[Integer, Field(ge=0, le=MAX_RANKS)] = 0
     oversubscription: Annotated[Number, Field(ge=1, le=1000)] = 1.0
-    sources: Sources = {}
+    sources: Sources = Field(default_factory=dict)
 
 
 class Topology(Record):
@@ -218,7 +221,7 @@ class Topology(Record):
         Name of the shipped cost model to use where none is asked for.
     """
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     name: Name
     description: str = ""
     cost_model: Name | None = None
@@ -247,7 +250,8 @@ class Topology(Record):
 
     def _needs_nics(self, group: HostGroup) -> bool:
         spans_all = group.scale_up.domain_size >= self.world_size
-        return self.num_hosts > 1 and not spans_all and not group.scale_out.nics_per_host
+        has_nics = bool(group.scale_out.nics_per_host)
+        return self.num_hosts > 1 and not spans_all and not has_nics
 
     @property
     def num_hosts(self) -> int:
@@ -271,5 +275,5 @@ class Topology(Record):
             raise ValueError(
                 "a mixed cluster has no single host count; edit num_hosts of its groups"
             )
-        group: dict[str, Any] = self.host_groups[0].model_dump()
-        return self.replace(host_groups=[{**group, "num_hosts": num_hosts}])
+        group = self.host_groups[0].replace(num_hosts=num_hosts)
+        return self.replace(host_groups=(group,))

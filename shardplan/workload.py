@@ -6,9 +6,9 @@ from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from shardplan.record import Name, Record
+from shardplan.record import Integer, Name, Record, SchemaVersion, reject_text
 from shardplan.tables import (
     AccessDistribution,
     DType,
@@ -43,7 +43,7 @@ class CommDtypes(Record):
     dense: DType = DType.FP32
 
 
-Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Width = Annotated[Integer, Field(ge=1, le=1_000_000)]
 
 
 class DenseModel(Record):
@@ -65,13 +65,13 @@ class DenseModel(Record):
         Type in which the layers compute.
     """
 
-    num_dense: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    num_dense: Annotated[Integer, Field(ge=0, le=1_000_000)] = 0
     bottom_mlp: tuple[Width, ...] = ()
     top_mlp: tuple[Width, ...] = ()
     interaction: Literal["dot", "cat", "dcn_v2", "avg_pool", "none"] = "cat"
-    dcn_num_layers: Annotated[int, Field(ge=0, le=1000)] = 0
-    dcn_low_rank_dim: Annotated[int, Field(ge=0, le=100_000)] = 0
-    avg_pool_stride: Annotated[int, Field(ge=1, le=100_000)] = 1
+    dcn_num_layers: Annotated[Integer, Field(ge=0, le=1000)] = 0
+    dcn_low_rank_dim: Annotated[Integer, Field(ge=0, le=100_000)] = 0
+    avg_pool_stride: Annotated[Integer, Field(ge=1, le=100_000)] = 1
     dtype: DType = DType.BF16
 
     @model_validator(mode="after")
@@ -85,7 +85,8 @@ class DenseModel(Record):
         return self
 
 
-BatchSize = Annotated[int, Field(ge=1, le=2**31)]
+IndexBytes = Annotated[Literal[4, 8], BeforeValidator(reject_text)]
+BatchSize = Annotated[Integer, Field(ge=1, le=2**31)]
 Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
 
 
@@ -108,7 +109,7 @@ class Workload(Record):
         Bytes of an id on the wire and in the lookup, 4 or 8.
     """
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     name: Name
     description: str = ""
     sources: tuple[str, ...] = ()
@@ -116,7 +117,7 @@ class Workload(Record):
     batch_size: BatchSize | None = None
     optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD
     pipeline: Pipeline = Pipeline.SPARSE_DIST
-    index_bytes: Literal[4, 8] = 8
+    index_bytes: IndexBytes = 8
     comm_dtypes: CommDtypes = CommDtypes()
     dense: DenseModel = DenseModel()
     access: AccessDistribution = UniformAccess()
@@ -160,5 +161,3 @@ class Workload(Record):
     def table_constraints(self, table: EmbeddingTable) -> TableConstraints:
         """Return the table's constraints with the workload's as default."""
         return table.constraints.over(self.constraints)
-
-

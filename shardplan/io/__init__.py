@@ -1,0 +1,1 @@
+"""Files in and out: TOML, CSV and Parquet, plan JSON, JSON Schemas."""

@@ -1,0 +1,42 @@
+"""Read bytes and text; what cannot be read is an `InputError`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardplan.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+
+def read_bytes(file: Traversable, where: str) -> bytes:
+    """Return the content of a file.
+
+    Raises
+    ------
+    InputError
+        If it does not exist, is a directory or may not be read.
+    """
+    try:
+        if file.is_dir():
+            rule = "is a directory, but a file is needed"
+            raise InputError.single(where, "", None, rule)
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise InputError.single(where, "", None, "no such file") from None
+    except (OSError, ValueError, KeyError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        rule = f"cannot be read: {reason}"
+        raise InputError.single(where, "", None, rule) from error
+
+
+def read_text(file: Traversable, where: str) -> str:
+    """Return the UTF-8 text of a file, without a byte order mark."""
+    content = read_bytes(file, where)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        rule = "is not UTF-8 text"
+        raise InputError.single(where, f"line {line}", None, rule) from error
