@@ -1,0 +1,96 @@
+"""Plan files: JSON that is the same for the same plan, and that people can diff.
+
+Keys have the order of the records; every table has one line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shardplan.io.atomic import write_text_atomically
+from shardplan.io.json_file import read_json
+from shardplan.io.validate import validate
+from shardplan.plan import Fingerprints, Inputs, Plan, dump
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shardplan.record import Record
+
+
+def read_plan(path: str | os.PathLike[str]) -> Plan:
+    """Read a plan file.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the file.
+    """
+    where = os.fspath(path)
+    return validate(Plan, read_json(Path(where), where), where)
+
+
+def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
+    """Write a plan file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    write_text_atomically(path, format_plan(plan))
+
+
+def format_plan(plan: Plan) -> str:
+    """Return the text of a plan file."""
+    return "".join(_pieces(dump(plan), 0)) + "\n"
+
+
+def fingerprint(record: Record) -> str:
+    """Return the SHA-256 of a record's canonical JSON.
+
+    Two records have the same one if they mean the same: the order of keys and
+    defaults that are written out do not count.
+    """
+    text = json.dumps(dump(record), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fingerprints(inputs: Inputs) -> Fingerprints:
+    """Return the fingerprint of each input."""
+    return Fingerprints(
+        workload=fingerprint(inputs.workload),
+        topology=fingerprint(inputs.topology),
+        cost_model=fingerprint(inputs.cost_model),
+    )
+
+
+def _pieces(value: Any, depth: int) -> Iterator[str]:
+    """Yield JSON text; objects are broken into lines, and so are lists of them."""
+    inner = "\n" + " " * (depth + 1)
+    if isinstance(value, dict) and value:
+        for index, (key, item) in enumerate(value.items()):
+            yield ("," if index else "{") + inner + json.dumps(key) + ": "
+            one_line_each = key == "tables" and isinstance(item, list) and item
+            pieces = _table_lines if one_line_each else _pieces
+            yield from pieces(item, depth + 1)
+        yield "\n" + " " * depth + "}"
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield ("," if index else "[") + inner
+            yield from _pieces(item, depth + 1)
+        yield "\n" + " " * depth + "]"
+    else:
+        yield json.dumps(value)
+
+
+def _table_lines(tables: list[Any], depth: int) -> Iterator[str]:
+    """Yield the list with every table on a line of its own."""
+    inner = "\n" + " " * (depth + 1)
+    yield "[" + inner
+    yield ("," + inner).join(map(json.dumps, tables))
+    yield "\n" + " " * depth + "]"
