@@ -1,0 +1,99 @@
+"""Memory that is left for embeddings after everything else took its share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs import storage
+from shardplan.costs.dense import dense_parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.cluster import Cluster
+    from shardplan.cost_model import CostModel
+    from shardplan.costs.usage import TableUsage
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Capacity:
+    """Bytes for embeddings and their buffers, and what was taken off before.
+
+    Attributes
+    ----------
+    rank_hbm : float array (W,)
+        HBM of each rank [bytes].
+    host_ddr, host_ssd : float arrays (N,)
+        DDR and SSD of each host [bytes].
+    reserved : dict of str to float
+        Items taken off one rank's memory (of the first class) [bytes].
+    """
+
+    rank_hbm: Floats
+    host_ddr: Floats
+    host_ssd: Floats
+    reserved: dict[str, float]
+
+    @classmethod
+    def of(cls, cluster: Cluster, usage: TableUsage, cost_model: CostModel) -> Capacity:
+        """Subtract reserves, the dense model and received embeddings.
+
+        Notes
+        -----
+        HBM: capacity * (1 - fraction) - context - dense part; CPU ranks take all
+        of it off their host's DDR instead.
+        """
+        memory = cost_model.memory
+        ranks = dense_rank_bytes(usage, cluster.world_size)
+        ranks["context and libraries"] = memory.hbm_reserve_bytes.value
+        taken = sum(ranks.values())
+        hbm = np.array([float(g.device.hbm_bytes) for g in cluster.groups])
+        ddr = np.array([float(g.host.ddr_bytes) for g in cluster.groups])
+        ssd = np.array([float(g.host.ssd_bytes) for g in cluster.groups])
+        share = memory.hbm_reserve_fraction.value
+        ddr = ddr * (1.0 - memory.ddr_reserve_fraction.value)
+        if cluster.is_cpu:
+            ddr -= taken * np.array([g.local_world_size for g in cluster.groups])
+        else:
+            ranks["kept free"] = float(hbm[0] * share)
+            hbm = hbm * (1.0 - share) - taken
+        return cls(
+            rank_hbm=np.maximum(hbm, 0.0)[cluster.rank_class],
+            host_ddr=np.maximum(ddr, 0.0)[cluster.host_class],
+            host_ssd=ssd[cluster.host_class],
+            reserved=ranks,
+        )
+
+    def of_tier(self, tier: int) -> Floats:
+        """Return a tier's pools: ranks for HBM (0), hosts for DDR (1), SSD (2)."""
+        return (self.rank_hbm, self.host_ddr, self.host_ssd)[tier]
+
+
+def dense_rank_bytes(usage: TableUsage, world_size: int) -> dict[str, float]:
+    """Bytes of the dense part on every rank, by item [bytes].
+
+    Notes
+    -----
+    Parameters: fp32 weights, gradients and optimizer state. Activations: each
+    layer's output, and its gradient, in fp32. Received embeddings: the pooled (or
+    sequence) outputs of all tables for the rank's samples, and their gradients.
+    """
+    workload = usage.workload
+    dense, local_batch = workload.dense, usage.batch_size / world_size
+    outputs = float(usage.num_outputs @ usage.embedding_dim) / world_size
+    width = int(outputs / local_batch)
+    parameters = dense_parameters(
+        dense, width, sum(table.num_outputs for table in workload.tables)
+    )
+    state = float(storage.state_bytes(workload.optimizer, 1.0))
+    layers = sum(dense.bottom_mlp) + sum(dense.top_mlp)
+    return {
+        "dense parameters": parameters * (2.0 * storage.FP32_BYTES + state),
+        "dense activations": 2.0 * storage.FP32_BYTES * local_batch * layers,
+        "received embeddings": 2.0 * storage.FP32_BYTES * outputs,
+    }

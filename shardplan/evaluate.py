@@ -1,0 +1,209 @@
+"""Evaluate a plan: seconds and bytes on every rank, from the plan alone.
+
+This is the only place that turns a plan into a value of the objective; solvers use
+the same prices, and `check` compares what they claim with what is found here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.cluster import Cluster
+from shardplan.costs.capacity import Capacity
+from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices, price
+from shardplan.costs.rates import ClassRates
+from shardplan.costs.usage import TableUsage
+from shardplan.loads import Loads
+from shardplan.sharding import Scope, ShardingType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from shardplan.plan import ColumnBlock, Plan, TablePlacement
+    from shardplan.sharding import Objective
+
+    Ints = NDArray[np.int64]
+
+
+class PlacedShard(NamedTuple):
+    """Equal shards of one block of columns, one on each of `ranks`.
+
+    Attributes
+    ----------
+    table : int
+        Index into the workload's tables.
+    block : int
+        Index into the placement's blocks.
+    columns, rows : int
+        Size of each shard.
+    row_share : float
+        Share of the block's ids that each receives.
+    """
+
+    table: int
+    block: int
+    scope: Scope
+    columns: int
+    rows: int
+    row_share: float
+    is_partial: bool
+    ranks: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A plan's shards, their prices, and what they add up to.
+
+    Attributes
+    ----------
+    shards : tuple of PlacedShard
+    arrays, prices
+        Of the shards, in the same order.
+    loads : Loads
+    capacity : Capacity
+    """
+
+    plan: Plan
+    usage: TableUsage
+    rates: ClassRates
+    shards: tuple[PlacedShard, ...]
+    arrays: ShardArrays
+    prices: ShardPrices
+    loads: Loads
+    capacity: Capacity
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that the plan is for."""
+        return self.loads.cluster
+
+    def value(self, objective: Objective) -> float:
+        """Value under an objective [s]."""
+        return self.loads.value(objective)
+
+
+def evaluate(plan: Plan) -> Evaluation:
+    """Price every shard of a plan and add up the loads.
+
+    The plan's geometry is taken as it stands; `check` proves it.
+    """
+    inputs = plan.inputs
+    cluster = Cluster.of(inputs.topology)
+    usage = TableUsage.of(inputs.workload, cluster.world_size)
+    rates = ClassRates.of(cluster, inputs.cost_model)
+    index = {table.name: i for i, table in enumerate(inputs.workload.tables)}
+    known = [(index[p.name], p) for p in plan.tables if p.name in index]
+    shards = tuple(
+        shard for table, p in known for shard in placed_shards(p, table, usage, cluster)
+    )
+    arrays = shard_arrays(shards, dict(known))
+    prices = price(arrays, usage, rates)
+    return Evaluation(
+        plan=plan,
+        usage=usage,
+        rates=rates,
+        shards=shards,
+        arrays=arrays,
+        prices=prices,
+        loads=_loads(shards, prices, cluster),
+        capacity=Capacity.of(cluster, usage, inputs.cost_model),
+    )
+
+
+def placed_shards(
+    placement: TablePlacement, table: int, usage: TableUsage, cluster: Cluster
+) -> Iterator[PlacedShard]:
+    """List the shards of one table's placement."""
+    rows = int(usage.num_embeddings[table])
+    replicated = placement.sharding_type is ShardingType.DATA_PARALLEL
+    for number, block in enumerate(placement.blocks):
+        scope = scope_of(placement.sharding_type, block, cluster)
+        parts = [(rows, 1.0, block.ranks)] if replicated else _row_parts(rows, block)
+        for size, share, ranks in parts:
+            yield PlacedShard(
+                table=table,
+                block=number,
+                scope=scope,
+                columns=block.num_columns,
+                rows=size,
+                row_share=share,
+                is_partial=not replicated and len(block.ranks) > 1,
+                ranks=ranks,
+            )
+
+
+def _row_parts(
+    rows: int, block: ColumnBlock
+) -> Iterable[tuple[int, float, tuple[int, ...]]]:
+    """Cut rows over a block's ranks: (rows, share of ids, ranks)."""
+    if block.row_sizes is None:
+        count = len(block.ranks)
+        return [(-(-rows // count), 1.0 / count, block.ranks)]
+    return [
+        (size, size / rows, (rank,))
+        for size, rank in zip(block.row_sizes, block.ranks, strict=True)
+    ]
+
+
+def scope_of(
+    sharding_type: ShardingType, block: ColumnBlock, cluster: Cluster
+) -> Scope:
+    """How a block's ranks communicate: alone, or as a host, a domain or everyone."""
+    ranks, first = block.ranks, block.ranks[0]
+    in_order = ranks == tuple(range(first, first + len(ranks)))
+    if sharding_type is ShardingType.DATA_PARALLEL:
+        return Scope.ALL
+    if sharding_type is ShardingType.ROW_WISE:
+        return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
+    if sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
+        host = cluster.rank_host[first]
+        if in_order and (
+            first == cluster.host_first_rank[host]
+            and len(ranks) == cluster.host_num_ranks[host]
+        ):
+            return Scope.HOST
+        return Scope.DOMAIN
+    return Scope.RANK
+
+
+def shard_arrays(
+    shards: tuple[PlacedShard, ...], placements: dict[int, TablePlacement]
+) -> ShardArrays:
+    """Collect shards as arrays for `price`."""
+    placed = [placements[shard.table] for shard in shards]
+    replicated = [p.sharding_type is ShardingType.DATA_PARALLEL for p in placed]
+    ints, floats = np.int64, np.float64
+    return ShardArrays(
+        table=np.array([s.table for s in shards], dtype=ints),
+        kernel=np.array([KERNELS.index(p.compute_kernel) for p in placed], dtype=ints),
+        dtype=np.array([DTYPES.index(p.dtype) for p in placed], dtype=ints),
+        scope=np.array([s.scope for s in shards], dtype=ints),
+        columns=np.array([s.columns for s in shards], dtype=ints),
+        rows=np.array([s.rows for s in shards], dtype=ints),
+        row_share=np.array([s.row_share for s in shards], dtype=floats),
+        is_partial=np.array([s.is_partial for s in shards], dtype=bool),
+        is_replicated=np.array(replicated, dtype=bool),
+        hbm_share=np.array([p.tiers.hbm for p in placed], dtype=floats),
+        ddr_share=np.array([p.tiers.ddr for p in placed], dtype=floats),
+    )
+
+
+def _loads(
+    shards: tuple[PlacedShard, ...], prices: ShardPrices, cluster: Cluster
+) -> Loads:
+    """Add up the shards on their ranks; shards on all ranks are added at once."""
+    loads = Loads.empty(cluster)
+    world = cluster.world_size
+    everywhere = np.array([len(s.ranks) == world > 1 for s in shards], dtype=bool)
+    loads.add_everywhere(prices.cost[everywhere], prices.tier_bytes[everywhere])
+    some = np.flatnonzero(~everywhere)
+    sizes = np.array([len(shards[i].ranks) for i in some], dtype=np.int64)
+    rank = np.array([r for i in some for r in shards[i].ranks], dtype=np.int64)
+    which = np.repeat(some, sizes)
+    loads.add(rank, prices.cost[which], prices.tier_bytes[which])
+    return loads

@@ -1,0 +1,261 @@
+"""The planning problem: options, pools and constraints as arrays for the solvers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.bundling import Bundles
+from shardplan.cluster import Cluster
+from shardplan.costs.capacity import Capacity
+from shardplan.costs.rates import ClassRates
+from shardplan.costs.usage import TableUsage
+from shardplan.loads import Loads
+from shardplan.options import Options, enumerate_options
+from shardplan.sharding import Objective, Scope, Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.cost_model import CostModel
+    from shardplan.topology import Topology
+    from shardplan.workload import Workload
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """One solution.
+
+    Attributes
+    ----------
+    option : int array (B,)
+        The option that each bundle takes, an index into `Problem.options`.
+    places : tuple of B int arrays
+        Where each bundle's items go, the wider item first: ranks for scope `RANK`,
+        hosts for `HOST`, domains for `DOMAIN`; empty for `ALL`.
+    """
+
+    option: Ints
+    places: tuple[Ints, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything a solver needs, and nothing else.
+
+    A bundle is a group of tables that stay together (`colocate`), most often one
+    table. Solvers choose one option per bundle and a place for each of its items.
+
+    Attributes
+    ----------
+    options : Options
+        The menu; its `table` is the index of the bundle.
+    bundles : Bundles
+        From bundles back to tables.
+    allowed : dict of int to bool array (W,)
+        Ranks that a bundle may use; a bundle that is missing may use all.
+    conflicts : dict of int to frozenset of int
+        Bundles that may not share a rank with this one (`separate`).
+    """
+
+    objective: Objective
+    target: Target
+    cluster: Cluster
+    usage: TableUsage
+    rates: ClassRates
+    capacity: Capacity
+    options: Options
+    bundles: Bundles
+    allowed: dict[int, NDArray[np.bool_]]
+    conflicts: dict[int, frozenset[int]]
+
+    @property
+    def num_bundles(self) -> int:
+        """Number of bundles B."""
+        return len(self.bundles)
+
+    @property
+    def world_size(self) -> int:
+        """Number of ranks W."""
+        return self.cluster.world_size
+
+    def bundle_names(self) -> list[str]:
+        """Name of each bundle: its tables joined by ``+``."""
+        tables = self.usage.workload.tables
+        return ["+".join(tables[i].name for i in m) for m in self.bundles.members]
+
+    @cached_property
+    def everyone(self) -> NDArray[np.bool_]:
+        """The mask that allows every rank."""
+        return np.ones(self.world_size, dtype=bool)
+
+    def allowed_ranks(self, bundle: int) -> NDArray[np.bool_]:
+        """Ranks that a bundle may use, bool array (W,)."""
+        return self.allowed.get(bundle, self.everyone)
+
+    def place_ranks(self, scope: int, place: int) -> slice:
+        """Ranks of one place of a scope; they are always consecutive."""
+        if scope == Scope.RANK:
+            return slice(place, place + 1)
+        if scope == Scope.ALL:
+            return slice(0, self.world_size)
+        first, count = self._groups(scope)
+        return slice(int(first[place]), int(first[place] + count[place]))
+
+    def group_places(self, bundle: int, option: int) -> Ints:
+        """Places that an option's items may take, by constraints and sizes alone."""
+        allowed = self.allowed_ranks(bundle)
+        scope, size = int(self.options.scope[option]), self.options.row_shards[option]
+        if scope == Scope.RANK:
+            return np.flatnonzero(allowed)
+        if scope == Scope.ALL:
+            return np.zeros(int(allowed.all()), dtype=np.int64)
+        first, count = self._groups(scope)
+        full = np.logical_and.reduceat(allowed, first)
+        return np.flatnonzero(full & (count == size))
+
+    def loads(self, assignment: Assignment) -> Loads:
+        """Add up what an assignment puts on every rank and host."""
+        menu, loads = self.options, Loads.empty(self.cluster)
+        item, place = self._instances(assignment)
+        scope = menu.scope[menu.item_option[item]]
+        for kind in Scope:
+            chosen = np.flatnonzero(scope == kind)
+            items = item[chosen]
+            if kind == Scope.ALL:
+                loads.add_everywhere(menu.item_cost[items], menu.item_bytes[items])
+                continue
+            which, rank = self._ranks_of(kind, place[chosen])
+            some = items[which]
+            loads.add(rank, menu.item_cost[some], menu.item_bytes[some])
+        return loads
+
+    def value(self, assignment: Assignment) -> float:
+        """Value of an assignment under the problem's objective [s]."""
+        return self.loads(assignment).value(self.objective)
+
+    def _instances(self, assignment: Assignment) -> tuple[Ints, Ints]:
+        """List every placed item: item index and place (-1 for scope ALL)."""
+        menu = self.options
+        first = menu.item_start[assignment.option]
+        sizes = menu.item_start[assignment.option + 1] - first
+        items = np.repeat(first - np.r_[0, np.cumsum(sizes)[:-1]], sizes)
+        items = items + np.arange(len(items))
+        item = np.repeat(items, menu.item_count[items])
+        everywhere = menu.scope[assignment.option] == Scope.ALL
+        none = np.array([-1])
+        places = [
+            none if every else place
+            for place, every in zip(assignment.places, everywhere, strict=True)
+        ]
+        return item, np.concatenate(places)
+
+    def _ranks_of(self, scope: Scope, place: Ints) -> tuple[Ints, Ints]:
+        """Expand places to ranks: index of the place, and rank, for every rank."""
+        if scope == Scope.RANK:
+            return np.arange(len(place)), place
+        first, count = self._groups(scope)
+        sizes = count[place]
+        offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        which = np.repeat(np.arange(len(place)), sizes)
+        return which, np.repeat(first[place], sizes) + offset
+
+    def _groups(self, scope: int) -> tuple[Ints, Ints]:
+        """First rank and number of ranks of all hosts, or of all domains."""
+        cluster = self.cluster
+        if scope == Scope.HOST:
+            return cluster.host_first_rank, cluster.host_num_ranks
+        return cluster.domain_first_rank, cluster.domain_num_ranks
+
+
+def build_problem(
+    workload: Workload,
+    topology: Topology,
+    cost_model: CostModel,
+    *,
+    target: Target = Target.ANY,
+    objective: Objective = Objective.STEP,
+) -> Problem:
+    """Enumerate and price the options and collect pools and constraints.
+
+    Raises
+    ------
+    InputError
+        If constraints name ranks or hosts that the topology does not have.
+    """
+    cluster = Cluster.of(topology)
+    usage = TableUsage.of(workload, cluster.world_size)
+    rates = ClassRates.of(cluster, cost_model)
+    capacity = Capacity.of(cluster, usage, cost_model)
+    menu = enumerate_options(usage, cluster, rates, capacity, target)
+    bundles, options = Bundles.of(workload, menu)
+    allowed = allowed_ranks(workload, cluster, bundles)
+    conflicts = separated(workload, bundles)
+    keep = _placeable(options, cluster, allowed, conflicts)
+    return Problem(
+        objective=objective,
+        target=target,
+        cluster=cluster,
+        usage=usage,
+        rates=rates,
+        capacity=capacity,
+        options=options.select(keep, len(bundles)),
+        bundles=replace(bundles, sources=bundles.sources[keep]),
+        allowed=allowed,
+        conflicts=conflicts,
+    )
+
+
+def allowed_ranks(
+    workload: Workload, cluster: Cluster, bundles: Bundles
+) -> dict[int, NDArray[np.bool_]]:
+    """Turn pinned and forbidden ranks and hosts into masks of ranks per bundle."""
+    masks: dict[int, NDArray[np.bool_]] = {}
+    ranks = np.arange(cluster.world_size)
+    for bundle, members in enumerate(bundles.members):
+        for index in members:
+            limits = workload.table_constraints(workload.tables[index])
+            if not (limits.ranks or limits.hosts or limits.forbidden_ranks):
+                continue
+            mask = ~np.isin(ranks, limits.forbidden_ranks)
+            if limits.ranks:
+                mask &= np.isin(ranks, limits.ranks)
+            if limits.hosts:
+                mask &= np.isin(cluster.rank_host, limits.hosts)
+            masks[bundle] = masks[bundle] & mask if bundle in masks else mask
+    return masks
+
+
+def separated(workload: Workload, bundles: Bundles) -> dict[int, frozenset[int]]:
+    """Which bundles may not share a rank."""
+    conflicts: dict[int, set[int]] = defaultdict(set)
+    bundle_of = {
+        workload.tables[index].name: bundle
+        for bundle, members in enumerate(bundles.members)
+        for index in members
+    }
+    for group in workload.separate:
+        some = {bundle_of[name] for name in group}
+        for bundle in some:
+            conflicts[bundle] |= some - {bundle}
+    return {bundle: frozenset(others) for bundle, others in conflicts.items()}
+
+
+def _placeable(
+    options: Options,
+    cluster: Cluster,
+    allowed: dict[int, NDArray[np.bool_]],
+    conflicts: dict[int, frozenset[int]],
+) -> Ints:
+    """Options to keep: none over all ranks where a bundle must leave some alone."""
+    limited = [b for b, mask in allowed.items() if not mask.all()]
+    limited += [b for b, others in conflicts.items() if others]
+    everywhere = (options.scope == Scope.ALL) & (cluster.world_size > 1)
+    return np.flatnonzero(~(np.isin(options.table, limited) & everywhere))

@@ -1,0 +1,89 @@
+"""Turn an assignment of options into the placements that a plan stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardplan.costs.pricing import DTYPES, KERNELS
+from shardplan.options import SHARDING_TYPES, Options
+from shardplan.plan import ColumnBlock, TablePlacement, TierSplit
+from shardplan.sharding import ComputeKernel, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Assignment, Problem
+
+
+def placements(problem: Problem, assignment: Assignment) -> tuple[TablePlacement, ...]:
+    """Return one placement per table, in the workload's order."""
+    found: dict[int, TablePlacement] = {}
+    for bundle, members in enumerate(problem.bundles.members):
+        option, places = int(assignment.option[bundle]), assignment.places[bundle]
+        for position, table in enumerate(members):
+            source = int(problem.bundles.sources[option, position])
+            found[table] = _placement(problem, table, source, places)
+    return tuple(found[table] for table in sorted(found))
+
+
+def _placement(
+    problem: Problem, table: int, option: int, places: NDArray[np.int64]
+) -> TablePlacement:
+    menu = problem.bundles.menu
+    return TablePlacement(
+        name=problem.usage.workload.tables[table].name,
+        sharding_type=SHARDING_TYPES[menu.sharding_type[option]],
+        compute_kernel=KERNELS[menu.kernel[option]],
+        dtype=DTYPES[menu.dtype[option]],
+        tiers=tier_split(
+            KERNELS[menu.kernel[option]],
+            float(menu.hbm_share[option]),
+            float(menu.ddr_share[option]),
+            is_cpu=problem.cluster.is_cpu,
+        ),
+        blocks=tuple(_blocks(problem, menu, option, places)),
+    )
+
+
+def tier_split(
+    kernel: ComputeKernel, hbm: float, ddr: float, *, is_cpu: bool
+) -> TierSplit:
+    """Shares of rows per tier for a kernel with the given shares of its caches."""
+    if is_cpu:
+        return TierSplit(ddr=1.0)
+    if kernel is ComputeKernel.KEY_VALUE:
+        return TierSplit(hbm=hbm, ddr=ddr, ssd=1.0)
+    return TierSplit(hbm=hbm, ddr=ddr)
+
+
+def _blocks(
+    problem: Problem, menu: Options, option: int, places: NDArray[np.int64]
+) -> Iterator[ColumnBlock]:
+    scope, cluster = int(menu.scope[option]), problem.cluster
+    items = menu.items_of(option)
+    widths = [
+        int(width)
+        for width, count in zip(
+            menu.item_columns[items], menu.item_count[items], strict=True
+        )
+        for _ in range(count)
+    ]
+    if scope == Scope.ALL:
+        yield ColumnBlock(num_columns=widths[0], ranks=tuple(range(cluster.world_size)))
+        return
+    if scope == Scope.RANK and menu.row_shards[option] > 1:
+        ranks = tuple(sorted(int(place) for place in places))
+        yield ColumnBlock(num_columns=widths[0], ranks=ranks)
+        return
+    offset = 0
+    for width, place in zip(widths, places, strict=True):
+        ranks = problem.place_ranks(scope, int(place))
+        yield ColumnBlock(
+            column_offset=offset,
+            num_columns=width,
+            ranks=tuple(range(ranks.start, ranks.stop)),
+        )
+        offset += width

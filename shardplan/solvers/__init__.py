@@ -1,0 +1,1 @@
+"""Solvers behind one protocol, chosen by name; see `shardplan.solvers.base`."""

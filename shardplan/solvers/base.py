@@ -1,0 +1,142 @@
+"""What a solver is, what it returns, when it stops, and how to find one by name."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Protocol, cast
+
+from shardplan.errors import InputError
+
+if TYPE_CHECKING:
+    from shardplan.problem import Assignment, Problem
+
+GAP_TOLERANCE = 1e-9
+"""Two values this close, relatively, are equal: a proof of optimality."""
+
+
+class SolveStatus(StrEnum):
+    """How a solve ended; plans have one of the first three."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    TIME_LIMIT = "time_limit"
+    INFEASIBLE = "infeasible"
+    NOT_FOUND = "not_found"
+
+
+@dataclass(frozen=True, eq=False)
+class SolverResult:
+    """What a solver found.
+
+    Attributes
+    ----------
+    assignment : Assignment or None
+        The best one found.
+    lower_bound_s : float
+        A value that no assignment goes below [s]; 0 proves nothing.
+    status : SolveStatus
+        `INFEASIBLE` only with a proof; `NOT_FOUND` otherwise.
+    """
+
+    assignment: Assignment | None
+    lower_bound_s: float
+    status: SolveStatus
+
+
+class Observer(Protocol):
+    """Is told about progress; must not change anything."""
+
+    def improved(self, objective_s: float, lower_bound_s: float) -> None:
+        """Take note of a better plan or bound; inf and 0 mean none yet."""
+
+
+class Silent:
+    """The observer that ignores everything."""
+
+    def improved(self, objective_s: float, lower_bound_s: float) -> None:
+        """Ignore an improvement."""
+
+
+@dataclass
+class Stop:
+    """When to stop: a deadline, a gap, or a request such as Ctrl-C.
+
+    Attributes
+    ----------
+    time_limit_s : float
+        Seconds from now on; infinite for none.
+    gap : float
+        Stop when objective / bound - 1 is at most this.
+    requested : bool
+        Set from outside to end the search at the next check.
+    """
+
+    time_limit_s: float = float("inf")
+    gap: float = 0.0
+    requested: bool = False
+    _start: float = field(default_factory=time.monotonic)
+
+    def elapsed_s(self) -> float:
+        """Seconds since the search began."""
+        return time.monotonic() - self._start
+
+    def remaining_s(self) -> float:
+        """Seconds left, at least 0."""
+        return max(0.0, self.time_limit_s - self.elapsed_s())
+
+    def now(self) -> bool:
+        """Whether time is over or somebody asked to stop."""
+        return self.requested or self.elapsed_s() >= self.time_limit_s
+
+    def close_enough(self, objective_s: float, lower_bound_s: float) -> bool:
+        """Whether the gap is reached."""
+        return objective_s <= lower_bound_s * (1.0 + max(self.gap, GAP_TOLERANCE))
+
+
+class Solver(Protocol):
+    """Finds an assignment for a problem.
+
+    A solver keeps its best assignment when `stop` says so, gives the same answer
+    for the same seed unless time ran out, and never prints.
+    """
+
+    def solve(
+        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+    ) -> SolverResult:
+        """Search until done or `stop` says so."""
+
+
+SOLVERS = {
+    "auto": "shardplan.solvers.auto:Auto",
+    "greedy": "shardplan.solvers.greedy:Greedy",
+    "ldm": "shardplan.solvers.ldm:LargestDifferencing",
+    "ilp": "shardplan.solvers.ilp.model:IntegerProgram",
+}
+"""Built-in solvers; others come by entry point in group ``shardplan.solvers``."""
+
+
+def solver_names() -> list[str]:
+    """Names of all solvers, built-in ones first."""
+    plugins = sorted(p.name for p in entry_points(group="shardplan.solvers"))
+    return [*SOLVERS, *(name for name in plugins if name not in SOLVERS)]
+
+
+def load_solver(name: str) -> Solver:
+    """Import a solver by name.
+
+    Raises
+    ------
+    InputError
+        For an unknown name; lists the known ones.
+    """
+    if name in SOLVERS:
+        module, _, attribute = SOLVERS[name].partition(":")
+        return cast("Solver", getattr(import_module(module), attribute)())
+    for plugin in entry_points(group="shardplan.solvers", name=name):
+        return cast("Solver", plugin.load()())
+    known = ", ".join(solver_names())
+    raise InputError.single("solver", "name", name, f"must be one of: {known}")
