@@ -39,7 +39,7 @@ _SUFFIXES = (".toml", ".json", *_TABLE_SUFFIXES)
 
 def folder(kind: Kind) -> Traversable:
     """Return the folder of a catalogue, in the wheel or in a source checkout."""
-    installed = files("shardplan").joinpath("library", kind)
+    installed = files("shardplan") / "library" / kind
     if installed.is_dir():
         return installed
     return Path(__file__).resolve().parent.parent / kind

@@ -20,11 +20,14 @@ class Record(BaseModel):
 
 def reject_text(value: object) -> object:
     """Numbers must be numbers: ``"12"`` and ``true`` are mistakes, not 12 and 1."""
-    if isinstance(value, (str, bool)):
+    if isinstance(value, (str, bytes, bool)):
         raise ValueError("must be a number")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise ValueError("is too large")
     return value
 
 
+_MAX_BITS = 1000
 _Number = BeforeValidator(reject_text)
 MAX_BYTES = 10**18
 MAX_ROWS = 10**14

@@ -34,7 +34,8 @@ def read_json(file: Traversable, where: str) -> Any:
         rule = "is nested too deeply"
         raise InputError.single(where, "", None, rule) from None
     except ValueError as error:
-        raise InputError.single(where, "", None, f"not JSON: {error}") from error
+        reason = str(error).partition(";")[0]
+        raise InputError.single(where, "", None, f"not JSON: {reason}") from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

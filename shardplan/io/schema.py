@@ -55,6 +55,7 @@ def format_schema(kind: str) -> str:
 
 def write_schemas(folder: Path) -> None:
     """Write ``<kind>.json`` for every kind."""
+    folder.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
         write_text_atomically(folder / f"{kind}.json", format_schema(kind))
 

@@ -35,7 +35,7 @@ def read_toml(file: Traversable, where: str) -> dict[str, Any]:
         rule = "is nested too deeply"
         raise InputError.single(where, "", None, rule) from None
     except ValueError as error:
-        message, line = _split_place(str(error))
+        message, line = _split_place(str(error).partition(";")[0])
         raise InputError.single(where, line, None, f"not TOML: {message}") from error
 
 

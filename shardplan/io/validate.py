@@ -67,14 +67,18 @@ def explain(
 ) -> Iterable[tuple[Loc, str, str]]:
     """Yield key path, shown value and rule in plain words of every problem."""
     for details in error.errors(include_url=False):
-        key, parent = _resolve(model, details["loc"])
+        key, parent, here = _resolve(model, details["loc"])
         kind, value = details["type"], _show(details)
+        if _only_follows(details):
+            continue
         if kind == "extra_forbidden":
             yield key, value, _unknown_key(str(key[-1]), parent)
         elif kind == "missing" and key == (_VERSION,):
             yield key, "", f"is required: add {_version_line(model, where)}"
         elif kind.startswith("union_tag_"):
-            yield (*key, "kind"), _show_tag(details), _tag_rule(details)
+            yield (*key, "kind"), _show_tag(details), _tag_rule(details, here)
+        elif kind.startswith("model_"):
+            yield key, value, _group_rule(here)
         else:
             yield key, value, _rule(details)
 
@@ -98,6 +102,16 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def _only_follows(details: ErrorDetails) -> bool:
+    """Tell whether a list is "too short" only because its items are wrong."""
+    items = details["input"]
+    return (
+        details["type"] == "too_short"
+        and isinstance(items, (list, tuple))
+        and len(items) >= details["ctx"]["min_length"]
+    )
+
+
 def _refuse_other_versions(model: type[Record], data: object, where: str) -> None:
     """Another version may differ anywhere: no other problem would be meaningful."""
     if not isinstance(data, dict) or _VERSION not in model.model_fields:
@@ -106,8 +120,8 @@ def _refuse_other_versions(model: type[Record], data: object, where: str) -> Non
     read = _read_versions(model)
     if type(version) is not int or version in read:
         return
-    age = "newer than this shardplan" if version > max(read) else "not supported"
-    rule = f"is {age}, which reads schema_version {_join(read)}"
+    age = "is too new" if version > max(read) else "is not supported"
+    rule = f"{age}: this release of shardplan reads schema_version {_join(read)}"
     raise InputError.single(where, _VERSION, version, rule)
 
 
@@ -125,8 +139,11 @@ def _version_line(model: type[BaseModel], where: str) -> str:
 # --- the place: from pydantic's location to the key path of the file
 
 
-def _resolve(model: Any, loc: Loc) -> tuple[Loc, type[BaseModel] | None]:
-    """Drop the tags of unions from `loc`; also return the record it is in."""
+def _resolve(model: Any, loc: Loc) -> tuple[Loc, type[BaseModel] | None, list[Any]]:
+    """Drop the tags of unions from `loc`.
+
+    Also return the record that has the last key, and the types of its value.
+    """
     key: list[int | str] = []
     here, parent = model, None
     for part in loc:
@@ -135,10 +152,14 @@ def _resolve(model: Any, loc: Loc) -> tuple[Loc, type[BaseModel] | None]:
         if tagged is not None:
             here = tagged
             continue
-        parent = next((c for c in candidates if _is_record(c)), None)
+        parent = _first_record(candidates)
         key.append(part)
         here = _child(candidates, part)
-    return tuple(key), parent
+    return tuple(key), parent, list(_members(here))
+
+
+def _first_record(candidates: Iterable[Any]) -> type[BaseModel] | None:
+    return next((c for c in candidates if _is_record(c)), None)
 
 
 def _members(annotation: Any) -> Iterable[Any]:
@@ -186,9 +207,11 @@ def _show(details: ErrorDetails) -> str:
     value = details["input"]
     if isinstance(value, BaseModel):
         return ""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, (dict, list, tuple)):
-        small = len(value) <= 8 and len(repr(value)) <= 60
-        return repr(value) if small else ""
+        shown = shorten(value) if len(value) <= 8 else "..."
+        return "" if shown.endswith("...") else shown
     return shorten(value)
 
 
@@ -212,8 +235,6 @@ _RULES: dict[str, str] = {
     "string_type": "must be text",
     "string_unicode": "must be valid Unicode text",
     "string_pattern_mismatch": "must not start with white space or contain line breaks",
-    "model_type": "must be a group of keys and values",
-    "model_attributes_type": "must be a group of keys and values",
     "dict_type": "must be a group of keys and values",
     "tuple_type": "must be a list",
     "list_type": "must be a list",
@@ -249,7 +270,7 @@ def _from_validator(value: object, context: dict[str, Any]) -> str:
 def _choice(value: object, context: dict[str, Any]) -> str:
     known = _words(str(context["expected"]))
     near = suggest(value, known) if isinstance(value, str) else ""
-    return f"must be one of {', '.join(known)}{near}"
+    return f"must be {_one_of(known)}{near}"
 
 
 def _length(value: object, context: dict[str, Any]) -> str:
@@ -275,12 +296,18 @@ _MAKERS: dict[str, Callable[[object, dict[str, Any]], str]] = {
 }
 
 
-def _tag_rule(details: ErrorDetails) -> str:
-    context = details.get("ctx", {})
+def _tag_rule(details: ErrorDetails, union: list[Any]) -> str:
+    known = [record.model_fields["kind"].default for record in union]
     if details["type"] == "union_tag_invalid":
-        known = _words(context["expected_tags"])
-        return f"must be one of {', '.join(known)}{suggest(context['tag'], known)}"
-    return "is required"
+        near = suggest(str(details["ctx"]["tag"]), known)
+        return f"must be {_one_of(known)}{near}"
+    return f"is required: {_one_of(known)}"
+
+
+def _group_rule(expected: list[Any]) -> str:
+    record = _first_record(expected)
+    known = f": {', '.join(record.model_fields)}" if record else ""
+    return "must be a group of keys and values" + known
 
 
 def _unknown_key(key: str, parent: type[BaseModel] | None) -> str:
@@ -304,6 +331,10 @@ def _number(bound: float) -> str:
 
 def _entries(count: int) -> str:
     return f"{count} entry" if count == 1 else f"{count} entries"
+
+
+def _one_of(known: Sequence[str]) -> str:
+    return f"one of {', '.join(known)}" if len(known) > 1 else known[0]
 
 
 def _join(values: Iterable[object]) -> str:
