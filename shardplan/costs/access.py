@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.row_bins import RowBins as RowBins
-from shardplan.costs.row_bins import row_bins as row_bins
+from shardplan.costs.row_bins import RowBins, row_bins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+
+__all__ = ["RowBins", "hottest_mass", "lru_hit_rate", "row_bins", "unique_rows"]
 
 # Tables worked on at once, so that the arrays of a root search stay in the cache.
 _CHUNK = 128

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # finer grid changes distinct rows and hit rates by less than 0.1 %.
 _HEAD_ROWS = 32
 _TAIL_BINS = 112
+_NEARLY_0 = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +130,8 @@ def _power_sums(edges: Floats, alpha: Floats) -> Floats:
     """
     log_edges = np.log(edges)
     f = np.exp(-alpha * log_edges)
-    # The integral of x^-alpha, also at alpha = 1, where it is log(b / a).
-    power = np.where(alpha == 1, np.finfo(float).tiny, 1.0 - alpha)
+    # The integral of x^-alpha; its limit at alpha = 1 is log(b / a).
+    power = np.where(alpha == 1, _NEARLY_0, 1.0 - alpha)
     growth = np.expm1(power * np.diff(log_edges)) / power
     integral = (edges * f)[:, :-1] * growth
     third = (alpha + 1) * (alpha + 2)
