@@ -14,7 +14,8 @@ from shardplan.errors import InputError, Problem
 from shardplan.io.json_file import read_json
 from shardplan.io.table_file import read_tables
 from shardplan.io.toml import read_toml
-from shardplan.io.validate import find_problems, suggest, validate
+from shardplan.io.validate import find_problems, validate
+from shardplan.io.wording import suggest
 from shardplan.record import MAX_RANKS, Record
 from shardplan.topology import Topology
 from shardplan.workload import Workload

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shardplan.cost_model import CostModel
 from shardplan.errors import InputError
 from shardplan.io.atomic import write_text_atomically
-from shardplan.io.validate import suggest
+from shardplan.io.wording import suggest
 from shardplan.plan import Plan
 from shardplan.topology import Topology
 from shardplan.workload import Workload

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from shardplan.errors import InputError, Problem, shorten
 from shardplan.io.text import read_bytes, read_text
-from shardplan.io.validate import explain, suggest, validate_items
+from shardplan.io.validate import explain, validate_items
+from shardplan.io.wording import suggest
 from shardplan.tables import EmbeddingTable
 
 if TYPE_CHECKING:
