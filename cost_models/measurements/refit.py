@@ -1,0 +1,166 @@
+"""Refit coefficients of the shipped cost models from the measurements here.
+
+Run it to print the values; `tests/catalogues/test_refit.py` compares them with the
+committed files. Peaks are those of the shipped topologies.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+Floats = NDArray[np.float64]
+HERE = Path(__file__).resolve().parent
+
+NVLINK_BW = {"a100": 300e9, "h100": 450e9}
+"""Line rate of one rank's NVLinks, one direction [bytes/s]."""
+HBM_BW = {"a100": 2.039e12, "h100": 3.35e12}
+"""Peak of the devices that were measured: A100 80 GB and H100 80 GB SXM [bytes/s]."""
+PEAK_BF16 = {"a100": 312e12, "h100": 989.4e12}
+"""Dense peak [FLOP/s]."""
+NUM_SMS = {"a100": 108, "h100": 132}
+PCIE5_BW = 63e9
+"""PCIe 5.0 x16, one direction [bytes/s]."""
+SIMAI_USABLE_NIC_BW = 48.5e9
+"""What SimAI's efficiencies refer to; the NIC's line rate is 50e9 [bytes/s]."""
+NIC_BW = 50e9
+"""Line rate of a 400 Gb/s NIC, one direction [bytes/s]."""
+MAX_HOSTS = {"all_to_all": 16, "reduce": 4}
+"""A ring's latency grows with the hosts, which one coefficient cannot follow."""
+GEMM_TILE = 128
+REDUCE = {"a100": "all_reduce", "h100": "reduce_scatter"}
+"""Collective behind `reduce_scale_up`: no reduce-scatter was measured on A100."""
+SORT_S_PER_ID = 0.25e-9
+
+
+def read(name: str) -> list[dict[str, str]]:
+    """Return the rows of one of the CSV files of this folder."""
+    with (HERE / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def p_norm(link_bytes: Floats, latency: float, bw: float, exponent: float) -> Floats:
+    """Return t = (alpha^p + (V / beta)^p)^(1 / p) [s]."""
+    both = latency**exponent + (link_bytes / bw) ** exponent
+    return np.asarray(both ** (1.0 / exponent))
+
+
+def fit_p_norm(link_bytes: Floats, time_s: Floats) -> tuple[float, float, float]:
+    """Fit latency [s], bandwidth [bytes/s] and exponent by least squares of log t."""
+
+    def residuals(x: Floats) -> Floats:
+        model = p_norm(link_bytes, np.exp(x[0]), np.exp(x[1]), np.exp(x[2]))
+        return np.asarray(np.log(model / time_s))
+
+    start = [np.log(time_s.min()), np.log((link_bytes / time_s).max()), np.log(0.8)]
+    latency, bw, exponent = np.exp(least_squares(residuals, start).x)
+    return float(latency), float(bw), float(exponent)
+
+
+def link_bytes(collective: str, message_bytes: Floats, num_ranks: int) -> Floats:
+    """Return the bytes that one rank sends: NCCL's size times the bus factor."""
+    factor = (num_ranks - 1) / num_ranks
+    if collective == "all_reduce":
+        factor *= 2
+    return message_bytes * factor
+
+
+def fit_scale_up(device: str, collectives: tuple[str, ...]) -> tuple[float, float, float]:
+    """Return latency [s], efficiency of the line rate and exponent for NVLink."""
+    sent, times = [], []
+    for row in read("nccl"):
+        if row["device"] == device and row["collective"] in collectives:
+            size = np.array(float(row["message_bytes"]))
+            sent.append(link_bytes(row["collective"], size, int(row["num_ranks"])))
+            times.append(float(row["time_s"]))
+    latency, bw, exponent = fit_p_norm(np.array(sent), np.array(times))
+    return latency, bw / NVLINK_BW[device], exponent
+
+
+def fit_scale_out(collective: str) -> tuple[float, float, float]:
+    """Return latency [s], efficiency of the line rate and exponent for NICs.
+
+    SimAI gives efficiencies of the NIC; the time is bytes through one rank's NIC over
+    efficiency * usable rate. An all-to-all sends (N - 1) / N of the message through
+    it, a ring all-reduce over all ranks 2 (n - 1) / n of the host's share.
+    """
+    sent, times = [], []
+    for row in read("simai"):
+        hosts, local = int(row["num_hosts"]), int(row["ranks_per_host"])
+        if row["collective"] == collective and hosts <= MAX_HOSTS[collective]:
+            size, n = float(row["message_bytes"]), hosts * local
+            all_to_all = size * (hosts - 1) / hosts
+            ring = 2 * size * (n - 1) / n / local
+            sent.append(all_to_all if collective == "all_to_all" else ring)
+            times.append(sent[-1] / (float(row["nic_efficiency"]) * SIMAI_USABLE_NIC_BW))
+    latency, bw, exponent = fit_p_norm(np.array(sent), np.array(times))
+    return latency, bw / NIC_BW, exponent
+
+
+def gemm_time(
+    shape: Floats, device: str, efficiency: float, launch_s: float, memory: float
+) -> Floats:
+    """Return the time of bf16 GEMMs: tiles over SMs in waves, or memory, plus launch."""
+    m, n, k = shape
+    tiles = np.ceil(m / GEMM_TILE) * np.ceil(n / GEMM_TILE)
+    waves = np.ceil(tiles / NUM_SMS[device])
+    fill = tiles / (waves * NUM_SMS[device])
+    compute = 2 * m * n * k / (PEAK_BF16[device] * efficiency * fill)
+    moved = 2 * (m * k + k * n + m * n) / (memory * HBM_BW[device])
+    return np.asarray(np.maximum(compute, moved) + launch_s)
+
+
+def fit_gemm(device: str, memory: float = 0.86) -> tuple[float, float]:
+    """Return efficiency of the dense peak and launch time [s]."""
+    rows = [r for r in read("gemm") if r["device"] == device]
+    shape = np.array([[float(r[c]) for r in rows] for c in "mnk"])
+    time_s = np.array([float(r["time_s"]) for r in rows])
+
+    def residuals(x: Floats) -> Floats:
+        model = gemm_time(shape, device, np.exp(x[0]), np.exp(x[1]), memory)
+        return np.asarray(np.log(model / time_s))
+
+    efficiency, launch = np.exp(least_squares(residuals, np.log([0.7, 4e-6])).x)
+    return float(efficiency), float(launch)
+
+
+def lookup_coefficients() -> dict[str, float]:
+    """Return the coefficients of the H100 lookup kernels, one per measurement."""
+    rows = {row["placement"]: row for row in read("lookups")}
+    ids = 10 * 104_857
+    row_bytes = 128 * 4
+    hbm, cached, uvm = (
+        {key: float(rows[kind][key]) for key in ("forward_s", "backward_s", "unique_rows")}
+        for kind in ("hbm", "uvm_caching", "uvm")
+    )
+    forward = ids * (8 + row_bytes) + ids * (8 + row_bytes)
+    backward = ids * row_bytes + 2 * hbm["unique_rows"] * row_bytes
+    sort = SORT_S_PER_ID * ids
+    return {
+        "forward_efficiency": forward / hbm["forward_s"] / HBM_BW["h100"],
+        "backward_efficiency": backward / (hbm["backward_s"] - sort) / HBM_BW["h100"],
+        "uvm_forward_efficiency": ids * row_bytes / uvm["forward_s"] / PCIE5_BW,
+        "uvm_backward_efficiency": (
+            uvm["unique_rows"] * row_bytes / uvm["backward_s"] / PCIE5_BW
+        ),
+        "cache_upkeep_s_per_id": (cached["forward_s"] - hbm["forward_s"]) / ids,
+    }
+
+
+def main() -> None:
+    """Print every fitted coefficient."""
+    for device in ("a100", "h100"):
+        print(device, "all_to_all", fit_scale_up(device, ("all_to_all",)))
+        print(device, "reduce", fit_scale_up(device, (REDUCE[device],)))
+        print(device, "gemm", fit_gemm(device))
+    for collective in ("all_to_all", "reduce"):
+        print("scale out", collective, fit_scale_out(collective))
+    print(lookup_coefficients())
+
+
+if __name__ == "__main__":
+    main()
