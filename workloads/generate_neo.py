@@ -12,6 +12,7 @@ import csv
 import io
 import math
 import random
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -84,19 +85,17 @@ MEAN_REUSE_2021 = 887_017_990 / 128_435_723
 def tables(rule: Rule) -> list[tuple[int, int, float]]:
     """Return rows, columns and pooling factor of every table."""
     generator = random.Random(rule.seed)
-    dims = _scaled(
-        _draws(generator, rule.num_tables, rule.dim_sigma), rule.mean_dim, rule.dim_range
-    )
-    columns = _round_to_sum([dim / 4 for dim in dims], rule.num_tables * rule.mean_dim // 4)
-    columns = [4 * column for column in columns]
+    draws = _draws(generator, rule.num_tables, rule.dim_sigma)
+    dims = _scaled(draws, rule.mean_dim, rule.dim_range)
+    quarters = rule.num_tables * rule.mean_dim // 4
+    columns = [4 * c for c in _round_to_sum([dim / 4 for dim in dims], quarters)]
     pooling = _scaled(
         _draws(generator, rule.num_tables, rule.pooling_sigma),
         rule.mean_pooling,
         rule.pooling_range,
     )
-    tenths = _round_to_sum(
-        [10 * value for value in pooling], round(10 * rule.num_tables * rule.mean_pooling)
-    )
+    total = round(10 * rule.num_tables * rule.mean_pooling)
+    tenths = _round_to_sum([10 * value for value in pooling], total)
     rows = _rows(generator, rule, columns)
     return list(zip(rows, columns, [tenth / 10 for tenth in tenths], strict=True))
 
@@ -185,7 +184,7 @@ def main() -> None:
     """Write the CSV files and print the access points."""
     for name in RULES:
         (HERE / f"{name}.csv").write_text(table_file(name))
-        print(name, access_points(name))
+        sys.stdout.write(f"{name}: {access_points(name)}\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ committed files. Peaks are those of the shipped topologies.
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,9 @@ def link_bytes(collective: str, message_bytes: Floats, num_ranks: int) -> Floats
     return message_bytes * factor
 
 
-def fit_scale_up(device: str, collectives: tuple[str, ...]) -> tuple[float, float, float]:
+def fit_scale_up(
+    device: str, collectives: tuple[str, ...]
+) -> tuple[float, float, float]:
     """Return latency [s], efficiency of the line rate and exponent for NVLink."""
     sent, times = [], []
     for row in read("nccl"):
@@ -96,7 +99,9 @@ def fit_scale_out(collective: str) -> tuple[float, float, float]:
             all_to_all = size * (hosts - 1) / hosts
             ring = 2 * size * (n - 1) / n / local
             sent.append(all_to_all if collective == "all_to_all" else ring)
-            times.append(sent[-1] / (float(row["nic_efficiency"]) * SIMAI_USABLE_NIC_BW))
+            times.append(
+                sent[-1] / (float(row["nic_efficiency"]) * SIMAI_USABLE_NIC_BW)
+            )
     latency, bw, exponent = fit_p_norm(np.array(sent), np.array(times))
     return latency, bw / NIC_BW, exponent
 
@@ -104,7 +109,7 @@ def fit_scale_out(collective: str) -> tuple[float, float, float]:
 def gemm_time(
     shape: Floats, device: str, efficiency: float, launch_s: float, memory: float
 ) -> Floats:
-    """Return the time of bf16 GEMMs: tiles over SMs in waves, or memory, plus launch."""
+    """Return the time of bf16 GEMMs: waves of tiles, or memory, plus launch [s]."""
     m, n, k = shape
     tiles = np.ceil(m / GEMM_TILE) * np.ceil(n / GEMM_TILE)
     waves = np.ceil(tiles / NUM_SMS[device])
@@ -134,7 +139,10 @@ def lookup_coefficients() -> dict[str, float]:
     ids = 10 * 104_857
     row_bytes = 128 * 4
     hbm, cached, uvm = (
-        {key: float(rows[kind][key]) for key in ("forward_s", "backward_s", "unique_rows")}
+        {
+            key: float(rows[kind][key])
+            for key in ("forward_s", "backward_s", "unique_rows")
+        }
         for kind in ("hbm", "uvm_caching", "uvm")
     )
     forward = ids * (8 + row_bytes) + ids * (8 + row_bytes)
@@ -151,15 +159,21 @@ def lookup_coefficients() -> dict[str, float]:
     }
 
 
+def show(what: str, values: tuple[float, ...]) -> None:
+    """Print a line of three significant digits."""
+    sys.stdout.write(f"{what}: {', '.join(f'{value:.3g}' for value in values)}\n")
+
+
 def main() -> None:
     """Print every fitted coefficient."""
     for device in ("a100", "h100"):
-        print(device, "all_to_all", fit_scale_up(device, ("all_to_all",)))
-        print(device, "reduce", fit_scale_up(device, (REDUCE[device],)))
-        print(device, "gemm", fit_gemm(device))
+        show(f"{device} all_to_all", fit_scale_up(device, ("all_to_all",)))
+        show(f"{device} reduce", fit_scale_up(device, (REDUCE[device],)))
+        show(f"{device} gemm", fit_gemm(device))
     for collective in ("all_to_all", "reduce"):
-        print("scale out", collective, fit_scale_out(collective))
-    print(lookup_coefficients())
+        show(f"scale out {collective}", fit_scale_out(collective))
+    for name, value in lookup_coefficients().items():
+        show(f"h100 {name}", (value,))
 
 
 if __name__ == "__main__":

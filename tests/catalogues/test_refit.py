@@ -1,0 +1,96 @@
+"""Committed coefficients can be had again from the committed measurements."""
+
+from __future__ import annotations
+
+import csv
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shardplan.catalog import load_cost_model
+from shardplan.cost_model import Curve, LinkModel
+
+MEASUREMENTS = Path(__file__).resolve().parents[2] / "cost_models" / "measurements"
+TOLERANCE = 0.01
+
+
+@pytest.fixture(scope="module")
+def refit() -> dict[str, Any]:
+    """The functions of the script beside the measurements."""
+    return runpy.run_path(str(MEASUREMENTS / "refit.py"))
+
+
+def _values(link: LinkModel) -> tuple[float, float, float]:
+    return link.latency_s.value, link.bw_efficiency.value, link.exponent.value
+
+
+@pytest.mark.parametrize("device", ["a100", "h100"])
+def test_scale_up_fits(refit: dict[str, Any], device: str) -> None:
+    """The p-norm of NVLink collectives follows the NCCL measurements."""
+    model = load_cost_model(device).collectives
+    reduce = refit["REDUCE"][device]
+    for link, name in (
+        (model.all_to_all_scale_up, "all_to_all"),
+        (model.reduce_scale_up, reduce),
+    ):
+        expected = refit["fit_scale_up"](device, (name,))
+        assert _values(link) == pytest.approx(expected, rel=TOLERANCE)
+
+
+def test_scale_out_fits(refit: dict[str, Any]) -> None:
+    """The p-norm of collectives between hosts follows SimAI's measurements."""
+    model = load_cost_model("h100").collectives
+    for link, name in (
+        (model.all_to_all_scale_out, "all_to_all"),
+        (model.reduce_scale_out, "reduce"),
+    ):
+        expected = refit["fit_scale_out"](name)
+        assert _values(link) == pytest.approx(expected, rel=TOLERANCE)
+
+
+def test_lookup_coefficients(refit: dict[str, Any]) -> None:
+    """Lookup efficiencies of the H100 reproduce the measured FBGEMM kernels."""
+    model = load_cost_model("h100")
+    for name, expected in refit["lookup_coefficients"]().items():
+        section = model.lookup if hasattr(model.lookup, name) else model.host_memory
+        assert getattr(section, name).value == pytest.approx(expected, rel=TOLERANCE)
+    assert model.lookup.sort_s_per_id.value == refit["SORT_S_PER_ID"]
+
+
+def test_gemm_fits(refit: dict[str, Any]) -> None:
+    """The launch time is the fit; the H100's efficiency is that at sustained clocks."""
+    efficiency, launch = refit["fit_gemm"]("h100")
+    dense = load_cost_model("h100").dense
+    assert dense.gemm_launch_s.value == pytest.approx(launch, rel=TOLERANCE)
+    assert dense.gemm_efficiency.value == pytest.approx(
+        efficiency / 1.15, rel=TOLERANCE
+    )
+    _, launch = refit["fit_gemm"]("a100")
+    dense = load_cost_model("a100").dense
+    assert dense.gemm_launch_s.value == pytest.approx(launch, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("device", "collective"),
+    [
+        ("a100", "all_to_all"),
+        ("a100", "all_reduce"),
+        ("h100", "all_to_all"),
+        ("h100", "all_reduce"),
+        ("h100", "reduce_scatter"),
+    ],
+)
+def test_curves_are_the_measurements(device: str, collective: str) -> None:
+    """The curve of a cost model has the points of the NCCL measurements."""
+    curve = getattr(load_cost_model(device).collectives, f"{collective}_curve")
+    with (MEASUREMENTS / "nccl.csv").open(newline="") as file:
+        rows = [
+            row
+            for row in csv.DictReader(file)
+            if (row["device"], row["collective"]) == (device, collective)
+        ]
+    assert isinstance(curve, Curve)
+    assert curve.message_bytes == tuple(float(row["message_bytes"]) for row in rows)
+    assert curve.time_s == pytest.approx([float(row["time_s"]) for row in rows])
