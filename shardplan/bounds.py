@@ -41,7 +41,9 @@ def option_totals(problem: Problem) -> tuple[Floats, Floats]:
         per_class @ cluster.class_ranks / cluster.world_size,
         per_class.min(axis=1) if len(per_class) else 0.0,
     )
-    times = menu.item_count * ranks_per_place(menu, cluster.world_size)[menu.item_option]
+    times = (
+        menu.item_count * ranks_per_place(menu, cluster.world_size)[menu.item_option]
+    )
     seconds = np.bincount(menu.item_option, one_rank * times, minlength=len(menu))
     tier_bytes = np.stack(
         [

@@ -91,7 +91,8 @@ def _key(menu: Options, option: int) -> tuple[float, ...]:
 def _common_options(menu: Options, group: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Options of equal key over all tables of a group."""
     per_table = [
-        {_key(menu, o): o for o in range(menu.start[t], menu.start[t + 1])} for t in group
+        {_key(menu, o): o for o in range(menu.start[t], menu.start[t + 1])}
+        for t in group
     ]
     if len(group) == 1:
         return [(o,) for o in range(menu.start[group[0]], menu.start[group[0] + 1])]
@@ -132,7 +133,9 @@ def _joined(
 def _add_items(menu: Options, row: tuple[int, ...]) -> tuple[Ints, ...]:
     """Add member shards place by place, then count equal ones."""
     expanded = [
-        np.repeat(np.arange(*_bounds(menu, o)), menu.item_count[slice(*_bounds(menu, o))])
+        np.repeat(
+            np.arange(*_bounds(menu, o)), menu.item_count[slice(*_bounds(menu, o))]
+        )
         for o in row
     ]
     stacked = np.stack(expanded, axis=1)

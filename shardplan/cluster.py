@@ -89,9 +89,7 @@ class Cluster:
     def class_domain_size(self) -> NDArray[np.int64]:
         """Largest domain of each class [ranks], shape (C,)."""
         size = np.zeros(len(self.groups), dtype=np.int64)
-        np.maximum.at(
-            size, self.rank_class, self.domain_num_ranks[self.rank_domain]
-        )
+        np.maximum.at(size, self.rank_class, self.domain_num_ranks[self.rank_domain])
         return size
 
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from shardplan.costs.capacity import Capacity
 
     from shardplan.cluster import Cluster
+    from shardplan.costs.capacity import Capacity
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.usage import TableUsage
     from shardplan.tables import EmbeddingTable, TableConstraints
@@ -184,7 +184,9 @@ def structures(
         if ShardingType.TABLE_ROW_WISE in allowed:
             found.append(Structure(ShardingType.TABLE_ROW_WISE, scope, 1, size))
         if ShardingType.GRID_SHARD in allowed:
-            found += [Structure(ShardingType.GRID_SHARD, scope, k, size) for k in splits]
+            found += [
+                Structure(ShardingType.GRID_SHARD, scope, k, size) for k in splits
+            ]
     return found
 
 
@@ -486,9 +488,11 @@ def _dominated(options: Options) -> NDArray[np.bool_]:
     )
     order = np.lexsort(structure[::-1])
     ordered = structure[:, order]
-    new = np.r_[True, (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)] if len(
-        options
-    ) else np.zeros(0, dtype=bool)
+    new = (
+        np.r_[True, (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)]
+        if len(options)
+        else np.zeros(0, dtype=bool)
+    )
     first = np.flatnonzero(new)
     sizes = np.diff(np.r_[first, len(options)])
     features = _features(options)
@@ -567,6 +571,6 @@ def _offsets(sizes: Ints) -> Ints:
 def _ranges(starts: Ints, sizes: Ints) -> Ints:
     """Concatenate ``arange(start, start + size)`` of all pairs."""
     ends = np.cumsum(sizes)
-    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - sizes - starts, sizes)
-
-
+    return np.arange(ends[-1] if len(ends) else 0) - np.repeat(
+        ends - sizes - starts, sizes
+    )

@@ -52,7 +52,9 @@ def forward_bytes(
     Lin et al., arXiv 2201.07821, section 4.
     """
     padded = np.ceil(np.asarray(row_bytes) / SECTOR_BYTES) * SECTOR_BYTES
-    return np.asarray(num_ids * (id_bytes + padded) + num_outputs * (8.0 + output_bytes))
+    return np.asarray(
+        num_ids * (id_bytes + padded) + num_outputs * (8.0 + output_bytes)
+    )
 
 
 def backward_bytes(

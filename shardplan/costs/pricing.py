@@ -71,7 +71,9 @@ class ShardArrays:
 
     def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Self:
         """Select shards by index or mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return type(self)(
+            **{f.name: getattr(self, f.name)[index] for f in fields(self)}
+        )
 
     def is_kernel(self, *kernels: ComputeKernel) -> NDArray[np.bool_]:
         """Whether each shard uses one of the kernels."""
@@ -236,7 +238,9 @@ def _prefetch_times(
 
     on_ssd = some.is_kernel(ComputeKernel.KEY_VALUE)
     both = np.minimum(1.0, some.hbm_share + some.ddr_share)
-    read = np.where(on_ssd, np.minimum(ids * (1 - usage.hit_rate(some.table, both)), unique), 0.0)
+    read = np.where(
+        on_ssd, np.minimum(ids * (1 - usage.hit_rate(some.table, both)), unique), 0.0
+    )
     prefetch += lookup.ssd_time(
         read[:, None],
         row[:, None],
@@ -266,8 +270,10 @@ def _communication_times(
     ids = volumes.ids * usage.id_bytes[shards.table] + lengths
     input_dist = _per_byte(ids, rates.all_to_all)
 
-    gradient = shards.rows * shards.columns * storage.element_bytes(
-        usage.workload.comm_dtypes.dense
+    gradient = (
+        shards.rows
+        * shards.columns
+        * storage.element_bytes(usage.workload.comm_dtypes.dense)
     )
     all_reduce = _per_byte(2.0 * gradient, rates.reduce_scatter["all"])
     copy = shards.is_replicated[:, None]
@@ -347,4 +353,3 @@ def _per_class(num_bytes: Floats, bandwidth: Floats) -> Floats:
 def _per_byte(num_bytes: Floats, s_per_byte: Floats) -> Floats:
     """Bytes (N,) times seconds per byte (C,) -> seconds (N, C)."""
     return np.asarray(num_bytes[:, None] * s_per_byte)
-

@@ -71,7 +71,9 @@ def row_bytes(dtype: DType, num_columns: Any) -> Floats:
         block = _MX_BLOCK * _MX_BITS[dtype] / 8 + 1
         return np.asarray(np.ceil(columns / _MX_BLOCK) * block)
     if dtype in _SCALED_BYTES:
-        return np.asarray(np.ceil(columns * _SCALED_BYTES[dtype]) + _SCALE_AND_BIAS_BYTES)
+        return np.asarray(
+            np.ceil(columns * _SCALED_BYTES[dtype]) + _SCALE_AND_BIAS_BYTES
+        )
     return np.asarray(columns * _PLAIN_BYTES[dtype])
 
 

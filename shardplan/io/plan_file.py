@@ -5,7 +5,6 @@ Keys have the order of the records; every table has one line.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from shardplan.io.atomic import write_text_atomically
 from shardplan.io.json_file import read_json
 from shardplan.io.validate import validate
-from shardplan.plan import Fingerprints, Inputs, Plan, dump
+from shardplan.plan import Plan, dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from shardplan.record import Record
 
 
 def read_plan(path: str | os.PathLike[str]) -> Plan:
@@ -48,25 +45,6 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 def format_plan(plan: Plan) -> str:
     """Return the text of a plan file."""
     return "".join(_pieces(dump(plan), 0)) + "\n"
-
-
-def fingerprint(record: Record) -> str:
-    """Return the SHA-256 of a record's canonical JSON.
-
-    Two records have the same one if they mean the same: the order of keys and
-    defaults that are written out do not count.
-    """
-    text = json.dumps(dump(record), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def fingerprints(inputs: Inputs) -> Fingerprints:
-    """Return the fingerprint of each input."""
-    return Fingerprints(
-        workload=fingerprint(inputs.workload),
-        topology=fingerprint(inputs.topology),
-        cost_model=fingerprint(inputs.cost_model),
-    )
 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:

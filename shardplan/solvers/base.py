@@ -97,6 +97,19 @@ class Stop:
         return objective_s <= lower_bound_s * (1.0 + max(self.gap, GAP_TOLERANCE))
 
 
+def finished(
+    assignment: Assignment | None, value: float, lower_bound_s: float, stop: Stop
+) -> SolverResult:
+    """Make the result of a search that ended with its best assignment, if any."""
+    if assignment is None:
+        status = SolveStatus.NOT_FOUND
+    elif value <= lower_bound_s * (1.0 + GAP_TOLERANCE):
+        status = SolveStatus.OPTIMAL
+    else:
+        status = SolveStatus.TIME_LIMIT if stop.now() else SolveStatus.FEASIBLE
+    return SolverResult(assignment, lower_bound_s, status)
+
+
 class Solver(Protocol):
     """Finds an assignment for a problem.
 

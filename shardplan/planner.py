@@ -1,0 +1,269 @@
+"""The whole line: inputs -> options -> problem -> solver -> plan -> check -> result."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from shardplan import catalog
+from shardplan.bounds import memory_shortfalls
+from shardplan.check import check
+from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
+from shardplan.fingerprint import fingerprints
+from shardplan.plan import Inputs, Outcome, Plan
+from shardplan.problem import build_problem
+from shardplan.realize import placements
+from shardplan.sharding import Objective, Target
+from shardplan.solvers.base import Observer, Silent, SolveStatus, Stop, load_solver
+from shardplan.units import format_bytes_both
+from shardplan.version import VERSION
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from shardplan import problem as problems
+    from shardplan.cost_model import CostModel
+    from shardplan.solvers.base import SolverResult
+    from shardplan.topology import Topology
+    from shardplan.workload import Workload
+
+    Source = str | os.PathLike[str]
+
+
+E = TypeVar("E", Target, Objective)
+
+
+@dataclass(frozen=True, eq=False)
+class PlanResult:
+    """A checked plan and how it was found.
+
+    Attributes
+    ----------
+    plan : Plan
+    runtime_s : float
+        Seconds that loading, solving and checking took; not part of the plan.
+    """
+
+    plan: Plan
+    runtime_s: float
+
+    @property
+    def status(self) -> str:
+        """``optimal``, ``feasible`` or ``time_limit``."""
+        return self.plan.outcome.status
+
+    @property
+    def objective_s(self) -> float:
+        """Value of the plan [s]."""
+        return self.plan.outcome.objective_s
+
+    @property
+    def lower_bound_s(self) -> float:
+        """A value that no plan of the menu goes below [s]."""
+        return self.plan.outcome.lower_bound_s
+
+    @property
+    def gap(self) -> float | None:
+        """objective_s / lower_bound_s - 1, or None without a bound."""
+        return self.plan.outcome.gap
+
+
+def solve(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | CostModel | None = None,
+    *,
+    num_hosts: int | None = None,
+    target: Target | str = Target.ANY,
+    objective: Objective | str = Objective.STEP,
+    solver: str = "auto",
+    time_limit_s: float = float("inf"),
+    gap: float = 0.0,
+    seed: int = 0,
+    observer: Observer | None = None,
+) -> PlanResult:
+    """Find a shard plan and check it.
+
+    Parameters
+    ----------
+    workload, topology, cost_model : shipped name, path, or record
+        Without a cost model the one that the topology names is used.
+    num_hosts : int, optional
+        Hosts to use instead of the topology's own number.
+    time_limit_s : float
+        Stop with the best plan found after this long [s].
+    gap : float
+        Stop at a plan whose gap is at most this.
+
+    Raises
+    ------
+    InputError
+        For wrong files or arguments.
+    InfeasibleError
+        If nothing fits, with the tier, the shortfall and the tables.
+    LimitError
+        If time ran out before there was a plan.
+    """
+    stop = Stop(time_limit_s=time_limit_s, gap=gap)
+    chosen = load_solver(solver)
+    inputs = load_inputs(workload, topology, cost_model, num_hosts)
+    target = _member(Target, "target", target)
+    objective = _member(Objective, "objective", objective)
+    problem = build_problem(
+        inputs.workload,
+        inputs.topology,
+        inputs.cost_model,
+        target=target,
+        objective=objective,
+    )
+    require_options(problem)
+    with _interrupts(stop):
+        found = chosen.solve(problem, stop, seed, observer or Silent())
+    if found.assignment is None:
+        raise _no_plan(problem, found, stop)
+    plan = make_plan(problem, found, inputs, solver=solver, seed=seed)
+    violations = check(plan)
+    if violations:
+        raise AssertionError(f"the solver made an invalid plan: {violations[0]}")
+    return PlanResult(plan, stop.elapsed_s())
+
+
+def load_inputs(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | CostModel | None,
+    num_hosts: int | None = None,
+) -> Inputs:
+    """Load the three inputs by name, path or as they are."""
+    cluster = catalog.load_topology(topology, num_hosts)
+    if cost_model is None and cluster.cost_model is None:
+        raise InputError.single(
+            cluster.name, "cost_model", None, "missing; name one with --cost-model"
+        )
+    return Inputs(
+        workload=catalog.load_workload(workload),
+        topology=cluster,
+        cost_model=catalog.load_cost_model(cost_model or cluster.cost_model),
+    )
+
+
+def make_plan(
+    problem: problems.Problem,
+    result: SolverResult,
+    inputs: Inputs,
+    *,
+    solver: str,
+    seed: int,
+) -> Plan:
+    """Turn a solver's result into a self-contained plan."""
+    assert result.assignment is not None
+    value = problem.value(result.assignment)
+    bound = min(result.lower_bound_s, value)
+    return Plan(
+        schema_version=1,
+        shardplan_version=VERSION,
+        target=problem.target,
+        objective=problem.objective,
+        outcome=Outcome(
+            solver=solver,
+            seed=seed,
+            status=result.status.value,
+            objective_s=value,
+            lower_bound_s=bound,
+            gap=value / bound - 1.0 if bound > 0 else None,
+        ),
+        fingerprints=fingerprints(inputs),
+        tables=placements(problem, result.assignment),
+        inputs=inputs,
+    )
+
+
+def require_options(problem: problems.Problem) -> None:
+    """Raise an error that names the tables for which the menu is empty."""
+    menu, names = problem.options, problem.bundle_names()
+    empty = [
+        name
+        for name, n in zip(names, menu.start[1:] - menu.start[:-1], strict=True)
+        if not n
+    ]
+    if not empty:
+        return
+    shown = ", ".join(empty[:5]) + (" ..." if len(empty) > 5 else "")
+    raise InfeasibleError(
+        f"infeasible: no legal option fits for {len(empty)} of {len(names)} tables: "
+        f"{shown}. Even alone, every way to shard them that their constraints and "
+        f"target {problem.target.value!r} allow needs more memory per rank or host "
+        "than there is: allow more sharding types or kernels, or use more hosts.",
+        [Shortfall("any", 0.0, 0.0, tuple(empty))],
+        proven=True,
+    )
+
+
+def _no_plan(
+    problem: problems.Problem, result: SolverResult, stop: Stop
+) -> InfeasibleError | LimitError:
+    shortfalls = memory_shortfalls(problem)
+    if shortfalls:
+        return InfeasibleError(
+            "\n".join(f"infeasible: {_explain(s)}" for s in shortfalls),
+            shortfalls,
+            proven=True,
+        )
+    if result.status is SolveStatus.INFEASIBLE:
+        return InfeasibleError(
+            "infeasible: the exact solver proved that no plan exists", proven=True
+        )
+    if stop.now():
+        return LimitError(
+            f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
+        )
+    return InfeasibleError(
+        "no plan found, though the memory suffices in total: tables may be too large "
+        "for single ranks; allow row_wise sharding or more tiers, try another solver, "
+        "or use more hosts",
+        proven=False,
+    )
+
+
+def _explain(shortfall: Shortfall) -> str:
+    short = shortfall.needed_bytes - shortfall.available_bytes
+    return (
+        f"{shortfall.tier.upper()} short by {format_bytes_both(short)}: tables need at "
+        f"least {format_bytes_both(shortfall.needed_bytes)} there, "
+        f"{format_bytes_both(shortfall.available_bytes)} are usable; largest tables: "
+        f"{', '.join(shortfall.tables)}"
+    )
+
+
+def _member(kind: type[E], name: str, value: E | str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        problem = Problem("solve", name, repr(value), f"must be one of: {known}")
+        raise InputError([problem]) from None
+
+
+@contextmanager
+def _interrupts(stop: Stop) -> Iterator[None]:
+    """Let the first Ctrl-C ask the solver to stop; the second one interrupts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

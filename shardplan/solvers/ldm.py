@@ -1,0 +1,198 @@
+"""Largest differencing (Karmarkar and Karp), with memory as a second number.
+
+With tables restricted to `table_wise` this is the second heuristic of Neo
+(Mudigere et al., arXiv 2104.05158, section 4.2).
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.bounds import simple_lower_bound
+from shardplan.sharding import Scope
+from shardplan.solvers.base import Observer, SolverResult, Stop, finished
+from shardplan.solvers.placement import (
+    Placer,
+    mean_phase_load,
+    place_fallback,
+    placing_order,
+)
+from shardplan.solvers.selection import OptionTotals, select
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Assignment, Problem
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_ITEM_SHARES = (1.0, 0.5, 0.25)
+_MEMORY_WEIGHTS = (0.0, 1.0)
+
+
+class Piece(NamedTuple):
+    """One item of a bundle: its weight in the partition and where it comes from."""
+
+    weight: float
+    bundle: int
+    position: int
+
+
+class LargestDifferencing:
+    """Join the two most uneven partial partitions until one is left.
+
+    Items on single ranks of one class are partitioned; everything else (groups,
+    pinned, separated or row-cut tables, mixed clusters) is placed greedily before.
+    An item whose rank has no memory left goes to the least loaded one that has.
+    """
+
+    def solve(
+        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+    ) -> SolverResult:
+        """See `Solver`; the seed is not used, for nothing here is random."""
+        bound = simple_lower_bound(problem)
+        totals = OptionTotals.of(problem)
+        mean = max(totals.mean_rank_seconds(problem), bound)
+        best: Assignment | None = None
+        value = np.inf
+        for share in _ITEM_SHARES:
+            choice = select(problem, totals, share * mean, 1.0)
+            for weight in _MEMORY_WEIGHTS:
+                if stop.now() and best is not None:
+                    break
+                placer = _solve_choice(problem, totals, choice, weight)
+                if placer is None:
+                    continue
+                found = placer.loads.value(problem.objective)
+                if found < value:
+                    best, value = placer.assignment(), found
+                    observer.improved(value, bound)
+        return finished(best, value, bound, stop)
+
+
+def _solve_choice(
+    problem: Problem, totals: OptionTotals, choice: Ints, memory_weight: float
+) -> Placer | None:
+    """Place the fixed part greedily, then the rest as partitioned."""
+    free = _is_free(problem, choice)
+    placer = Placer(problem, mean_phase_load(problem, choice))
+    order = placing_order(problem, totals, choice)
+    for bundle in order[~free[order]]:
+        if not place_fallback(
+            problem, totals, placer, int(bundle), int(choice[bundle])
+        ):
+            return None
+    pieces = _pieces(problem, choice, np.flatnonzero(free), memory_weight)
+    wanted = _wanted(problem, placer, pieces, choice)
+    for bundle in order[free[order]]:
+        option = int(choice[bundle])
+        if placer.place(int(bundle), option, wanted[int(bundle)]):
+            continue
+        if not place_fallback(problem, totals, placer, int(bundle), option):
+            return None
+    return placer
+
+
+def _is_free(problem: Problem, choice: Ints) -> NDArray[np.bool_]:
+    """Bundles whose items may go to any rank, independently of each other."""
+    menu = problem.options
+    free = (menu.scope[choice] == Scope.RANK) & (menu.row_shards[choice] == 1)
+    free &= ~menu.same_host[choice]
+    free[[*problem.allowed, *problem.conflicts]] = False
+    return np.asarray(free & (len(problem.cluster.groups) == 1))
+
+
+def _pieces(
+    problem: Problem, choice: Ints, bundles: Ints, memory_weight: float
+) -> list[Piece]:
+    """Items with their weight: time over mean time, plus weighted memory."""
+    menu = problem.options
+    time = menu.item_cost[:, 0].sum(axis=1)
+    memory = menu.item_bytes[:, 0]
+    pieces = []
+    for bundle in bundles:
+        position = 0
+        for item in range(*menu.items_of(choice[bundle]).indices(len(time))):
+            for _ in range(menu.item_count[item]):
+                pieces.append((item, int(bundle), position))
+                position += 1
+    items = np.array([piece[0] for piece in pieces], dtype=np.int64)
+    total_time, total_memory = time[items].sum() or 1.0, memory[items].sum() or 1.0
+    weight = time / total_time + memory_weight * memory / total_memory
+    return [Piece(float(weight[item]), b, position) for item, b, position in pieces]
+
+
+def _wanted(
+    problem: Problem, placer: Placer, pieces: list[Piece], choice: Ints
+) -> dict[int, Ints]:
+    """Preferred ranks: the heaviest part goes to the rank with the least load."""
+    load = placer.loads.cost.sum(axis=1)
+    ranks = np.argsort(load, kind="stable")
+    wanted = {
+        piece.bundle: [0] * problem.options.num_places(choice[piece.bundle])
+        for piece in pieces
+    }
+    for rank, part in zip(
+        ranks, largest_differencing(pieces, len(ranks)), strict=False
+    ):
+        for piece in part:
+            wanted[piece.bundle][piece.position] = int(rank)
+    return {bundle: np.array(places) for bundle, places in wanted.items()}
+
+
+def largest_differencing(pieces: list[Piece], num_parts: int) -> list[list[Piece]]:
+    """Partition pieces into parts of nearly equal weight, heaviest part first.
+
+    Notes
+    -----
+    A partial partition is its non-empty parts, heaviest first. The two with the
+    largest difference between heaviest and lightest part are joined, heavy parts of
+    one with light parts of the other, until one remains.
+
+    References
+    ----------
+    Karmarkar and Karp, "The differencing method of set partitioning", 1982;
+    multi-way as in Michiels, Korst and Aarts, 2003.
+    """
+    Part = tuple[float, list[Piece]]
+    heap: list[tuple[float, int, list[Part]]] = []
+    for number, piece in enumerate(pieces):
+        parts = [(piece.weight, [piece])]
+        heap.append((-_difference(parts, num_parts), number, parts))
+    heapq.heapify(heap)
+    number = len(pieces)
+    while len(heap) > 1:
+        _, _, first = heapq.heappop(heap)
+        _, _, second = heapq.heappop(heap)
+        joined = _join(first, second, num_parts)
+        heapq.heappush(heap, (-_difference(joined, num_parts), number, joined))
+        number += 1
+    return [part for _, part in heap[0][2]] if heap else []
+
+
+def _difference(parts: list[tuple[float, list[Piece]]], num_parts: int) -> float:
+    lightest = parts[-1][0] if len(parts) == num_parts else 0.0
+    return parts[0][0] - lightest
+
+
+def _join(
+    first: list[tuple[float, list[Piece]]],
+    second: list[tuple[float, list[Piece]]],
+    num_parts: int,
+) -> list[tuple[float, list[Piece]]]:
+    """Add the heavy parts of one to the light (or empty) parts of the other."""
+    overlap = max(0, len(first) + len(second) - num_parts)
+    keep = len(first) - overlap
+    lightest_last = first[keep:]
+    heaviest_first = second[len(second) - overlap :][::-1]
+    both = [
+        (a + b, x + y)
+        for (a, x), (b, y) in zip(lightest_last, heaviest_first, strict=True)
+    ]
+    parts = first[:keep] + second[: len(second) - overlap] + both
+    parts.sort(key=lambda part: -part[0])
+    return parts

@@ -1,0 +1,241 @@
+"""Place chosen options on ranks one by one, keeping loads up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.bounds import ranks_per_place
+from shardplan.loads import Loads
+from shardplan.problem import Assignment
+from shardplan.sharding import TIERS, Objective, Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+    from shardplan.solvers.selection import OptionTotals
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_SLACK = 1e-9
+"""Share of a pool left free, so that another order of summation still fits."""
+
+
+class Placer:
+    """Loads that grow as options are placed on the least loaded ranks that fit.
+
+    Parameters
+    ----------
+    problem : Problem
+    scale_s : float array (P,)
+        What counts as one unit of load per phase [s]; a rank's load is its fullest
+        dimension: time over scale (per phase, or summed for `max-rank`), or
+        memory over capacity.
+    """
+
+    def __init__(self, problem: Problem, scale_s: Floats) -> None:
+        self._problem = problem
+        self._sums = problem.objective is Objective.MAX_RANK
+        self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
+        self.loads = Loads.empty(problem.cluster)
+        capacity = problem.capacity
+        self._hbm = capacity.rank_hbm * (1.0 - _SLACK)
+        self._ddr = capacity.host_ddr * (1.0 - _SLACK)
+        self._ssd = capacity.host_ssd * (1.0 - _SLACK)
+        self._users: dict[int, NDArray[np.bool_]] = {}
+        self.option = np.full(problem.num_bundles, -1, dtype=np.int64)
+        self.places: list[Ints] = [np.zeros(0, dtype=np.int64)] * problem.num_bundles
+
+    def assignment(self) -> Assignment:
+        """Return the placed options as an assignment."""
+        return Assignment(self.option.copy(), tuple(self.places))
+
+    def place(self, bundle: int, option: int, wanted: Ints | None = None) -> bool:
+        """Place all items of an option, or nothing; say whether it fitted.
+
+        Parameters
+        ----------
+        wanted : int array, optional
+            Preferred place of each item; an item that does not fit there goes to the
+            least loaded place that fits.
+        """
+        problem = self._problem
+        legal = problem.group_places(bundle, option)
+        scope = int(problem.options.scope[option])
+        if scope == Scope.ALL:
+            return len(legal) > 0 and self._place_everywhere(bundle, option)
+        legal = self._without_conflicts(bundle, scope, legal)
+        if not problem.options.same_host[option]:
+            return self._place_items(bundle, option, legal, wanted)
+        host = problem.cluster.rank_host[legal]
+        load = self._load_per_host()
+        return any(
+            self._place_items(bundle, option, legal[host == h])
+            for h in sorted(set(host.tolist()), key=lambda h: (load[h], h))
+        )
+
+    def _place_items(
+        self, bundle: int, option: int, legal: Ints, wanted: Ints | None = None
+    ) -> bool:
+        menu = self._problem.options
+        scope = int(menu.scope[option])
+        distinct = scope == Scope.RANK and menu.row_shards[option] > 1
+        placed: list[tuple[int, int]] = []
+        for item in range(menu.item_start[option], menu.item_start[option + 1]):
+            for _ in range(menu.item_count[item]):
+                place = self._best(scope, item, legal)
+                if wanted is not None and self._fits(item, int(wanted[len(placed)])):
+                    place = int(wanted[len(placed)])
+                if place is None:
+                    for old_item, old_place in placed:
+                        self._add(scope, old_item, old_place, -1.0)
+                    return False
+                self._add(scope, item, place, 1.0)
+                placed.append((item, place))
+                if distinct:
+                    legal = legal[legal != place]
+        self._keep(bundle, option, scope, [place for _, place in placed])
+        return True
+
+    def _place_everywhere(self, bundle: int, option: int) -> bool:
+        menu, loads = self._problem.options, self.loads
+        items = menu.items_of(option)
+        hbm, ddr, ssd = menu.item_bytes[items].sum(axis=0)
+        ranks = self._problem.cluster.host_num_ranks
+        if not (
+            (loads.hbm + hbm <= self._hbm).all()
+            and (loads.ddr + ddr * ranks <= self._ddr).all()
+            and (loads.ssd + ssd * ranks <= self._ssd).all()
+        ):
+            return False
+        loads.add_everywhere(menu.item_cost[items], menu.item_bytes[items])
+        self._keep(bundle, option, Scope.ALL, [])
+        return True
+
+    def _keep(self, bundle: int, option: int, scope: int, places: list[int]) -> None:
+        self.option[bundle] = option
+        self.places[bundle] = np.array(places, dtype=np.int64)
+        if bundle in self._problem.conflicts:
+            used = np.zeros(self._problem.world_size, dtype=bool)
+            for place in places or [0]:
+                used[self._problem.place_ranks(scope, place)] = True
+            self._users[bundle] = used
+
+    def _without_conflicts(self, bundle: int, scope: int, legal: Ints) -> Ints:
+        """Remove places that touch a rank of a bundle to stay apart from."""
+        others = self._problem.conflicts.get(bundle, frozenset())
+        taken = [self._users[other] for other in sorted(others) if other in self._users]
+        if not taken:
+            return legal
+        used = np.logical_or.reduce(taken)
+        free = [
+            not used[self._problem.place_ranks(scope, int(place))].any()
+            for place in legal
+        ]
+        return legal[np.array(free, dtype=bool)]
+
+    def _best(self, scope: int, item: int, legal: Ints) -> int | None:
+        """Least loaded legal place after adding an item, if any fits."""
+        if not len(legal):
+            return None
+        if scope == Scope.RANK:
+            score = self._scores(item, legal)
+        else:
+            score = np.array([self._group_score(scope, item, int(p)) for p in legal])
+        best = int(np.argmin(score))
+        return int(legal[best]) if np.isfinite(score[best]) else None
+
+    def _fits(self, item: int, rank: int) -> bool:
+        return bool(np.isfinite(self._scores(item, np.array([rank]))[0]))
+
+    def _group_score(self, scope: int, item: int, place: int) -> float:
+        ranks = self._problem.place_ranks(scope, place)
+        some = np.arange(ranks.start, ranks.stop)
+        return float(self._scores(item, some, shared=len(some)).max())
+
+    def _scores(self, item: int, ranks: Ints, shared: int = 1) -> Floats:
+        """Fullest dimension of each rank after adding an item; inf if it overflows."""
+        menu, cluster, loads = self._problem.options, self._problem.cluster, self.loads
+        cost = menu.item_cost[item][cluster.rank_class[ranks]]
+        time = loads.cost[ranks] + cost
+        if self._sums:
+            time = time.sum(axis=1, keepdims=True)
+        score = (time / self._scale).max(axis=1)
+        hbm, ddr, ssd = menu.item_bytes[item]
+        host = cluster.rank_host[ranks]
+        pools = (
+            (loads.hbm[ranks] + hbm, self._hbm[ranks], hbm),
+            (loads.ddr[host] + ddr * _on_host(host, shared), self._ddr[host], ddr),
+            (loads.ssd[host] + ssd * _on_host(host, shared), self._ssd[host], ssd),
+        )
+        for used, room, own in pools:
+            if own > 0:
+                with np.errstate(divide="ignore"):
+                    score = np.maximum(
+                        score, np.where(used <= room, used / room, np.inf)
+                    )
+        return np.asarray(score)
+
+    def _add(self, scope: int, item: int, place: int, sign: float) -> None:
+        menu, cluster, loads = self._problem.options, self._problem.cluster, self.loads
+        ranks = self._problem.place_ranks(scope, place)
+        classes = cluster.rank_class[ranks]
+        loads.cost[ranks] += sign * menu.item_cost[item][classes]
+        hbm, ddr, ssd = menu.item_bytes[item]
+        loads.hbm[ranks] += sign * hbm
+        hosts = cluster.rank_host[ranks]
+        np.add.at(loads.ddr, hosts, sign * ddr)
+        np.add.at(loads.ssd, hosts, sign * ssd)
+
+    def _load_per_host(self) -> Floats:
+        time = self.loads.cost.sum(axis=1)
+        return np.asarray(
+            np.maximum.reduceat(time, self._problem.cluster.host_first_rank)
+        )
+
+
+def _on_host(host: Ints, shared: int) -> Ints | int:
+    """How many of a group's ranks are on each rank's host."""
+    if shared == 1:
+        return 1
+    _, back, count = np.unique(host, return_inverse=True, return_counts=True)
+    return np.asarray(count[back])
+
+
+def place_fallback(
+    problem: Problem, totals: OptionTotals, placer: Placer, bundle: int, option: int
+) -> bool:
+    """Place an option, or else the bundle's cheapest other option that fits."""
+    if placer.place(bundle, option):
+        return True
+    start, end = problem.options.start[bundle], problem.options.start[bundle + 1]
+    order = start + np.argsort(totals.seconds[start:end], kind="stable")
+    return any(placer.place(bundle, int(other)) for other in order)
+
+
+def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
+    """Limited bundles, then the widest scope, then the longest or largest item first."""
+    menu, capacity = problem.options, problem.capacity
+    pools = [max(float(capacity.of_tier(t).max()), 1.0) for t in range(len(TIERS))]
+    share = (menu.item_bytes / pools).max(axis=1)
+    largest_share = np.maximum.reduceat(share, menu.item_start[:-1])[choice]
+    time = totals.largest[choice] / max(float(totals.largest[choice].max()), 1e-300)
+    size = np.maximum(time, largest_share)
+    limited = np.ones(problem.num_bundles)
+    limited[[*problem.allowed, *problem.conflicts]] = 0.0
+    return np.asarray(np.lexsort((-size, -menu.scope[choice], limited)))
+
+
+def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
+    """Mean load of a rank per phase under a choice of options [s], shape (P,)."""
+    menu = problem.options
+    ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
+    chosen = np.zeros(len(menu), dtype=bool)
+    chosen[choice] = True
+    mask = chosen[menu.item_option]
+    total = (menu.item_count * ranks)[mask] @ menu.item_cost[mask].mean(axis=1)
+    mean = total / problem.world_size
+    return np.asarray(np.maximum(mean, max(float(mean.max()) * 1e-3, 1e-12)))

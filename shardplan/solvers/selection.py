@@ -1,0 +1,232 @@
+"""Choose one option per bundle so that the sums fit, before anything is placed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.bounds import option_totals
+from shardplan.sharding import TIERS, Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_ROUNDS = 3
+_BISECTIONS = 30
+_REPAIRS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class OptionTotals:
+    """Sums over all places of each option, which the choice is made from.
+
+    Attributes
+    ----------
+    seconds : float array (O,)
+        Total seconds over all ranks and phases.
+    tier_bytes : float array (O, 3)
+        Total bytes per tier, as shares of the tier's whole capacity.
+    largest : float array (O,)
+        Seconds of the largest item that goes to a single rank; 0 for scope ALL,
+        whose loads no placement can change.
+    """
+
+    seconds: Floats
+    tier_bytes: Floats
+    largest: Floats
+
+    @classmethod
+    def of(cls, problem: Problem) -> OptionTotals:
+        """Sum up a problem's menu."""
+        seconds, tier_bytes = option_totals(problem)
+        capacity = [problem.capacity.of_tier(tier).sum() for tier in range(len(TIERS))]
+        shares = tier_bytes / np.maximum(capacity, 1.0)
+        menu = problem.options
+        item = menu.item_cost.sum(axis=2).min(axis=1)
+        largest = np.maximum.reduceat(item, menu.item_start[:-1])
+        largest = np.where(menu.scope == Scope.ALL, 0.0, largest)
+        return cls(seconds, shares, largest)
+
+    def mean_rank_seconds(self, problem: Problem) -> float:
+        """Mean load of a rank if every bundle took its cheapest option [s]."""
+        least = np.minimum.reduceat(self.seconds, problem.options.start[:-1])
+        return float(least.sum()) / problem.world_size
+
+
+def select(
+    problem: Problem, totals: OptionTotals, item_limit_s: float, fill: float
+) -> Ints:
+    """Choose the cheapest options whose total bytes fit into `fill` of each tier.
+
+    Parameters
+    ----------
+    item_limit_s : float
+        Avoid options with a single-rank item above this [s], where a bundle can.
+    fill : float
+        Share of each tier that may be used.
+
+    Returns
+    -------
+    int array (B,)
+        One option per bundle; it may still exceed `fill` if nothing fits.
+
+    Notes
+    -----
+    Minimises seconds + prices . bytes with one price per tier, raised by bisection
+    until the tier fits (a Lagrangian relaxation of the multiple-choice knapsack);
+    then single bundles are switched, best ratio first, until the sums fit and the
+    room that is left is used.
+    """
+    legal = _legal(problem, totals, item_limit_s)
+    prices = _prices(problem, totals, legal, fill)
+    choice = _cheapest(problem, totals, legal, prices)
+    choice = _repair(problem, totals, legal, prices, choice, fill)
+    return _use_room(problem, totals, legal, choice, fill)
+
+
+def _legal(
+    problem: Problem, totals: OptionTotals, item_limit_s: float
+) -> NDArray[np.bool_]:
+    """Options below the item limit, or a bundle's least violating ones."""
+    start = problem.options.start
+    least = np.minimum.reduceat(totals.largest, start[:-1])
+    limit = np.maximum(item_limit_s, least * (1.0 + 1e-12))
+    return np.asarray(totals.largest <= np.repeat(limit, np.diff(start)))
+
+
+def _cheapest(
+    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], prices: Floats
+) -> Ints:
+    """Option of least priced cost per bundle; the first of equals."""
+    priced = np.where(legal, totals.seconds + totals.tier_bytes @ prices, np.inf)
+    start = problem.options.start
+    least = np.repeat(np.minimum.reduceat(priced, start[:-1]), np.diff(start))
+    index = np.where(priced <= least, np.arange(len(priced)), len(priced))
+    return np.asarray(np.minimum.reduceat(index, start[:-1]))
+
+
+def _prices(
+    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+) -> Floats:
+    """Least price of each tier at which the cheapest options fit into it."""
+    prices = np.zeros(len(TIERS))
+    ceiling = 1e3 * (totals.seconds.sum() + 1e-30)
+
+    def used(tier: int) -> float:
+        choice = _cheapest(problem, totals, legal, prices)
+        return float(totals.tier_bytes[choice, tier].sum())
+
+    for _ in range(_ROUNDS):
+        for tier in range(len(TIERS)):
+            prices[tier] = 0.0
+            if used(tier) <= fill:
+                continue
+            low, high = 0.0, ceiling
+            for _ in range(_BISECTIONS):
+                middle = prices[tier] = np.sqrt(low * high) if low else high * 1e-6
+                low, high = (low, middle) if used(tier) <= fill else (middle, high)
+            prices[tier] = high
+    return prices
+
+
+def _repair(
+    problem: Problem,
+    totals: OptionTotals,
+    legal: NDArray[np.bool_],
+    prices: Floats,
+    choice: Ints,
+    fill: float,
+) -> Ints:
+    """Switch bundles out of a tier that is too full, least extra cost per byte first."""
+    priced = totals.seconds + totals.tier_bytes @ prices
+    for _ in range(_REPAIRS):
+        used = totals.tier_bytes[choice].sum(axis=0)
+        over = used - fill
+        tier = int(np.argmax(over))
+        if over[tier] <= 0:
+            break
+        own = np.repeat(choice, np.diff(problem.options.start))
+        relief = totals.tier_bytes[own, tier] - totals.tier_bytes[:, tier]
+        change = totals.tier_bytes - totals.tier_bytes[own]
+        room = np.maximum(fill - used, 0.0)
+        harmless = (change <= np.where(over > 0, 0.0, room)).all(axis=1)
+        useful = legal & harmless & (relief > 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(useful, (priced - priced[own]) / relief, np.inf)
+        better = _apply(problem, totals, choice, ratio, tier, float(over[tier]), fill)
+        if better is None:
+            break
+        choice = better
+    return choice
+
+
+def _apply(
+    problem: Problem,
+    totals: OptionTotals,
+    choice: Ints,
+    ratio: Floats,
+    tier: int,
+    needed: float,
+    fill: float,
+) -> Ints | None:
+    """Make the switches of best ratio until `needed` is relieved."""
+    start = problem.options.start
+    best = _first_least(ratio, start)
+    order = np.argsort(ratio[best], kind="stable")
+    used = totals.tier_bytes[choice].sum(axis=0)
+    result, relieved = choice.copy(), 0.0
+    for bundle in order:
+        option = best[bundle]
+        if not np.isfinite(ratio[option]) or relieved >= needed:
+            break
+        change = totals.tier_bytes[option] - totals.tier_bytes[choice[bundle]]
+        if ((used + change > fill) & (change > 0)).any():
+            continue
+        used += change
+        relieved -= change[tier]
+        result[bundle] = option
+    return result if relieved > 0 else None
+
+
+def _first_least(values: Floats, start: Ints) -> Ints:
+    least = np.repeat(np.minimum.reduceat(values, start[:-1]), np.diff(start))
+    index = np.where(values <= least, np.arange(len(values)), len(values))
+    return np.asarray(np.minimum.reduceat(index, start[:-1]))
+
+
+def _use_room(
+    problem: Problem,
+    totals: OptionTotals,
+    legal: NDArray[np.bool_],
+    choice: Ints,
+    fill: float,
+) -> Ints:
+    """Switch bundles to cheaper options as long as the tiers have room for them."""
+    start = problem.options.start
+    for _ in range(2):
+        own = np.repeat(choice, np.diff(start))
+        gain = totals.seconds[own] - totals.seconds
+        grown = np.maximum(totals.tier_bytes - totals.tier_bytes[own], 0.0).max(axis=1)
+        ratio = np.where(legal & (gain > 0), -gain / (grown + 1e-12), np.inf)
+        best = _first_least(ratio, start)
+        used = totals.tier_bytes[choice].sum(axis=0)
+        result = choice.copy()
+        for bundle in np.argsort(ratio[best], kind="stable"):
+            option = best[bundle]
+            if not np.isfinite(ratio[option]):
+                break
+            change = totals.tier_bytes[option] - totals.tier_bytes[choice[bundle]]
+            if (used + change <= fill).all():
+                used += change
+                result[bundle] = option
+        if np.array_equal(result, choice):
+            break
+        choice = result
+    return choice

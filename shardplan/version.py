@@ -1,0 +1,3 @@
+"""The version of shardplan, written into every plan."""
+
+VERSION = "0.1.0"
