@@ -1,0 +1,211 @@
+"""The time of the dense part of the model, forward and backward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.costs.dense_layers import (
+    Gemm,
+    dense_layers,
+    dense_parameters,
+    interaction_elements,
+)
+from shardplan.costs.gemm import gemm_time
+from shardplan.costs.storage import element_bytes
+from shardplan.errors import InputError
+from shardplan.tables import DType
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from shardplan.cost_model import DenseCostModel
+    from shardplan.topology import HostGroup
+    from shardplan.workload import DenseModel
+
+    Floats = NDArray[np.float64]
+
+__all__ = [
+    "DenseDevice",
+    "DenseTime",
+    "Gemm",
+    "dense_backward_time",
+    "dense_forward_time",
+    "dense_layers",
+    "dense_parameters",
+    "gemm_time",
+    "interaction_elements",
+]
+
+_BACKWARD_OVER_FORWARD = 2  # a gradient for each factor of a product
+# Types without a rate of their own in a topology compute at that of another.
+_RATES = {
+    DType.FP32: ("fp32",),
+    DType.FP16: ("fp16", "bf16", "fp32"),
+    DType.BF16: ("bf16", "fp16", "fp32"),
+}
+_NARROW_RATES = ("fp8", "bf16", "fp16", "fp32")
+
+
+class DenseTime(NamedTuple):
+    """Seconds of the three parts of the dense model [s]."""
+
+    bottom: Floats
+    interaction: Floats
+    top: Floats
+
+
+@dataclass(frozen=True)
+class DenseDevice:
+    """Peak rates of one rank for the dense part.
+
+    Attributes
+    ----------
+    peak_flops : float
+        Arithmetic in the layers' type [FLOP/s].
+    memory_bw : float
+        Device memory, or a rank's share of a CPU host's memory [bytes/s].
+    num_sms : int
+        Multiprocessors that tiles are spread over; 0 for none to fill.
+    """
+
+    peak_flops: float
+    memory_bw: float
+    num_sms: int
+
+    @classmethod
+    def of(cls, group: HostGroup, dtype: DType) -> DenseDevice:
+        """Take the rates of a host group's ranks.
+
+        Raises
+        ------
+        InputError
+            If the topology gives no arithmetic rate for the type or a wider one.
+        """
+        device, flops = group.device, group.device.peak_flops
+        names = _RATES.get(dtype, _NARROW_RATES)
+        rates = [getattr(flops, name) for name in names]
+        if not any(rates):
+            key = f"host_groups[{group.name}].device.peak_flops.{names[0]}"
+            rule = "must be > 0 to time the dense layers"
+            raise InputError.single("topology", key, rates[0], rule)
+        shared_bw = group.host.ddr_bw / group.local_world_size
+        return cls(
+            peak_flops=next(rate for rate in rates if rate),
+            memory_bw=device.hbm_bw or shared_bw,
+            num_sms=device.num_sms,
+        )
+
+
+def dense_forward_time(
+    dense: DenseModel,
+    sum_output_dim: int,
+    num_outputs: int,
+    batch_size: ArrayLike,
+    device: DenseDevice,
+    model: DenseCostModel,
+) -> DenseTime:
+    """Return the time of the forward pass of one rank's batch.
+
+    Parameters
+    ----------
+    dense : DenseModel
+    sum_output_dim, num_outputs : int
+        As in :func:`dense_layers`.
+    batch_size : int array
+        Samples of the rank.
+    device : DenseDevice
+    model : DenseCostModel
+
+    Returns
+    -------
+    DenseTime
+        Bottom MLP, interaction and top MLP [s], each of the shape of `batch_size`.
+        Activations are taken as fused into the matrix products.
+
+    See Also
+    --------
+    gemm_time, interaction_elements : The formulas.
+    """
+    batch = np.asarray(batch_size, dtype=float)
+    parts = dict.fromkeys(DenseTime._fields, np.zeros(batch.shape))
+    timer = _Timer(element_bytes(dense.dtype), device, model)
+    for layer in dense_layers(dense, sum_output_dim, num_outputs):
+        part = layer.name.split(".")[0]
+        parts[part] = parts[part] + timer.gemm(batch, layer.n, layer.k)
+    moved = batch * interaction_elements(dense, sum_output_dim, num_outputs)
+    parts["interaction"] = parts["interaction"] + timer.traffic(moved)
+    return DenseTime(**parts)
+
+
+def dense_backward_time(
+    dense: DenseModel,
+    sum_output_dim: int,
+    num_outputs: int,
+    batch_size: ArrayLike,
+    device: DenseDevice,
+    model: DenseCostModel,
+) -> DenseTime:
+    """Return the time of the backward pass of one rank's batch.
+
+    Parameters
+    ----------
+    dense, sum_output_dim, num_outputs, batch_size, device, model
+        As in :func:`dense_forward_time`.
+
+    Returns
+    -------
+    DenseTime
+        Bottom MLP, interaction and top MLP [s], each of the shape of `batch_size`.
+
+    Notes
+    -----
+    Each layer has a product for the gradient of its inputs and one for that of its
+    weights. The first layer needs no gradient of the dense features, dot products
+    have no weights. Element-wise traffic is twice the forward pass's.
+    """
+    batch = np.asarray(batch_size, dtype=float)
+    parts = dict.fromkeys(DenseTime._fields, np.zeros(batch.shape))
+    timer = _Timer(element_bytes(dense.dtype), device, model)
+    for layer in dense_layers(dense, sum_output_dim, num_outputs):
+        part = layer.name.split(".")[0]
+        if layer.name != "bottom.0":
+            parts[part] = parts[part] + timer.gemm(batch, layer.k, layer.n)
+        if layer.name != "interaction.dot":
+            parts[part] = parts[part] + timer.gemm(layer.k, layer.n, batch)
+    moved = batch * interaction_elements(dense, sum_output_dim, num_outputs)
+    again = timer.traffic(_BACKWARD_OVER_FORWARD * moved)
+    parts["interaction"] = parts["interaction"] + again
+    return DenseTime(**parts)
+
+
+@dataclass(frozen=True)
+class _Timer:
+    """The coefficients that all products of a dense model share."""
+
+    element_bytes: float
+    device: DenseDevice
+    model: DenseCostModel
+
+    def gemm(self, m: ArrayLike, n: ArrayLike, k: ArrayLike) -> Floats:
+        """Seconds of a product."""
+        return gemm_time(
+            m,
+            n,
+            k,
+            element_bytes=self.element_bytes,
+            peak_flops=self.device.peak_flops,
+            efficiency=self.model.gemm_efficiency.value,
+            tile=self.model.gemm_tile.value,
+            num_sms=self.device.num_sms,
+            memory_bw=self.device.memory_bw,
+            memory_efficiency=self.model.memory_efficiency.value,
+            launch_s=self.model.gemm_launch_s.value,
+        )
+
+    def traffic(self, elements: Floats) -> Floats:
+        """Seconds to move elements through memory."""
+        rate = self.device.memory_bw * self.model.memory_efficiency.value
+        return np.asarray(elements * self.element_bytes / rate)
