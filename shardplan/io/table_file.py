@@ -121,13 +121,15 @@ def read_tables(file: Traversable, where: str) -> list[EmbeddingTable]:
 
 
 def _read_csv(text: str, where: str) -> _Sheet:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), skipinitialspace=True, strict=True
+    )
     rows: list[list[str]] = []
     numbers: list[int] = []
     try:
         header = [name.strip() for name in next(reader, [])]
         for row in reader:
-            if any(row):
+            if any(map(str.strip, row)):
                 rows.append(row)
                 numbers.append(reader.line_num)
     except csv.Error as error:
