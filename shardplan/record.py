@@ -46,9 +46,12 @@ Count = Annotated[int, _Number, Field(ge=1, le=MAX_RANKS)]
 Fraction = Annotated[float, _Number, Field(ge=0, le=1)]
 """A dimensionless share between 0 and 1."""
 Name = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f].*$")
+    str,
+    Field(
+        min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ),
 ]
-"""A non-empty name that does not start with white space."""
+"""A name: not empty, no white space at the start, no control characters."""
 Rate = Annotated[float, _Number, Field(ge=0, le=1e18)]
 """Operations per second (FLOP/s, IOPS)."""
 Number = Annotated[float, _Number]

@@ -58,7 +58,9 @@ _RULES: dict[str, str] = {
     "bool_parsing": "must be true or false",
     "string_type": "must be text",
     "string_unicode": "must be valid Unicode text",
-    "string_pattern_mismatch": "must not start with white space or contain line breaks",
+    "string_pattern_mismatch": (
+        "must not start with white space or contain control characters"
+    ),
     "dict_type": "must be a group of keys and values",
     "tuple_type": "must be a list",
     "list_type": "must be a list",

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from shardplan.catalog import load_topology
 from shardplan.errors import InputError
-from shardplan.io.plan_file import fingerprint, read_plan
+from shardplan.fingerprint import fingerprint
+from shardplan.io.plan_file import read_plan
 from shardplan.io.schema import KINDS
 from shardplan.io.validate import validate
 
