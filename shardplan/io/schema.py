@@ -41,7 +41,7 @@ def json_schema(kind: str) -> dict[str, Any]:
     if kind not in KINDS:
         rule = f"must be one of {', '.join(KINDS)}{suggest(kind, KINDS)}"
         raise InputError.single("schema", "kind", kind, rule)
-    schema = KINDS[kind].model_json_schema()
+    schema: dict[str, Any] = _spell_bounds(KINDS[kind].model_json_schema())
     if kind == "workload":
         _allow_tables_file(schema)
     dialect = "https://json-schema.org/draft/2020-12/schema"
@@ -58,6 +58,23 @@ def write_schemas(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
         write_text_atomically(folder / f"{kind}.json", format_schema(kind))
+
+
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "lt": "exclusiveMaximum",
+}
+
+
+def _spell_bounds(schema: Any) -> Any:
+    """Use JSON Schema's words for bounds that pydantic leaves as they are."""
+    if isinstance(schema, dict):
+        return {_BOUNDS.get(k, k): _spell_bounds(v) for k, v in schema.items()}
+    if isinstance(schema, list):
+        return [_spell_bounds(item) for item in schema]
+    return schema
 
 
 def _allow_tables_file(schema: dict[str, Any]) -> None:

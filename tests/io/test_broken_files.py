@@ -379,6 +379,10 @@ ONE_PROBLEM = [
 ]
 
 SEVERAL_PROBLEMS = {
+    "workload/names_with_control_characters.toml": [
+        ("name", "must not start with white space or contain control characters"),
+        ("tables[0].name", "must not start with white space"),
+    ],
     "cost_model/missing_section.toml": [
         ("dense", "is required"),
         ("dens", "unknown key; did you mean 'dense'?"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def test_no_schema_is_left_over(tmp_path: Path) -> None:
     write_schemas(tmp_path / "schemas")
     written = {path.name for path in (tmp_path / "schemas").iterdir()}
     assert {path.name for path in FOLDER.iterdir()} == written, f"run: {COMMAND}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_are_words_of_json_schema(kind: str) -> None:
+    """Bounds appear as minimum and maximum, which every validator knows."""
+    text = format_schema(kind)
+    assert '"minimum"' in text
+    assert not re.search(r'"(ge|gt|le|lt|multiple_of)":', text)
 
 
 def test_workload_may_name_a_tables_file() -> None:
