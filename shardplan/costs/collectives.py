@@ -184,7 +184,9 @@ def _spread_s_per_byte(
     ranks = cluster.world_size
     by_scale_up = np.maximum(domain - group, 0.0) / ranks
     by_pcie = np.maximum(local - np.maximum(domain, group), 0.0) / ranks
-    by_nic = (ranks - np.maximum(np.maximum(local, domain), group)) / ranks
+    # A domain that the end of its class cuts off has the most peers outside.
+    near = np.maximum(np.maximum(local, _least_domain(cluster)), group)
+    by_nic = np.maximum(ranks - near, 0.0) / ranks
     times = [
         load_time(by_scale_up, up * _scale_up_bw(cluster, domain)),
         load_time(by_pcie, up * _pcie_bw(cluster)),
@@ -193,6 +195,14 @@ def _spread_s_per_byte(
     if group.max() < ranks:
         times.append(_leaf_s_per_byte(cluster, out))
     return np.asarray(np.max(times, axis=0))
+
+
+def _least_domain(cluster: Cluster) -> Floats:
+    """Ranks of the smallest domain of each class (C,)."""
+    size = cluster.class_domain_size.astype(float)
+    ranks = cluster.domain_num_ranks[cluster.rank_domain]
+    np.minimum.at(size, cluster.rank_class, ranks)
+    return size
 
 
 def _leaf_s_per_byte(cluster: Cluster, efficiency: float) -> Floats:
