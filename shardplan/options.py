@@ -36,7 +36,9 @@ COLUMN_UNIT = 4
 CACHE_SHARES = (0.05, 0.1, 0.2, 0.4, 0.8)
 SSD_CACHE_SHARES = ((0.02, 0.1), (0.05, 0.2), (0.2, 0.4))
 SPLIT_SHARES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.8)
-_SMALL_SUBSET = 16
+_SMALL_SUBSET = 8
+_ROOMY = 0.7
+_NEGLIGIBLE = 0.01
 _CHUNK_OPTIONS = 200_000
 
 
@@ -57,6 +59,41 @@ class Variant(NamedTuple):
     dtype: int
     hbm_share: float
     ddr_share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Offload:
+    """Which tables are offered slower tiers by default, bool arrays (T,)."""
+
+    to_ddr: NDArray[np.bool_]
+    to_ssd: NDArray[np.bool_]
+
+    @classmethod
+    def everything(cls, usage: TableUsage) -> Self:
+        """Offer every tier to every table."""
+        everyone = np.ones(len(usage.num_embeddings), dtype=bool)
+        return cls(everyone, everyone)
+
+    @classmethod
+    def of(cls, usage: TableUsage, capacity: Capacity) -> Self:
+        """Offer a tier only if the faster ones may run short, and to what matters.
+
+        Notes
+        -----
+        A slower tier never saves time, so it is left out while all tables fill less
+        than `_ROOMY` of the faster tiers, and for the smallest tables that together
+        fill less than `_NEGLIGIBLE` of HBM. This keeps menus small; a planner that
+        finds nothing asks again for all tiers.
+        """
+        stored = usage.stored_bytes
+        hbm, ddr = capacity.rank_hbm.sum(), capacity.host_ddr.sum()
+        order = np.argsort(stored, kind="stable")
+        matters = np.zeros(len(stored), dtype=bool)
+        matters[order] = np.cumsum(stored[order]) > _NEGLIGIBLE * hbm
+        return cls(
+            matters & bool(stored.sum() > _ROOMY * hbm),
+            matters & bool(stored.sum() > _ROOMY * (hbm + ddr)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,16 +176,24 @@ def enumerate_options(
     rates: ClassRates,
     capacity: Capacity,
     target: Target = Target.ANY,
+    *,
+    all_tiers: bool = False,
 ) -> Options:
     """Build the menu: every legal option that fits somewhere and is not dominated.
 
     A table that no option fits keeps an empty range in `start`; the problem turns
     that into an explanation.
+
+    Parameters
+    ----------
+    all_tiers : bool
+        Offer DDR and SSD to every table, not only where memory could run short.
     """
     together = _colocated(usage)
+    offload = Offload.everything(usage) if all_tiers else Offload.of(usage, capacity)
     parts = [
         prune(chunk, cluster, capacity, together)
-        for chunk in _chunks(usage, cluster, rates, target)
+        for chunk in _chunks(usage, cluster, rates, target, offload)
     ]
     return _concatenate(parts, len(usage.num_embeddings))
 
@@ -195,9 +240,11 @@ def variants(
     constraints: TableConstraints,
     cluster: Cluster,
     target: Target,
+    to_ddr: bool = True,
+    to_ssd: bool = True,
 ) -> list[Variant]:
     """List the kernels and tier splits a table may use."""
-    kernels = constraints.compute_kernels or _default_kernels(cluster, target)
+    kernels = constraints.compute_kernels or _default_kernels(to_ddr, to_ssd)
     dtypes = dict.fromkeys((table.dtype, *constraints.dtypes))
     fixed = constraints.cache_load_factor
     shares: dict[ComputeKernel, list[tuple[float, float]]] = {
@@ -234,11 +281,9 @@ def prune(
     Tables that stay `together` with others keep dominated options, since their
     companions may need them.
     """
-    num_tables = len(options.start) - 1
-    fits = np.flatnonzero(_fits(options, cluster, capacity))
-    options = options.select(fits, num_tables)
-    keep = ~_dominated(options) | together[options.table]
-    return options.select(np.flatnonzero(keep), num_tables)
+    fits = _fits(options, cluster, capacity)
+    keep = fits & (~_dominated(options, fits) | together[options.table])
+    return options.select(np.flatnonzero(keep), len(options.start) - 1)
 
 
 def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
@@ -300,16 +345,13 @@ def _row_groups(
     ]
 
 
-def _default_kernels(cluster: Cluster, target: Target) -> tuple[ComputeKernel, ...]:
-    device_only = (ComputeKernel.DENSE, ComputeKernel.FUSED)
-    if cluster.is_cpu or target is Target.HUGECTR:
-        return device_only
-    return (
-        *device_only,
-        ComputeKernel.FUSED_UVM_CACHING,
-        ComputeKernel.FUSED_UVM,
-        ComputeKernel.KEY_VALUE,
-    )
+def _default_kernels(to_ddr: bool, to_ssd: bool) -> tuple[ComputeKernel, ...]:
+    kernels = [ComputeKernel.DENSE, ComputeKernel.FUSED]
+    if to_ddr:
+        kernels += [ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.FUSED_UVM]
+    if to_ssd:
+        kernels.append(ComputeKernel.KEY_VALUE)
+    return tuple(kernels)
 
 
 def _is_usable(kernel: ComputeKernel, cluster: Cluster, target: Target) -> bool:
@@ -325,23 +367,30 @@ def _is_usable(kernel: ComputeKernel, cluster: Cluster, target: Target) -> bool:
 
 
 def _chunks(
-    usage: TableUsage, cluster: Cluster, rates: ClassRates, target: Target
+    usage: TableUsage,
+    cluster: Cluster,
+    rates: ClassRates,
+    target: Target,
+    offload: Offload,
 ) -> Iterator[Options]:
     """Yield unpruned menus of some tables each, in no particular order."""
     kinds: dict[tuple[object, ...], list[int]] = defaultdict(list)
     workload = usage.workload
     for index, table in enumerate(workload.tables):
         constraints = workload.table_constraints(table)
-        kinds[table.embedding_dim, table.dtype, constraints].append(index)
+        to_ddr, to_ssd = bool(offload.to_ddr[index]), bool(offload.to_ssd[index])
+        kind = (table.embedding_dim, table.dtype, constraints, to_ddr, to_ssd)
+        kinds[kind].append(index)
     for members in kinds.values():
         table = workload.tables[members[0]]
         constraints = workload.table_constraints(table)
+        to_ddr, to_ssd = offload.to_ddr[members[0]], offload.to_ssd[members[0]]
         template = [
             (structure, variant)
             for structure in structures(
                 table.embedding_dim, constraints, cluster, target
             )
-            for variant in variants(table, constraints, cluster, target)
+            for variant in variants(table, constraints, cluster, target, to_ddr, to_ssd)
             if _match(structure, variant)
         ]
         if not template:
@@ -471,8 +520,8 @@ def _local(cluster: Cluster) -> int:
     return int(cluster.host_num_ranks.min())
 
 
-def _dominated(options: Options) -> NDArray[np.bool_]:
-    """Whether another option of the same structure is no worse in anything (O,).
+def _dominated(options: Options, fits: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a fitting option of the same structure is no worse in anything (O,).
 
     Options of one structure have the same items, so the comparison is item by item;
     of equal options the first one stays.
@@ -496,6 +545,7 @@ def _dominated(options: Options) -> NDArray[np.bool_]:
     first = np.flatnonzero(new)
     sizes = np.diff(np.r_[first, len(options)])
     features = _features(options)
+    features[~fits] = np.inf
     result = np.zeros(len(options), dtype=bool)
     for size in np.unique(sizes[sizes > 1]):
         members = order[first[sizes == size][:, None] + np.arange(size)]

@@ -132,7 +132,7 @@ class Problem:
             if kind == Scope.ALL:
                 loads.add_everywhere(menu.item_cost[items], menu.item_bytes[items])
                 continue
-            which, rank = self._ranks_of(kind, place[chosen])
+            which, rank = self.ranks_of(kind, place[chosen])
             some = items[which]
             loads.add(rank, menu.item_cost[some], menu.item_bytes[some])
         return loads
@@ -157,7 +157,7 @@ class Problem:
         ]
         return item, np.concatenate(places)
 
-    def _ranks_of(self, scope: Scope, place: Ints) -> tuple[Ints, Ints]:
+    def ranks_of(self, scope: int, place: Ints) -> tuple[Ints, Ints]:
         """Expand places to ranks: index of the place, and rank, for every rank."""
         if scope == Scope.RANK:
             return np.arange(len(place)), place
@@ -182,8 +182,14 @@ def build_problem(
     *,
     target: Target = Target.ANY,
     objective: Objective = Objective.STEP,
+    all_tiers: bool = False,
 ) -> Problem:
     """Enumerate and price the options and collect pools and constraints.
+
+    Parameters
+    ----------
+    all_tiers : bool
+        Offer DDR and SSD to every table, not only where memory could run short.
 
     Raises
     ------
@@ -194,7 +200,9 @@ def build_problem(
     usage = TableUsage.of(workload, cluster.world_size)
     rates = ClassRates.of(cluster, cost_model)
     capacity = Capacity.of(cluster, usage, cost_model)
-    menu = enumerate_options(usage, cluster, rates, capacity, target)
+    menu = enumerate_options(
+        usage, cluster, rates, capacity, target, all_tiers=all_tiers
+    )
     bundles, options = Bundles.of(workload, menu)
     allowed = allowed_ranks(workload, cluster, bundles)
     conflicts = separated(workload, bundles)

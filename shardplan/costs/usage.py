@@ -12,6 +12,8 @@ from shardplan.costs import access, storage
 from shardplan.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _PIPELINE_DEPTH = {
@@ -69,6 +71,17 @@ class TableUsage:
             id_bytes=workload.index_bytes + weights,
         )
 
+    @cached_property
+    def stored_bytes(self) -> NDArray[np.float64]:
+        """One copy of each table's rows with optimizer state [bytes], shape (T,)."""
+        optimizer = self.workload.optimizer
+        row = [
+            float(storage.row_bytes(t.dtype, t.embedding_dim))
+            + float(storage.state_bytes(optimizer, t.embedding_dim))
+            for t in self.workload.tables
+        ]
+        return self.num_embeddings * np.array(row)
+
     @property
     def pipeline_depth(self) -> int:
         """Batches whose inputs are in memory at the same time."""
@@ -117,13 +130,22 @@ class TableUsage:
         """Share of lookups that go to the hottest `share` of the rows."""
         return self._per_pair(access.hottest_mass, table, share)
 
-    def _per_pair(self, formula, table, share):  # type: ignore[no-untyped-def]
+    def _per_pair(
+        self,
+        formula: Callable[[access.RowBins, NDArray[np.float64]], NDArray[np.float64]],
+        table: NDArray[np.int64],
+        share: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
         """Apply a formula of access.py once per distinct (table, share) pair."""
         if not len(table):
             return np.zeros(0)
-        pairs, back = np.unique(
-            np.stack([table.astype(np.float64), share]), axis=1, return_inverse=True
-        )
-        index = pairs[0].astype(np.int64)
+        shares = np.array(sorted(set(share.tolist())))
+        code = table * len(shares) + np.searchsorted(shares, share)
+        seen = np.zeros(len(self.num_embeddings) * len(shares), dtype=bool)
+        seen[code] = True
+        pairs = np.flatnonzero(seen)
+        index, which = np.divmod(pairs, len(shares))
         bins = access.RowBins(self.bins.probability[index], self.bins.num_rows[index])
-        return formula(bins, pairs[1] * self.num_embeddings[index])[back.ravel()]
+        values = formula(bins, shares[which] * self.num_embeddings[index])
+        position = np.cumsum(seen) - 1
+        return np.asarray(values[position[code]])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = ((1.0, 1.0), (0.5, 1.0), (0.8, 0.97), (0.3, 0.95), (0.15, 0.9))
 """Item limit (share of the mean load) and fill (share of the memory), in order."""
-_WORK = 3e7
+_WORK = 2e6
 """Stop after this many scored ranks, once there is a plan."""
 
 

@@ -141,23 +141,33 @@ class Placer:
         """Least loaded legal place after adding an item, if any fits."""
         if not len(legal):
             return None
-        if scope == Scope.RANK:
-            score = self._scores(item, legal)
-        else:
-            score = np.array([self._group_score(scope, item, int(p)) for p in legal])
+        score = self._place_scores(scope, item, legal)
         best = int(np.argmin(score))
         return int(legal[best]) if np.isfinite(score[best]) else None
 
     def _fits(self, item: int, rank: int) -> bool:
         return bool(np.isfinite(self._scores(item, np.array([rank]))[0]))
 
-    def _group_score(self, scope: int, item: int, place: int) -> float:
-        ranks = self._problem.place_ranks(scope, place)
-        some = np.arange(ranks.start, ranks.stop)
-        return float(self._scores(item, some, shared=len(some)).max())
+    def _place_scores(self, scope: int, item: int, legal: Ints) -> Floats:
+        """Fullest dimension over the ranks of each place."""
+        if scope == Scope.RANK:
+            return self._scores(item, legal)
+        which, ranks = self._problem.ranks_of(scope, legal)
+        host = self._problem.cluster.rank_host[ranks]
+        pairs = which * self._problem.cluster.num_hosts + host
+        _, back, count = np.unique(pairs, return_inverse=True, return_counts=True)
+        score = self._scores(item, ranks, on_host=count[back])
+        starts = np.flatnonzero(np.r_[True, which[1:] != which[:-1]])
+        return np.asarray(np.maximum.reduceat(score, starts))
 
-    def _scores(self, item: int, ranks: Ints, shared: int = 1) -> Floats:
-        """Fullest dimension of each rank after adding an item; inf if it overflows."""
+    def _scores(self, item: int, ranks: Ints, on_host: Ints | int = 1) -> Floats:
+        """Fullest dimension of each rank after adding an item; inf if it overflows.
+
+        Parameters
+        ----------
+        on_host : int array, optional
+            How many ranks of the same place share each rank's host.
+        """
         menu, cluster, loads = self._problem.options, self._problem.cluster, self.loads
         cost = menu.item_cost[item][cluster.rank_class[ranks]]
         time = loads.cost[ranks] + cost
@@ -168,8 +178,8 @@ class Placer:
         host = cluster.rank_host[ranks]
         pools = (
             (loads.hbm[ranks] + hbm, self._hbm[ranks], hbm),
-            (loads.ddr[host] + ddr * _on_host(host, shared), self._ddr[host], ddr),
-            (loads.ssd[host] + ssd * _on_host(host, shared), self._ssd[host], ssd),
+            (loads.ddr[host] + ddr * on_host, self._ddr[host], ddr),
+            (loads.ssd[host] + ssd * on_host, self._ssd[host], ssd),
         )
         for used, room, own in pools:
             if own > 0:
@@ -195,14 +205,6 @@ class Placer:
         return np.asarray(
             np.maximum.reduceat(time, self._problem.cluster.host_first_rank)
         )
-
-
-def _on_host(host: Ints, shared: int) -> Ints | int:
-    """How many of a group's ranks are on each rank's host."""
-    if shared == 1:
-        return 1
-    _, back, count = np.unique(host, return_inverse=True, return_counts=True)
-    return np.asarray(count[back])
 
 
 def place_fallback(
