@@ -44,7 +44,7 @@ def unique_rows(bins: RowBins, num_lookups: ArrayLike) -> Floats:
 
     References
     ----------
-    Sethi et al. 2022, RecShard, arXiv:2201.10095, section 3 (access statistics).
+    Sethi et al. 2022, RecShard, arXiv:2201.10095 (access statistics).
     """
     certain = np.nextafter(1.0, 0.0)
     log_miss = np.log1p(-np.minimum(bins.probability, certain))
@@ -72,7 +72,7 @@ def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:
 
     References
     ----------
-    Sethi et al. 2022, RecShard, arXiv:2201.10095, section 4 (the static split).
+    Sethi et al. 2022, RecShard, arXiv:2201.10095 (the static split).
     """
     before = np.cumsum(bins.num_rows, axis=1) - bins.num_rows
 

@@ -82,7 +82,7 @@ def uniform_all_to_all_s_per_byte(cluster: Cluster, cost_model: CostModel) -> Fl
 
     References
     ----------
-    nccl-tests, doc/PERFORMANCE.md; Mudigere et al. 2022, arXiv:2104.05158, section 4.
+    nccl-tests, doc/PERFORMANCE.md; Mudigere et al. 2022, arXiv:2104.05158.
     """
     return _spread_s_per_byte(cluster, cost_model, np.ones(len(cluster.groups)))
 
@@ -113,7 +113,7 @@ def cross_group_all_to_all_s_per_byte(
 
     References
     ----------
-    Mudigere et al. 2022, arXiv:2104.05158, section 4.2 (table-wise then row-wise).
+    Mudigere et al. 2022, arXiv:2104.05158 (table-wise then row-wise).
     """
     size = _group_size(cluster, scope)
     return _spread_s_per_byte(cluster, cost_model, size) / size

@@ -42,7 +42,7 @@ def dense_layers(
     References
     ----------
     Naumov et al. 2019, DLRM, arXiv:1906.00091; Wang et al. 2021, DCN V2,
-    arXiv:2008.13535, section 3.5 (low-rank cross layers).
+    arXiv:2008.13535 (low-rank cross layers).
     """
     bottom = (dense.num_dense, *dense.bottom_mlp)
     width = _interaction_width(dense, sum_output_dim, num_outputs)

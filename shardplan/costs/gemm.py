@@ -68,7 +68,7 @@ def gemm_time(
 
     References
     ----------
-    NVIDIA, Matrix Multiplication Background User's Guide, sections 3 and 4 (tile and
+    NVIDIA, Matrix Multiplication Background User's Guide (tile and
     wave quantization); NVIDIA, CUTLASS, "Efficient GEMM in CUDA" (split-K).
     """
     m, n, k = (np.asarray(size, dtype=float) for size in (m, n, k))
