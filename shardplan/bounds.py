@@ -44,19 +44,21 @@ def option_totals(problem: Problem) -> tuple[Floats, Floats]:
     times = (
         menu.item_count * ranks_per_place(menu, cluster.world_size)[menu.item_option]
     )
-    seconds = np.bincount(menu.item_option, one_rank * times, minlength=len(menu))
+    seconds = _per_option(menu, one_rank * times)
     tier_bytes = np.stack(
-        [
-            np.bincount(menu.item_option, column * times, minlength=len(menu))
-            for column in menu.item_bytes.T
-        ],
-        axis=1,
+        [_per_option(menu, column * times) for column in menu.item_bytes.T], axis=1
     )
     return seconds, tier_bytes
 
 
+def _per_option(menu: Options, values: Floats) -> Floats:
+    """Sum values of items over the items of each option."""
+    sums = np.bincount(menu.item_option, values, minlength=len(menu))
+    return sums.astype(np.float64, copy=False)
+
+
 def simple_lower_bound(problem: Problem) -> float:
-    """A value that no plan of the menu goes below, for either objective [s].
+    """Return a value that no plan of the menu goes below, for either objective [s].
 
     Notes
     -----

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from shardplan.options import Options
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.options import Options
     from shardplan.workload import Workload
 
     Ints = NDArray[np.int64]
@@ -65,7 +64,7 @@ class Bundles:
 
 
 def _groups(workload: Workload) -> tuple[tuple[int, ...], ...]:
-    """Connected components of the colocate groups, in order of first table."""
+    """Join overlapping colocate groups; in order of their first table."""
     if not workload.colocate:
         return tuple((index,) for index in range(len(workload.tables)))
     index = {table.name: i for i, table in enumerate(workload.tables)}

@@ -513,7 +513,7 @@ def _fits(options: Options, cluster: Cluster, capacity: Capacity) -> NDArray[np.
         for values in (capacity.rank_hbm, capacity.host_ddr, capacity.host_ssd)
     ]
     ok = (hbm <= limit[0]) & (ddr * ranks <= limit[1]) & (ssd * ranks <= limit[2])
-    return np.bincount(item_option[~ok], minlength=len(options)) == 0
+    return np.asarray(np.bincount(item_option[~ok], minlength=len(options)) == 0)
 
 
 def _local(cluster: Cluster) -> int:

@@ -141,14 +141,15 @@ def load_inputs(
 ) -> Inputs:
     """Load the three inputs by name, path or as they are."""
     cluster = catalog.load_topology(topology, num_hosts)
-    if cost_model is None and cluster.cost_model is None:
+    software = cost_model if cost_model is not None else cluster.cost_model
+    if software is None:
         raise InputError.single(
             cluster.name, "cost_model", None, "missing; name one with --cost-model"
         )
     return Inputs(
         workload=catalog.load_workload(workload),
         topology=cluster,
-        cost_model=catalog.load_cost_model(cost_model or cluster.cost_model),
+        cost_model=catalog.load_cost_model(software),
     )
 
 

@@ -80,10 +80,10 @@ def _blocks(
         return
     offset = 0
     for width, place in zip(widths, places, strict=True):
-        ranks = problem.place_ranks(scope, int(place))
+        span = problem.place_ranks(scope, int(place))
         yield ColumnBlock(
             column_offset=offset,
             num_columns=width,
-            ranks=tuple(range(ranks.start, ranks.stop)),
+            ranks=tuple(range(span.start, span.stop)),
         )
         offset += width

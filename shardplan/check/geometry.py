@@ -111,7 +111,7 @@ def _is_whole_group(block: ColumnBlock, cluster: Cluster) -> bool:
 
 
 def _tiers(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
-    """A kernel's rows are where the kernel keeps them."""
+    """Check that a kernel's rows are where the kernel keeps them."""
     kernel, tiers = placement.compute_kernel, placement.tiers
     replicated = placement.sharding_type is ShardingType.DATA_PARALLEL
     if replicated != (kernel is ComputeKernel.DENSE):

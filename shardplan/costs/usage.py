@@ -80,7 +80,7 @@ class TableUsage:
             + float(storage.state_bytes(optimizer, t.embedding_dim))
             for t in self.workload.tables
         ]
-        return self.num_embeddings * np.array(row)
+        return np.asarray(self.num_embeddings * np.array(row))
 
     @property
     def pipeline_depth(self) -> int:
