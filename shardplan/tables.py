@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
     field_validator,
@@ -28,9 +29,10 @@ from shardplan.sharding import ComputeKernel, ShardingType
 
 
 class DType(StrEnum):
-    """Element types of rows and of messages."""
+    """Element types of rows, messages and layers; tf32 only computes."""
 
     FP32 = "fp32"
+    TF32 = "tf32"
     FP16 = "fp16"
     BF16 = "bf16"
     FP8 = "fp8"
@@ -39,6 +41,16 @@ class DType(StrEnum):
     MXFP8 = "mxfp8"
     MXFP6 = "mxfp6"
     MXFP4 = "mxfp4"
+
+
+def _is_stored(dtype: DType) -> DType:
+    if dtype is DType.TF32:
+        raise ValueError("tf32 is a type to compute in; rows and messages are fp32")
+    return dtype
+
+
+StoredDType = Annotated[DType, AfterValidator(_is_stored)]
+"""A type that rows and messages can have."""
 
 
 class _Access(Record):
@@ -116,7 +128,7 @@ class TableConstraints(Record):
     forbidden_ranks: tuple[RankIndex, ...] = ()
     min_column_width: Annotated[Integer, Field(ge=1, le=65_536)] | None = None
     cache_load_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
-    dtypes: tuple[DType, ...] = ()
+    dtypes: tuple[StoredDType, ...] = ()
 
     def __eq__(self, other: object) -> bool:
         """Compare also which fields are set: a set field hides the default."""
@@ -169,7 +181,7 @@ class EmbeddingTable(Record):
     name: Name
     num_embeddings: Rows
     embedding_dim: Annotated[Integer, Field(ge=1, le=65_536)]
-    dtype: DType = DType.FP32
+    dtype: StoredDType = DType.FP32
     pooling_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
     coverage: Annotated[Number, Field(gt=0, le=1)] = 1.0
     num_outputs: Annotated[Integer, Field(ge=1, le=10_000)] = 1

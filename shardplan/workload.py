@@ -13,6 +13,7 @@ from shardplan.tables import (
     AccessDistribution,
     DType,
     EmbeddingTable,
+    StoredDType,
     TableConstraints,
     UniformAccess,
 )
@@ -38,9 +39,9 @@ class Pipeline(StrEnum):
 class CommDtypes(Record):
     """Element types on the wire."""
 
-    forward: DType = DType.FP32
-    backward: DType = DType.FP32
-    dense: DType = DType.FP32
+    forward: StoredDType = DType.FP32
+    backward: StoredDType = DType.FP32
+    dense: StoredDType = DType.FP32
 
 
 Width = Annotated[Integer, Field(ge=1, le=1_000_000)]

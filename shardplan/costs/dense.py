@@ -43,6 +43,7 @@ _BACKWARD_OVER_FORWARD = 2  # a gradient for each factor of a product
 # Types without a rate of their own in a topology compute at that of another.
 _RATES = {
     DType.FP32: ("fp32",),
+    DType.TF32: ("tf32", "fp32"),
     DType.FP16: ("fp16", "bf16", "fp32"),
     DType.BF16: ("bf16", "fp16", "fp32"),
 }

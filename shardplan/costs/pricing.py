@@ -270,11 +270,8 @@ def _communication_times(
     ids = volumes.ids * usage.id_bytes[shards.table] + lengths
     input_dist = _per_byte(ids, rates.all_to_all)
 
-    gradient = (
-        shards.rows
-        * shards.columns
-        * storage.element_bytes(usage.workload.comm_dtypes.dense)
-    )
+    dense_bytes = storage.element_bytes(usage.workload.comm_dtypes.dense)
+    gradient = np.asarray(shards.rows * shards.columns * dense_bytes)
     all_reduce = _per_byte(2.0 * gradient, rates.reduce_scatter["all"])
     copy = shards.is_replicated[:, None]
     cost[:, :, _PHASE[Phase.INPUT_DIST]] = np.where(copy, 0.0, input_dist)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _PLAIN_BYTES = {
     DType.FP32: 4.0,
+    DType.TF32: 4.0,
     DType.FP16: 2.0,
     DType.BF16: 2.0,
     DType.FP8: 1.0,
