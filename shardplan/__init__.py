@@ -46,7 +46,7 @@ _HOME = {
     "Workload": "workload",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]  # pyright: ignore
+__all__ = [*sorted(_HOME), "__version__"]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 

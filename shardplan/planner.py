@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from shardplan import catalog
 from shardplan.bounds import memory_shortfalls
 from shardplan.check import check
@@ -17,7 +19,14 @@ from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
 from shardplan.sharding import Objective, Target
-from shardplan.solvers.base import Observer, Silent, SolveStatus, Stop, load_solver
+from shardplan.solvers.base import (
+    Observer,
+    Silent,
+    SolverResult,
+    SolveStatus,
+    Stop,
+    load_solver,
+)
 from shardplan.units import format_bytes_both
 from shardplan.version import VERSION
 
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
 
     from shardplan import problem as problems
     from shardplan.cost_model import CostModel
-    from shardplan.solvers.base import SolverResult
+    from shardplan.solvers.base import Solver
     from shardplan.topology import Topology
     from shardplan.workload import Workload
 
@@ -114,16 +123,13 @@ def solve(
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     target = _member(Target, "target", target)
     objective = _member(Objective, "objective", objective)
-    problem = build_problem(
-        inputs.workload,
-        inputs.topology,
-        inputs.cost_model,
-        target=target,
-        objective=objective,
-    )
-    require_options(problem)
+    problem = _problem(inputs, target, objective, all_tiers=False)
     with _interrupts(stop):
-        found = chosen.solve(problem, stop, seed, observer or Silent())
+        found = _solve(chosen, problem, stop, seed, observer or Silent())
+        if found.assignment is None and not stop.now():
+            problem = _problem(inputs, target, objective, all_tiers=True)
+            require_options(problem)
+            found = _solve(chosen, problem, stop, seed, observer or Silent())
     if found.assignment is None:
         raise _no_plan(problem, found, stop)
     plan = make_plan(problem, found, inputs, solver=solver, seed=seed)
@@ -131,6 +137,28 @@ def solve(
     if violations:
         raise AssertionError(f"the solver made an invalid plan: {violations[0]}")
     return PlanResult(plan, stop.elapsed_s())
+
+
+def _problem(
+    inputs: Inputs, target: Target, objective: Objective, *, all_tiers: bool
+) -> problems.Problem:
+    return build_problem(
+        inputs.workload,
+        inputs.topology,
+        inputs.cost_model,
+        target=target,
+        objective=objective,
+        all_tiers=all_tiers,
+    )
+
+
+def _solve(
+    solver: Solver, problem: problems.Problem, stop: Stop, seed: int, observer: Observer
+) -> SolverResult:
+    """Run a solver, unless a table has no option at all."""
+    if (np.diff(problem.options.start) == 0).any():
+        return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
+    return solver.solve(problem, stop, seed, observer)
 
 
 def load_inputs(
@@ -187,22 +215,32 @@ def make_plan(
 def require_options(problem: problems.Problem) -> None:
     """Raise an error that names the tables for which the menu is empty."""
     menu, names = problem.options, problem.bundle_names()
-    empty = [
-        name
-        for name, n in zip(names, menu.start[1:] - menu.start[:-1], strict=True)
-        if not n
-    ]
-    if not empty:
+    empty = np.flatnonzero(np.diff(menu.start) == 0)
+    if not len(empty):
         return
-    shown = ", ".join(empty[:5]) + (" ..." if len(empty) > 5 else "")
+    stored = problem.usage.stored_bytes
+    largest = max(
+        empty, key=lambda b: max(stored[i] for i in problem.bundles.members[b])
+    )
+    needed = max(float(stored[i]) for i in problem.bundles.members[largest])
+    capacity = problem.capacity
+    rooms = (capacity.rank_hbm.max(), capacity.host_ddr.max(), capacity.host_ssd.max())
+    tables = tuple(names[bundle] for bundle in empty)
     raise InfeasibleError(
-        f"infeasible: no legal option fits for {len(empty)} of {len(names)} tables: "
-        f"{shown}. Even alone, every way to shard them that their constraints and "
-        f"target {problem.target.value!r} allow needs more memory per rank or host "
-        "than there is: allow more sharding types or kernels, or use more hosts.",
-        [Shortfall("any", 0.0, 0.0, tuple(empty))],
+        f"infeasible: {len(empty)} of {len(names)} tables have no legal option that "
+        f"fits, even alone: {_some(tables)}. {names[largest]} stores "
+        f"{format_bytes_both(needed)} with its optimizer state; a rank has "
+        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a host "
+        f"{format_bytes_both(rooms[1])} of DDR and {format_bytes_both(rooms[2])} of "
+        f"SSD. Allow more sharding types, kernels or ranks for these tables (target "
+        f"{problem.target.value!r} may exclude some), or use more hosts.",
+        [Shortfall("any", needed, float(max(rooms)), tables)],
         proven=True,
     )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _no_plan(

@@ -14,14 +14,19 @@ from shardplan.cluster import Cluster
 from shardplan.costs.capacity import Capacity
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.usage import TableUsage
+from shardplan.errors import InputError
+from shardplan.errors import Problem as InputProblem
 from shardplan.loads import Loads
 from shardplan.options import Options, enumerate_options
 from shardplan.sharding import Objective, Scope, Target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from shardplan.cost_model import CostModel
+    from shardplan.tables import TableConstraints
     from shardplan.topology import Topology
     from shardplan.workload import Workload
 
@@ -224,21 +229,49 @@ def build_problem(
 def allowed_ranks(
     workload: Workload, cluster: Cluster, bundles: Bundles
 ) -> dict[int, NDArray[np.bool_]]:
-    """Turn pinned and forbidden ranks and hosts into masks of ranks per bundle."""
+    """Turn pinned and forbidden ranks and hosts into masks of ranks per bundle.
+
+    Raises
+    ------
+    InputError
+        If constraints name ranks or hosts that do not exist, or leave no rank.
+    """
     masks: dict[int, NDArray[np.bool_]] = {}
+    problems: list[InputProblem] = []
     ranks = np.arange(cluster.world_size)
     for bundle, members in enumerate(bundles.members):
         for index in members:
             limits = workload.table_constraints(workload.tables[index])
             if not (limits.ranks or limits.hosts or limits.forbidden_ranks):
                 continue
+            problems += _unknown_places(workload.tables[index].name, limits, cluster)
             mask = ~np.isin(ranks, limits.forbidden_ranks)
             if limits.ranks:
                 mask &= np.isin(ranks, limits.ranks)
             if limits.hosts:
                 mask &= np.isin(cluster.rank_host, limits.hosts)
             masks[bundle] = masks[bundle] & mask if bundle in masks else mask
+        if bundle in masks and not masks[bundle].any() and not problems:
+            key = f"tables[{workload.tables[members[0]].name}].constraints"
+            rule = "ranks, hosts and forbidden_ranks leave no rank to use"
+            problems.append(InputProblem(workload.name, key, "", rule))
+    if problems:
+        raise InputError(problems)
     return masks
+
+
+def _unknown_places(
+    name: str, limits: TableConstraints, cluster: Cluster
+) -> Iterator[InputProblem]:
+    """List ranks and hosts of a table's constraints that the cluster does not have."""
+    counts = {"ranks": cluster.world_size, "hosts": cluster.num_hosts}
+    counts["forbidden_ranks"] = cluster.world_size
+    for field, count in counts.items():
+        beyond = [place for place in getattr(limits, field) if place >= count]
+        if beyond:
+            key = f"tables[{name}].constraints.{field}"
+            rule = f"the topology has {count}, numbered from 0"
+            yield InputProblem("workload", key, str(beyond[:5]), rule)
 
 
 def separated(workload: Workload, bundles: Bundles) -> dict[int, frozenset[int]]:
