@@ -1,0 +1,236 @@
+"""The constraints of the integer program, one method each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pulp
+
+from shardplan.sharding import TIERS, MemoryTier, Objective, Scope
+from shardplan.solvers.ilp.variables import is_cut_over_ranks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+    from shardplan.solvers.ilp.variables import Term, Variables
+
+    Floats = NDArray[np.float64]
+    Rows = Iterator[pulp.LpConstraint]
+
+_ROUNDING = 1e-9
+"""What sums of floats may be off, relatively."""
+
+
+class Constraints:
+    """Rows over the variables of a problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    variables : Variables
+    lower_bound_s : float
+        A value that the objective cannot go below [s].
+    unit_s : float
+        Unit of the times in the model [s].
+    margin : float
+        Share of every memory pool that is left free.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        variables: Variables,
+        lower_bound_s: float,
+        unit_s: float,
+        margin: float = 0.0,
+    ) -> None:
+        self._problem = problem
+        self._variables = variables
+        self._lower_bound = lower_bound_s / unit_s
+        self._room = 1.0 - margin
+        menu = problem.options
+        everywhere = menu.scope[menu.item_option] == Scope.ALL
+        copies = np.where(everywhere, menu.item_count, 1)
+        cost = menu.item_cost / unit_s * copies[:, None, None]
+        if problem.objective is Objective.MAX_RANK:
+            cost = cost.sum(axis=2, keepdims=True)
+        self._cost = cost
+        self._bytes = menu.item_bytes * copies[:, None]
+
+    def one_option_per_bundle(self) -> Rows:
+        """Take exactly one option for every bundle."""
+        start = self._problem.options.start
+        for bundle in range(self._problem.num_bundles):
+            options = self._variables.choose[start[bundle] : start[bundle + 1]]
+            terms = [(choose, 1.0) for choose in options]
+            yield _row(terms, pulp.LpConstraintEQ, 1.0, f"one_option_b{bundle}")
+
+    def every_copy_is_placed(self) -> Rows:
+        """Place all copies of an item if its option is taken, else none."""
+        menu = self._problem.options
+        put = self._places_of_items()
+        for item, option in enumerate(menu.item_option.tolist()):
+            if menu.scope[option] == Scope.ALL or menu.same_host[option]:
+                continue
+            terms = [(variable, 1.0) for _, variable in put[item]]
+            terms.append(
+                (self._variables.choose[option], -float(menu.item_count[item]))
+            )
+            yield _row(terms, pulp.LpConstraintEQ, 0.0, f"placed_i{item}")
+
+    def legal_everywhere(self) -> Rows:
+        """Forbid options over all ranks to bundles that must avoid some."""
+        problem, menu = self._problem, self._problem.options
+        for option in np.flatnonzero(menu.scope == Scope.ALL).tolist():
+            if not len(problem.group_places(int(menu.table[option]), option)):
+                terms = [(self._variables.choose[option], 1.0)]
+                yield _row(terms, pulp.LpConstraintEQ, 0.0, f"not_everywhere_o{option}")
+
+    def one_host_per_option(self) -> Rows:
+        """Choose one host for an option whose places share a host, if it is taken."""
+        hosts: dict[int, list[tuple[pulp.LpVariable, float]]] = {}
+        for option in np.flatnonzero(self._problem.options.same_host).tolist():
+            hosts[option] = [(self._variables.choose[option], -1.0)]
+        for (option, _), variable in self._variables.on_host.items():
+            hosts[option].append((variable, 1.0))
+        for option, terms in hosts.items():
+            yield _row(terms, pulp.LpConstraintEQ, 0.0, f"one_host_o{option}")
+
+    def copies_share_the_host(self) -> Rows:
+        """Place all copies of an item of such an option on the option's host."""
+        menu, rank_host = self._problem.options, self._problem.cluster.rank_host
+        put = self._places_of_items()
+        for (option, host), on_host in self._variables.on_host.items():
+            items = menu.items_of(option)
+            for item in range(items.start, items.stop):
+                terms = [(v, 1.0) for rank, v in put[item] if rank_host[rank] == host]
+                terms.append((on_host, -float(menu.item_count[item])))
+                name = f"same_host_i{item}_host{host}"
+                yield _row(terms, pulp.LpConstraintEQ, 0.0, name)
+
+    def row_shards_are_apart(self) -> Rows:
+        """Place the row shards of an option cut over ranks on distinct ranks."""
+        menu, put = self._problem.options, self._places_of_items()
+        for option in range(len(menu)):
+            if not is_cut_over_ranks(self._problem, option):
+                continue
+            items = menu.items_of(option)
+            on_rank: dict[int, list[tuple[pulp.LpVariable, float]]] = {}
+            for item in range(items.start, items.stop):
+                for rank, variable in put[item]:
+                    on_rank.setdefault(rank, []).append((variable, 1.0))
+            for rank, terms in on_rank.items():
+                row = [*terms, (self._variables.choose[option], -1.0)]
+                yield _row(row, pulp.LpConstraintLE, 0.0, f"apart_o{option}_rank{rank}")
+
+    def used_ranks_are_marked(self) -> Rows:
+        """Mark every rank that a bundle with conflicts has a shard on."""
+        menu = self._problem.options
+        tables = menu.table[menu.item_option]
+        for (bundle, rank), used in self._variables.uses.items():
+            for number, term in enumerate(self._variables.by_rank[rank]):
+                if tables[term.items.start] != bundle:
+                    continue
+                most = float(term.variable.upBound)
+                terms = [(term.variable, 1.0), (used, -most)]
+                name = f"marked_b{bundle}_rank{rank}_{number}"
+                yield _row(terms, pulp.LpConstraintLE, 0.0, name)
+
+    def conflicting_bundles_are_apart(self) -> Rows:
+        """Keep two bundles in conflict off each other's ranks."""
+        uses = self._variables.uses
+        for bundle, others in sorted(self._problem.conflicts.items()):
+            for other in sorted(o for o in others if o > bundle):
+                for rank in range(self._problem.world_size):
+                    terms = [(uses[bundle, rank], 1.0), (uses[other, rank], 1.0)]
+                    name = f"conflict_b{bundle}_b{other}_rank{rank}"
+                    yield _row(terms, pulp.LpConstraintLE, 1.0, name)
+
+    def hbm_fits(self) -> Rows:
+        """Keep the shards on a rank within its HBM."""
+        return self._pools(MemoryTier.HBM, self._variables.by_rank, "rank")
+
+    def ddr_fits(self) -> Rows:
+        """Keep the shards on a host within its DDR."""
+        return self._pools(MemoryTier.DDR, self._variables.by_host, "host")
+
+    def ssd_fits(self) -> Rows:
+        """Keep the shards on a host within its SSD."""
+        return self._pools(MemoryTier.SSD, self._variables.by_host, "host")
+
+    def no_rank_is_slower(self) -> Rows:
+        """Keep every rank's load at or below the slowest rank's, phase by phase."""
+        for rank, own_class in enumerate(self._problem.cluster.rank_class.tolist()):
+            loads = [
+                (term.variable, self._cost[term.items, own_class].sum(axis=0))
+                for term in self._variables.by_rank[rank]
+            ]
+            for phase, slowest in enumerate(self._variables.slowest):
+                terms = [(v, float(load[phase])) for v, load in loads if load[phase]]
+                terms.append((slowest, -1.0))
+                name = f"{slowest.name}_rank{rank}"
+                yield _row(terms, pulp.LpConstraintLE, 0.0, name)
+
+    def not_below_the_bound(self) -> Rows:
+        """Keep the objective at or above the simple lower bound."""
+        terms = [(slowest, 1.0) for slowest in self._variables.slowest]
+        least = self._lower_bound * (1.0 - _ROUNDING)
+        yield _row(terms, pulp.LpConstraintGE, least, "simple_bound")
+
+    def _places_of_items(self) -> dict[int, list[tuple[int, pulp.LpVariable]]]:
+        """List the places and variables of each item."""
+        menu = self._problem.options
+        put: dict[int, list[tuple[int, pulp.LpVariable]]] = {
+            item: [] for item in range(len(menu.item_count))
+        }
+        for (item, place), variable in self._variables.put.items():
+            put[item].append((place, variable))
+        return put
+
+    def _pools(
+        self, tier: MemoryTier, terms: dict[int, list[Term]], owner: str
+    ) -> Rows:
+        """Keep bytes over capacity at most 1; over the largest item, if that is 0."""
+        index = TIERS.index(tier)
+        size = self._bytes[:, index]
+        capacities = self._problem.capacity.of_tier(index).tolist()
+        for pool, capacity in enumerate(capacities):
+            used = [
+                (term.variable, float(size[term.items].sum() * term.times))
+                for term in terms[pool]
+            ]
+            used = [(variable, num_bytes) for variable, num_bytes in used if num_bytes]
+            if not used:
+                continue
+            scale = capacity or max(num_bytes for _, num_bytes in used)
+            row = [(variable, num_bytes / scale) for variable, num_bytes in used]
+            room = capacity / scale * self._room
+            yield _row(row, pulp.LpConstraintLE, room, f"{tier.value}_{owner}{pool}")
+
+
+CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
+    Constraints.one_option_per_bundle,
+    Constraints.every_copy_is_placed,
+    Constraints.legal_everywhere,
+    Constraints.one_host_per_option,
+    Constraints.copies_share_the_host,
+    Constraints.row_shards_are_apart,
+    Constraints.used_ranks_are_marked,
+    Constraints.conflicting_bundles_are_apart,
+    Constraints.hbm_fits,
+    Constraints.ddr_fits,
+    Constraints.ssd_fits,
+    Constraints.no_rank_is_slower,
+    Constraints.not_below_the_bound,
+)
+"""All constraints, in the order of the model."""
+
+
+def _row(
+    terms: list[tuple[pulp.LpVariable, float]], sense: int, rhs: float, name: str
+) -> pulp.LpConstraint:
+    return pulp.LpConstraint(pulp.LpAffineExpression(terms), sense, name, rhs)

@@ -1,0 +1,178 @@
+"""The integer program as a solver: build, solve, convert back, check."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pulp
+
+from shardplan.bounds import simple_lower_bound
+from shardplan.solvers.base import (
+    Observer,
+    Silent,
+    SolverResult,
+    SolveStatus,
+    Stop,
+    finished,
+)
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.ilp import highs, solution
+from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
+from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
+from shardplan.solvers.ilp.variables import Variables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shardplan.problem import Assignment, Problem
+
+PROOF_TOLERANCE = 1e-6
+"""Share taken off HiGHS's bound, so that its tolerances cannot make it a lie."""
+_MARGIN = 1e-7
+"""Share of each pool that the second try leaves free, if rounding overfills one."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model with its variables and its unit of time [s]."""
+
+    model: pulp.LpProblem
+    variables: Variables
+    unit_s: float
+
+
+def build(problem: Problem, margin: float = 0.0) -> Program:
+    """Write a problem as an integer program.
+
+    Parameters
+    ----------
+    margin : float
+        Share of every memory pool that is left free.
+
+    Raises
+    ------
+    InputError
+        If the model would be too large.
+    """
+    model = pulp.LpProblem("shardplan", pulp.LpMinimize)
+    variables = Variables.of(model, problem)
+    bound = simple_lower_bound(problem)
+    unit_s = time_unit(bound)
+    model.setObjective(slowest_ranks(variables))
+    constraints = Constraints(problem, variables, bound, unit_s, margin)
+    for rows in CONSTRAINTS:
+        for row in rows(constraints):
+            model.addConstraint(row)
+    return Program(model, variables, unit_s)
+
+
+def write_lp(problem: Problem, path: Path) -> None:
+    """Write the integer program in LP format."""
+    build(problem).model.writeLP(str(path))
+
+
+class IntegerProgram:
+    """Exact, for small problems.
+
+    Parameters
+    ----------
+    start : Assignment or None
+        Where to begin; None lets the greedy solver find a start.
+    """
+
+    def __init__(self, start: Assignment | None = None) -> None:
+        self.start = start
+
+    def solve(
+        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+    ) -> SolverResult:
+        """See `Solver`."""
+        if (np.diff(problem.options.start) == 0).any():
+            return SolverResult(None, 0.0, SolveStatus.INFEASIBLE)
+        search = _Search(problem, stop, seed, observer)
+        start = self.start or Greedy().solve(problem, stop, seed, Silent()).assignment
+        if start is not None and solution.is_legal(problem, start):
+            search.consider(start)
+        for margin in (0.0, _MARGIN):
+            if search.is_over() or search.run(margin):
+                break
+        return search.result()
+
+
+class _Search:
+    """The best assignment and bound so far."""
+
+    def __init__(
+        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+    ) -> None:
+        self._problem = problem
+        self._stop = stop
+        self._seed = seed
+        self._observer = observer
+        self._best: Assignment | None = None
+        self._value = math.inf
+        self._bound = simple_lower_bound(problem)
+        self._status = SolveStatus.NOT_FOUND
+
+    def consider(self, assignment: Assignment) -> bool:
+        """Keep an assignment if it is the best; say whether it fits at all."""
+        loads = self._problem.loads(assignment)
+        if not loads.fits(self._problem.capacity):
+            return False
+        value = loads.value(self._problem.objective)
+        if value < self._value:
+            self._best, self._value = assignment, value
+            self._observer.improved(value, self._bound)
+        return True
+
+    def is_over(self) -> bool:
+        """Whether there is nothing left to do, or no time to do it."""
+        return self._stop.now() or self._stop.close_enough(self._value, self._bound)
+
+    def run(self, margin: float) -> bool:
+        """Build and solve once; False if rounding overfilled a memory pool."""
+        program = build(self._problem, margin)
+        outcome = highs.run(
+            program.model,
+            self._stop,
+            self._seed,
+            self._values(program),
+            lambda value, bound: self._report(value, bound, program.unit_s),
+        )
+        self._status = outcome.status
+        if margin:
+            # Fewer plans fit than in truth, so neither proof holds for the problem.
+            if outcome.status is SolveStatus.INFEASIBLE:
+                self._status = SolveStatus.NOT_FOUND
+        elif math.isfinite(outcome.bound):
+            safe = outcome.bound * program.unit_s * (1.0 - PROOF_TOLERANCE)
+            self._bound = max(self._bound, safe)
+        if not outcome.has_values:
+            return True
+        found = solution.assignment_of(self._problem, program.variables)
+        return found is not None and self.consider(found)
+
+    def result(self) -> SolverResult:
+        """Return the best assignment with the status that was proven."""
+        if self._best is None and self._status is SolveStatus.INFEASIBLE:
+            return SolverResult(None, self._bound, SolveStatus.INFEASIBLE)
+        bound = min(self._bound, self._value)
+        closed = self._value <= bound * (1.0 + 2.0 * PROOF_TOLERANCE)
+        if closed and self._status is SolveStatus.OPTIMAL:
+            return SolverResult(self._best, bound, SolveStatus.OPTIMAL)
+        return finished(self._best, self._value, bound, self._stop)
+
+    def _values(self, program: Program) -> dict[str, float] | None:
+        if self._best is None:
+            return None
+        return solution.values_of(
+            self._problem, program.variables, self._best, program.unit_s
+        )
+
+    def _report(self, objective: float, bound: float, unit_s: float) -> None:
+        if objective * unit_s < self._value:
+            safe = bound * unit_s * (1.0 - PROOF_TOLERANCE)
+            self._observer.improved(objective * unit_s, max(self._bound, safe))

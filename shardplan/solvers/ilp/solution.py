@@ -1,0 +1,101 @@
+"""From assignments to values of the variables, and back."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.problem import Assignment
+from shardplan.sharding import Objective, Scope
+from shardplan.solvers.ilp.variables import is_cut_over_ranks
+
+if TYPE_CHECKING:
+    from shardplan.problem import Problem
+    from shardplan.solvers.ilp.variables import Variables
+
+
+def is_legal(problem: Problem, assignment: Assignment) -> bool:
+    """Whether every bundle is where its option may be, and apart from conflicts."""
+    used: dict[int, set[int]] = {}
+    for bundle, option in enumerate(assignment.option.tolist()):
+        scope = int(problem.options.scope[option])
+        places = [0] if scope == Scope.ALL else assignment.places[bundle].tolist()
+        if not _may_take(problem, bundle, option, places):
+            return False
+        if bundle in problem.conflicts:
+            used[bundle] = _ranks(problem, scope, places)
+    return all(
+        used[bundle].isdisjoint(used[other])
+        for bundle, others in problem.conflicts.items()
+        for other in others
+    )
+
+
+def _may_take(problem: Problem, bundle: int, option: int, places: list[int]) -> bool:
+    """Whether an option may be on some places, whatever else is there."""
+    if not set(places) <= set(problem.group_places(bundle, option).tolist()):
+        return False
+    if is_cut_over_ranks(problem, option):
+        return len(set(places)) == len(places)
+    hosts = problem.cluster.rank_host
+    return not problem.options.same_host[option] or len(set(hosts[places])) == 1
+
+
+def values_of(
+    problem: Problem, variables: Variables, assignment: Assignment, unit_s: float
+) -> dict[str, float]:
+    """Values by name that say the same as a legal assignment; all others are 0."""
+    menu, cluster = problem.options, problem.cluster
+    values: Counter[str] = Counter()
+    for bundle, option in enumerate(assignment.option.tolist()):
+        values[variables.choose[option].name] = 1
+        scope, places = menu.scope[option], assignment.places[bundle]
+        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
+        copies = np.repeat(items, menu.item_count[items])
+        if scope == Scope.ALL:
+            copies, places = copies[:0], places[:0]
+        for item, place in zip(copies.tolist(), places.tolist(), strict=True):
+            values[variables.put[item, place].name] += 1
+        if menu.same_host[option]:
+            host = int(cluster.rank_host[places[0]])
+            values[variables.on_host[option, host].name] = 1
+        if bundle in problem.conflicts:
+            for rank in _ranks(problem, int(scope), places.tolist() or [0]):
+                values[variables.uses[bundle, rank].name] = 1
+    cost = problem.loads(assignment).cost / unit_s
+    if problem.objective is Objective.MAX_RANK:
+        cost = cost.sum(axis=1, keepdims=True)
+    slowest = cost.max(axis=0).tolist()
+    named = dict(zip((z.name for z in variables.slowest), slowest, strict=True))
+    return {**values, **named}
+
+
+def assignment_of(problem: Problem, variables: Variables) -> Assignment | None:
+    """Round the variables' values to an assignment, or None if they are not one."""
+    menu = problem.options
+    chosen = [o for o, v in enumerate(variables.choose) if (v.varValue or 0.0) > 0.5]
+    option = np.array(chosen, dtype=np.int64)
+    if menu.table[option].tolist() != list(range(problem.num_bundles)):
+        return None
+    copies: dict[int, list[int]] = defaultdict(list)
+    for (item, place), variable in variables.put.items():
+        copies[item] += [place] * round(variable.varValue or 0.0)
+    places = []
+    for taken in chosen:
+        items = menu.items_of(taken)
+        everywhere = menu.scope[taken] == Scope.ALL
+        for item in range(items.start, items.stop):
+            wanted = 0 if everywhere else menu.item_count[item]
+            if len(copies[item]) != wanted:
+                return None
+        found = [p for item in range(items.start, items.stop) for p in copies[item]]
+        places.append(np.array(found, dtype=np.int64))
+    return Assignment(option, tuple(places))
+
+
+def _ranks(problem: Problem, scope: int, places: list[int]) -> set[int]:
+    """All ranks of some places."""
+    ranks = [problem.place_ranks(scope, place) for place in places]
+    return {rank for some in ranks for rank in range(some.start, some.stop)}

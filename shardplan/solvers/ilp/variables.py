@@ -1,0 +1,181 @@
+"""The variables of the integer program, and which of them load a rank or host."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pulp
+
+from shardplan.errors import InputError
+from shardplan.sharding import PHASES, Objective, Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+
+    Ints = NDArray[np.int64]
+
+MAX_VARIABLES = 200_000
+_SCOPE_NAMES = {Scope.RANK: "rank", Scope.HOST: "host", Scope.DOMAIN: "domain"}
+
+
+class Term(NamedTuple):
+    """A variable that puts `times` copies of items on something per unit.
+
+    Attributes
+    ----------
+    variable : pulp.LpVariable
+    items : slice
+        One item, or for scope ALL every item of the option.
+    times : float
+        Copies per unit of the variable and unit of the items' `copies`.
+    """
+
+    variable: pulp.LpVariable
+    items: slice
+    times: float
+
+
+@dataclass
+class Variables:
+    """All variables; B bundles, O options, I items.
+
+    Attributes
+    ----------
+    choose : list of O binaries
+        The option is taken.
+    put : dict of (item, place) to integer
+        How many of the item's copies are on the place.
+    on_host : dict of (option, host) to binary
+        The host of an option whose places share one.
+    uses : dict of (bundle, rank) to binary
+        The bundle may have shards on the rank; only for bundles with conflicts.
+    slowest : list of continuous
+        Load of the slowest rank, per phase or (`max-rank`) one for all phases.
+    copies : int array (I,)
+        How often a term counts an item: its count for scope ALL, else once.
+    by_rank, by_host : dict of int to list of Term
+    """
+
+    choose: list[pulp.LpVariable] = field(default_factory=list)
+    put: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
+    on_host: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
+    uses: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
+    slowest: list[pulp.LpVariable] = field(default_factory=list)
+    by_rank: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
+    by_host: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, model: pulp.LpProblem, problem: Problem) -> Variables:
+        """Create the variables of a problem.
+
+        Raises
+        ------
+        InputError
+            If there would be more than `MAX_VARIABLES`.
+        """
+        places = legal_places(problem)
+        _check_size(problem, places)
+        variables = cls()
+        for option, legal in enumerate(places):
+            name = f"b{problem.options.table[option]}_o{option}"
+            chosen = model.add_variable(f"choose_{name}", cat=pulp.LpBinary)
+            variables.choose.append(chosen)
+            variables._place(model, problem, option, legal, name)
+        for bundle in sorted(problem.conflicts):
+            for rank in range(problem.world_size):
+                name = f"uses_b{bundle}_rank{rank}"
+                used = model.add_variable(name, cat=pulp.LpBinary)
+                variables.uses[bundle, rank] = used
+        for name in _slowest_names(problem.objective):
+            variables.slowest.append(model.add_variable(name, lowBound=0))
+        return variables
+
+    def _place(
+        self,
+        model: pulp.LpProblem,
+        problem: Problem,
+        option: int,
+        legal: Ints,
+        name: str,
+    ) -> None:
+        """Create the variables that say where an option's items are."""
+        menu, scope = problem.options, Scope(int(problem.options.scope[option]))
+        if scope == Scope.ALL:
+            self._load_all(problem, option)
+            return
+        if menu.same_host[option]:
+            for host in np.unique(problem.cluster.rank_host[legal]).tolist():
+                key = f"on_{name}_host{host}"
+                self.on_host[option, host] = model.add_variable(key, cat=pulp.LpBinary)
+        items = menu.items_of(option)
+        for item in range(items.start, items.stop):
+            most = 1 if is_cut_over_ranks(problem, option) else menu.item_count[item]
+            for place in legal.tolist():
+                put = model.add_variable(
+                    f"put_{name}_i{item - items.start}_{_SCOPE_NAMES[scope]}{place}",
+                    lowBound=0,
+                    upBound=int(most),
+                    cat=pulp.LpInteger,
+                )
+                self.put[item, place] = put
+                self._load(problem, put, item, problem.place_ranks(scope, place))
+
+    def _load(
+        self, problem: Problem, put: pulp.LpVariable, item: int, ranks: slice
+    ) -> None:
+        """Note the ranks and hosts that a placed item loads."""
+        items = slice(item, item + 1)
+        for rank in range(ranks.start, ranks.stop):
+            self.by_rank[rank].append(Term(put, items, 1.0))
+        hosts, shared = np.unique(problem.cluster.rank_host[ranks], return_counts=True)
+        for host, count in zip(hosts.tolist(), shared.tolist(), strict=True):
+            self.by_host[host].append(Term(put, items, float(count)))
+
+    def _load_all(self, problem: Problem, option: int) -> None:
+        """Note that an option over all ranks loads every rank and host."""
+        chosen, items = self.choose[option], problem.options.items_of(option)
+        for rank in range(problem.world_size):
+            self.by_rank[rank].append(Term(chosen, items, 1.0))
+        for host, ranks in enumerate(problem.cluster.host_num_ranks.tolist()):
+            self.by_host[host].append(Term(chosen, items, float(ranks)))
+
+
+def legal_places(problem: Problem) -> list[Ints]:
+    """Places that each option's items may take; for scope ALL [0] or nothing."""
+    return [
+        problem.group_places(int(bundle), option)
+        for option, bundle in enumerate(problem.options.table)
+    ]
+
+
+def is_cut_over_ranks(problem: Problem, option: int) -> bool:
+    """Whether an option's places are ranks that must be distinct."""
+    menu = problem.options
+    return bool(menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1)
+
+
+def _slowest_names(objective: Objective) -> list[str]:
+    if objective is Objective.STEP:
+        return [f"slowest_{phase.value}" for phase in PHASES]
+    return ["slowest"]
+
+
+def _check_size(problem: Problem, places: list[Ints]) -> None:
+    items = np.diff(problem.options.item_start)
+    count = len(places) + len(problem.conflicts) * problem.world_size
+    count += sum(
+        len(legal) * int(number) for legal, number in zip(places, items, strict=True)
+    )
+    if count > MAX_VARIABLES:
+        raise InputError.single(
+            "solver",
+            "ilp",
+            f"{count} variables",
+            f"at most {MAX_VARIABLES} are supported: use solver auto, or allow fewer "
+            "sharding types or kernels",
+        )
