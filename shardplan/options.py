@@ -334,15 +334,22 @@ def _row_groups(
     host_sizes = {int(n) for n in cluster.host_num_ranks}
     groups += [(Scope.HOST, n) for n in sorted(host_sizes)]
     if target is not Target.TORCHREC:
-        same = np.array_equal(cluster.domain_first_rank, cluster.host_first_rank)
-        domain_sizes = set() if same else {int(n) for n in cluster.domain_num_ranks}
-        groups += [(Scope.DOMAIN, n) for n in sorted(domain_sizes)]
+        own = cluster.domain_num_ranks[~domain_is_host(cluster)]
+        groups += [(Scope.DOMAIN, n) for n in sorted({int(n) for n in own})]
     everything_is_row_wise = ShardingType.ROW_WISE in allowed
     return [
         (scope, n)
         for scope, n in groups
         if n > 1 and (n < cluster.world_size or not everything_is_row_wise)
     ]
+
+
+def domain_is_host(cluster: Cluster) -> NDArray[np.bool_]:
+    """Whether a domain is exactly one host, and so a place of scope `HOST` only."""
+    host = cluster.rank_host[cluster.domain_first_rank]
+    first, count = cluster.host_first_rank[host], cluster.host_num_ranks[host]
+    is_host = (first == cluster.domain_first_rank) & (count == cluster.domain_num_ranks)
+    return np.asarray(is_host)
 
 
 def _default_kernels(to_ddr: bool, to_ssd: bool) -> tuple[ComputeKernel, ...]:

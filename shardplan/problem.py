@@ -17,7 +17,7 @@ from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError
 from shardplan.errors import Problem as InputProblem
 from shardplan.loads import Loads
-from shardplan.options import Options, enumerate_options
+from shardplan.options import Options, domain_is_host, enumerate_options
 from shardplan.sharding import Objective, Scope, Target
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ class Problem:
             return np.zeros(int(allowed.all()), dtype=np.int64)
         first, count = self._groups(scope)
         full = np.logical_and.reduceat(allowed, first)
+        if scope == Scope.DOMAIN:
+            full &= ~domain_is_host(self.cluster)
         return np.flatnonzero(full & (count == size))
 
     def loads(self, assignment: Assignment) -> Loads:
