@@ -1,0 +1,1 @@
+"""The command line; heavy imports happen in the command that needs them."""

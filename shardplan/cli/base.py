@@ -1,0 +1,117 @@
+"""Commands and groups with examples, suggestions and lazy loading."""
+
+from __future__ import annotations
+
+import errno
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shardplan.errors import InputError, ShardplanError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class _Exampled(click.Command):
+    """A command whose help ends in examples."""
+
+    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(filter(None, map(str.strip, examples.splitlines())))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples, one per line."""
+        if self.examples:
+            title = "Example" if len(self.examples) == 1 else "Examples"
+            with formatter.section(title):
+                for line in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Command(_Exampled):
+    """A command whose help ends in examples."""
+
+
+class Group(_Exampled, click.Group):
+    """A group that suggests the nearest command for an unknown one."""
+
+    command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first argument names."""
+        name = args[0]
+        known = self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            from shardplan.io.wording import suggest
+
+            shown = ", ".join(known)
+            ctx.fail(f"No such command {name!r}{suggest(name, known)} ({shown})")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
+    """The top group: imports a command when it runs, and reports errors.
+
+    Parameters
+    ----------
+    lazy : mapping of command name to (module, short help)
+        The command is the attribute ``command`` of its module.
+    """
+
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands in the order of their use."""
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.lazy:
+            return None
+        command = import_module(self.lazy[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what a user can cause ends in a message, not a traceback."""
+        try:
+            return super().invoke(ctx)
+        except ShardplanError as error:
+            message, exit_code = describe(error), error.exit_code
+        except KeyboardInterrupt:
+            message, exit_code = "interrupted", INTERRUPTED
+        except MemoryError:
+            message, exit_code = "out of memory", 1
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            message, exit_code = str(error), 1
+        click.ClickException(message).show()
+        return ctx.exit(exit_code)
+
+
+def describe(error: ShardplanError) -> str:
+    """Say what is wrong: one problem on the line, several below each other."""
+    if isinstance(error, InputError):
+        if len(error.problems) == 1:
+            return str(error.problems[0])
+        return f"{len(error.problems)} problems\n{error}"
+    return str(error)

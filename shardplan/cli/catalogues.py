@@ -1,0 +1,109 @@
+"""The commands that the three catalogues share: list, show, validate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shardplan.cli import console
+from shardplan.cli.base import Command, Group
+from shardplan.cli.options import CatalogueEntry, report_options
+from shardplan.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+    from shardplan.catalog import Kind
+
+    Data = dict[str, Any]
+    Render = Callable[[Data], RenderableType]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is particular to one catalogue; functions import when they are called.
+
+    Attributes
+    ----------
+    load : callable
+        From a name or path to a record.
+    summary : callable
+        From a record to its line in the list.
+    render : callable
+        From the data of the list to its layout.
+    """
+
+    kind: Kind
+    noun: str
+    plural: str
+    example: str
+    load: Callable[[str], Any]
+    summary: Callable[[Any], Data]
+    render: Render
+
+    def group(self, show: click.Command) -> Group:
+        """Make the group of commands."""
+        help_text = f"List, show and validate {self.plural}."
+        name = self.noun.replace(" ", "-")
+        group = Group(name, help=help_text, examples=f"shardplan {name} list")
+        group.add_command(self._list_command(name))
+        group.add_command(show)
+        group.add_command(self._validate_command(name))
+        return group
+
+    def _list_command(self, name: str) -> click.Command:
+        @click.command(
+            "list",
+            cls=Command,
+            help=f"List the shipped {self.plural}.",
+            examples=f"shardplan {name} list --format json",
+        )
+        @report_options
+        def command(form: str, output: str) -> None:
+            from shardplan.catalog import names
+
+            entries = [self.summary(self.load(entry)) for entry in names(self.kind)]
+            console.report({self.kind: entries}, self.render, form, output)
+
+        return command
+
+    def _validate_command(self, name: str) -> click.Command:
+        @click.command(
+            "validate",
+            cls=Command,
+            help=f"Validate a file; every problem is on a line.\n\nThe exit code is 1 "
+            f"if the {self.noun} is not valid.",
+            examples=f"shardplan {name} validate ./my-{self.example}.toml",
+        )
+        @click.argument("file", type=CatalogueEntry(self.kind))
+        @report_options
+        @click.pass_context
+        def command(ctx: click.Context, file: str, form: str, output: str) -> None:
+            data = self._validation(file)
+            console.report(data, _render_validation, form, output)
+            if data["status"] != "valid":
+                ctx.exit(1)
+
+        return command
+
+    def _validation(self, file: str) -> Data:
+        try:
+            name = self.load(file).name
+        except InputError as error:
+            problems = [
+                {"where": p.where, "key": p.key, "value": p.value, "rule": p.rule}
+                for p in error.problems
+            ]
+            return {"status": "invalid", "name": None, "problems": problems}
+        return {"status": "valid", "name": name, "problems": []}
+
+
+def _render_validation(data: Data) -> RenderableType:
+    from shardplan.report.layout import lines
+
+    problems = [str(Problem(**problem)) for problem in data["problems"]]
+    return lines(problems or [f"valid: {data['name']}"])

@@ -1,0 +1,25 @@
+"""``shardplan evaluate``."""
+
+from __future__ import annotations
+
+import click
+
+from shardplan.cli import console
+from shardplan.cli.base import Command
+from shardplan.cli.options import plan_argument, report_options
+from shardplan.cli.plans import load_evaluation
+
+
+@click.command("evaluate", cls=Command, examples="shardplan evaluate plan.json")
+@plan_argument()
+@report_options
+def command(plan: str, form: str, output: str) -> None:
+    """Price a plan: seconds and bytes.
+
+    Both objectives, maximum and mean of every phase, the fullest place of every
+    tier of memory, and what was taken off the memory before.
+    """
+    from shardplan.report.evaluation import evaluation_data, render_evaluation
+
+    data = evaluation_data(load_evaluation(plan))
+    console.report(data, render_evaluation, form, output)

@@ -1,0 +1,104 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shardplan.catalog import Kind
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+DEFAULT_LIMIT = 20
+"""Entries that a text report lists unless --limit says otherwise."""
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: neither nan nor inf."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Convert text to a number of the range."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+class WholeRange(click.IntRange):
+    """A range of whole numbers."""
+
+    name = "whole number"
+
+
+class CatalogueEntry(click.types.StringParamType):
+    """A shipped name or a path; the shell completes both."""
+
+    name = "name or path"
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete shipped names, and files where none fits."""
+        from shardplan.catalog import names
+
+        known = [name for name in names(self.kind) if name.startswith(incomplete)]
+        if known:
+            return [CompletionItem(name) for name in known]
+        return [CompletionItem(incomplete, type="file")]
+
+
+def report_options(command: F) -> F:
+    """Add --format and --output to a command that writes a report."""
+    command = click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=click.Path(),
+        default="-",
+        help="Write the report to FILE instead of standard output ('-').",
+    )(command)
+    return format_option(command)
+
+
+def format_option(command: F) -> F:
+    """Add --format."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="Text for people or JSON for programs (default: text).",
+    )(command)
+
+
+def limit_option(what: str) -> Callable[[F], F]:
+    """Add --limit for what a report lists."""
+    return click.option(
+        "--limit",
+        metavar="N",
+        type=WholeRange(min=1),
+        help=f"List at most N {what} (default: {DEFAULT_LIMIT} in text, all in JSON).",
+    )
+
+
+def plan_argument(name: str = "plan") -> Callable[[F], F]:
+    """Add a plan file as argument."""
+    return click.argument(name, metavar=name.upper(), type=click.Path())
+
+
+def list_limit(limit: int | None, form: str) -> int | None:
+    """Return how many entries to list; None for all."""
+    return DEFAULT_LIMIT if limit is None and form == "text" else limit

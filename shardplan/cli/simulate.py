@@ -1,0 +1,77 @@
+"""``shardplan simulate``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from shardplan.cli import console
+from shardplan.cli.base import Command
+from shardplan.cli.options import plan_argument, report_options
+from shardplan.cli.plans import load_evaluation
+
+if TYPE_CHECKING:
+    from shardplan.plan import Plan
+
+
+@click.command(
+    "simulate",
+    cls=Command,
+    examples="""
+    shardplan simulate plan.json
+    shardplan simulate plan.json --trace trace.json --ranks 0-3
+    """,
+)
+@plan_argument()
+@click.option(
+    "--trace",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write a trace for Perfetto or chrome://tracing.",
+)
+@click.option(
+    "--ranks",
+    metavar="RANKS",
+    help="Ranks in the trace, such as 0-3,8 (default: the critical rank and the "
+    "first others).",
+)
+@report_options
+def command(
+    plan: str, trace: str | None, ranks: str | None, form: str, output: str
+) -> None:
+    """Simulate the training step of a plan.
+
+    Step time and throughput, where the time goes, and which rank holds the others
+    up, with latencies, overlap of computation and communication, and the dense
+    layers.
+    """
+    from shardplan.report.step import render_step, step_data
+    from shardplan.simulate import simulate, write_trace
+
+    if trace == console.STDOUT:
+        raise click.BadParameter("the trace needs a file", param_hint="--trace")
+    if ranks is not None and trace is None:
+        raise click.BadParameter("needs --trace", param_hint="--ranks")
+    console.require_place(trace)
+    loaded = load_evaluation(plan).plan
+    chosen = None if ranks is None else _parse(ranks, loaded)
+    simulation = simulate(loaded)
+    if trace is not None:
+        write_trace(simulation, trace, chosen)
+    console.report(step_data(simulation, trace), render_step, form, output)
+
+
+def _parse(text: str, plan: Plan) -> tuple[int, ...]:
+    """Read ranks such as ``0-3,8``."""
+    from shardplan.plan import parse_ranks
+
+    try:
+        ranks = parse_ranks(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--ranks") from None
+    assert isinstance(ranks, tuple)
+    if max(ranks) >= plan.world_size:
+        rule = f"the plan has ranks 0 to {plan.world_size - 1}"
+        raise click.BadParameter(rule, param_hint="--ranks")
+    return tuple(dict.fromkeys(ranks))

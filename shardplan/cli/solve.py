@@ -1,0 +1,139 @@
+"""``shardplan solve``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shardplan.cli import console
+from shardplan.cli.base import Command
+from shardplan.cli.options import (
+    CatalogueEntry,
+    FiniteRange,
+    WholeRange,
+    format_option,
+)
+from shardplan.errors import InfeasibleError, LimitError
+from shardplan.sharding import Objective, Target
+
+if TYPE_CHECKING:
+    from shardplan.planner import PlanResult
+
+
+@click.command(
+    "solve",
+    cls=Command,
+    examples="""
+    shardplan solve dlrm-dcnv2 --topology dgx-h100:2 -o plan.json
+    shardplan solve ./model.toml --topology ./cluster.toml --target torchrec
+    shardplan solve neo-a --topology zionex --time-limit 60 --gap 0.01 --format json
+    """,
+)
+@click.argument("workload", type=CatalogueEntry("workloads"))
+@click.option(
+    "--topology",
+    metavar="NAME[:HOSTS]",
+    type=CatalogueEntry("topologies"),
+    required=True,
+    help="The cluster: a shipped name or a path.",
+)
+@click.option(
+    "--hosts",
+    metavar="N",
+    type=WholeRange(min=1, max=65_536),
+    help="Hosts to use instead of the topology's own number.",
+)
+@click.option(
+    "--cost-model",
+    metavar="NAME",
+    type=CatalogueEntry("cost_models"),
+    help="A shipped name or a path (default: the one that the topology names).",
+)
+@click.option(
+    "--target",
+    type=click.Choice([target.value for target in Target]),
+    default=Target.ANY.value,
+    help="The framework that will run the plan (default: any).",
+)
+@click.option(
+    "--objective",
+    type=click.Choice([objective.value for objective in Objective]),
+    default=Objective.STEP.value,
+    help="Sum over phases of the slowest rank, or the slowest rank's sum over phases "
+    "(default: step).",
+)
+@click.option(
+    "--solver",
+    metavar="NAME",
+    default="auto",
+    help="auto, greedy, ldm, ilp or that of a plug-in (default: auto).",
+)
+@click.option(
+    "--time-limit",
+    metavar="SECONDS",
+    type=FiniteRange(min=0, min_open=True),
+    help="Stop with the best plan found after this long (default: no limit).",
+)
+@click.option(
+    "--gap",
+    metavar="FRACTION",
+    type=FiniteRange(min=0),
+    default=0.0,
+    help="Stop at a plan whose gap is at most this (default: 0).",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=WholeRange(min=0, max=2**32 - 1),
+    default=0,
+    help="Seed of solvers that draw random numbers (default: 0).",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    help="Write the plan to FILE; '-' writes it, and nothing else, to standard output.",
+)
+@format_option
+def command(form: str, output: str | None, **arguments: Any) -> None:
+    """Find a shard plan.
+
+    The summary goes to standard output, the plan to the file of -o. Ctrl-C stops
+    with the best plan found so far; a second one ends at once.
+    """
+    console.require_place(output)
+    try:
+        result = _solve(**arguments)
+    except (InfeasibleError, LimitError) as error:
+        if form == "json":
+            from shardplan.report.solution import failure_data
+
+            console.write(console.to_json(failure_data(error)))
+        raise
+    _write(result, form, output)
+
+
+def _solve(
+    *, hosts: int | None, time_limit: float | None, **arguments: Any
+) -> PlanResult:
+    from shardplan.planner import solve
+
+    limit = float("inf") if time_limit is None else time_limit
+    with console.progress() as observer:
+        return solve(
+            **arguments, num_hosts=hosts, time_limit_s=limit, observer=observer
+        )
+
+
+def _write(result: PlanResult, form: str, output: str | None) -> None:
+    """Write the plan and report the solution."""
+    from shardplan.report.solution import render_solution, solution_data
+
+    if output is not None:
+        from shardplan.io.plan_file import format_plan
+
+        console.write(format_plan(result.plan), output)
+    if output != console.STDOUT:
+        console.report(solution_data(result, output), render_solution, form)

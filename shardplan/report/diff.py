@@ -1,0 +1,234 @@
+"""How two plans differ: objective, phases, memory, tables, bytes that move."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Group
+
+from shardplan.costs import storage
+from shardplan.frames import shard_frame
+from shardplan.report.evaluation import memory_data, phases_data
+from shardplan.report.layout import (
+    change,
+    facts,
+    left_out,
+    lines,
+    number,
+    section,
+    table,
+)
+from shardplan.report.plan_view import decision, decision_text, summary_data
+from shardplan.units import format_bytes, format_bytes_both, format_seconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import RenderableType
+
+    from shardplan.evaluate import Evaluation
+    from shardplan.plan import Plan, TablePlacement
+
+_DECISION = ("sharding_type", "compute_kernel", "dtype")
+_SHARES = ("hbm_share", "ddr_share", "ssd_share")
+
+
+def diff_data(
+    before: Evaluation, after: Evaluation, *, limit: int | None = None
+) -> dict[str, Any]:
+    """Collect the report of `shardplan diff`.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Most changed tables to list; None lists all.
+    """
+    moved = moved_bytes(before.plan, after.plan)
+    changed = _changed_tables(before.plan, after.plan, moved)
+    return {
+        "before": summary_data(before.plan),
+        "after": summary_data(after.plan),
+        "same_inputs": _same_inputs(before.plan, after.plan),
+        "phases": _phases(before, after),
+        "memory": _memory(before, after),
+        "moved_bytes": float(sum(moved.values())),
+        "num_changed_tables": len(changed),
+        "tables": changed[:limit],
+    }
+
+
+def moved_bytes(before: Plan, after: Plan) -> dict[str, float]:
+    """Bytes of every table's rows that a rank must receive to go to a new plan.
+
+    Notes
+    -----
+    A cell (row, column) moves if the rank that holds it after did not hold it
+    before. Bytes are those of the new type and include the optimizer state.
+    """
+    held, wanted = shard_frame(before), shard_frame(after)
+    kept = _overlap(held, wanted)
+    cells = (wanted["num_rows"] * wanted["num_columns"]).astype(np.float64)
+    total = cells.groupby(wanted["table"]).sum()
+    optimizer = after.inputs.workload.optimizer
+    dims = {t.name: t.embedding_dim for t in after.inputs.workload.tables}
+    moved = {}
+    for placement in after.tables:
+        dim = dims[placement.name]
+        state = storage.state_bytes(optimizer, dim)
+        row = float(storage.row_bytes(placement.dtype, dim) + state)
+        new = float(total[placement.name]) - kept.get(placement.name, 0.0)
+        moved[placement.name] = max(0.0, new) * row / dim
+    return moved
+
+
+def _overlap(held: pd.DataFrame, wanted: pd.DataFrame) -> dict[str, float]:
+    """Cells of every table that stay on their rank."""
+    pairs = wanted.merge(held, on=["table", "rank"], suffixes=("", "_before"))
+    cells = np.ones(len(pairs))
+    for start, size in (("row_offset", "num_rows"), ("column_offset", "num_columns")):
+        first = np.maximum(pairs[start], pairs[f"{start}_before"])
+        end = np.minimum(
+            pairs[start] + pairs[size],
+            pairs[f"{start}_before"] + pairs[f"{size}_before"],
+        )
+        cells = cells * np.maximum(end - first, 0).to_numpy(dtype=np.float64)
+    kept = pairs.assign(cells=cells).groupby("table")["cells"].sum()
+    return {str(name): float(value) for name, value in kept.items()}
+
+
+def _same_inputs(before: Plan, after: Plan) -> dict[str, bool]:
+    names = type(before.fingerprints).model_fields
+    return {
+        name: getattr(before.fingerprints, name) == getattr(after.fingerprints, name)
+        for name in names
+    }
+
+
+def _phases(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    pairs = zip(phases_data(before.loads), phases_data(after.loads), strict=True)
+    return [
+        {"phase": a["phase"], "before_s": a["max_s"], "after_s": b["max_s"]}
+        for a, b in pairs
+    ]
+
+
+def _memory(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
+    pairs = zip(memory_data(before), memory_data(after), strict=True)
+    return [
+        {
+            "tier": a["tier"],
+            "place": a["place"],
+            "before_bytes": a["used_bytes"],
+            "after_bytes": b["used_bytes"],
+        }
+        for a, b in pairs
+    ]
+
+
+def _changed_tables(
+    before: Plan, after: Plan, moved: dict[str, float]
+) -> list[dict[str, Any]]:
+    """List tables that differ, those that move most bytes first."""
+    old = {placement.name: placement for placement in before.tables}
+    new = {placement.name: placement for placement in after.tables}
+    found = []
+    for name in sorted(set(old) | set(new)):
+        kind = _kind_of_change(old.get(name), new.get(name))
+        if kind:
+            found.append(
+                {
+                    "table": name,
+                    "change": kind,
+                    "before": decision(old[name]) if name in old else None,
+                    "after": decision(new[name]) if name in new else None,
+                    "moved_bytes": moved.get(name, 0.0),
+                }
+            )
+    return sorted(found, key=lambda entry: (-entry["moved_bytes"], entry["table"]))
+
+
+def _kind_of_change(old: TablePlacement | None, new: TablePlacement | None) -> str:
+    """Return ``added``, ``removed``, ``decision``, ``ranks`` or nothing."""
+    if old is None or new is None:
+        return "added" if old is None else "removed"
+    if old == new:
+        return ""
+    a, b = decision(old), decision(new)
+    keys = (*_DECISION, *_SHARES, "num_blocks")
+    return "ranks" if all(a[key] == b[key] for key in keys) else "decision"
+
+
+def render_diff(data: dict[str, Any]) -> RenderableType:
+    """Lay out the report of `shardplan diff`."""
+    a, b = data["before"], data["after"]
+    other = [name for name, same in data["same_inputs"].items() if not same]
+    top = facts(
+        {
+            "objective": _times(a["objective_s"], b["objective_s"]),
+            "lower bound": _times(a["lower_bound_s"], b["lower_bound_s"]),
+            "inputs": f"differ: {', '.join(other)}" if other else "the same",
+            "changed": f"{data['num_changed_tables']:,} of {b['num_tables']:,} tables",
+            "bytes that move": format_bytes_both(data["moved_bytes"]),
+        }
+    )
+    return Group(
+        top,
+        section("Phases", _phases_table(data["phases"])),
+        section("Memory for embeddings, fullest place", _memory_table(data["memory"])),
+        section("Changed tables", *_tables_body(data)),
+    )
+
+
+def _times(before: float, after: float) -> str:
+    return (
+        f"{format_seconds(before)} -> {format_seconds(after)} ({change(before, after)})"
+    )
+
+
+def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
+    rows = [
+        (
+            phase["phase"],
+            format_seconds(phase["before_s"]),
+            format_seconds(phase["after_s"]),
+            change(phase["before_s"], phase["after_s"]),
+        )
+        for phase in phases
+    ]
+    return table(("phase", number("before"), number("after"), number("change")), rows)
+
+
+def _memory_table(pools: list[dict[str, Any]]) -> RenderableType:
+    rows = [
+        (
+            f"{pool['tier'].upper()} per {pool['place']}",
+            format_bytes_both(pool["before_bytes"]),
+            format_bytes_both(pool["after_bytes"]),
+            change(pool["before_bytes"], pool["after_bytes"]),
+        )
+        for pool in pools
+        if pool["before_bytes"] or pool["after_bytes"]
+    ]
+    return table(("tier", number("before"), number("after"), number("change")), rows)
+
+
+def _tables_body(data: dict[str, Any]) -> list[RenderableType]:
+    if not data["num_changed_tables"]:
+        return [lines(["none"])]
+    rows = [
+        (
+            entry["table"],
+            entry["change"],
+            _decided(entry["before"]),
+            _decided(entry["after"]),
+            format_bytes(entry["moved_bytes"]),
+        )
+        for entry in data["tables"]
+    ]
+    headings = ("table", "change", "before", "after", number("moves"))
+    hidden = left_out(len(rows), data["num_changed_tables"])
+    return [table(headings, rows), lines(filter(None, [hidden]))]
+
+
+def _decided(entry: dict[str, Any] | None) -> str:
+    return f"{decision_text(entry)} on {entry['ranks']}" if entry else "-"

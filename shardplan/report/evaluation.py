@@ -1,0 +1,171 @@
+"""What a plan costs: both objectives, the phases, the memory pools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shardplan.report.layout import bar, facts, number, percent, section, table, whole
+from shardplan.sharding import PHASES, TIERS, Objective
+from shardplan.units import format_bytes_both, format_seconds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from rich.console import RenderableType
+
+    from shardplan.evaluate import Evaluation
+    from shardplan.loads import Loads
+
+_PLACES = ("rank", "host", "host")
+_ALMOST_FULL = 0.9
+
+
+def evaluation_data(evaluation: Evaluation) -> dict[str, Any]:
+    """Collect the report of `shardplan evaluate`."""
+    total = evaluation.loads.cost.sum(axis=1)
+    return {
+        "objective": evaluation.plan.objective.value,
+        "objective_s": evaluation.value(evaluation.plan.objective),
+        "objective_step_s": evaluation.value(Objective.STEP),
+        "objective_max_rank_s": evaluation.value(Objective.MAX_RANK),
+        "imbalance": imbalance(total),
+        "phases": phases_data(evaluation.loads),
+        "memory": memory_data(evaluation),
+        "fits": evaluation.loads.fits(evaluation.capacity),
+        "reserved_bytes": dict(evaluation.capacity.reserved),
+    }
+
+
+def phases_data(loads: Loads) -> list[dict[str, Any]]:
+    """Find the slowest rank and the mean of every phase."""
+    found = []
+    for index, phase in enumerate(PHASES):
+        cost = loads.cost[:, index]
+        found.append(
+            {
+                "phase": phase.value,
+                "max_s": float(cost.max()),
+                "mean_s": float(cost.mean()),
+                "imbalance": imbalance(cost),
+                "slowest_rank": int(cost.argmax()) if cost.any() else None,
+            }
+        )
+    return found
+
+
+def imbalance(values: NDArray[np.float64]) -> float:
+    """Maximum over mean; 1 if all are 0."""
+    mean = float(values.mean())
+    return float(values.max()) / mean if mean > 0 else 1.0
+
+
+def memory_data(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Find the fullest place of every tier, and add up all places of the tier."""
+    found = []
+    used = (evaluation.loads.hbm, evaluation.loads.ddr, evaluation.loads.ssd)
+    for index, (tier, place) in enumerate(zip(TIERS, _PLACES, strict=True)):
+        room, held = evaluation.capacity.of_tier(index), used[index]
+        fill = _fill(held, room)
+        fullest = int(fill.argmax())
+        found.append(
+            {
+                "tier": tier.value,
+                "place": place,
+                "fullest": fullest,
+                "used_bytes": float(held[fullest]),
+                "capacity_bytes": float(room[fullest]),
+                "fill": float(fill[fullest]) if np.isfinite(fill[fullest]) else None,
+                "total_used_bytes": float(held.sum()),
+                "total_capacity_bytes": float(room.sum()),
+            }
+        )
+    return found
+
+
+def _fill(used: NDArray[np.float64], room: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of every pool that is used; infinite where there is no pool at all."""
+    empty = np.where(used > 0, np.inf, 0.0)
+    return np.where(room > 0, used / np.where(room > 0, room, 1.0), empty)
+
+
+def render_evaluation(data: dict[str, Any]) -> RenderableType:
+    """Lay out the report of `shardplan evaluate`."""
+    top = facts(
+        {
+            "objective 'step'": format_seconds(data["objective_step_s"]),
+            "objective 'max-rank'": format_seconds(data["objective_max_rank_s"]),
+            "imbalance": f"{data['imbalance']:.3f} (slowest rank over mean)",
+            "memory": "fits" if data["fits"] else "DOES NOT FIT",
+        }
+    )
+    reserved = {
+        item: format_bytes_both(size) for item, size in data["reserved_bytes"].items()
+    }
+    return section(
+        "Objective",
+        top,
+        section("Phases", phases_table(data["phases"])),
+        section("Memory for embeddings", memory_table(data["memory"])),
+        section("Taken off every rank before", facts(reserved)),
+    )
+
+
+def phases_table(phases: list[dict[str, Any]]) -> RenderableType:
+    """Lay out the phases with a bar for their share of the sum."""
+    total = sum(phase["max_s"] for phase in phases)
+    return table(
+        (
+            "phase",
+            number("slowest rank"),
+            number("max"),
+            number("mean"),
+            number("max/mean"),
+            number("share"),
+            whole(""),
+        ),
+        [
+            (
+                phase["phase"],
+                "-" if phase["slowest_rank"] is None else str(phase["slowest_rank"]),
+                format_seconds(phase["max_s"]),
+                format_seconds(phase["mean_s"]),
+                f"{phase['imbalance']:.3f}",
+                percent(phase["max_s"] / total if total else 0.0),
+                bar(phase["max_s"], total),
+            )
+            for phase in phases
+        ],
+    )
+
+
+def memory_table(pools: list[dict[str, Any]]) -> RenderableType:
+    """Lay out the fullest place of each tier that exists or is used."""
+    rows = []
+    for pool in pools:
+        if not (pool["total_capacity_bytes"] or pool["total_used_bytes"]):
+            continue
+        rows.append(
+            (
+                pool["tier"].upper(),
+                f"{pool['place']} {pool['fullest']}",
+                format_bytes_both(pool["used_bytes"]),
+                format_bytes_both(pool["capacity_bytes"]),
+                percent(pool["fill"]),
+                bar(pool["used_bytes"], pool["capacity_bytes"]),
+            )
+        )
+    headings = (
+        "tier",
+        "fullest",
+        number("used"),
+        number("usable"),
+        number("fill"),
+        whole(""),
+    )
+    return table(headings, rows)
+
+
+def is_almost_full(pool: dict[str, Any]) -> bool:
+    """Whether a pool is so full that it limits what a plan can do."""
+    return bool(pool["used_bytes"] > _ALMOST_FULL * pool["capacity_bytes"])

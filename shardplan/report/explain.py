@@ -1,0 +1,223 @@
+"""Why a plan costs what it costs: slowest ranks, tables, memory, what would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Group
+
+from shardplan.report.evaluation import (
+    is_almost_full,
+    memory_data,
+    memory_table,
+    phases_data,
+)
+from shardplan.report.layout import (
+    bar,
+    change,
+    facts,
+    left_out,
+    lines,
+    number,
+    percent,
+    section,
+    table,
+    whole,
+)
+from shardplan.report.plan_view import (
+    decision,
+    decision_text,
+    summary_data,
+    summary_facts,
+)
+from shardplan.report.what_if import what_if_data
+from shardplan.sharding import PHASES, Objective
+from shardplan.units import format_bytes_both, format_seconds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from rich.console import RenderableType
+
+    from shardplan.evaluate import Evaluation
+
+    Floats = NDArray[np.float64]
+
+_TOP = 3
+"""Tables that are named for every phase."""
+
+
+def explain_data(evaluation: Evaluation, *, limit: int | None = None) -> dict[str, Any]:
+    """Collect the report of `shardplan explain`.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Most tables to list; None lists all.
+    """
+    plan = evaluation.plan
+    by_phase = binding_costs(evaluation)
+    return {
+        **summary_data(plan),
+        "phases": _phases(evaluation, by_phase),
+        "memory": memory_data(evaluation),
+        "binding_memory": [
+            pool["tier"] for pool in memory_data(evaluation) if is_almost_full(pool)
+        ],
+        "tables": _tables(evaluation, by_phase.sum(axis=1))[:limit],
+        "what_if": what_if_data(evaluation, by_phase.sum(axis=1)),
+    }
+
+
+def binding_ranks(evaluation: Evaluation) -> list[int]:
+    """Return the rank whose seconds count in each phase of the objective."""
+    cost = evaluation.loads.cost
+    if evaluation.plan.objective is Objective.STEP:
+        return [int(rank) for rank in cost.argmax(axis=0)]
+    return [int(cost.sum(axis=1).argmax())] * len(PHASES)
+
+
+def binding_costs(evaluation: Evaluation) -> Floats:
+    """Seconds of every table that count in the objective, by phase, (T, P).
+
+    They are those on the slowest rank of each phase (`step`), or on the slowest
+    rank (`max-rank`); all of them add up to the objective.
+    """
+    ranks = binding_ranks(evaluation)
+    result = np.zeros((len(evaluation.usage.num_embeddings), len(PHASES)))
+    for rank in set(ranks):
+        phases = [p for p, r in enumerate(ranks) if r == rank]
+        result[:, phases] = _costs_on(evaluation, rank)[:, phases]
+    return result
+
+
+def _costs_on(evaluation: Evaluation, rank: int) -> Floats:
+    """Seconds of every table on one rank, by phase, (T, P)."""
+    kind = int(evaluation.cluster.rank_class[rank])
+    here = np.array([s.ranks.count(rank) for s in evaluation.shards], dtype=np.float64)
+    result = np.zeros((len(evaluation.usage.num_embeddings), len(PHASES)))
+    cost = evaluation.prices.cost[:, kind] * here[:, None]
+    np.add.at(result, evaluation.arrays.table, cost)
+    return result
+
+
+def _phases(evaluation: Evaluation, by_phase: Floats) -> list[dict[str, Any]]:
+    """Phases with the rank that binds them and its dearest tables."""
+    names = [table.name for table in evaluation.plan.inputs.workload.tables]
+    total = float(by_phase.sum())
+    found = phases_data(evaluation.loads)
+    for index, (phase, rank) in enumerate(
+        zip(found, binding_ranks(evaluation), strict=True)
+    ):
+        seconds = by_phase[:, index]
+        best = sorted(np.flatnonzero(seconds), key=lambda t: (-seconds[t], names[t]))
+        phase["binding_rank"] = rank if seconds.any() else None
+        phase["binding_s"] = float(seconds.sum())
+        phase["share"] = float(seconds.sum()) / total if total else 0.0
+        phase["top_tables"] = [
+            {"table": names[t], "cost_s": float(seconds[t])} for t in best[:_TOP]
+        ]
+    return found
+
+
+def _tables(evaluation: Evaluation, cost: Floats) -> list[dict[str, Any]]:
+    """Tables by their part of the objective, the dearest first."""
+    placed = {placement.name: placement for placement in evaluation.plan.tables}
+    total = float(cost.sum())
+    found = [
+        {
+            "table": record.name,
+            "cost_s": float(seconds),
+            "share": float(seconds) / total if total else 0.0,
+            **decision(placed[record.name]),
+        }
+        for record, seconds in zip(
+            evaluation.plan.inputs.workload.tables, cost, strict=True
+        )
+        if record.name in placed
+    ]
+    return sorted(found, key=lambda entry: (-entry["cost_s"], entry["table"]))
+
+
+def render_explain(data: dict[str, Any]) -> RenderableType:
+    """Lay out the report of `shardplan explain`."""
+    return Group(
+        facts(summary_facts(data)),
+        section("Which ranks hold the others up", _phases_table(data["phases"])),
+        section(
+            "Which memory binds", memory_table(data["memory"]), lines(_binding(data))
+        ),
+        section("What the tables cost", *_tables_body(data)),
+        section("What would change it", _what_if_table(data["what_if"])),
+    )
+
+
+def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
+    rows = [
+        (
+            phase["phase"],
+            "-" if phase["binding_rank"] is None else str(phase["binding_rank"]),
+            format_seconds(phase["binding_s"]),
+            format_seconds(phase["mean_s"]),
+            percent(phase["share"]),
+            ", ".join(
+                f"{top['table']} {format_seconds(top['cost_s'])}"
+                for top in phase["top_tables"]
+            ),
+        )
+        for phase in phases
+    ]
+    headings = (
+        *("phase", number("rank"), number("its time"), number("mean")),
+        *(number("of objective"), "dearest tables there"),
+    )
+    return table(headings, rows)
+
+
+def _binding(data: dict[str, Any]) -> list[str]:
+    """Say in a sentence which pools limit the plan."""
+    full = [p for p in data["memory"] if p["tier"] in data["binding_memory"]]
+    if not full:
+        return ["No pool is nearly full: time, not memory, shapes this plan."]
+    return [
+        f"{pool['tier'].upper()} of {pool['place']} {pool['fullest']} is "
+        f"{percent(pool['fill'])} full: "
+        f"{format_bytes_both(pool['capacity_bytes'] - pool['used_bytes'])} left."
+        for pool in full
+    ]
+
+
+def _tables_body(data: dict[str, Any]) -> list[RenderableType]:
+    rows = [
+        (
+            entry["table"],
+            decision_text(entry),
+            entry["ranks"],
+            format_seconds(entry["cost_s"]),
+            percent(entry["share"]),
+            bar(entry["share"], 1.0),
+        )
+        for entry in data["tables"]
+    ]
+    headings = (
+        "table",
+        "decision",
+        "ranks",
+        number("cost"),
+        number("share"),
+        whole(""),
+    )
+    hidden = left_out(len(rows), data["num_tables"])
+    return [table(headings, rows), lines(filter(None, [hidden]))]
+
+
+def _what_if_table(what_if: list[dict[str, Any]]) -> RenderableType:
+    rows = [
+        (
+            entry["change"],
+            format_seconds(entry["objective_s"]),
+            change(entry["before_s"], entry["objective_s"]),
+        )
+        for entry in what_if
+    ]
+    return table(("with this plan kept, but", number("objective"), number("")), rows)

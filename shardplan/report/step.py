@@ -1,0 +1,121 @@
+"""The simulated training step: its time, its parts, and who holds it up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+
+from shardplan.report.layout import (
+    bar,
+    facts,
+    number,
+    percent,
+    section,
+    table,
+    whole,
+)
+from shardplan.units import format_seconds
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from shardplan.simulate import Simulation
+
+_PARTS = {
+    "compute_s": "compute",
+    "exposed_communication_s": "exposed communication",
+    "exposed_copy_s": "exposed copy",
+}
+
+
+def step_data(simulation: Simulation, trace_file: str | None = None) -> dict[str, Any]:
+    """Collect the report of `shardplan simulate`.
+
+    Parameters
+    ----------
+    trace_file : str, optional
+        Where the trace was written.
+    """
+    plan = simulation.evaluation.plan
+    return {
+        "workload": plan.inputs.workload.name,
+        "topology": plan.inputs.topology.name,
+        "cost_model": plan.inputs.cost_model.name,
+        "objective": plan.objective.value,
+        "objective_s": plan.outcome.objective_s,
+        **simulation.to_dict(),
+        "trace_file": trace_file,
+    }
+
+
+def render_step(data: dict[str, Any]) -> RenderableType:
+    """Lay out the report of `shardplan simulate`."""
+    speed = data["throughput_samples_per_s"]
+    top = facts(
+        {
+            "workload": f"{data['workload']}: {data['global_batch_size']:,} samples "
+            "per step",
+            "topology": f"{data['topology']}: {data['world_size']:,} ranks",
+            "step time": format_seconds(data["step_time_s"]),
+            "throughput": "-" if speed is None else f"{speed:,.0f} samples/s",
+            "critical rank": f"{data['critical']['rank']}: "
+            f"{data['critical']['reason']}",
+            "trace": data["trace_file"] or "",
+        }
+    )
+    return Group(
+        top,
+        section("Where the time goes, mean over ranks", _breakdown_table(data)),
+        section("Operations of a step", _operations_table(data["phases"])),
+    )
+
+
+def _breakdown_table(data: dict[str, Any]) -> RenderableType:
+    breakdown, total = data["breakdown"], data["step_time_s"]
+    parts = [
+        (title, stage, seconds)
+        for key, title in _PARTS.items()
+        for stage, seconds in breakdown[key].items()
+    ]
+    parts.append(("overhead", "", breakdown["overhead_s"]))
+    parts.append(("idle", "", breakdown["idle_s"]))
+    rows = [
+        (
+            title,
+            stage,
+            format_seconds(seconds),
+            percent(seconds / total if total else 0.0),
+            bar(seconds, total),
+        )
+        for title, stage, seconds in parts
+    ]
+    hidden = format_seconds(breakdown["hidden_communication_s"])
+    rows.append(("hidden communication", "", hidden, "-", ""))
+    headings = (whole("part"), "stage", number("time"), number("share"), whole(""))
+    return table(headings, rows)
+
+
+def _operations_table(phases: list[dict[str, Any]]) -> RenderableType:
+    """Lay out operations in order; the pieces of one (``.1``, ``.2``) as one."""
+    merged: dict[str, list[dict[str, Any]]] = {}
+    for phase in phases:
+        merged.setdefault(phase["name"].partition(".")[0], []).append(phase)
+    rows = []
+    for name, pieces in merged.items():
+        slowest = max(pieces, key=lambda piece: float(piece["max_s"]))
+        rows.append(
+            (
+                name,
+                pieces[0]["stream"],
+                format_seconds(sum(piece["max_s"] for piece in pieces)),
+                format_seconds(sum(piece["mean_s"] for piece in pieces)),
+                format_seconds(sum(piece["exposed_s"] for piece in pieces)),
+                str(slowest["critical_rank"]),
+            )
+        )
+    headings = (
+        *(whole("operation"), whole("stream"), number("slowest"), number("mean")),
+        *(number("exposed"), number("slowest rank")),
+    )
+    return table(headings, rows)

@@ -1,0 +1,111 @@
+"""What would change a plan's objective: the same plan under other conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shardplan.evaluate import evaluate
+from shardplan.sharding import PHASES, Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from shardplan.evaluate import Evaluation
+    from shardplan.topology import HostGroup, Topology
+
+    Floats = NDArray[np.float64]
+
+_TOP = 3
+"""Tables that are left out, one at a time."""
+_WORTH = 1e-3
+"""Relative change of the objective from which a condition is listed."""
+
+
+def what_if_data(evaluation: Evaluation, table_cost: Floats) -> list[dict[str, Any]]:
+    """List conditions and the objective of the same plan under them, best first.
+
+    Parameters
+    ----------
+    table_cost : float array (T,)
+        Each table's part of the objective [s]; the dearest are left out in turn.
+    """
+    before = evaluation.value(evaluation.plan.objective)
+    found = [("all ranks equally loaded in every phase", _balanced(evaluation))]
+    found += _better_hardware(evaluation)
+    found += _without_tables(evaluation, table_cost)
+    return [
+        {"change": text, "objective_s": value, "before_s": before}
+        for text, value in sorted(found, key=lambda item: (item[1], item[0]))
+        if before and value < before * (1.0 - _WORTH)
+    ]
+
+
+def _balanced(evaluation: Evaluation) -> float:
+    """Value if each phase's seconds were spread evenly over the ranks."""
+    return float(evaluation.loads.cost.mean(axis=0).sum())
+
+
+def _better_hardware(evaluation: Evaluation) -> list[tuple[str, float]]:
+    """Value of the plan on the same cluster with twice of one resource."""
+    plan, found = evaluation.plan, []
+    for text, improve in _CHANGES.items():
+        groups = tuple(map(improve, plan.inputs.topology.host_groups))
+        topology: Topology = plan.inputs.topology.model_copy(
+            update={"host_groups": groups}
+        )
+        inputs = plan.inputs.model_copy(update={"topology": topology})
+        other = evaluate(plan.model_copy(update={"inputs": inputs}))
+        found.append((text, other.value(plan.objective)))
+    return found
+
+
+def _doubled(part: str, *fields: str) -> Callable[[HostGroup], HostGroup]:
+    def improve(group: HostGroup) -> HostGroup:
+        old = getattr(group, part)
+        new = old.model_copy(
+            update={field: 2.0 * getattr(old, field) for field in fields}
+        )
+        return group.model_copy(update={part: new})
+
+    return improve
+
+
+_CHANGES: dict[str, Callable[[HostGroup], HostGroup]] = {
+    "HBM twice as fast": _doubled("device", "hbm_bw"),
+    "scale-up links twice as fast": _doubled("scale_up", "bw"),
+    "NICs twice as fast": _doubled("scale_out", "nic_bw"),
+    "PCIe and host memory twice as fast": _doubled("host", "pcie_bw", "ddr_bw"),
+    "SSDs twice as fast": _doubled(
+        "host", "ssd_read_bw", "ssd_write_bw", "ssd_read_iops"
+    ),
+}
+
+
+def _without_tables(
+    evaluation: Evaluation, table_cost: Floats
+) -> list[tuple[str, float]]:
+    """Value of the plan without each of the dearest tables."""
+    tables = evaluation.plan.inputs.workload.tables
+    dearest = sorted(
+        np.flatnonzero(table_cost), key=lambda t: (-table_cost[t], tables[t].name)
+    )
+    return [
+        (f"without table {tables[t].name}", _value_without(evaluation, int(t)))
+        for t in dearest[:_TOP]
+    ]
+
+
+def _value_without(evaluation: Evaluation, table: int) -> float:
+    cost = evaluation.loads.cost.copy()
+    classes = evaluation.cluster.rank_class
+    for index in np.flatnonzero(evaluation.arrays.table == table):
+        ranks = np.array(evaluation.shards[index].ranks)
+        np.subtract.at(cost, ranks, evaluation.prices.cost[index, classes[ranks]])
+    assert cost.shape[1] == len(PHASES)
+    if evaluation.plan.objective is Objective.STEP:
+        return float(cost.max(axis=0).sum())
+    return float(cost.sum(axis=1).max())
