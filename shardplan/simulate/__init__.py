@@ -1,0 +1,15 @@
+"""Simulate the training step that a plan leads to."""
+
+from shardplan.simulate.result import Simulation as Simulation
+from shardplan.simulate.settings import SimulationSettings as SimulationSettings
+from shardplan.simulate.step import simulate as simulate
+from shardplan.simulate.trace import trace_events as trace_events
+from shardplan.simulate.trace import write_trace as write_trace
+
+__all__ = [
+    "Simulation",
+    "SimulationSettings",
+    "simulate",
+    "trace_events",
+    "write_trace",
+]

@@ -1,0 +1,78 @@
+"""What a simulation takes into account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+_DDP_BUCKET_BYTES = 25 * 2**20
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Switches of the simulator; by default everything is on.
+
+    Attributes
+    ----------
+    overlap : bool
+        Off: one stage of the step after the other, in the order of `Stage`. Inside
+        a stage a rank does its operations in a row; ranks meet only where a stage
+        ends. Nothing runs beside anything, and batches do not overlap either.
+    latency : bool
+        Off: a collective takes its bytes over its bandwidth.
+    curves : bool
+        Use the cost model's measured curve of all-reduce where it was measured
+        with as many ranks inside one host or domain; needs `latency`.
+    dense : bool
+        The dense layers and the all-reduce of their gradients.
+    floors : bool
+        The least time of a fused lookup kernel.
+    input_copy : bool
+        Copying a batch from the host to the device.
+    overhead : bool
+        What the runtime takes per step.
+    num_batches : int
+        Batches up to the end of the steady step: from the end of the last but one
+        to the end of the last.
+    bucket_bytes : float
+        Dense gradients that are all-reduced at once [bytes].
+
+    References
+    ----------
+    PyTorch, ``DistributedDataParallel(bucket_cap_mb=25)`` for `bucket_bytes`.
+    """
+
+    overlap: bool = True
+    latency: bool = True
+    curves: bool = True
+    dense: bool = True
+    floors: bool = True
+    input_copy: bool = True
+    overhead: bool = True
+    num_batches: int = 4
+    bucket_bytes: float = float(_DDP_BUCKET_BYTES)
+
+    def __post_init__(self) -> None:
+        """Reject settings without a steady state or without buckets."""
+        if self.num_batches < 2:
+            raise ValueError(f"num_batches must be >= 2, got {self.num_batches}")
+        if not self.bucket_bytes > 0:
+            raise ValueError(f"bucket_bytes must be > 0, got {self.bucket_bytes}")
+
+    @classmethod
+    def bare(cls) -> Self:
+        """Return the settings under which a step takes the `step` objective.
+
+        Notes
+        -----
+        What is left are the prices of the shards: ``sum_p max_r cost[r, p]``.
+        """
+        return cls(
+            overlap=False,
+            latency=False,
+            curves=False,
+            dense=False,
+            floors=False,
+            input_copy=False,
+            overhead=False,
+        )
