@@ -345,7 +345,8 @@ class _Builder:
             return np.zeros(cluster.world_size)
         workload = usage.workload
         sparse = float(usage.num_lookups @ usage.id_bytes)
-        sparse += float(usage.num_outputs.sum()) * workload.index_bytes
+        features = sum(table.num_outputs for table in workload.tables)
+        sparse += usage.batch_size * features * workload.index_bytes
         dense = usage.batch_size * workload.dense.num_dense * FP32_BYTES
         num_bytes = (sparse + dense) / cluster.world_size
         return np.asarray(num_bytes / self.evaluation.rates.miss_bw)[cluster.rank_class]

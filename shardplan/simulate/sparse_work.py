@@ -85,10 +85,10 @@ class SparseWork:
         def total(phase: Phase, share: NDArray[np.bool_]) -> Floats:
             return holders.sum(cost[:, :, PHASES.index(phase)] * share)
 
-        lengths = holders.sum(np.where(copy, 0.0, _length_seconds(evaluation)))
+        ids = holders.sum(np.where(copy, 0.0, _id_seconds(evaluation)))
         return cls(
-            lengths=lengths,
-            ids=np.maximum(total(Phase.INPUT_DIST, ~copy) - lengths, 0.0),
+            lengths=np.maximum(total(Phase.INPUT_DIST, ~copy) - ids, 0.0),
+            ids=ids,
             prefetch=total(Phase.PREFETCH_COMPUTE, copy | ~copy),
             forward=total(Phase.FWD_COMPUTE, ~copy),
             backward=total(Phase.BWD_COMPUTE, ~copy),
@@ -123,11 +123,12 @@ class _Holders:
         )
 
 
-def _length_seconds(evaluation: Evaluation) -> Floats:
-    """Seconds to send how many ids each bag has (N, C)."""
-    usage = evaluation.usage
-    lengths = usage.num_outputs[evaluation.arrays.table] * usage.workload.index_bytes
-    return np.asarray(lengths[:, None] * evaluation.rates.all_to_all)
+def _id_seconds(evaluation: Evaluation) -> Floats:
+    """Seconds to send ids and weights (N, C); the rest of their phase is lengths."""
+    usage, shards = evaluation.usage, evaluation.arrays
+    ids = usage.num_lookups[shards.table] * shards.row_share
+    num_bytes = ids * usage.id_bytes[shards.table]
+    return np.asarray(num_bytes[:, None] * evaluation.rates.all_to_all)
 
 
 def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchange:
