@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from shardplan.costs import lookup, storage
-from shardplan.sharding import PHASES, ComputeKernel, Phase, Scope
+from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
 from shardplan.tables import DType
 
 if TYPE_CHECKING:
@@ -131,12 +131,22 @@ def _volumes(shards: ShardArrays, usage: TableUsage, world: int) -> _Volumes:
     own = np.array([DTYPES.index(t.dtype) for t in usage.workload.tables])[table]
     return _Volumes(
         ids=usage.num_lookups[table] * share,
-        unique=usage.unique_rows[table] * share,
+        unique=_unique_rows(shards, usage, world),
         outputs=usage.num_outputs[table] * output_share,
         row=_row_bytes(shards.dtype, shards.columns),
         state=storage.state_bytes(usage.workload.optimizer, shards.columns),
         full_row=_row_bytes(own, shards.columns),
     )
+
+
+def _unique_rows(shards: ShardArrays, usage: TableUsage, world: int) -> Floats:
+    """Distinct rows that one rank touches: of its own batch in a replicated table."""
+    unique = usage.unique_rows[shards.table] * shards.row_share
+    copies = shards.is_replicated
+    tables, back = np.unique(shards.table[copies], return_inverse=True)
+    own = usage.unique_rows_among(tables, usage.num_lookups[tables] / world)
+    unique[copies] = own[back]
+    return unique
 
 
 def _row_bytes(dtype: Ints, columns: Ints) -> Floats:
@@ -167,13 +177,18 @@ def _lookup_times(
     split = shards.is_kernel(ComputeKernel.FUSED_UVM_SPLIT)
     cold_ids, cold_rows = _cold(shards, volumes, usage, in_place, split)
 
-    hot = np.where(in_place | split, volumes.ids - cold_ids, volumes.ids)
+    # A cache holds rows in the table's own type, whatever the type behind it.
+    cached = shards.is_kernel(*CACHING_KERNELS)
+    row = np.where(cached, volumes.full_row, volumes.row)
+    id_bytes = usage.id_bytes[shards.table]
     forward = narrow * lookup.forward_bytes(
-        hot, usage.id_bytes[shards.table], volumes.row, volumes.outputs, output_row
+        volumes.ids - cold_ids, id_bytes, row, volumes.outputs, output_row
     )
-    hot_rows = np.where(in_place | split, volumes.unique - cold_rows, volumes.unique)
+    forward += narrow * cold_ids * id_bytes
+    # A replicated table collects the gradients of rows; its update follows below.
+    touched = np.where(shards.is_replicated, output_row, row + volumes.state)
     backward = narrow * lookup.backward_bytes(
-        volumes.ids, output_row, hot_rows, volumes.row + volumes.state
+        volumes.ids, output_row, volumes.unique - cold_rows, touched
     )
     backward += _dense_optimizer_bytes(shards, volumes)
     sort = volumes.ids * model.sort_s_per_id.value
@@ -202,7 +217,8 @@ def _cold(
     rows = np.where(in_place, volumes.unique, 0.0)
     hot = usage.hottest_mass(shards.table[split], shards.hbm_share[split])
     ids[split] = volumes.ids[split] * (1.0 - hot)
-    rows[split] = np.minimum(volumes.unique[split], ids[split])
+    cold = shards.rows[split] * (1.0 - shards.hbm_share[split])
+    rows[split] = np.minimum(np.minimum(volumes.unique[split], ids[split]), cold)
     return ids, rows
 
 
@@ -221,9 +237,7 @@ def _prefetch_times(
     rates: ClassRates,
 ) -> None:
     """Fill the prefetch phase of kernels with a cache."""
-    index = np.flatnonzero(
-        shards.is_kernel(ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.KEY_VALUE)
-    )
+    index = np.flatnonzero(shards.is_kernel(*CACHING_KERNELS))
     if not len(index):
         return
     host = rates.cost_model.host_memory
@@ -323,7 +337,7 @@ def _tier_bytes(
     slots = rows * shards.hbm_share
     cache = slots * (full + memory.cache_metadata_bytes_per_slot.value)
     cache += rows * memory.cache_metadata_bytes_per_row.value
-    caching = shards.is_kernel(ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.KEY_VALUE)
+    caching = shards.is_kernel(*CACHING_KERNELS)
     hbm += np.where(caching, cache, 0.0)
     on_ssd = shards.is_kernel(ComputeKernel.KEY_VALUE)
     ddr += np.where(on_ssd, rows * shards.ddr_share * stored, 0.0)

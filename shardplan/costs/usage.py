@@ -111,6 +111,13 @@ class TableUsage:
         """Expected distinct rows that a step touches, shape (T,)."""
         return access.unique_rows(self.bins, self.num_lookups)
 
+    def unique_rows_among(
+        self, table: NDArray[np.int64], num_lookups: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the expected distinct rows among lookups in each of some tables."""
+        bins = access.RowBins(self.bins.probability[table], self.bins.num_rows[table])
+        return access.unique_rows(bins, num_lookups)
+
     def hit_rate(
         self, table: NDArray[np.int64], cached: NDArray[np.float64]
     ) -> NDArray[np.float64]:
