@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,12 @@ class Bundles:
         rows: list[tuple[int, ...]] = []
         for group in members:
             rows += _common_options(menu, group)
-        width = max(len(row) for row in rows) if rows else 1
+        if not rows:
+            return cls(members, menu, np.zeros((0, 1), dtype=np.int64)), replace(
+                menu.select(np.zeros(0, dtype=np.int64), 0),
+                start=np.zeros(len(members) + 1, dtype=np.int64),
+            )
+        width = max(len(row) for row in rows)
         sources = np.full((len(rows), width), -1, dtype=np.int64)
         for index, row in enumerate(rows):
             sources[index, : len(row)] = row
@@ -88,17 +94,24 @@ def _key(menu: Options, option: int) -> tuple[float, ...]:
 
 
 def _common_options(menu: Options, group: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Options of equal key over all tables of a group."""
-    per_table = [
-        {_key(menu, o): o for o in range(menu.start[t], menu.start[t + 1])}
-        for t in group
-    ]
+    """Options of equal key over all tables of a group.
+
+    Options of one key differ in their row types: the first of every table go
+    together, then the second ones, where a table with fewer repeats its last.
+    """
     if len(group) == 1:
         return [(o,) for o in range(menu.start[group[0]], menu.start[group[0] + 1])]
+    per_table: list[dict[tuple[float, ...], list[int]]] = []
+    for table in group:
+        by_key = defaultdict(list)
+        for option in range(menu.start[table], menu.start[table + 1]):
+            by_key[_key(menu, option)].append(option)
+        per_table.append(dict(by_key))
+    shared = [key for key in per_table[0] if all(key in keys for keys in per_table)]
     return [
-        tuple(options[key] for options in per_table)
-        for key in per_table[0]
-        if all(key in options for options in per_table)
+        tuple(keys[key][min(n, len(keys[key]) - 1)] for keys in per_table)
+        for key in shared
+        for n in range(max(len(keys[key]) for keys in per_table))
     ]
 
 
