@@ -14,7 +14,7 @@ from shardplan.cluster import Cluster
 from shardplan.costs.capacity import Capacity
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.usage import TableUsage
-from shardplan.errors import InputError
+from shardplan.errors import InputError, shorten
 from shardplan.errors import Problem as InputProblem
 from shardplan.loads import Loads
 from shardplan.options import Options, domain_is_host, enumerate_options
@@ -213,18 +213,23 @@ def build_problem(
     bundles, options = Bundles.of(workload, menu)
     allowed = allowed_ranks(workload, cluster, bundles)
     conflicts = separated(workload, bundles)
-    keep = _placeable(options, cluster, allowed, conflicts)
-    return Problem(
+    problem = Problem(
         objective=objective,
         target=target,
         cluster=cluster,
         usage=usage,
         rates=rates,
         capacity=capacity,
-        options=options.select(keep, len(bundles)),
-        bundles=replace(bundles, sources=bundles.sources[keep]),
+        options=options,
+        bundles=bundles,
         allowed=allowed,
         conflicts=conflicts,
+    )
+    keep = np.flatnonzero(_is_placeable(problem))
+    return replace(
+        problem,
+        options=options.select(keep, len(bundles)),
+        bundles=replace(bundles, sources=bundles.sources[keep]),
     )
 
 
@@ -277,28 +282,52 @@ def _unknown_places(
 
 
 def separated(workload: Workload, bundles: Bundles) -> dict[int, frozenset[int]]:
-    """Which bundles may not share a rank."""
+    """Which bundles may not share a rank.
+
+    Raises
+    ------
+    InputError
+        If tables to keep apart are one, or stay together by `colocate`.
+    """
     conflicts: dict[int, set[int]] = defaultdict(set)
+    problems: list[InputProblem] = []
     bundle_of = {
         workload.tables[index].name: bundle
         for bundle, members in enumerate(bundles.members)
         for index in members
     }
-    for group in workload.separate:
+    for number, group in enumerate(workload.separate):
         some = {bundle_of[name] for name in group}
+        if len(some) < len(group):
+            rule = "must name different tables that no colocate group joins"
+            key, value = f"separate[{number}]", shorten(list(group))
+            problems.append(InputProblem(workload.name, key, value, rule))
         for bundle in some:
             conflicts[bundle] |= some - {bundle}
+    if problems:
+        raise InputError(problems)
     return {bundle: frozenset(others) for bundle, others in conflicts.items()}
 
 
-def _placeable(
-    options: Options,
-    cluster: Cluster,
-    allowed: dict[int, NDArray[np.bool_]],
-    conflicts: dict[int, frozenset[int]],
-) -> Ints:
-    """Options to keep: none over all ranks where a bundle must leave some alone."""
-    limited = [b for b, mask in allowed.items() if not mask.all()]
-    limited += [b for b, others in conflicts.items() if others]
-    everywhere = (options.scope == Scope.ALL) & (cluster.world_size > 1)
-    return np.flatnonzero(~(np.isin(options.table, limited) & everywhere))
+def _is_placeable(problem: Problem) -> NDArray[np.bool_]:
+    """Whether pinned and separated bundles leave an option any place (O,)."""
+    menu = problem.options
+    apart = [bundle for bundle, others in problem.conflicts.items() if others]
+    found = ~(np.isin(menu.table, apart) & (menu.scope == Scope.ALL))
+    for bundle, mask in problem.allowed.items():
+        if mask.all():
+            continue
+        options = np.arange(menu.start[bundle], menu.start[bundle + 1])
+        kinds = np.stack([menu.scope[options], menu.row_shards[options]], axis=1)
+        _, first, kind = np.unique(
+            kinds, axis=0, return_index=True, return_inverse=True
+        )
+        enough = [_has_places(problem, bundle, int(options[i])) for i in first]
+        found[options] &= np.array(enough, dtype=bool)[kind.ravel()]
+    return np.asarray(found)
+
+
+def _has_places(problem: Problem, bundle: int, option: int) -> bool:
+    cut_on_ranks = problem.options.scope[option] == Scope.RANK
+    needed = problem.options.row_shards[option] if cut_on_ranks else 1
+    return bool(len(problem.group_places(bundle, option)) >= needed)
