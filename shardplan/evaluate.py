@@ -154,20 +154,16 @@ def scope_of(
     sharding_type: ShardingType, block: ColumnBlock, cluster: Cluster
 ) -> Scope:
     """How a block's ranks communicate: alone, or as a host, a domain or everyone."""
-    ranks, first = block.ranks, block.ranks[0]
-    in_order = ranks == tuple(range(first, first + len(ranks)))
+    ranks = block.ranks
     if sharding_type is ShardingType.DATA_PARALLEL:
         return Scope.ALL
     if sharding_type is ShardingType.ROW_WISE:
         return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
     if sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
-        host = cluster.rank_host[first]
-        if in_order and (
-            first == cluster.host_first_rank[host]
-            and len(ranks) == cluster.host_num_ranks[host]
-        ):
-            return Scope.HOST
-        return Scope.DOMAIN
+        host = cluster.rank_host[min(ranks)]
+        start, count = cluster.host_first_rank[host], cluster.host_num_ranks[host]
+        is_host = set(ranks) == set(range(start, start + count))
+        return Scope.HOST if is_host else Scope.DOMAIN
     return Scope.RANK
 
 
