@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from shardplan.bounds import simple_lower_bound
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from shardplan.evaluate import Evaluation
     from shardplan.plan import Plan
+    from shardplan.problem import Problem
     from shardplan.sharding import Target
 
 TOLERANCE = 1e-9
@@ -66,16 +68,23 @@ def bound_is_proven(plan: Plan) -> bool:
 
     A larger bound, such as that of the integer program, is the solver's claim.
     """
+    proven = simple_lower_bound(_problem(plan, all_tiers=False))
+    if not isfinite(proven):
+        proven = simple_lower_bound(_problem(plan, all_tiers=True))
+    return bool(plan.outcome.lower_bound_s <= proven * (1.0 + TOLERANCE))
+
+
+def _problem(plan: Plan, *, all_tiers: bool) -> Problem:
+    """Build the menu that the plan was chosen from."""
     inputs = plan.inputs
-    problem = build_problem(
+    return build_problem(
         inputs.workload,
         inputs.topology,
         inputs.cost_model,
         target=plan.target,
         objective=plan.objective,
+        all_tiers=all_tiers,
     )
-    bound = plan.outcome.lower_bound_s
-    return bool(bound <= simple_lower_bound(problem) * (1.0 + TOLERANCE))
 
 
 def _check_inputs(plan: Plan) -> Iterator[Violation]:
@@ -125,4 +134,8 @@ def _check_outcome(plan: Plan, evaluation: Evaluation) -> Iterator[Violation]:
     ):
         yield Violation(
             "gap", "", f"the plan claims gap {outcome.gap!r}, it is {gap!r}"
+        )
+    if outcome.status == "optimal" and (gap is None or gap > TOLERANCE):
+        yield Violation(
+            "status", "", f"the plan claims to be optimal, but its gap is {gap!r}"
         )
