@@ -15,6 +15,7 @@ from shardplan.sharding import (
     ShardingType,
     Target,
 )
+from shardplan.tables import DType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -245,7 +246,11 @@ def variants(
 ) -> list[Variant]:
     """List the kernels and tier splits a table may use."""
     kernels = constraints.compute_kernels or _default_kernels(to_ddr, to_ssd)
-    dtypes = dict.fromkeys((table.dtype, *constraints.dtypes))
+    dtypes = [
+        dtype
+        for dtype in dict.fromkeys((table.dtype, *constraints.dtypes))
+        if dtype is not DType.INT4 or table.embedding_dim % 2 == 0
+    ]
     fixed = constraints.cache_load_factor
     shares: dict[ComputeKernel, list[tuple[float, float]]] = {
         ComputeKernel.DENSE: [(1.0, 0.0)],
@@ -512,7 +517,7 @@ def _fits(options: Options, cluster: Cluster, capacity: Capacity) -> NDArray[np.
     grouped = (scope == Scope.HOST) | (scope == Scope.DOMAIN)
     ranks = np.where(
         grouped,
-        np.minimum(options.row_shards[item_option], cluster.host_num_ranks.max()),
+        np.minimum(options.row_shards[item_option], _local(cluster)),
         ranks,
     )
     limit = [
