@@ -126,7 +126,9 @@ def solve(
     problem = _problem(inputs, target, objective, all_tiers=False)
     with _interrupts(stop):
         found = _solve(chosen, problem, stop, seed, observer or Silent())
-        if found.assignment is None and not stop.now():
+        if found.assignment is None:
+            if stop.now():
+                raise _stopped(stop)
             problem = _problem(inputs, target, objective, all_tiers=True)
             require_options(problem)
             found = _solve(chosen, problem, stop, seed, observer or Silent())
@@ -258,14 +260,18 @@ def _no_plan(
             "infeasible: the exact solver proved that no plan exists", proven=True
         )
     if stop.now():
-        return LimitError(
-            f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
-        )
+        return _stopped(stop)
     return InfeasibleError(
         "no plan found, though the memory suffices in total: tables may be too large "
         "for single ranks; allow row_wise sharding or more tiers, try another solver, "
         "or use more hosts",
         proven=False,
+    )
+
+
+def _stopped(stop: Stop) -> LimitError:
+    return LimitError(
+        f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
     )
 
 
