@@ -8,7 +8,7 @@ and of any item, so the plan's value is at least the sum of these, priced; and a
 fits into every pool, the priced bytes it uses are at most the priced capacity. So
 
     value >= sum_b (priced cost of b's option) - v . capacity
-          >= sum_b min_o (priced cost of o on its cheapest legal classes) - v . capacity.
+          >= sum_b min_o (priced cost of o on its cheapest classes) - v . capacity.
 
 For `max-rank` the same holds with one "phase", the sum of all.
 (2) *Items.* Whatever share 1 - sum u - sum w of a phase the prices leave over is free
@@ -153,9 +153,9 @@ def round_bound(relaxed: Relaxed, prices: Prices) -> RoundBound:
     value = total * (1.0 - margin) - room - _TINY
     extra = cost - np.repeat(least, np.diff(relaxed.start))
     rest = _left_over(prices, relaxed)
-    peak = relaxed.peak(rest) if rest.any() else 0.0
-    slack = margin * (total + room + cost + peak)
-    return RoundBound(_finite(value), value + extra + peak - slack)
+    item = relaxed.peak(rest) if rest.any() else np.zeros(len(cost))
+    slack = margin * (total + room + cost + item)
+    return RoundBound(_finite(value), value + extra + item - slack)
 
 
 def check_prices(prices: Prices, relaxed: Relaxed) -> None:
@@ -187,14 +187,10 @@ def check_prices(prices: Prices, relaxed: Relaxed) -> None:
 def _price_sums(prices: Prices, relaxed: Relaxed) -> list[Fraction]:
     """Exact sum of all prices in each phase."""
     weights = [int(count) for count in relaxed.class_ranks]
+    rows = [*zip(weights, prices.ranks, strict=True)]
+    rows += [(1, peak.phases) for peak in prices.peaks]
     return [
-        sum(
-            (
-                n * Fraction(row[d])
-                for n, row in zip(weights, prices.ranks, strict=True)
-            ),
-            sum((Fraction(peak.phases[d]) for peak in prices.peaks), Fraction(0)),
-        )
+        sum((n * Fraction(row[d]) for n, row in rows), Fraction(0))
         for d in range(relaxed.num_dimensions)
     ]
 
