@@ -356,7 +356,9 @@ def assert_tiles(plan: Plan) -> None:
                 cells += table.num_embeddings * block.num_columns * len(block.ranks)
                 continue
             rows = -(-table.num_embeddings // len(block.ranks))
-            starts = [min(i * rows, table.num_embeddings) for i in range(len(block.ranks) + 1)]
+            starts = [
+                min(i * rows, table.num_embeddings) for i in range(len(block.ranks) + 1)
+            ]
             sizes = block.row_sizes or np.diff([*starts[:-1], table.num_embeddings])
             assert min(sizes) > 0
             cells += sum(int(size) for size in sizes) * block.num_columns
@@ -364,7 +366,9 @@ def assert_tiles(plan: Plan) -> None:
         assert cells == copies * table.num_embeddings * table.embedding_dim
 
 
-def assert_same_loads(evaluation: Evaluation, problem: Problem, assignment: Assignment) -> None:
+def assert_same_loads(
+    evaluation: Evaluation, problem: Problem, assignment: Assignment
+) -> None:
     """Fail unless a plan and the assignment it came from put the same everywhere."""
     loads = problem.loads(assignment)
     for name in ("cost", "hbm", "ddr", "ssd"):

@@ -67,7 +67,9 @@ def test_distinct_rows_have_a_closed_form() -> None:
 
 def test_access_is_the_tables_own_or_the_default() -> None:
     """A table without a distribution has the workload's."""
-    tables = workload({}, {"access": {"kind": "uniform"}}, access={"kind": "zipf", "alpha": 2.0})
+    tables = workload(
+        {}, {"access": {"kind": "uniform"}}, access={"kind": "zipf", "alpha": 2.0}
+    )
     unique = TableUsage.of(tables, 4).unique_rows
     assert unique[0] < unique[1] / 2
 
@@ -77,9 +79,7 @@ def test_shares_are_worked_out_once_per_pair() -> None:
     usage = TableUsage.of(EVERYTHING, 4)
     table = np.array([2, 0, 2, 1, 2])
     share = np.array([0.1, 0.5, 0.1, 1.0, 0.5])
-    bins = access.RowBins(
-        usage.bins.probability[table], usage.bins.num_rows[table]
-    )
+    bins = access.RowBins(usage.bins.probability[table], usage.bins.num_rows[table])
     np.testing.assert_allclose(
         usage.hit_rate(table, share), access.lru_hit_rate(bins, share * 1000)
     )
