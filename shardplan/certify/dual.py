@@ -141,7 +141,10 @@ def _certificate(
     problem: Problem, threshold: float | None, rounds: tuple[Prices, ...]
 ) -> Certificate:
     return Certificate(
-        num_options=len(problem.options), threshold_s=threshold, rounds=rounds
+        all_tiers=problem.all_tiers,
+        num_options=len(problem.options),
+        threshold_s=threshold,
+        rounds=rounds,
     )
 
 

@@ -1,5 +1,7 @@
 """Maximise a concave function of few prices by cutting planes in a box.
 
+The linear programs of the cutting planes are HiGHS's, imported when it is needed.
+
 References
 ----------
 Kelley, The cutting-plane method for solving convex programs, SIAM Journal 8 (1960).
@@ -12,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import highspy
 import numpy as np
 
 if TYPE_CHECKING:
@@ -120,10 +121,13 @@ class _Master:
     """Cutting planes: maximise z with z <= value + slope . (prices - where)."""
 
     def __init__(self, domain: Domain) -> None:
+        import highspy
+
         self._upper = domain.upper
-        self._model = highspy.Highs()
+        self._infinite = highspy.kHighsInf
+        self._model = highspy.Highs()  # type: ignore[no-untyped-call]
         self._model.silent()
-        infinite, size = highspy.kHighsInf, len(domain.upper)
+        infinite, size = self._infinite, len(domain.upper)
         for most in domain.upper:
             self._model.addCol(0.0, 0.0, float(most), 0, [], [])
         self._model.addCol(-1.0, -infinite, infinite, 0, [], [])
@@ -137,7 +141,7 @@ class _Master:
         row = np.r_[-point.slope, 1.0]
         index = np.flatnonzero(row).astype(np.int32)
         top = point.value - float(point.slope @ where)
-        self._model.addRow(-highspy.kHighsInf, top, len(index), index, row[index])
+        self._model.addRow(-self._infinite, top, len(index), index, row[index])
 
     def best_in_box(self, center: Floats, width: Floats) -> tuple[Floats, float, bool]:
         """Highest point of the planes near a center: prices, height, if inside."""

@@ -160,14 +160,14 @@ def first_least(values: Floats, start: Ints) -> Ints:
     """Index of each bundle's first least value; no bundle may be empty."""
     least = np.minimum.reduceat(values, start[:-1])
     hits = np.flatnonzero(values <= np.repeat(least, np.diff(start)))
-    return hits[np.searchsorted(hits, start[:-1])]
+    return np.asarray(hits[np.searchsorted(hits, start[:-1])])
 
 
 def items_of(item_start: Ints, options: Ints) -> Ints:
     """Concatenate the items of some options."""
     sizes = item_start[options + 1] - item_start[options]
     shift = np.repeat(item_start[options] - (np.cumsum(sizes) - sizes), sizes)
-    return np.arange(len(shift)) + shift
+    return np.asarray(np.arange(len(shift)) + shift)
 
 
 def legal_prices(

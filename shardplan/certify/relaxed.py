@@ -89,7 +89,7 @@ class Relaxed:
             item_start=menu.item_start,
             cost=cost,
             tier_bytes=menu.item_bytes,
-            times=menu.item_count * np.where(everywhere, 1.0, size),
+            times=(menu.item_count * np.where(everywhere, 1, size)).astype(np.float64),
             stacked=np.where(everywhere, menu.item_count, stacked).astype(np.float64),
             everywhere=everywhere,
             legal=_legal_items(problem, legal),

@@ -92,6 +92,8 @@ def verify(problem: Problem, certificate: Certificate) -> float:
             f"it is for a menu of {certificate.num_options} options, but the menu has "
             f"{len(problem.options)}"
         )
+    if certificate.all_tiers != problem.all_tiers:
+        raise InvalidCertificateError("it is for a menu of other memory tiers")
     threshold = certificate.threshold_s
     limit = math.inf if threshold is None else threshold
     if not limit > 0:
