@@ -18,6 +18,11 @@ from shardplan.io.validate import find_problems, validate
 from shardplan.io.wording import suggest
 from shardplan.record import MAX_RANKS, Record
 from shardplan.topology import Topology
+from shardplan.torchrec_cost_model import (
+    AnyCostModel,
+    TorchRecCostModel,
+    cost_model_kind,
+)
 from shardplan.workload import Workload
 
 if TYPE_CHECKING:
@@ -81,7 +86,7 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
     return _with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
 
-def load_cost_model(spec: Spec | CostModel) -> CostModel:
+def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
     """Load a cost model by shipped name or path; a record is passed through.
 
     Raises
@@ -89,9 +94,14 @@ def load_cost_model(spec: Spec | CostModel) -> CostModel:
     InputError
         With everything that is wrong with the argument or the file.
     """
-    if isinstance(spec, CostModel):
+    if isinstance(spec, (CostModel, TorchRecCostModel)):
         return spec
-    return _load(CostModel, "cost_models", os.fspath(spec))
+    where = os.fspath(spec)
+    file, _ = _find("cost_models", where)
+    data = _read(file, where)
+    if cost_model_kind(data) == "torchrec":
+        return validate(TorchRecCostModel, data, where)
+    return validate(CostModel, data, where)
 
 
 def load_workload(spec: Spec | Workload) -> Workload:

@@ -81,6 +81,14 @@ class Cluster:
         return self.groups[0].device.kind == "cpu"
 
     @cached_property
+    def rank_hbm_bytes(self) -> NDArray[np.float64]:
+        """HBM of each rank, shape (W,)."""
+        if self.topology.rank_hbm_bytes:
+            return np.array(self.topology.rank_hbm_bytes, dtype=np.float64)
+        each = np.array([float(g.device.hbm_bytes) for g in self.groups])
+        return np.asarray(each[self.rank_class])
+
+    @cached_property
     def class_ranks(self) -> NDArray[np.int64]:
         """Ranks in each class, shape (C,)."""
         return np.bincount(self.rank_class, minlength=len(self.groups))

@@ -189,6 +189,7 @@ class MemoryModel(Record):
 class CostModel(Record):
     """All coefficients for one kind of device and software stack."""
 
+    kind: Literal["measured"] = "measured"
     schema_version: SchemaVersion
     name: Name
     description: str = ""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.cluster import Cluster
-from shardplan.costs.capacity import Capacity
-from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices, price
-from shardplan.costs.rates import ClassRates
+from shardplan.costs.pricer import ModelPricer, Pricer, make_pricer
+from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices
 from shardplan.costs.usage import TableUsage
+from shardplan.errors import InputError
 from shardplan.loads import Loads
 from shardplan.sharding import Scope, ShardingType
 
@@ -24,10 +24,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shardplan.costs.capacity import Capacity
+    from shardplan.costs.rates import ClassRates
     from shardplan.plan import ColumnBlock, Plan, TablePlacement
     from shardplan.sharding import Objective
 
     Ints = NDArray[np.int64]
+
+
+SHARDING_TYPES = tuple(ShardingType)
 
 
 class PlacedShard(NamedTuple):
@@ -70,7 +75,7 @@ class Evaluation:
 
     plan: Plan
     usage: TableUsage
-    rates: ClassRates
+    pricer: Pricer
     shards: tuple[PlacedShard, ...]
     arrays: ShardArrays
     prices: ShardPrices
@@ -81,6 +86,21 @@ class Evaluation:
     def cluster(self) -> Cluster:
         """The cluster that the plan is for."""
         return self.loads.cluster
+
+    @property
+    def rates(self) -> ClassRates:
+        """What the ranks achieve, by our own cost model.
+
+        Raises
+        ------
+        InputError
+            If the plan was made with TorchRec's, which has no rates.
+        """
+        if isinstance(self.pricer, ModelPricer):
+            return self.pricer.rates
+        name = self.plan.inputs.cost_model.name
+        rule = "prices plans but cannot simulate a step; name a measured cost model"
+        raise InputError.single(name, "cost_model", None, rule)
 
     def value(self, objective: Objective) -> float:
         """Value under an objective [s]."""
@@ -95,23 +115,23 @@ def evaluate(plan: Plan) -> Evaluation:
     inputs = plan.inputs
     cluster = Cluster.of(inputs.topology)
     usage = TableUsage.of(inputs.workload, cluster.world_size)
-    rates = ClassRates.of(cluster, inputs.cost_model)
+    pricer = make_pricer(cluster, usage, inputs.cost_model)
     index = {table.name: i for i, table in enumerate(inputs.workload.tables)}
     known = [(index[p.name], p) for p in plan.tables if p.name in index]
     shards = tuple(
         shard for table, p in known for shard in placed_shards(p, table, usage, cluster)
     )
     arrays = shard_arrays(shards, dict(known))
-    prices = price(arrays, usage, rates)
+    prices = pricer.price(arrays)
     return Evaluation(
         plan=plan,
         usage=usage,
-        rates=rates,
+        pricer=pricer,
         shards=shards,
         arrays=arrays,
         prices=prices,
         loads=_loads(shards, prices, cluster),
-        capacity=Capacity.of(cluster, usage, inputs.cost_model),
+        capacity=pricer.capacity(),
     )
 
 
@@ -176,6 +196,9 @@ def shard_arrays(
     ints, floats = np.int64, np.float64
     return ShardArrays(
         table=np.array([s.table for s in shards], dtype=ints),
+        sharding_type=np.array(
+            [SHARDING_TYPES.index(p.sharding_type) for p in placed], dtype=ints
+        ),
         kernel=np.array([KERNELS.index(p.compute_kernel) for p in placed], dtype=ints),
         dtype=np.array([DTYPES.index(p.dtype) for p in placed], dtype=ints),
         scope=np.array([s.scope for s in shards], dtype=ints),
@@ -193,7 +216,7 @@ def _loads(
     shards: tuple[PlacedShard, ...], prices: ShardPrices, cluster: Cluster
 ) -> Loads:
     """Add up the shards on their ranks; shards on all ranks are added at once."""
-    loads = Loads.empty(cluster)
+    loads = Loads.empty(cluster, prices.cost.shape[2])
     world = cluster.world_size
     everywhere = np.array([len(s.ranks) == world > 1 for s in shards], dtype=bool)
     loads.add_everywhere(prices.cost[everywhere], prices.tier_bytes[everywhere])

@@ -9,7 +9,7 @@ import pandas as pd
 
 from shardplan.cluster import Cluster
 from shardplan.evaluate import evaluate
-from shardplan.sharding import PHASES, ShardingType
+from shardplan.sharding import ShardingType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +85,8 @@ def rank_frame(plan: Plan, evaluation: Evaluation | None = None) -> pd.DataFrame
         "host_group": groups[cluster.rank_class],
         "num_shards": shards_per_rank(plan),
     }
-    for index, phase in enumerate(PHASES):
-        columns[f"{phase.value}_s"] = loads.cost[:, index]
+    for phase, cost in zip(found.pricer.phases, loads.cost.T, strict=True):
+        columns[f"{phase}_s"] = cost
     columns["total_s"] = loads.cost.sum(axis=1)
     columns["hbm_bytes"] = loads.hbm
     columns["hbm_capacity_bytes"] = capacity.rank_hbm

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.sharding import PHASES, Objective
+from shardplan.sharding import Objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,12 +41,12 @@ class Loads:
     ssd: Floats
 
     @classmethod
-    def empty(cls, cluster: Cluster) -> Self:
+    def empty(cls, cluster: Cluster, num_phases: int) -> Self:
         """Nothing anywhere yet."""
         ranks, hosts = cluster.world_size, cluster.num_hosts
         return cls(
             cluster,
-            np.zeros((ranks, len(PHASES))),
+            np.zeros((ranks, num_phases)),
             np.zeros(ranks),
             np.zeros(hosts),
             np.zeros(hosts),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, price
+from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays
 from shardplan.sharding import (
     ComputeKernel,
     Scope,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from shardplan.cluster import Cluster
     from shardplan.costs.capacity import Capacity
-    from shardplan.costs.rates import ClassRates
+    from shardplan.costs.pricer import Pricer
     from shardplan.costs.usage import TableUsage
     from shardplan.tables import EmbeddingTable, TableConstraints
 
@@ -174,7 +174,7 @@ class Options:
 def enumerate_options(
     usage: TableUsage,
     cluster: Cluster,
-    rates: ClassRates,
+    pricer: Pricer,
     capacity: Capacity,
     target: Target = Target.ANY,
     *,
@@ -194,7 +194,7 @@ def enumerate_options(
     offload = Offload.everything(usage) if all_tiers else Offload.of(usage, capacity)
     parts = [
         prune(chunk, cluster, capacity, together)
-        for chunk in _chunks(usage, cluster, rates, target, offload)
+        for chunk in _chunks(usage, cluster, pricer, target, offload)
     ]
     return _concatenate(parts, len(usage.num_embeddings))
 
@@ -381,7 +381,7 @@ def _is_usable(kernel: ComputeKernel, cluster: Cluster, target: Target) -> bool:
 def _chunks(
     usage: TableUsage,
     cluster: Cluster,
-    rates: ClassRates,
+    pricer: Pricer,
     target: Target,
     offload: Offload,
 ) -> Iterator[Options]:
@@ -410,7 +410,7 @@ def _chunks(
         step = max(1, _CHUNK_OPTIONS // len(template))
         for first in range(0, len(members), step):
             some = np.array(members[first : first + step])
-            yield _build(some, template, usage, rates)
+            yield _build(some, template, usage, pricer)
 
 
 def _match(structure: Structure, variant: Variant) -> bool:
@@ -423,7 +423,7 @@ def _build(
     members: Ints,
     template: list[tuple[Structure, Variant]],
     usage: TableUsage,
-    rates: ClassRates,
+    pricer: Pricer,
 ) -> Options:
     """Price one template of options for tables of one kind."""
     dim = int(usage.embedding_dim[members[0]])
@@ -451,6 +451,7 @@ def _build(
     option, width, count = _items(dim, columns[2], columns[3], columns[1])
     shards = ShardArrays(
         table=table[option],
+        sharding_type=columns[0][option],
         kernel=columns[4][option],
         dtype=columns[5][option],
         scope=columns[1][option],
@@ -462,7 +463,7 @@ def _build(
         hbm_share=hbm_share[option],
         ddr_share=ddr_share[option],
     )
-    prices = price(shards, usage, rates)
+    prices = pricer.price(shards)
     num_tables = len(usage.num_embeddings)
     return Options(
         table=table,

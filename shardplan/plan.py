@@ -12,7 +12,6 @@ from pydantic import (
 )
 
 from shardplan.certificate import Certificate
-from shardplan.cost_model import CostModel
 from shardplan.record import (
     MAX_RANKS,
     Fraction,
@@ -25,6 +24,7 @@ from shardplan.record import (
 from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.tables import DType
 from shardplan.topology import Topology
+from shardplan.torchrec_cost_model import AnyCostModel
 from shardplan.workload import Workload
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Inputs(Record):
 
     workload: Workload
     topology: Topology
-    cost_model: CostModel
+    cost_model: AnyCostModel
 
 
 class Fingerprints(Record):

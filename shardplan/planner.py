@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from shardplan import problem as problems
     from shardplan.certificate import Certificate
-    from shardplan.cost_model import CostModel
     from shardplan.solvers.base import Solver
     from shardplan.topology import Topology
+    from shardplan.torchrec_cost_model import AnyCostModel
     from shardplan.workload import Workload
 
     Source = str | os.PathLike[str]
@@ -91,7 +91,7 @@ class PlanResult:
 def solve(
     workload: Source | Workload,
     topology: Source | Topology,
-    cost_model: Source | CostModel | None = None,
+    cost_model: Source | AnyCostModel | None = None,
     *,
     num_hosts: int | None = None,
     target: Target | str = Target.ANY,
@@ -172,7 +172,7 @@ def _solve(
 def load_inputs(
     workload: Source | Workload,
     topology: Source | Topology,
-    cost_model: Source | CostModel | None,
+    cost_model: Source | AnyCostModel | None,
     num_hosts: int | None = None,
 ) -> Inputs:
     """Load the three inputs by name, path or as they are."""

@@ -11,8 +11,7 @@ import numpy as np
 
 from shardplan.bundling import Bundles
 from shardplan.cluster import Cluster
-from shardplan.costs.capacity import Capacity
-from shardplan.costs.rates import ClassRates
+from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError, shorten
 from shardplan.errors import Problem as InputProblem
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.cost_model import CostModel
+    from shardplan.costs.capacity import Capacity
+    from shardplan.costs.pricer import Pricer
     from shardplan.tables import TableConstraints
     from shardplan.topology import Topology
+    from shardplan.torchrec_cost_model import AnyCostModel
     from shardplan.workload import Workload
 
     Floats = NDArray[np.float64]
@@ -76,7 +77,7 @@ class Problem:
     target: Target
     cluster: Cluster
     usage: TableUsage
-    rates: ClassRates
+    pricer: Pricer
     capacity: Capacity
     options: Options
     bundles: Bundles
@@ -93,6 +94,11 @@ class Problem:
     def world_size(self) -> int:
         """Number of ranks W."""
         return self.cluster.world_size
+
+    @property
+    def num_phases(self) -> int:
+        """Phases P in which options are priced."""
+        return int(self.options.item_cost.shape[2])
 
     def bundle_names(self) -> list[str]:
         """Name of each bundle: its tables joined by ``+``."""
@@ -133,7 +139,8 @@ class Problem:
 
     def loads(self, assignment: Assignment) -> Loads:
         """Add up what an assignment puts on every rank and host."""
-        menu, loads = self.options, Loads.empty(self.cluster)
+        menu = self.options
+        loads = Loads.empty(self.cluster, self.num_phases)
         item, place = self._instances(assignment)
         scope = menu.scope[menu.item_option[item]]
         for kind in Scope:
@@ -188,7 +195,7 @@ class Problem:
 def build_problem(
     workload: Workload,
     topology: Topology,
-    cost_model: CostModel,
+    cost_model: AnyCostModel,
     *,
     target: Target = Target.ANY,
     objective: Objective = Objective.STEP,
@@ -208,10 +215,10 @@ def build_problem(
     """
     cluster = Cluster.of(topology)
     usage = TableUsage.of(workload, cluster.world_size)
-    rates = ClassRates.of(cluster, cost_model)
-    capacity = Capacity.of(cluster, usage, cost_model)
+    pricer = make_pricer(cluster, usage, cost_model)
+    capacity = pricer.capacity()
     menu = enumerate_options(
-        usage, cluster, rates, capacity, target, all_tiers=all_tiers
+        usage, cluster, pricer, capacity, target, all_tiers=all_tiers
     )
     bundles, options = Bundles.of(workload, menu)
     allowed = allowed_ranks(workload, cluster, bundles)
@@ -221,7 +228,7 @@ def build_problem(
         target=target,
         cluster=cluster,
         usage=usage,
-        rates=rates,
+        pricer=pricer,
         capacity=capacity,
         options=options,
         bundles=bundles,

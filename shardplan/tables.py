@@ -26,6 +26,7 @@ from shardplan.record import (
     Rows,
 )
 from shardplan.sharding import ComputeKernel, ShardingType
+from shardplan.torchrec_table import TorchRecTable
 
 
 class DType(StrEnum):
@@ -176,6 +177,8 @@ class EmbeddingTable(Record):
         Every lookup carries a weight.
     access : AccessDistribution or None
         None takes the workload's default.
+    torchrec : TorchRecTable or None
+        What TorchRec knows beyond these fields, of an imported model.
     """
 
     name: Name
@@ -189,6 +192,7 @@ class EmbeddingTable(Record):
     is_weighted: Flag = False
     access: AccessDistribution | None = None
     constraints: TableConstraints = TableConstraints()
+    torchrec: TorchRecTable | None = None
 
     @model_validator(mode="after")
     def _shape_is_sane(self) -> EmbeddingTable:

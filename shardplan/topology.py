@@ -219,6 +219,8 @@ class Topology(Record):
     ----------
     cost_model : str
         Name of the shipped cost model to use where none is asked for.
+    rank_hbm_bytes : tuple of int
+        HBM of every rank, where it differs inside a host; empty: as its device.
     """
 
     schema_version: SchemaVersion
@@ -227,6 +229,7 @@ class Topology(Record):
     cost_model: Name | None = None
     host_groups: Annotated[tuple[HostGroup, ...], Field(min_length=1, max_length=1000)]
     fabric: Fabric = Fabric()
+    rank_hbm_bytes: tuple[Bytes, ...] = ()
 
     @model_validator(mode="after")
     def _is_connected(self) -> Self:
@@ -246,6 +249,11 @@ class Topology(Record):
         kinds = {group.device.kind for group in self.host_groups}
         if len(kinds) > 1:
             raise ValueError("host groups mix device kinds 'gpu' and 'cpu'")
+        if self.rank_hbm_bytes and len(self.rank_hbm_bytes) != self.world_size:
+            raise ValueError(
+                f"rank_hbm_bytes has {len(self.rank_hbm_bytes)} entries for "
+                f"{self.world_size} ranks"
+            )
         return self
 
     def _needs_nics(self, group: HostGroup) -> bool:
@@ -275,5 +283,7 @@ class Topology(Record):
             raise ValueError(
                 "a mixed cluster has no single host count; edit num_hosts of its groups"
             )
+        if self.rank_hbm_bytes:
+            raise ValueError("rank_hbm_bytes lists the ranks of another host count")
         group = self.host_groups[0].replace(num_hosts=num_hosts)
         return self.replace(host_groups=(group,))

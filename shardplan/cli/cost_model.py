@@ -14,7 +14,7 @@ from shardplan.cli.options import CatalogueEntry, report_options
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.cost_model import CostModel
+    from shardplan.torchrec_cost_model import AnyCostModel
 
 
 @click.command("show", cls=Command, examples="shardplan cost-model show h100")
@@ -27,13 +27,13 @@ def show(cost_model: str, form: str, output: str) -> None:
     console.report(cost_model_data(_load(cost_model)), render_cost_model, form, output)
 
 
-def _load(name: str) -> CostModel:
+def _load(name: str) -> AnyCostModel:
     from shardplan.catalog import load_cost_model
 
     return load_cost_model(name)
 
 
-def _summary(model: CostModel) -> dict[str, Any]:
+def _summary(model: AnyCostModel) -> dict[str, Any]:
     from shardplan.report.catalog_view import cost_model_summary
 
     return cost_model_summary(model)

@@ -52,7 +52,7 @@ class Capacity:
         ranks = dense_rank_bytes(usage, cluster.world_size)
         ranks["context and libraries"] = memory.hbm_reserve_bytes.value
         taken = sum(ranks.values())
-        hbm = np.array([float(g.device.hbm_bytes) for g in cluster.groups])
+        hbm = cluster.rank_hbm_bytes
         ddr = np.array([float(g.host.ddr_bytes) for g in cluster.groups])
         ssd = np.array([float(g.host.ssd_bytes) for g in cluster.groups])
         share = memory.hbm_reserve_fraction.value
@@ -63,7 +63,7 @@ class Capacity:
             ranks["kept free"] = float(hbm[0] * share)
             hbm = hbm * (1.0 - share) - taken
         return cls(
-            rank_hbm=np.maximum(hbm, 0.0)[cluster.rank_class],
+            rank_hbm=np.maximum(hbm, 0.0),
             host_ddr=np.maximum(ddr, 0.0)[cluster.host_class],
             host_ssd=ssd[cluster.host_class],
             reserved=ranks,

@@ -1,7 +1,7 @@
 """Price shards: seconds per phase on each class of rank, and bytes per tier.
 
-`price` is the one function behind both the menu of options and the evaluation of a
-plan, so a solver's objective and a plan's cannot drift apart.
+`price` prices both the menu of options and the evaluation of a plan, so a solver's
+objective and a plan's cannot drift apart.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class ShardArrays:
     ----------
     table : int
         Index into the workload's tables.
+    sharding_type : int
+        Index into the members of `ShardingType`.
     kernel, dtype : int
         Index into `KERNELS` and `DTYPES`.
     scope : int
@@ -54,6 +56,7 @@ class ShardArrays:
     """
 
     table: Ints
+    sharding_type: Ints
     kernel: Ints
     dtype: Ints
     scope: Ints

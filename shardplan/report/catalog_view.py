@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from shardplan.cost_model import CostModel
     from shardplan.record import Record
     from shardplan.tables import EmbeddingTable
     from shardplan.topology import HostGroup, Topology
+    from shardplan.torchrec_cost_model import AnyCostModel
     from shardplan.workload import Workload
 
 
@@ -99,7 +99,7 @@ def workload_summary(workload: Workload) -> dict[str, Any]:
     }
 
 
-def cost_model_data(model: CostModel) -> dict[str, Any]:
+def cost_model_data(model: AnyCostModel) -> dict[str, Any]:
     """Collect every coefficient of a cost model with its unit and source."""
     definition = _definition(model)
     return {
@@ -109,7 +109,7 @@ def cost_model_data(model: CostModel) -> dict[str, Any]:
     }
 
 
-def cost_model_summary(model: CostModel) -> dict[str, Any]:
+def cost_model_summary(model: AnyCostModel) -> dict[str, Any]:
     """Collect what a list says about a cost model."""
     return {"name": model.name, "description": model.description}
 

@@ -106,10 +106,11 @@ def _same_inputs(before: Plan, after: Plan) -> dict[str, bool]:
 
 
 def _phases(before: Evaluation, after: Evaluation) -> list[dict[str, Any]]:
-    pairs = zip(phases_data(before.loads), phases_data(after.loads), strict=True)
+    old = {entry["phase"]: entry["max_s"] for entry in phases_data(before)}
+    new = {entry["phase"]: entry["max_s"] for entry in phases_data(after)}
     return [
-        {"phase": a["phase"], "before_s": a["max_s"], "after_s": b["max_s"]}
-        for a, b in pairs
+        {"phase": name, "before_s": old.get(name, 0.0), "after_s": new.get(name, 0.0)}
+        for name in dict.fromkeys([*old, *new])
     ]
 
 

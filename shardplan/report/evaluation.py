@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.evaluate import Evaluation
-    from shardplan.loads import Loads
 
 _PLACES = ("rank", "host", "host")
 _ALMOST_FULL = 0.9
@@ -30,21 +29,22 @@ def evaluation_data(evaluation: Evaluation) -> dict[str, Any]:
         "objective_step_s": evaluation.value(Objective.STEP),
         "objective_max_rank_s": evaluation.value(Objective.MAX_RANK),
         "imbalance": imbalance(total),
-        "phases": phases_data(evaluation.loads),
+        "phases": phases_data(evaluation),
         "memory": memory_data(evaluation),
         "fits": evaluation.loads.fits(evaluation.capacity),
         "reserved_bytes": dict(evaluation.capacity.reserved),
     }
 
 
-def phases_data(loads: Loads) -> list[dict[str, Any]]:
+def phases_data(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Find the slowest rank and the mean of every phase."""
     found = []
-    for index, phase in enumerate(PHASES):
-        cost = loads.cost[:, index]
+    for phase, cost in zip(
+        evaluation.pricer.phases, evaluation.loads.cost.T, strict=True
+    ):
         found.append(
             {
-                "phase": phase.value,
+                "phase": phase,
                 "max_s": float(cost.max()),
                 "mean_s": float(cost.mean()),
                 "imbalance": imbalance(cost),
@@ -135,8 +135,14 @@ def phases_table(phases: list[dict[str, Any]]) -> RenderableType:
                 bar(phase["max_s"], total),
             )
             for phase in phases
+            if is_shown(phase)
         ],
     )
+
+
+def is_shown(phase: dict[str, Any]) -> bool:
+    """Whether a text report lists a phase: our own, or one that takes time."""
+    return phase["max_s"] > 0 or phase["phase"] in PHASES
 
 
 def memory_table(pools: list[dict[str, Any]]) -> RenderableType:

@@ -9,6 +9,7 @@ from rich.console import Group
 
 from shardplan.report.evaluation import (
     is_almost_full,
+    is_shown,
     memory_data,
     memory_table,
     phases_data,
@@ -32,7 +33,7 @@ from shardplan.report.plan_view import (
     summary_facts,
 )
 from shardplan.report.what_if import what_if_data
-from shardplan.sharding import PHASES, Objective
+from shardplan.sharding import Objective
 from shardplan.units import format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def binding_ranks(evaluation: Evaluation) -> list[int]:
     cost = evaluation.loads.cost
     if evaluation.plan.objective is Objective.STEP:
         return [int(rank) for rank in cost.argmax(axis=0)]
-    return [int(cost.sum(axis=1).argmax())] * len(PHASES)
+    return [int(cost.sum(axis=1).argmax())] * cost.shape[1]
 
 
 def binding_costs(evaluation: Evaluation) -> Floats:
@@ -84,18 +85,23 @@ def binding_costs(evaluation: Evaluation) -> Floats:
     rank (`max-rank`); all of them add up to the objective.
     """
     ranks = binding_ranks(evaluation)
-    result = np.zeros((len(evaluation.usage.num_embeddings), len(PHASES)))
+    result = _no_costs(evaluation)
     for rank in set(ranks):
         phases = [p for p, r in enumerate(ranks) if r == rank]
         result[:, phases] = _costs_on(evaluation, rank)[:, phases]
     return result
 
 
+def _no_costs(evaluation: Evaluation) -> Floats:
+    phases = evaluation.pricer.phases
+    return np.zeros((len(evaluation.usage.num_embeddings), len(phases)))
+
+
 def _costs_on(evaluation: Evaluation, rank: int) -> Floats:
     """Seconds of every table on one rank, by phase, (T, P)."""
     kind = int(evaluation.cluster.rank_class[rank])
     here = np.array([s.ranks.count(rank) for s in evaluation.shards], dtype=np.float64)
-    result = np.zeros((len(evaluation.usage.num_embeddings), len(PHASES)))
+    result = _no_costs(evaluation)
     cost = evaluation.prices.cost[:, kind] * here[:, None]
     np.add.at(result, evaluation.arrays.table, cost)
     return result
@@ -105,7 +111,7 @@ def _phases(evaluation: Evaluation, by_phase: Floats) -> list[dict[str, Any]]:
     """Phases with the rank that binds them and its dearest tables."""
     names = [table.name for table in evaluation.plan.inputs.workload.tables]
     total = float(by_phase.sum())
-    found = phases_data(evaluation.loads)
+    found = phases_data(evaluation)
     for index, (phase, rank) in enumerate(
         zip(found, binding_ranks(evaluation), strict=True)
     ):
@@ -166,6 +172,7 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
             ),
         )
         for phase in phases
+        if is_shown(phase)
     ]
     headings = (
         *("phase", number("rank"), number("its time"), number("mean")),

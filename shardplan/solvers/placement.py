@@ -40,7 +40,7 @@ class Placer:
         self._problem = problem
         self._sums = problem.objective is Objective.MAX_RANK
         self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
-        self.loads = Loads.empty(problem.cluster)
+        self.loads = Loads.empty(problem.cluster, problem.num_phases)
         capacity = problem.capacity
         self._hbm = capacity.rank_hbm * (1.0 - _SLACK)
         self._ddr = capacity.host_ddr * (1.0 - _SLACK)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import combinations, combinations_with_replacement, product
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.bundling import Bundles
+from shardplan.catalog import load_cost_model
 from shardplan.cluster import Cluster
 from shardplan.costs.capacity import Capacity
+from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
 from shardplan.options import Options
 from shardplan.problem import Assignment, Problem
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-
-    from shardplan.costs.rates import ClassRates
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
@@ -128,14 +128,15 @@ def make_problem(
             for index in range(len(menus))
         ),
     )
+    usage = TableUsage.of(workload, cluster.world_size)
     options = make_options(menus, cost, tier_bytes)
     members = tuple((index,) for index in range(len(menus)))
     return Problem(
         objective=objective,
         target=Target.ANY,
         cluster=cluster,
-        usage=TableUsage.of(workload, cluster.world_size),
-        rates=cast("ClassRates", None),
+        usage=usage,
+        pricer=make_pricer(cluster, usage, load_cost_model("h100")),
         capacity=Capacity(*capacity, reserved={}),
         options=options,
         bundles=Bundles(members, options, np.arange(len(options))[:, None]),

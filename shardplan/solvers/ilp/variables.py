@@ -10,7 +10,7 @@ import numpy as np
 import pulp
 
 from shardplan.errors import InputError
-from shardplan.sharding import PHASES, Objective, Scope
+from shardplan.sharding import Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Variables:
                 name = f"uses_b{bundle}_rank{rank}"
                 used = model.add_variable(name, cat=pulp.LpBinary)
                 variables.uses[bundle, rank] = used
-        for name in _slowest_names(problem.objective):
+        for name in _slowest_names(problem):
             variables.slowest.append(model.add_variable(name, lowBound=0))
         return variables
 
@@ -159,9 +159,9 @@ def is_cut_over_ranks(problem: Problem, option: int) -> bool:
     return bool(menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1)
 
 
-def _slowest_names(objective: Objective) -> list[str]:
-    if objective is Objective.STEP:
-        return [f"slowest_{phase.value}" for phase in PHASES]
+def _slowest_names(problem: Problem) -> list[str]:
+    if problem.objective is Objective.STEP:
+        return [f"slowest_{p.replace(' ', '_')}" for p in problem.pricer.phases]
     return ["slowest"]
 
 

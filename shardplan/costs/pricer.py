@@ -1,0 +1,70 @@
+"""Choose how shards are priced: by our cost model, or by TorchRec's planner's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from shardplan.costs.capacity import Capacity
+from shardplan.costs.pricing import price
+from shardplan.costs.rates import ClassRates
+from shardplan.costs.torchrec.pricer import TorchRecPricer
+from shardplan.sharding import PHASES
+from shardplan.torchrec_cost_model import TorchRecCostModel
+
+if TYPE_CHECKING:
+    from shardplan.cluster import Cluster
+    from shardplan.costs.pricing import ShardArrays, ShardPrices
+    from shardplan.costs.usage import TableUsage
+    from shardplan.torchrec_cost_model import AnyCostModel
+
+
+class Pricer(Protocol):
+    """Prices shards of one workload on one cluster.
+
+    Attributes
+    ----------
+    phases : tuple of str
+        Names of the P phases that every shard is priced in.
+    """
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Names of the phases."""
+
+    def price(self, shards: ShardArrays) -> ShardPrices:
+        """Price shards: seconds per class and phase, bytes per tier."""
+
+    def capacity(self) -> Capacity:
+        """Memory that is left for embeddings."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelPricer:
+    """Our own cost model; see :func:`shardplan.costs.pricing.price`."""
+
+    cluster: Cluster
+    usage: TableUsage
+    rates: ClassRates
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Names of the phases."""
+        return tuple(phase.value for phase in PHASES)
+
+    def price(self, shards: ShardArrays) -> ShardPrices:
+        """Price shards."""
+        return price(shards, self.usage, self.rates)
+
+    def capacity(self) -> Capacity:
+        """Memory that is left for embeddings."""
+        return Capacity.of(self.cluster, self.usage, self.rates.cost_model)
+
+
+def make_pricer(
+    cluster: Cluster, usage: TableUsage, cost_model: AnyCostModel
+) -> Pricer:
+    """Return the pricer that a cost model asks for."""
+    if isinstance(cost_model, TorchRecCostModel):
+        return TorchRecPricer.of(cluster, usage, cost_model)
+    return ModelPricer(cluster, usage, ClassRates.of(cluster, cost_model))
