@@ -63,7 +63,7 @@ class OptionTotals:
 def select(
     problem: Problem, totals: OptionTotals, item_limit_s: float, fill: float
 ) -> Ints:
-    """Choose the cheapest options whose total bytes fit into `fill` of each tier.
+    """Choose options without long items that fit into `fill` of each tier.
 
     Parameters
     ----------
@@ -71,6 +71,20 @@ def select(
         Avoid options with a single-rank item above this [s], where a bundle can.
     fill : float
         Share of each tier that may be used.
+    """
+    legal = _legal(problem, totals, item_limit_s)
+    return select_from(problem, totals, legal, fill)
+
+
+def select_from(
+    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+) -> Ints:
+    """Choose the cheapest legal options whose bytes fit into `fill` of each tier.
+
+    Parameters
+    ----------
+    legal : bool array (O,)
+        Options to choose from, at least one per bundle.
 
     Returns
     -------
@@ -84,7 +98,6 @@ def select(
     then single bundles are switched, best ratio first, until the sums fit and the
     room that is left is used.
     """
-    legal = _legal(problem, totals, item_limit_s)
     prices = _prices(problem, totals, legal, fill)
     choice = _cheapest(problem, totals, legal, prices)
     choice = _repair(problem, totals, legal, prices, choice, fill)
