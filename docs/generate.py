@@ -28,6 +28,7 @@ from shardplan.plan import Plan, format_ranks
 from shardplan.record import Record
 from shardplan.tables import DType, StoredDType
 from shardplan.topology import Topology
+from shardplan.torchrec_cost_model import TorchRecCostModel
 from shardplan.workload import Workload
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ MEANINGS: dict[str, str] = {
     "DenseCostModel.gemm_tile": "Side of an output tile.",
     "DenseCostModel.gemm_launch_s": "Launch of one matrix product.",
     "DenseCostModel.memory_efficiency": "Share of peak memory bandwidth.",
+    "kind": "Tells the kinds of cost models apart.",
     "CostModel.lookup": "Rows in device memory.",
     "CostModel.host_memory": "Rows in host memory and on SSD.",
     "CostModel.collectives": "Communication.",
@@ -200,10 +202,16 @@ RULES = {
         "exactly one batch size is given; groups name known tables"
     ),
     "Plan._one_decision_per_table": "a table has one placement",
+    "TorchRecTable._cache_size_is_whole": "`max_l1_cache_size` is a whole number",
+    "TorchRecTable._inputs_match": (
+        "`num_poolings` and `batch_sizes` are as long as `pooling_factors`, or empty"
+    ),
 }
 """Rules that join several values, by ``Record.validator``."""
 _HOME = {root.__name__: page for page, root in PAGES.items()}
-_ELSEWHERE = {"plan-file": (Workload, Topology, CostModel)}
+_HOME[TorchRecCostModel.__name__] = "cost-model-file"
+_ALSO = {"cost-model-file": (TorchRecCostModel,)}
+_ELSEWHERE = {"plan-file": (Workload, Topology, CostModel, TorchRecCostModel)}
 
 _IS_STORED = typing.get_args(StoredDType)[1]
 
@@ -211,7 +219,10 @@ _IS_STORED = typing.get_args(StoredDType)[1]
 def render(page: str) -> str:
     """Return the generated part of a page."""
     skip = _ELSEWHERE.get(page, ())
-    parts = [_section(record) for record in _records(PAGES[page], skip)]
+    found = list(_records(PAGES[page], skip))
+    for root in _ALSO.get(page, ()):
+        found += _records(root, tuple(found))
+    parts = [_section(record) for record in found]
     if page == "workload-file":
         parts.append(_columns())
     return "\n".join(parts)

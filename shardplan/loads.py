@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.sharding import Objective
+from shardplan.sharding import PHASES, Objective
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class Loads:
     ssd: Floats
 
     @classmethod
-    def empty(cls, cluster: Cluster, num_phases: int) -> Self:
+    def empty(cls, cluster: Cluster, num_phases: int = len(PHASES)) -> Self:
         """Nothing anywhere yet."""
         ranks, hosts = cluster.world_size, cluster.num_hosts
         return cls(

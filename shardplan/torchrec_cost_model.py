@@ -93,16 +93,20 @@ class TorchRecMemory(Record):
     counts_optimizer: Flag = True
 
 
-WireBytes = Annotated[
-    tuple[Annotated[Number, Field(gt=0)], Annotated[Number, Field(gt=0)]],
-    Field(description="Bytes of an element, forward and backward."),
-]
+ElementBytes = Annotated[Number, Field(gt=0)]
+WireBytes = tuple[ElementBytes, ElementBytes]
 
 
 class TorchRecWire(Record):
     """Bytes of an element on the wire, forward and backward; None: the table's own.
 
     These are the codecs of TorchRec's sharders (`qcomm_codecs_registry`).
+
+    Attributes
+    ----------
+    pooled_all_to_all : outputs of whole tables and column shards
+    sequence_all_to_all : outputs of sequence embeddings
+    pooled_reduce_scatter : partial sums of row-cut tables
     """
 
     pooled_all_to_all: WireBytes | None = None
@@ -113,7 +117,11 @@ class TorchRecWire(Record):
 class TorchRecCollectives(Record):
     """Bandwidths that replace those of the topology [bytes/s]; None keeps them.
 
-    The first four are over all ranks, the others inside a host group and across.
+    Attributes
+    ----------
+    all_to_all_bw, reduce_scatter_bw, all_gather_bw, all_reduce_bw : over all ranks
+    group_reduce_scatter_bw, group_all_gather_bw : inside a host group
+    across_groups_bw : all-to-all of one rank per host group
     """
 
     all_to_all_bw: PositiveBandwidth | None = None
@@ -126,7 +134,16 @@ class TorchRecCollectives(Record):
 
 
 class TorchRecCostModel(Record):
-    """The constants of TorchRec's planner, and how it is set up."""
+    """The constants of TorchRec's planner, and how it is set up.
+
+    Attributes
+    ----------
+    lookup : rows that kernels read
+    backward : the backward pass
+    memory : what counts as memory
+    wire : element types on the wire
+    collectives : bandwidths that replace the topology's
+    """
 
     kind: Literal["torchrec"] = "torchrec"
     schema_version: SchemaVersion

@@ -41,7 +41,25 @@ class TorchRecCacheStats(Record):
 
 
 class TorchRecCache(Record):
-    """TorchRec's `CacheParams`; what is None is left to TorchRec."""
+    """TorchRec's `CacheParams`; what is None is left to TorchRec.
+
+    Attributes
+    ----------
+    algorithm : str
+        Which row leaves a full cache.
+    load_factor : float
+        Cached share of the rows.
+    reserved_memory : float
+        Memory that the cache leaves free [bytes].
+    precision : str
+        Type of cached rows.
+    prefetch_pipeline : bool
+        The cache is filled before the batch that needs it.
+    num_passes, min_splitable_pass_size : int
+        Passes of that prefetch, and ids of the smallest.
+    stats : TorchRecCacheStats
+        How often the cache misses.
+    """
 
     algorithm: Literal["LRU", "LFU"] | None = None
     load_factor: Annotated[Number, Field(ge=0, le=1)] | None = None
@@ -67,8 +85,20 @@ class TorchRecTable(Record):
     pooling_factors, num_poolings, batch_sizes : tuple of float
         Lookups per pooling, poolings per sample, and samples per rank of each
         input; they replace the workload's own numbers in TorchRec's estimate.
+    cache : TorchRecCache
+        Cache parameters.
+    enforce_hbm, stochastic_rounding : bool
+        Passed to the table's kernel.
+    bounds_check_mode : str
+        What the kernel does with ids out of range.
+    output_dtype : str
+        Type of the table's outputs.
+    device_group : str
+        Only ranks of this kind of device hold the table.
     key_value : dict
         Fields of `KeyValueParams` that are set.
+    use_virtual_table : bool
+        Rows are made when their ids are first seen.
     """
 
     module: str = ""

@@ -311,7 +311,7 @@ def test_grid_of_one_block_is_table_row_wise() -> None:
     fused = Variant(ComputeKernel.FUSED, 0, 1.0, 0.0)
     kinds = (ShardingType.GRID_SHARD, ShardingType.TABLE_ROW_WISE)
     template = [(Structure(kind, Scope.HOST, 1, 4), fused) for kind in kinds]
-    menu = module._build(np.array([0]), template, problem.usage, problem.rates)
+    menu = module._build(np.array([0]), template, problem.usage, problem.pricer)
     assert menu.item_columns.tolist() == [128, 128]
     assert menu.item_cost[0].tolist() == menu.item_cost[1].tolist()
     assert menu.item_bytes[0].tolist() == menu.item_bytes[1].tolist()

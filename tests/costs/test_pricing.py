@@ -34,6 +34,7 @@ def shard(**changes: Any) -> ShardArrays:
     """Make a whole table on one rank, with changes."""
     values: dict[str, Any] = {
         "table": 0,
+        "sharding_type": 1,
         "kernel": "fused",
         "dtype": "fp32",
         "scope": Scope.RANK,

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from shardplan.bounds import least_per_table, ranks_per_place, simple_lower_bound
-from shardplan.sharding import PHASES, TIERS, Objective, Phase
+from shardplan.sharding import TIERS, Objective, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,8 @@ def _needs(problem: Problem, legal: Bools) -> Floats:
     """
     menu = problem.options
     item = menu.item_cost.min(axis=1)
-    groups = [[PHASES.index(p) for p in group] for group in _PHASE_GROUPS]
+    names = [name.split(" ")[0] for name in problem.pricer.phases]
+    groups = [[i for i, n in enumerate(names) if n in group] for group in _PHASE_GROUPS]
     groups = [group for group in groups if item[:, group].any()]
     seconds = np.stack([item[:, group].sum(axis=1) for group in groups], axis=1)
     ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]

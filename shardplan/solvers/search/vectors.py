@@ -34,7 +34,7 @@ class Vectors:
     is_sum : bool
         For `max-rank`: D is 1, the sum over the phases.
     room : float array (C, 3)
-        Bytes per rank (HBM) or host (DDR, SSD) and class.
+        Bytes per rank (HBM) or host (DDR, SSD) and class; the least of the class.
     """
 
     problem: Problem
@@ -48,9 +48,10 @@ class Vectors:
         """Look at what the problem's objective distinguishes."""
         cluster, capacity = problem.cluster, problem.capacity
         owners = (cluster.rank_class, cluster.host_class, cluster.host_class)
-        room = np.ones((len(cluster.groups), len(TIERS)))
+        room = np.full((len(cluster.groups), len(TIERS)), np.inf)
         for tier, owner in enumerate(owners):
-            room[owner, tier] = np.maximum(capacity.of_tier(tier), 1.0)
+            np.minimum.at(room[:, tier], owner, capacity.of_tier(tier))
+        room = np.maximum(room, 1.0)
         phases = np.flatnonzero(problem.options.item_cost.any(axis=(0, 1)))
         return cls(
             problem=problem,
