@@ -160,7 +160,7 @@ def _repair(
     choice: Ints,
     fill: float,
 ) -> Ints:
-    """Switch bundles out of a tier that is too full, least extra cost per byte first."""
+    """Switch bundles out of full tiers, least extra cost per byte first."""
     priced = totals.seconds + totals.tier_bytes @ prices
     for _ in range(_REPAIRS):
         used = totals.tier_bytes[choice].sum(axis=0)
