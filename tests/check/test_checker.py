@@ -60,7 +60,7 @@ def test_torchrec_has_no_empty_row_shards_and_no_split(data: dict[str, Any]) -> 
         {"constraints": {"compute_kernels": ["fused_uvm_split"]}},
     )
     instance = Instance(workload(*tables), ONE_HOST, COST_MODEL)
-    plan = instance.solve().plan
+    plan = instance.solve(solver="greedy").plan
     block = {"num_columns": 128, "ranks": "0-3"}
     rows = plan.tables[0].replace(
         sharding_type="row_wise",
@@ -126,7 +126,9 @@ def test_violations_read_well() -> None:
 
 def test_rows_on_cpus_are_in_host_memory() -> None:
     """A plan for CPUs has everything in DDR, and only there."""
-    plan = Instance(workload({}), CLUSTERS["cpu"], COST_MODEL).solve().plan
+    plan = (
+        Instance(workload({}), CLUSTERS["cpu"], COST_MODEL).solve(solver="greedy").plan
+    )
     wrong = plan.tables[0].replace(tiers={"hbm": 1.0})
     found = check(plan.replace(tables=(wrong,)))
     assert [violation.rule for violation in found] == ["tiers"]
@@ -135,7 +137,7 @@ def test_rows_on_cpus_are_in_host_memory() -> None:
 def test_int4_rows_have_whole_bytes() -> None:
     """An odd number of int4 columns is refused."""
     table = {"embedding_dim": 15, "constraints": {"dtypes": ["int4"]}}
-    plan = Instance(workload(table), ONE_HOST, COST_MODEL).solve().plan
+    plan = Instance(workload(table), ONE_HOST, COST_MODEL).solve(solver="greedy").plan
     assert plan.tables[0].dtype == "fp32"
     odd = plan.tables[0].replace(dtype="int4")
     found = check(plan.replace(tables=(odd,)))
