@@ -16,6 +16,7 @@ from shardplan.sharding import (
     Target,
 )
 from shardplan.tables import DType
+from shardplan.targets import VECTOR_COLUMNS, narrowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 SHARDING_TYPES = tuple(ShardingType)
-COLUMN_UNIT = 4
-"""Column shards are multiples of this many columns (FBGEMM's vector width)."""
+COLUMN_UNIT = VECTOR_COLUMNS
 CACHE_SHARES = (0.05, 0.1, 0.2, 0.4, 0.8)
 SSD_CACHE_SHARES = ((0.02, 0.1), (0.05, 0.2), (0.2, 0.4))
 SPLIT_SHARES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.8)
@@ -337,6 +337,8 @@ def _row_groups(
     """Hosts and domains over which rows may be cut: (scope, ranks)."""
     groups: list[tuple[Scope, int]] = []
     host_sizes = {int(n) for n in cluster.host_num_ranks}
+    if target is Target.TORCHREC:
+        host_sizes = {int(cluster.host_num_ranks[0])}
     groups += [(Scope.HOST, n) for n in sorted(host_sizes)]
     if target is not Target.TORCHREC:
         own = cluster.domain_num_ranks[~domain_is_host(cluster)]
@@ -386,16 +388,17 @@ def _chunks(
     offload: Offload,
 ) -> Iterator[Options]:
     """Yield unpruned menus of some tables each, in no particular order."""
-    kinds: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    kinds: dict[tuple[int, DType, TableConstraints, bool, bool], list[int]]
+    kinds = defaultdict(list)
     workload = usage.workload
     for index, table in enumerate(workload.tables):
-        constraints = workload.table_constraints(table)
+        limits = narrowed(workload.table_constraints(table), table, target)
+        if limits is None:
+            continue
         to_ddr, to_ssd = bool(offload.to_ddr[index]), bool(offload.to_ssd[index])
-        kind = (table.embedding_dim, table.dtype, constraints, to_ddr, to_ssd)
-        kinds[kind].append(index)
-    for members in kinds.values():
+        kinds[table.embedding_dim, table.dtype, limits, to_ddr, to_ssd].append(index)
+    for (_, _, constraints, *_), members in kinds.items():
         table = workload.tables[members[0]]
-        constraints = workload.table_constraints(table)
         to_ddr, to_ssd = offload.to_ddr[members[0]], offload.to_ssd[members[0]]
         template = [
             (structure, variant)

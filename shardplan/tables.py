@@ -199,3 +199,17 @@ class EmbeddingTable(Record):
         if self.num_embeddings * self.embedding_dim > 10**16:
             raise ValueError("num_embeddings * embedding_dim must be <= 10^16 elements")
         return self
+
+    @property
+    def torchrec_module(self) -> str:
+        """Path of the TorchRec module that owns the table, or a usual one."""
+        if self.torchrec is not None:
+            return self.torchrec.module
+        if not self.is_pooled:  # a collection of sequence embeddings has one width
+            return f"ec{self.embedding_dim}"
+        return "weighted_ebc" if self.is_weighted else "ebc"
+
+    @property
+    def torchrec_name(self) -> str:
+        """Name of the table in its TorchRec module."""
+        return (self.torchrec and self.torchrec.table) or self.name

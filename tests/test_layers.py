@@ -20,6 +20,7 @@ LAYERS = [
     ["torchrec_cost_model"],
     ["cluster", "plan"],
     ["costs", "fingerprint"],
+    ["targets"],
     ["loads", "options"],
     ["bundling", "io"],
     ["catalog", "problem", "evaluate"],
@@ -28,7 +29,8 @@ LAYERS = [
     ["check"],
     ["solvers"],
     ["planner", "simulate"],
-    ["frames"],
+    ["frames", "exporters"],
+    ["integrations"],
     ["report"],
     ["cli"],
 ]
@@ -42,7 +44,8 @@ ROOMS = {
     "highspy": {"solvers", "certify"},
     "click": {"cli"},
     "rich": {"report", "cli"},
-    "torch": set(),
+    "torch": {"integrations"},
+    "torchrec": {"integrations"},
 }
 
 

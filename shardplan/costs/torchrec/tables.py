@@ -86,7 +86,7 @@ class TorchRecTables:
         """Collect what the estimators ask of every table."""
         tables = usage.workload.tables
         extras = [t.torchrec or TorchRecTable() for t in tables]
-        modules = tuple(dict.fromkeys(extra.module for extra in extras))
+        modules = tuple(dict.fromkeys(t.torchrec_module for t in tables))
         caches = [extra.cache for extra in extras]
         wire = np.array([_wire_bytes(model.wire, t.is_pooled) for t in tables])
         batch = usage.batch_size / world_size
@@ -97,7 +97,7 @@ class TorchRecTables:
         counted = model.memory.counts_optimizer
         return cls(
             modules=modules,
-            module=np.array([modules.index(extra.module) for extra in extras]),
+            module=np.array([modules.index(t.torchrec_module) for t in tables]),
             num_rows=usage.num_embeddings.astype(np.float64),
             num_columns=usage.embedding_dim.astype(np.float64),
             inputs=inputs,

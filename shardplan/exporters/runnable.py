@@ -1,0 +1,28 @@
+"""Refuse plans that a framework cannot run, or would silently train wrongly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardplan.check import check
+from shardplan.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from shardplan.plan import Plan
+    from shardplan.sharding import Target
+
+
+def require_runnable(plan: Plan, target: Target) -> None:
+    """Check a plan for a framework, all but the proof of its bound.
+
+    Raises
+    ------
+    InputError
+        With every violation: the table and the rule.
+    """
+    bare = plan.model_copy(update={"certificate": None})
+    violations = check(bare, target)
+    if violations:
+        raise InputError(
+            Problem("plan", v.table, "", f"{v.rule}: {v.message}") for v in violations
+        )

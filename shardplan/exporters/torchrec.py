@@ -1,0 +1,125 @@
+"""A plan as a document that a TorchRec job loads without the planner.
+
+``shardplan.integrations.torchrec.load_sharding_plan`` turns it into a `ShardingPlan`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from shardplan.costs import storage
+from shardplan.exporters.runnable import require_runnable
+from shardplan.exporters.shards import rectangles
+from shardplan.plan import dump
+from shardplan.sharding import (
+    CACHING_KERNELS,
+    ComputeKernel,
+    ShardingType,
+    Target,
+)
+from shardplan.torchrec_table import TorchRecTable
+from shardplan.version import VERSION
+
+if TYPE_CHECKING:
+    from shardplan.plan import Plan, TablePlacement
+    from shardplan.tables import EmbeddingTable
+
+FORMAT = "shardplan-torchrec"
+FORMAT_VERSION = 1
+_MIB, _GIB = 2**20, 2**30
+_COPIED = ("enforce_hbm", "stochastic_rounding", "bounds_check_mode", "output_dtype")
+
+
+def export(plan: Plan) -> dict[str, Any]:
+    """Return the document of a plan.
+
+    Raises
+    ------
+    InputError
+        If TorchRec cannot run the plan, with every table and rule.
+    """
+    require_runnable(plan, Target.TORCHREC)
+    topology = plan.inputs.topology
+    tables = {table.name: table for table in plan.inputs.workload.tables}
+    modules: dict[str, dict[str, Any]] = {}
+    for placement in plan.tables:
+        table = tables[placement.name]
+        own = modules.setdefault(table.torchrec_module, {})
+        own[table.torchrec_name] = _table(placement, table)
+    is_cpu = topology.host_groups[0].device.kind == "cpu"
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "shardplan_version": VERSION,
+        "world_size": topology.world_size,
+        "local_world_size": topology.host_groups[0].local_world_size,
+        "compute_device": "cpu" if is_cpu else "cuda",
+        "modules": modules,
+    }
+
+
+def _table(placement: TablePlacement, table: EmbeddingTable) -> dict[str, Any]:
+    shards = [
+        {
+            "rank": shard.rank,
+            "offset": [shard.row_offset, shard.column_offset],
+            "size": [shard.num_rows, shard.num_columns],
+        }
+        for shard in rectangles(placement, table.num_embeddings)
+    ]
+    extra = table.torchrec or TorchRecTable()
+    entry: dict[str, Any] = {
+        "num_embeddings": table.num_embeddings,
+        "embedding_dim": table.embedding_dim,
+        "dtype": table.dtype.value,
+        "sharding_type": placement.sharding_type.value,
+        "compute_kernel": placement.compute_kernel.value,
+        "ranks": [shard["rank"] for shard in shards],
+    }
+    if placement.sharding_type is not ShardingType.DATA_PARALLEL:
+        entry["shards"] = shards
+    for name in _COPIED:
+        if getattr(extra, name) is not None:
+            entry[name] = getattr(extra, name)
+    cache = cache_parameters(placement, extra)
+    if cache:
+        entry["cache_params"] = cache
+    key_value = key_value_parameters(placement, table, extra)
+    if key_value:
+        entry["key_value_params"] = key_value
+    return entry
+
+
+def cache_parameters(placement: TablePlacement, extra: TorchRecTable) -> dict[str, Any]:
+    """Cache parameters of a table, with the plan's load factor where it caches."""
+    given = dump(extra.cache) if extra.cache else {}
+    if placement.compute_kernel in CACHING_KERNELS:
+        given["load_factor"] = placement.tiers.hbm
+    return given
+
+
+def key_value_parameters(
+    placement: TablePlacement, table: EmbeddingTable, extra: TorchRecTable
+) -> dict[str, Any]:
+    """Key-value parameters; cache sizes are the plan's where the model sets none.
+
+    TorchRec counts the cache in HBM in MiB and the one in host memory in GiB.
+    """
+    given = dict(extra.key_value)
+    if placement.compute_kernel is not ComputeKernel.KEY_VALUE:
+        return given
+    hbm, ddr = cache_sizes(placement, table)
+    given.setdefault("max_l1_cache_size", hbm)
+    given.setdefault("l2_cache_size", ddr)
+    return given
+
+
+def cache_sizes(placement: TablePlacement, table: EmbeddingTable) -> tuple[int, int]:
+    """Return the caches of a `key_value` table: MiB of HBM, GiB of host memory."""
+    row = float(storage.row_bytes(table.dtype, table.embedding_dim))
+    stored = row * table.num_embeddings
+    return (
+        math.ceil(placement.tiers.hbm * stored / _MIB),
+        math.ceil(placement.tiers.ddr * stored / _GIB),
+    )

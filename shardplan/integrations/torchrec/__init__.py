@@ -1,0 +1,60 @@
+"""TorchRec: models and topologies in, plans out, and a drop-in planner.
+
+Needs the extra ``shardplan[torchrec]``; importing this package alone does not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shardplan.integrations.torchrec.build import (
+        build_constraints as build_constraints,
+    )
+    from shardplan.integrations.torchrec.build import build_model as build_model
+    from shardplan.integrations.torchrec.build import build_topology as build_topology
+    from shardplan.integrations.torchrec.document import (
+        load_sharding_plan as load_sharding_plan,
+    )
+    from shardplan.integrations.torchrec.loader import (
+        ShardplanLoader as ShardplanLoader,
+    )
+    from shardplan.integrations.torchrec.planner import (
+        ShardplanPlanner as ShardplanPlanner,
+    )
+    from shardplan.integrations.torchrec.rating import Rating as Rating
+    from shardplan.integrations.torchrec.rating import rate as rate
+    from shardplan.integrations.torchrec.sharding import read_plan as read_plan
+    from shardplan.integrations.torchrec.sharding import (
+        to_sharding_plan as to_sharding_plan,
+    )
+    from shardplan.integrations.torchrec.topology import (
+        read_cost_model as read_cost_model,
+    )
+    from shardplan.integrations.torchrec.topology import read_topology as read_topology
+    from shardplan.integrations.torchrec.workload import read_workload as read_workload
+
+_HOME = {
+    "ShardplanLoader": "loader",
+    "ShardplanPlanner": "planner",
+    "Rating": "rating",
+    "build_constraints": "build",
+    "build_model": "build",
+    "build_topology": "build",
+    "load_sharding_plan": "document",
+    "rate": "rating",
+    "read_cost_model": "topology",
+    "read_plan": "sharding",
+    "read_topology": "topology",
+    "read_workload": "workload",
+    "to_sharding_plan": "sharding",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,209 @@
+"""Load exported plans as TorchRec's `ShardingPlan`, checked before any rank waits."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shardplan.errors import InputError, Problem
+from shardplan.exporters.torchrec import FORMAT, FORMAT_VERSION
+from shardplan.integrations.torchrec.build import (
+    bounds_check_mode,
+    cache_params,
+    key_value_params,
+)
+from shardplan.integrations.torchrec.tables import default_sharders, find_tables
+from shardplan.integrations.torchrec.versions import require_torchrec
+from shardplan.io.json_file import read_json
+from shardplan.sharding import ComputeKernel, ShardingType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+
+def load_sharding_plan(
+    source: str | os.PathLike[str] | dict[str, Any],
+    model: torch.nn.Module | None = None,
+    *,
+    sharders: Sequence[Any] | None = None,
+    world_size: int | None = None,
+) -> Any:
+    """Load what ``shardplan export --to torchrec`` wrote; needs no planner.
+
+    Parameters
+    ----------
+    source : path or dict
+        The file, or its content.
+    model : Module, optional
+        The model that is to be sharded: its tables must be those of the plan.
+    world_size : int, optional
+        Ranks of the job; by default those of the process group, if there is one.
+
+    Raises
+    ------
+    InputError
+        If the file is broken or for another model or world size, with everything
+        that differs. Every rank finds the same, before any of them communicates.
+    """
+    require_torchrec()
+    where = "plan" if isinstance(source, dict) else os.fspath(source)
+    data = source if isinstance(source, dict) else read_json(Path(where), where)
+    _require_format(data, where)
+    problems = [
+        *_world_problems(data, where, world_size),
+        *_shard_problems(data, where),
+    ]
+    if model is not None:
+        problems += _model_problems(data, where, model, sharders)
+    if problems:
+        raise InputError(problems)
+    return make_sharding_plan(data)
+
+
+def _require_format(data: Any, where: str) -> None:
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        rule = "is not a TorchRec export; write one with `shardplan export`"
+        raise InputError.single(where, "format", None, rule)
+    if data.get("format_version") != FORMAT_VERSION:
+        rule = f"this release reads format_version {FORMAT_VERSION}"
+        raise InputError.single(
+            where, "format_version", data.get("format_version"), rule
+        )
+    expected = {"world_size": int, "local_world_size": int, "modules": dict}
+    problems = [
+        Problem(where, key, "", f"must be {kind.__name__}")
+        for key, kind in expected.items()
+        if not isinstance(data.get(key), kind)
+    ]
+    if data.get("compute_device") not in ("cpu", "cuda"):
+        problems.append(Problem(where, "compute_device", "", "must be cpu or cuda"))
+    if problems:
+        raise InputError(problems)
+
+
+def _world_problems(
+    data: dict[str, Any], where: str, world_size: int | None
+) -> Iterator[Problem]:
+    import torch.distributed as dist
+
+    if world_size is None and dist.is_available() and dist.is_initialized():
+        world_size = dist.get_world_size()
+    if world_size is not None and world_size != data["world_size"]:
+        rule = f"the plan is for {data['world_size']} ranks, the job has {world_size}"
+        yield Problem(where, "world_size", "", rule)
+
+
+def _shard_problems(data: dict[str, Any], where: str) -> Iterator[Problem]:
+    """Check that every table's shards are on ranks that exist and cover its cells."""
+    for module, tables in data["modules"].items():
+        for name, entry in tables.items():
+            key = f"modules[{module}].{name}"
+            try:
+                yield from _entry_problems(entry, data["world_size"], where, key)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                yield Problem(where, key, "", f"is incomplete or broken: {error!r}")
+
+
+def _entry_problems(
+    entry: dict[str, Any], world: int, where: str, key: str
+) -> Iterator[Problem]:
+    kind = ShardingType(entry["sharding_type"])
+    ComputeKernel(entry["compute_kernel"])
+    beyond = [rank for rank in entry["ranks"] if not 0 <= rank < world]
+    if beyond:
+        yield Problem(where, key, str(beyond[:5]), f"ranks are from 0 to {world - 1}")
+    if kind is ShardingType.DATA_PARALLEL:
+        return
+    cells = sum(shard["size"][0] * shard["size"][1] for shard in entry["shards"])
+    if cells != entry["num_embeddings"] * entry["embedding_dim"]:
+        yield Problem(where, key, "", "shards do not cover the table exactly once")
+    if [shard["rank"] for shard in entry["shards"]] != entry["ranks"]:
+        yield Problem(where, key, "", "ranks are not those of the shards")
+
+
+def _model_problems(
+    data: dict[str, Any],
+    where: str,
+    model: torch.nn.Module,
+    sharders: Sequence[Any] | None,
+) -> Iterator[Problem]:
+    """Compare the plan's tables with those of a model."""
+    found = {
+        (table.module, table.name): (table.num_embeddings, table.embedding_dim)
+        for table in find_tables(
+            model, default_sharders() if sharders is None else sharders
+        )
+    }
+    planned = {
+        (module, name): (entry.get("num_embeddings"), entry.get("embedding_dim"))
+        for module, tables in data["modules"].items()
+        for name, entry in tables.items()
+    }
+    for module, name in sorted(set(found) - set(planned)):
+        rule = "the model has this table, the plan does not"
+        yield Problem(where, f"modules[{module}].{name}", "", rule)
+    for module, name in sorted(set(planned) - set(found)):
+        rule = "the plan has this table, the model does not"
+        yield Problem(where, f"modules[{module}].{name}", "", rule)
+    for key in sorted(set(planned) & set(found)):
+        if planned[key] != found[key]:
+            rule = f"the model's table has shape {found[key]}"
+            place = f"modules[{key[0]}].{key[1]}"
+            yield Problem(where, place, str(planned[key]), rule)
+
+
+def make_sharding_plan(data: dict[str, Any]) -> Any:
+    """Make the `ShardingPlan` of a document."""
+    from torchrec.distributed.types import EmbeddingModuleShardingPlan, ShardingPlan
+
+    device, local = data["compute_device"], data["local_world_size"]
+    return ShardingPlan(
+        {
+            module: EmbeddingModuleShardingPlan(
+                {
+                    name: _parameter_sharding(entry, device, local)
+                    for name, entry in tables.items()
+                }
+            )
+            for module, tables in data["modules"].items()
+        }
+    )
+
+
+def _parameter_sharding(entry: dict[str, Any], device: str, local: int) -> Any:
+    from torchrec.distributed.planner.utils import placement
+    from torchrec.distributed.types import (
+        EnumerableShardingSpec,
+        ParameterSharding,
+        ShardMetadata,
+    )
+    from torchrec.modules.embedding_configs import DataType
+
+    spec = None
+    if "shards" in entry:
+        spec = EnumerableShardingSpec(
+            [
+                ShardMetadata(
+                    shard_offsets=list(shard["offset"]),
+                    shard_sizes=list(shard["size"]),
+                    placement=placement(device, shard["rank"], local),
+                )
+                for shard in entry["shards"]
+            ]
+        )
+    cache, dtype = entry.get("cache_params"), entry.get("output_dtype")
+    return ParameterSharding(
+        sharding_type=entry["sharding_type"],
+        compute_kernel=entry["compute_kernel"],
+        ranks=list(entry["ranks"]),
+        sharding_spec=spec,
+        cache_params=cache_params(cache) if cache else None,
+        enforce_hbm=entry.get("enforce_hbm"),
+        stochastic_rounding=entry.get("stochastic_rounding"),
+        bounds_check_mode=bounds_check_mode(entry.get("bounds_check_mode")),
+        output_dtype=DataType[dtype] if dtype else None,
+        key_value_params=key_value_params(entry.get("key_value_params", {})),
+    )

@@ -1,0 +1,261 @@
+"""A drop-in for TorchRec's `EmbeddingShardingPlanner`."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from torchrec.distributed.types import ShardingPlanner
+
+from shardplan.errors import InputError, ShardplanError
+from shardplan.integrations.torchrec.sharding import to_sharding_plan
+from shardplan.integrations.torchrec.tables import default_sharders
+from shardplan.integrations.torchrec.topology import read_cost_model, read_topology
+from shardplan.integrations.torchrec.versions import require_torchrec
+from shardplan.integrations.torchrec.workload import carries_optimizer, read_workload
+from shardplan.planner import solve
+from shardplan.sharding import Objective, Target
+from shardplan.units import format_seconds
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    import torch
+    import torch.distributed as dist
+
+    from shardplan.planner import PlanResult
+    from shardplan.torchrec_cost_model import AnyCostModel
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_RESERVE = 0.15
+"""Share of HBM that TorchRec's planner keeps free by default."""
+
+
+class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
+    """Plans with shardplan where TorchRec's planner was used.
+
+    Parameters
+    ----------
+    topology : torchrec.distributed.planner.Topology, optional
+        By default that of the running process group, as TorchRec makes it.
+    batch_size : int, optional
+        Samples per rank; TorchRec's default is 512.
+    storage_reservation : StorageReservation, optional
+        By default 15 % of HBM are kept free.
+    constraints : dict of table name to ParameterConstraints, optional
+    timeout_seconds : float
+        Stop with the best plan after this long [s].
+    gap : float
+        Stop at a plan at most this far above the bound.
+    objective : str
+        ``max-rank`` is TorchRec's rating, ``step`` its critical path.
+    cost_model : CostModel, name or path, optional
+        Instead of TorchRec's estimates.
+    solver, seed
+        As in :func:`shardplan.solve`.
+
+    Attributes
+    ----------
+    result : PlanResult or None
+        The last plan that was made here, with its bound.
+    """
+
+    def __init__(
+        self,
+        topology: Any = None,
+        batch_size: int | None = None,
+        storage_reservation: Any = None,
+        constraints: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = 60.0,
+        gap: float = 0.0,
+        objective: Objective | str = Objective.MAX_RANK,
+        cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
+        solver: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        require_torchrec()
+        self._topology = topology if topology is not None else _running_topology()
+        self._batch_size = batch_size or _default_batch_size()
+        self._reservation = storage_reservation or _default_reservation()
+        self._constraints = dict(constraints or {})
+        self._cost_model = cost_model
+        self._options: dict[str, Any] = {
+            "objective": objective,
+            "solver": solver,
+            "seed": seed,
+            "gap": gap,
+            "time_limit_s": timeout_seconds,
+        }
+        self.result: PlanResult | None = None
+
+    def plan(
+        self,
+        module: torch.nn.Module,
+        sharders: Sequence[Any] | None = None,
+    ) -> Any:
+        """Plan a model on this rank.
+
+        Raises
+        ------
+        InputError
+            For a model or constraints that a plan cannot express.
+        InfeasibleError
+            If nothing fits, with the tier, the shortfall and the tables.
+        """
+        from torchrec.distributed.planner.planners import (
+            validate_modules_inclusion_in_sharding_plan,
+            validate_rank_assignment,
+        )
+
+        used = default_sharders() if sharders is None else list(sharders)
+        self.result = self._solve(module, used)
+        sharding_plan = to_sharding_plan(self.result.plan)
+        validate_modules_inclusion_in_sharding_plan(sharding_plan, module, used)
+        validate_rank_assignment(_sharded_part(sharding_plan), self._topology)
+        logger.info("%s", summary(self.result))
+        return sharding_plan
+
+    def _solve(self, module: torch.nn.Module, sharders: list[Any]) -> PlanResult:
+        reserved = self._reservation.reserve(
+            topology=self._topology,
+            batch_size=self._batch_size,
+            module=module,
+            sharders=sharders,
+            constraints=self._constraints,
+        )
+        workload = read_workload(
+            module,
+            batch_size=self._batch_size,
+            sharders=sharders,
+            constraints=self._constraints,
+            compute_device=self._topology.compute_device,
+        )
+        cost_model = self._cost_model or read_cost_model(
+            self._topology,
+            sharders=sharders,
+            counts_optimizer=carries_optimizer(module, sharders),
+            hbm_reserve_fraction=0.0,
+        )
+        return solve(
+            workload,
+            read_topology(reserved),
+            cost_model,
+            target=Target.TORCHREC,
+            **self._options,
+        )
+
+    def collective_plan(
+        self,
+        module: torch.nn.Module,
+        sharders: Sequence[Any] | None = None,
+        pg: dist.ProcessGroup | None = None,
+    ) -> Any:
+        """Plan on rank 0; all ranks receive the plan, or the failure.
+
+        Raises
+        ------
+        ShardplanError
+            On every rank if planning failed on rank 0.
+        """
+        import torch.distributed as dist
+
+        if pg is None:
+            if not dist.is_initialized():
+                rule = "call torch.distributed.init_process_group() first, or plan()"
+                raise InputError.single("collective_plan", "pg", None, rule)
+            pg = dist.group.WORLD
+        assert pg is not None
+        failure: BaseException | None = None
+        message: list[Any] = [None, None]
+        if pg.rank() == 0:
+            try:
+                self._require_world(pg.size())
+                message[0] = self.plan(module, sharders)
+            except Exception as error:
+                failure = error
+                message[1] = f"{type(error).__name__}: {error}"
+        if pg.size() > 1:
+            dist.broadcast_object_list(message, dist.get_global_rank(pg, 0), group=pg)
+        if failure is not None:
+            raise failure
+        if message[1] is not None:
+            raise ShardplanError(f"planning failed on rank 0: {message[1]}")
+        return message[0]
+
+    def _require_world(self, size: int) -> None:
+        if self._topology.world_size != size:
+            rule = f"the process group has {size} ranks"
+            world = self._topology.world_size
+            raise InputError.single("topology", "world_size", world, rule)
+
+
+def summary(result: PlanResult) -> str:
+    """Say in a sentence what was found and how near the best it is."""
+    plan = result.plan
+    gap = "no bound"
+    if result.gap is not None:
+        gap = f"at most {result.gap:.2%} above the best"
+    kinds: dict[str, int] = {}
+    for placement in plan.tables:
+        kind = placement.sharding_type.value
+        kinds[kind] = kinds.get(kind, 0) + 1
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return (
+        f"shardplan: {plan.objective.value} {format_seconds(result.objective_s)}, "
+        f"bound {format_seconds(result.lower_bound_s)} ({gap}), {result.status} after "
+        f"{result.runtime_s:.1f} s; {len(plan.tables)} tables: {counts}"
+    )
+
+
+def _sharded_part(sharding_plan: Any) -> Any:
+    """Leave out replicated tables: the validator warns that they have no spec."""
+    from torchrec.distributed.types import EmbeddingModuleShardingPlan, ShardingPlan
+
+    return ShardingPlan(
+        {
+            module: EmbeddingModuleShardingPlan(
+                {
+                    name: sharding
+                    for name, sharding in tables.items()
+                    if sharding.sharding_spec is not None
+                }
+            )
+            for module, tables in sharding_plan.plan.items()
+        }
+    )
+
+
+def _running_topology() -> Any:
+    """Describe the running process group as TorchRec's planner does."""
+    import torch.distributed as dist
+    from torchrec.distributed.comm import get_local_size, get_topology_domain_multiple
+    from torchrec.distributed.planner.types import Topology
+    from torchrec.distributed.utils import get_device_type
+
+    if not dist.is_initialized():
+        rule = "give one, or call torch.distributed.init_process_group() first"
+        raise InputError.single("planner", "topology", None, rule)
+    return Topology(
+        local_world_size=get_local_size(),
+        world_size=dist.get_world_size(),
+        compute_device=get_device_type(),
+        pod_size=get_topology_domain_multiple(),
+        created_by_factory=True,
+    )
+
+
+def _default_batch_size() -> int:
+    from torchrec.distributed.planner.constants import BATCH_SIZE
+
+    return int(BATCH_SIZE)
+
+
+def _default_reservation() -> Any:
+    from torchrec.distributed.planner.storage_reservations import (
+        FixedPercentageStorageReservation,
+    )
+
+    return FixedPercentageStorageReservation(percentage=DEFAULT_RESERVE)

@@ -1,0 +1,288 @@
+"""Read a workload from a live model and TorchRec's constraints."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from shardplan.errors import InputError, Problem
+from shardplan.integrations.torchrec.tables import (
+    FoundTable,
+    default_sharders,
+    find_tables,
+)
+from shardplan.sharding import ComputeKernel, ShardingType
+from shardplan.tables import EmbeddingTable, TableConstraints
+from shardplan.torchrec_table import TorchRecTable
+from shardplan.workload import Optimizer, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import torch
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_KERNELS = (
+    ComputeKernel.DENSE,
+    ComputeKernel.FUSED,
+    ComputeKernel.FUSED_UVM_CACHING,
+    ComputeKernel.FUSED_UVM,
+)
+"""Kernels that TorchRec considers unless a constraint names others."""
+_LEAST_POOLING = 1e-6
+_OPTIMIZERS = {
+    "SGD": Optimizer.SGD,
+    "Adam": Optimizer.ADAM,
+    "RowWiseAdagrad": Optimizer.ROWWISE_ADAGRAD,
+}
+_BY_STATE = (
+    Optimizer.ADAM,
+    Optimizer.ADAGRAD,
+    Optimizer.ROWWISE_ADAGRAD,
+    Optimizer.SGD,
+)
+
+
+def read_workload(
+    model: torch.nn.Module,
+    *,
+    batch_size: int,
+    sharders: Sequence[Any] | None = None,
+    constraints: Mapping[str, Any] | None = None,
+    compute_device: str = "cuda",
+    name: str = "model",
+) -> Workload:
+    """Read the tables of a model, on the meta device or not.
+
+    Parameters
+    ----------
+    batch_size : int
+        Samples per rank.
+    constraints : mapping of table name to ParameterConstraints
+        As TorchRec's planner takes them.
+    compute_device : str
+        Tables for another device group are left out, as TorchRec does.
+
+    Raises
+    ------
+    InputError
+        If the model has no tables, or for what a plan cannot express, all of it.
+    """
+    found = find_tables(model, default_sharders() if sharders is None else sharders)
+    limits = dict(constraints or {})
+    found = [t for t in found if _is_on(limits.get(t.name), compute_device, t.name)]
+    if not found:
+        rule = "has no table that a sharder is for"
+        raise InputError.single(name, "", None, rule)
+    counts = Counter(table.name for table in found)
+    tables: list[EmbeddingTable] = []
+    problems: list[Problem] = []
+    for table in found:
+        try:
+            unique = counts[table.name] == 1
+            tables.append(_read_table(table, limits.get(table.name), unique))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return Workload(
+        schema_version=1,
+        name=name,
+        description="Read from a TorchRec model",
+        batch_size=batch_size,
+        optimizer=_optimizer(found),
+        constraints=TableConstraints(compute_kernels=DEFAULT_KERNELS),
+        tables=tuple(tables),
+    )
+
+
+def carries_optimizer(
+    model: torch.nn.Module, sharders: Sequence[Any] | None = None
+) -> bool:
+    """Whether the tables' parameters carry their optimizer, so TorchRec counts it."""
+    found = find_tables(model, default_sharders() if sharders is None else sharders)
+    return any(table.optimizer is not None for table in found)
+
+
+def _is_on(limits: Any, compute_device: str, name: str) -> bool:
+    group = limits.device_group if limits is not None else None
+    if group and group != compute_device:
+        logger.warning("table %s is left out: it is for %s", name, group)
+        return False
+    return True
+
+
+def _read_table(found: FoundTable, limits: Any, unique: bool) -> EmbeddingTable:
+    factors = tuple(map(float, limits.pooling_factors)) if limits is not None else ()
+    features = max(1, len(found.feature_names))
+    poolings = (limits and limits.num_poolings) or (1.0,) * len(factors)
+    lookups = sum(f * p for f, p in zip(factors, poolings, strict=True))
+    weighted = found.is_weighted
+    if weighted is None:
+        weighted = bool(limits is not None and limits.is_weighted)
+    name = found.name if unique else f"{found.module}.{found.name}"
+    return EmbeddingTable(
+        name=name,
+        num_embeddings=found.num_embeddings,
+        embedding_dim=found.embedding_dim,
+        dtype=found.dtype,
+        pooling_factor=max(lookups if factors else float(features), _LEAST_POOLING),
+        num_outputs=features,
+        is_pooled=found.is_pooled,
+        is_weighted=weighted,
+        constraints=_read_constraints(found, limits),
+        torchrec=_read_extras(found, limits, None if unique else found.name),
+    )
+
+
+def _read_constraints(found: FoundTable, limits: Any) -> TableConstraints:
+    """Turn what our records can say into constraints.
+
+    Raises
+    ------
+    InputError
+        If none of the kernels or sharding types that are asked for is supported.
+    """
+    given: dict[str, Any] = {}
+    possible = [ShardingType(kind) for kind in found.sharding_types]
+    asked = limits.sharding_types if limits is not None else None
+    kinds = _supported(found.name, "sharding_types", asked, possible)
+    if len(kinds) < len(ShardingType):
+        given["sharding_types"] = kinds
+    if limits is None:
+        return TableConstraints(**given)
+    if limits.compute_kernels:
+        given["compute_kernels"] = _supported(
+            found.name, "compute_kernels", limits.compute_kernels, list(ComputeKernel)
+        )
+    if limits.min_partition:
+        given["min_column_width"] = limits.min_partition
+    if limits.cache_params is not None and limits.cache_params.load_factor:
+        given["cache_load_factor"] = limits.cache_params.load_factor
+    return TableConstraints(**given)
+
+
+def _supported(
+    table: str, key: str, asked: Iterable[str] | None, possible: Sequence[Any]
+) -> tuple[Any, ...]:
+    """Return what is asked for and possible, in the order of `possible`."""
+    names = {getattr(name, "value", name) for name in asked} if asked else None
+    if names is None:
+        return tuple(possible)
+    kept = tuple(member for member in possible if member.value in names)
+    unknown = sorted(names - {member.value for member in possible})
+    if not kept:
+        known = ", ".join(member.value for member in possible)
+        rule = f"plans know {known}"
+        raise InputError([Problem(f"table {table}", key, ", ".join(unknown), rule)])
+    if unknown:
+        logger.warning("table %s: %s %s are not supported", table, key, unknown)
+    return kept
+
+
+def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTable:
+    """Keep what only TorchRec knows about a table."""
+    given: dict[str, Any] = {
+        "module": found.module,
+        "table": name,
+        "feature_names": found.feature_names,
+        "pooling_factors": (1.0,),
+    }
+    if limits is None:
+        return TorchRecTable(**given)
+    mode = limits.bounds_check_mode
+    return TorchRecTable(
+        **{
+            **given,
+            "pooling_factors": tuple(map(float, limits.pooling_factors)),
+            "num_poolings": tuple(map(float, limits.num_poolings or ())),
+            "batch_sizes": tuple(limits.batch_sizes or ()),
+            "cache": cache_data(limits.cache_params),
+            "enforce_hbm": limits.enforce_hbm,
+            "stochastic_rounding": limits.stochastic_rounding,
+            "bounds_check_mode": mode.name if mode is not None else None,
+            "output_dtype": limits.output_dtype and limits.output_dtype.name,
+            "device_group": limits.device_group,
+            "feature_names": tuple(limits.feature_names or found.feature_names),
+            "key_value": key_value_data(limits.key_value_params),
+            "use_virtual_table": bool(limits.use_virtual_table),
+        }
+    )
+
+
+def cache_data(cache: Any) -> dict[str, Any] | None:
+    """Turn `CacheParams` into the data of a `TorchRecCache`."""
+    if cache is None:
+        return None
+    passes = cache.multipass_prefetch_config
+    return {
+        "algorithm": cache.algorithm and cache.algorithm.name,
+        "load_factor": cache.load_factor,
+        "reserved_memory": cache.reserved_memory,
+        "precision": cache.precision and cache.precision.name,
+        "prefetch_pipeline": cache.prefetch_pipeline,
+        "num_passes": passes and passes.num_passes,
+        "min_splitable_pass_size": passes and passes.min_splitable_pass_size,
+        "stats": _stats_data(cache.stats),
+    }
+
+
+def _stats_data(stats: Any) -> dict[str, Any] | None:
+    """Turn `EmbeddingOffloadStats` into data.
+
+    Raises
+    ------
+    InputError
+        For statistics of another class, whose miss rates cannot be read.
+    """
+    if stats is None:
+        return None
+    if not hasattr(stats, "hist"):
+        rule = "must be EmbeddingOffloadStats: others do not tell their histogram"
+        kind = type(stats).__name__
+        raise InputError.single("cache_params", "stats", kind, rule)
+    return {
+        "cacheability": stats.cacheability,
+        "expected_lookups": int(stats.expected_lookups),
+        "histogram": tuple(float(count) for count in stats.hist),
+        "height": int(stats.height),
+    }
+
+
+def key_value_data(params: Any) -> dict[str, Any]:
+    """Turn the fields of `KeyValueParams` that are set into JSON-able data.
+
+    Raises
+    ------
+    InputError
+        For a field that is not plain data.
+    """
+    if params is None:
+        return {}
+    default = type(params)()
+    changed = {
+        name: value
+        for name, value in vars(params).items()
+        if value != getattr(default, name)
+    }
+    for name, value in changed.items():
+        if not isinstance(value, (bool, int, float, str, tuple)):
+            rule = "is not plain data and cannot be part of a plan"
+            raise InputError.single("key_value_params", name, value, rule)
+    return changed
+
+
+def _optimizer(found: Sequence[FoundTable]) -> Optimizer:
+    """Return the tables' optimizer; of several, the one with the most state."""
+    classes = {table.optimizer.__name__ for table in found if table.optimizer}
+    if not classes:
+        return Optimizer.ROWWISE_ADAGRAD
+    used = {_OPTIMIZERS.get(name, Optimizer.ADAGRAD) for name in classes}
+    if len(used) > 1:
+        logger.warning(
+            "tables have several optimizers (%s): the largest state is counted",
+            ", ".join(sorted(classes)),
+        )
+    return next(kind for kind in _BY_STATE if kind in used)
