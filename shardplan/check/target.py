@@ -52,13 +52,11 @@ def _torchrec(
     kind = placement.sharding_type
     if placement.compute_kernel is ComputeKernel.FUSED_UVM_SPLIT:
         yield "there is no kernel 'fused_uvm_split'"
-    if placement.dtype is not table.dtype:
-        yield f"rows keep the type of the model, {table.dtype}, not {placement.dtype}"
     if not table.is_pooled and kind not in _SEQUENCE_TYPES:
         yield f"sequence embeddings cannot be {kind.value}"
     for block in placement.blocks:
         if kind is not ShardingType.DATA_PARALLEL and block.num_columns % 4:
-            yield f"shards have multiples of 4 columns, got {block.num_columns}"
+            yield f"column shards are multiples of 4, got {block.num_columns}"
         if placement.sharding_type in _ROW_CUT:
             yield from _torchrec_rows(placement, block, table, cluster)
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "show": ("shardplan.cli.show", "Show what a plan decides."),
     "explain": ("shardplan.cli.explain", "Explain why a plan costs what it costs."),
     "diff": ("shardplan.cli.diff", "Compare two plans."),
+    "export": ("shardplan.cli.export", "Write a plan for the program that runs it."),
     "topology": ("shardplan.cli.topology", "List, show and validate topologies."),
     "workload": ("shardplan.cli.workload", "List, show and validate workloads."),
     "cost-model": (

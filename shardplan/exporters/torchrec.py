@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from shardplan.costs import storage
+from shardplan.errors import InputError, Problem
 from shardplan.exporters.runnable import require_runnable
 from shardplan.exporters.shards import rectangles
 from shardplan.plan import dump
@@ -42,6 +43,7 @@ def export(plan: Plan) -> dict[str, Any]:
     require_runnable(plan, Target.TORCHREC)
     topology = plan.inputs.topology
     tables = {table.name: table for table in plan.inputs.workload.tables}
+    _require_row_types(plan, tables)
     modules: dict[str, dict[str, Any]] = {}
     for placement in plan.tables:
         table = tables[placement.name]
@@ -57,6 +59,22 @@ def export(plan: Plan) -> dict[str, Any]:
         "compute_device": "cpu" if is_cpu else "cuda",
         "modules": modules,
     }
+
+
+def _require_row_types(plan: Plan, tables: dict[str, EmbeddingTable]) -> None:
+    """Refuse other row types than the model's: a sharding plan cannot change them."""
+    problems = [
+        Problem(
+            "plan",
+            placement.name,
+            placement.dtype.value,
+            "rows keep the type of the model: change the table's dtype in both",
+        )
+        for placement in plan.tables
+        if placement.dtype is not tables[placement.name].dtype
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _table(placement: TablePlacement, table: EmbeddingTable) -> dict[str, Any]:

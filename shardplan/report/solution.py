@@ -76,7 +76,7 @@ def failure_data(error: InfeasibleError | LimitError) -> dict[str, Any]:
 
 def render_solution(data: dict[str, Any]) -> RenderableType:
     """Lay out the summary of `shardplan solve`."""
-    runs = "not simulated: the topology gives no arithmetic rates"
+    runs = "not simulated: the topology or the cost model does not suffice"
     if data["step_time_s"]:
         speed = f"{data['throughput_samples_per_s']:,.0f} samples/s"
         runs = f"{format_seconds(data['step_time_s'])} simulated, {speed}"
