@@ -11,7 +11,7 @@ from shardplan.exporters.torchrec import cache_sizes, export
 from shardplan.fingerprint import fingerprints
 from shardplan.integrations.torchrec.document import make_sharding_plan
 from shardplan.integrations.torchrec.versions import require_torchrec
-from shardplan.options import SSD_CACHE_SHARES
+from shardplan.options.structures import SSD_CACHE_SHARES
 from shardplan.plan import ColumnBlock, Outcome, Plan, TablePlacement, TierSplit
 from shardplan.realize import tier_split
 from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
