@@ -27,8 +27,8 @@ def narrowed(
 
     Notes
     -----
-    TorchRec keeps the row type of the model, cuts sequence embeddings in four ways
-    only, and looks up rows of a multiple of 4 columns only, but for `data_parallel`.
+    TorchRec cuts sequence embeddings in four ways only, and looks up rows of a
+    multiple of 4 columns only, but for `data_parallel`.
     """
     if target is not Target.TORCHREC:
         return constraints
@@ -40,6 +40,6 @@ def narrowed(
     if not allowed:
         return None
     if allowed == set(constraints.sharding_types or ShardingType):
-        return constraints.replace(dtypes=()) if constraints.dtypes else constraints
+        return constraints
     kept = tuple(kind for kind in ShardingType if kind in allowed)
-    return constraints.replace(sharding_types=kept, dtypes=())
+    return constraints.replace(sharding_types=kept)
