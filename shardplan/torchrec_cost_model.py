@@ -22,6 +22,7 @@ from shardplan.cost_model import (
     WidthPenalty,
 )
 from shardplan.record import (
+    Count,
     Flag,
     Name,
     Number,
@@ -122,6 +123,7 @@ class TorchRecCollectives(Record):
     all_to_all_bw, reduce_scatter_bw, all_gather_bw, all_reduce_bw : over all ranks
     group_reduce_scatter_bw, group_all_gather_bw : inside a host group
     across_groups_bw : all-to-all of one rank per host group
+    local_world_size : ranks of a machine, where host groups are pods of machines
     """
 
     all_to_all_bw: PositiveBandwidth | None = None
@@ -131,6 +133,7 @@ class TorchRecCollectives(Record):
     group_reduce_scatter_bw: PositiveBandwidth | None = None
     group_all_gather_bw: PositiveBandwidth | None = None
     across_groups_bw: PositiveBandwidth | None = None
+    local_world_size: Count | None = None
 
 
 class TorchRecCostModel(Record):

@@ -24,7 +24,8 @@ class Bandwidths:
     Attributes
     ----------
     world_size : int
-    group_size, local_size : ranks of a host group, as floats (C,)
+    group_size : ranks of a host group, as floats (C,)
+    local_size : ranks of a machine; host groups may be pods of machines
     hbm, ddr, ssd, host_link : memories, and the link between device and host
     all_to_all, reduce_scatter, all_gather, all_reduce : over all ranks
     group_reduce_scatter, group_all_gather : inside a host group
@@ -34,6 +35,7 @@ class Bandwidths:
     world_size: int
     is_cpu: bool
     group_size: Floats
+    local_size: Floats
     hbm: Floats
     ddr: Floats
     ssd: Floats
@@ -70,6 +72,7 @@ class Bandwidths:
             world_size=world,
             is_cpu=cluster.is_cpu,
             group_size=local,
+            local_size=rate(given.local_world_size, local),
             hbm=np.array([g.device.hbm_bw for g in groups]),
             ddr=np.array([g.host.ddr_bw for g in groups]) / local,
             ssd=np.array([g.host.ssd_read_bw for g in groups]) / local,

@@ -154,10 +154,10 @@ def all_reduce(
 
     Notes
     -----
-    T (2 n - 1) / n / bw with n = min(W / G, 2), twice for more than two hosts, and
-    `update_ratio` passes over the table.
+    T (2 n - 1) / n / bw with n = min(W / ranks of a machine, 2), twice for more than
+    two machines, and `update_ratio` passes over the table.
     """
-    world, local = bandwidths.world_size, bandwidths.group_size
+    world, local = bandwidths.world_size, bandwidths.local_size
     nodes = np.minimum(world / local, 2.0)
     reduce = table_bytes * (2.0 * nodes - 1.0) / nodes / bandwidths.all_reduce
     reduce = np.where(world > 2 * local, reduce * 2.0, reduce)

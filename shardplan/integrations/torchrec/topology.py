@@ -175,7 +175,8 @@ def _collectives(topology: Any) -> dict[str, float]:
         "across_groups_bw": (1, num_groups, CollectiveType.ALL_TO_ALL),
     }
     comms = topology.comms_bandwidths
-    return {
+    pods = {"local_world_size": local} if group != local else {}
+    return pods | {
         name: comms.get_bw(
             local_world_size=local_size, world_size=size, collective_type=kind
         )
