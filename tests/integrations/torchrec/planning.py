@@ -1,0 +1,43 @@
+"""One process of a job that plans with the drop-in; prints what it got as JSON.
+
+``python planning.py MODE``: ``good`` plans, ``broken`` has a model that cannot be
+planned, ``small`` has no room for it, ``size`` has a topology of another world size.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+
+warnings.simplefilter("ignore")
+
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+from torchrec.distributed.planner.types import Topology  # noqa: E402
+
+from shardplan.errors import ShardplanError  # noqa: E402
+from shardplan.integrations.torchrec import ShardplanPlanner  # noqa: E402
+from tests.integrations.torchrec.training import make_model  # noqa: E402
+
+
+def main(mode: str) -> None:
+    """Plan together and print the plan, or the error."""
+    dist.init_process_group("gloo")
+    topology = Topology(
+        world_size=3 if mode == "size" else dist.get_world_size(),
+        compute_device="cpu",
+        ddr_cap=1 if mode == "small" else 10**9,
+        created_by_factory=True,
+    )
+    model = torch.nn.Linear(2, 2) if mode == "broken" else make_model("meta")
+    planner = ShardplanPlanner(topology, batch_size=6, timeout_seconds=3)
+    try:
+        print(json.dumps({"plan": str(planner.collective_plan(model))}))  # noqa: T201
+    except ShardplanError as error:
+        print(json.dumps({"error": f"{type(error).__name__}: {error}"}))  # noqa: T201
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,56 @@
+"""Run a script on several processes of one gloo group."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+TIMEOUT_S = 150
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+def run(
+    script: Path, *arguments: str, world: int, local: int | None = None
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run a script once per rank, all at the same time; return what they said."""
+    local = local or world
+    common = {
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(local),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, str(script), *arguments]
+    processes = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **common, "RANK": str(r), "LOCAL_RANK": str(r % local)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for r in range(world)
+    ]
+    done = []
+    try:
+        for process in processes:
+            out, err = process.communicate(timeout=TIMEOUT_S)
+            done.append(
+                subprocess.CompletedProcess(command, process.returncode, out, err)
+            )
+    finally:
+        for process in processes:
+            process.kill()
+    return done
