@@ -70,7 +70,7 @@ def started(problem):
 @pytest.mark.parametrize("objective", Objective)
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_loads_stay_right(cluster, objective):
-    """After tens of thousands of random moves the loads equal a fresh sum over the assignment."""
+    """After many random moves the loads equal a fresh sum over the assignment."""
     rng = np.random.default_rng(7)
     problem = toy_problem(rng, 40, CLUSTERS[cluster], fill=0.4, objective=objective)
     state, guide, limits = started(problem)
