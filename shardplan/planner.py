@@ -15,7 +15,7 @@ from shardplan.certify.dual import lower_bound
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.certify.relaxations import relaxations
 from shardplan.certify.verify import verify
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
 from shardplan.fingerprint import fingerprints
 from shardplan.plan import Inputs, Outcome, Plan

@@ -13,9 +13,9 @@ from shardplan.certificate import Case, Certificate, Prices
 from shardplan.certify.dual import lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import InvalidCertificateError, replay, verify
-from shardplan.check import check
-from shardplan.check.checker import bound_is_proven
-from shardplan.evaluate import evaluate
+from shardplan.checking import check
+from shardplan.checking.checker import bound_is_proven
+from shardplan.evaluation import evaluate
 from shardplan.plan import Plan
 from shardplan.sharding import Objective
 from tests.certify.test_bounds import CLUSTERS, draw
