@@ -97,6 +97,10 @@ class Annealer:
             self._told()
         self._quench()
 
+    def loosen(self, excess: Floats) -> None:
+        """Try other options from now on; see `Recutter`."""
+        self._recutter = Recutter(self.state, self._regret, excess, self._rng)
+
     def merit(self) -> tuple[bool, float]:
         """How promising the state is, for comparison: the less, the better."""
         return not self.state.fits(), self.state.value()

@@ -94,6 +94,7 @@ class Portfolio:
                 return
         best = min(racers, key=lambda racer: racer.merit(), default=None)
         if best is not None:
+            best.loosen(self._limits.excess(self._limits.best(0.0), 0.0))
             self._improve(best)
 
     def _improve(self, annealer: Annealer) -> None:
@@ -103,6 +104,7 @@ class Portfolio:
             annealer.cycle(rounds, hot**2, _COLD**2)
             if self._incumbent.value_s > before * (1.0 - 1e-4):
                 patience -= 1
+                annealer.loosen(np.zeros(len(self._guide.regret)))
             rounds, hot = 2 * rounds, max(hot / 2, 2 * _COLD)
 
     def _start(self, excess: Floats) -> Annealer | None:
