@@ -15,9 +15,11 @@ from shardplan.certify.dual import lower_bound
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.certify.relaxations import relaxations
 from shardplan.certify.verify import verify
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
+from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
+from shardplan.merging import merged_columns
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
@@ -102,6 +104,7 @@ def solve(
     objective: Objective | str = Objective.STEP,
     solver: str = "auto",
     time_limit_s: float = float("inf"),
+    work_limit: float = float("inf"),
     gap: float = 0.0,
     seed: int = 0,
     observer: Observer | None = None,
@@ -116,6 +119,8 @@ def solve(
         Hosts to use instead of the topology's own number.
     time_limit_s : float
         Stop with the best plan found after this long [s].
+    work_limit : float
+        Stop the search after this many evaluated moves, on every machine alike.
     gap : float
         Stop at a plan whose gap is at most this.
 
@@ -128,7 +133,7 @@ def solve(
     LimitError
         If time ran out before there was a plan.
     """
-    stop = Stop(time_limit_s=time_limit_s, gap=gap)
+    stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
     chosen = load_solver(solver)
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     target = _member(Target, "target", target)
@@ -176,6 +181,35 @@ def _solve(
     return solver.solve(problem, stop, seed, observer)
 
 
+def integer_program(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | AnyCostModel | None = None,
+    *,
+    num_hosts: int | None = None,
+    target: Target | str = Target.ANY,
+    objective: Objective | str = Objective.STEP,
+) -> str:
+    """Return the integer program of solver ``ilp`` in LP format; see `solve`.
+
+    Raises
+    ------
+    InputError
+        For wrong files or arguments, or if the program would be too large.
+    """
+    from shardplan.solvers.ilp.model import lp_text
+
+    inputs = load_inputs(workload, topology, cost_model, num_hosts)
+    problem = _problem(
+        inputs,
+        _member(Target, "target", target),
+        _member(Objective, "objective", objective),
+        all_tiers=False,
+    )
+    require_options(problem)
+    return lp_text(problem)
+
+
 def load_inputs(
     workload: Source | Workload,
     topology: Source | Topology,
@@ -208,9 +242,10 @@ def make_plan(
     assert result.assignment is not None
     value = problem.value(result.assignment)
     certificate, bound = _certified(problem, result, value)
-    claimed = min(result.lower_bound_s, value)
+    is_claimed_optimal = result.status is SolveStatus.OPTIMAL
+    claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
     is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
-    return Plan(
+    plan = Plan(
         schema_version=1,
         shardplan_version=VERSION,
         target=problem.target,
@@ -229,6 +264,25 @@ def make_plan(
         inputs=inputs,
         certificate=certificate,
     )
+    return _joined(plan)
+
+
+def _joined(plan: Plan) -> Plan:
+    """Join column shards that meet on a rank, at less cost; TorchRec asks for it."""
+    tables = tuple(merged_columns(placement) for placement in plan.tables)
+    if plan.target is not Target.TORCHREC or tables == plan.tables:
+        return plan
+    joined = plan.model_copy(update={"tables": tables})
+    value = evaluate(joined).value(plan.objective)
+    bound = min(plan.outcome.lower_bound_s, value)
+    changes = {
+        "objective_s": value,
+        "lower_bound_s": bound,
+        "gap": value / bound - 1.0 if bound > 0 else None,
+        "claimed_bound_s": None,
+    }
+    outcome = plan.outcome.model_copy(update=changes)
+    return joined.model_copy(update={"outcome": outcome})
 
 
 def _certified(

@@ -47,7 +47,7 @@ def command(
     layers.
     """
     from shardplan.report.step import render_step, step_data
-    from shardplan.simulate import simulate, write_trace
+    from shardplan.simulation import simulate, write_trace
 
     if trace == console.STDOUT:
         raise click.BadParameter("the trace needs a file", param_hint="--trace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.errors import InputError, Problem
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from shardplan.units import format_seconds
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.simulate import Simulation
+    from shardplan.simulation import Simulation
 
 _PARTS = {
     "compute_s": "compute",

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, Problem
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.exporters.torchrec import cache_sizes, export
 from shardplan.fingerprint import fingerprints
 from shardplan.integrations.torchrec.document import make_sharding_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shardplan.catalog import load_cost_model
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
 from shardplan.plan import ColumnBlock, Inputs, Outcome, Plan, TablePlacement
 from shardplan.realize import tier_split

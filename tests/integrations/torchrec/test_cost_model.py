@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.exporters.shards import rectangles
 from shardplan.integrations.torchrec.build import (
     build_constraints,

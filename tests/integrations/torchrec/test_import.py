@@ -289,7 +289,7 @@ class Measured(GeneralizedCommsBandwidth):
 @pytest.mark.parametrize("pod", [None, 2])
 def test_generalized_bandwidths_price_like_torchrec(pod: int | None) -> None:
     """A topology's own function of bandwidths gives TorchRec's rating."""
-    from shardplan.evaluate import evaluate
+    from shardplan.evaluation import evaluate
     from shardplan.integrations.torchrec import rate
     from shardplan.sharding import Objective
     from tests.integrations.torchrec.instances import inputs_of, place, plan_of

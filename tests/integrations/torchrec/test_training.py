@@ -71,11 +71,18 @@ def make_plan(job: Job, kinds: tuple[str, ...]) -> Plan:
                 index,
                 kind,
                 start=index % (hosts if kind in by_host else job.world),
-                parts=2 if kind == "grid_shard" else 3,
+                parts=parts_of(job, kind),
             )
             for index, kind in enumerate(kinds)
         ),
     )
+
+
+def parts_of(job: Job, kind: str) -> int:
+    """Uneven widths where every shard has a rank of its own, else equal ones."""
+    if kind == "column_wise":
+        return 3 if job.world > 2 else 4
+    return 4 if kind == "table_column_wise" else 2
 
 
 Result = tuple[dict[str, Any], list[dict[str, Any]]]
