@@ -7,7 +7,13 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKLOAD ?= dlrm-dcnv2
 TOPOLOGY ?= dgx-h100
 
-.PHONY: demo test lint schemas bench-solver bench-solver-quick clean
+# The release that the bridge is tested with; see docs/guides/install-torchrec.md.
+TORCH = torch==2.13.0
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
+TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
+
+.PHONY: demo test lint schemas torchrec bench-solver bench-solver-quick bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -17,8 +23,10 @@ demo: $(VENV)/.installed
 	$(BIN)/shardplan simulate build/demo/plan.json --trace build/demo/trace.json
 	@echo "Plan: build/demo/plan.json. Trace for https://ui.perfetto.dev: build/demo/trace.json"
 
+# Without TorchRec its tests are left out, and pytest says so (-rs).
 test: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest -q
+	@$(MAKE) --no-print-directory torchrec || echo "TorchRec cannot be installed here: its tests are left out."
+	$(BIN)/python -m pytest -q -rs
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -34,6 +42,12 @@ bench-solver: $(VENV)/.installed-dev
 bench-solver-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_solver --quick
 
+bench-torchrec: $(VENV)/.installed-dev torchrec
+	@mkdir -p build
+	$(BIN)/python tests/benchmarks/torchrec_head_to_head.py -o build/torchrec.md
+
+torchrec: $(VENV)/.installed-torchrec
+
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
@@ -43,6 +57,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-torchrec: Makefile | $(VENV)/bin/python
+	$(PIP_INSTALL) '$(TORCH)+cpu' 2>/dev/null || $(PIP_INSTALL) --index-url $(TORCH_INDEX) '$(TORCH)'
+	$(PIP_INSTALL) --no-deps $(TORCHREC)
+	$(PIP_INSTALL) $(TORCHREC_NEEDS)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python

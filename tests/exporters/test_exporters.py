@@ -1,0 +1,101 @@
+"""Exports that need no framework: HugeCTR, manifest, SBP, and the TorchRec document."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shardplan.errors import InputError
+from shardplan.exporters import EXPORTERS, export, exporter_names
+from shardplan.exporters.shards import rectangles
+from shardplan.planner import solve
+from tests.helpers import COST_MODEL, ONE_HOST, workload
+
+if TYPE_CHECKING:
+    from shardplan.plan import Plan
+
+
+def planned(target: str, *tables: dict[str, Any]) -> Plan:
+    """Plan a few tables on one host of four ranks."""
+    rows = tables or ({}, {"num_embeddings": 100_000}, {"embedding_dim": 64})
+    work = workload(*rows)
+    return solve(work, ONE_HOST, COST_MODEL, target=target, solver="greedy").plan
+
+
+def only(kind: str, **table: Any) -> dict[str, Any]:
+    """Make a table that can be cut in one way."""
+    return {"constraints": {"sharding_types": [kind]}, **table}
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_exports_are_json(name: str) -> None:
+    """Every exporter gives data that JSON can write."""
+    plan = planned(name if name in ("torchrec", "hugectr") else "any")
+    assert json.loads(json.dumps(export(plan, name))) == export(plan, name)
+
+
+def test_names_are_listed() -> None:
+    """An unknown exporter lists the known ones."""
+    assert exporter_names()[:4] == list(EXPORTERS)
+    with pytest.raises(InputError, match="torchrec, hugectr, manifest, sbp"):
+        export(planned("any"), "tensorflow")
+
+
+def test_hugectr_matrix() -> None:
+    """Every rank lists its tables, every strategy its tables."""
+    plan = planned("hugectr", only("row_wise"), only("data_parallel"))
+    names = [table.name for table in plan.inputs.workload.tables]
+    found = export(plan, "hugectr")
+    assert found["shard_strategy"] == [["mp", names[:1]], ["dp", names[1:]]]
+    assert names[1] in found["shard_matrix"][0]
+    ranks = {r for block in plan.tables[0].blocks for r in block.ranks}
+    holding = {r for r, own in enumerate(found["shard_matrix"]) if names[0] in own}
+    assert holding == ranks
+
+
+def test_hugectr_cannot_cut_columns() -> None:
+    """The table and the rule are named."""
+    plan = planned("any", only("column_wise"))
+    with pytest.raises(InputError, match="there is no column_wise sharding"):
+        export(plan, "hugectr")
+
+
+def test_manifest_covers_every_cell_once() -> None:
+    """Cells of all ranks add up to the tables; copies count once."""
+    plan = planned("any", only("row_wise"), only("column_wise"), only("table_wise"))
+    found = export(plan, "manifest")
+    cells: dict[str, int] = {}
+    for rank in found["ranks"]:
+        for shard in rank["shards"]:
+            size = shard["num_rows"] * shard["num_columns"]
+            cells[shard["table"]] = cells.get(shard["table"], 0) + size
+    assert cells == {
+        t.name: t.num_embeddings * t.embedding_dim for t in plan.inputs.workload.tables
+    }
+
+
+def test_sbp_of_rows_columns_and_copies() -> None:
+    """Rows are split, copies broadcast, column shards are tensors of their own."""
+    plan = planned("any", only("row_wise"), only("data_parallel"), only("column_wise"))
+    rows, copy, columns = export(plan, "sbp")["tables"].values()
+    assert rows["tensors"][0]["sbp"] == "split(0)"
+    assert rows["tensors"][0]["dtensor"] == "Shard(0)"
+    assert copy["tensors"][0]["sbp"] == "broadcast"
+    assert len(columns["tensors"]) == len(plan.tables[2].blocks)
+
+
+def test_torchrec_document_names_modules() -> None:
+    """Tables are where TorchRec's usual modules have them."""
+    plan = planned("torchrec", {}, {"is_weighted": True}, {"is_pooled": False})
+    assert list(export(plan, "torchrec")["modules"]) == ["ebc", "weighted_ebc", "ec128"]
+
+
+def test_last_row_shard_is_the_rest() -> None:
+    """10 rows over 4 ranks are 3, 3, 3 and 1."""
+    plan = planned("any", only("row_wise", num_embeddings=10))
+    placement = plan.tables[0].model_copy(
+        update={"blocks": (plan.tables[0].blocks[0].replace(ranks=(0, 1, 2, 3)),)}
+    )
+    assert [s.num_rows for s in rectangles(placement, 10)] == [3, 3, 3, 1]
