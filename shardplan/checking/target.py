@@ -55,12 +55,12 @@ def _torchrec(
         yield "there is no kernel 'fused_uvm_split'"
     if not table.is_pooled and kind not in _SEQUENCE_TYPES:
         yield f"sequence embeddings cannot be {kind.value}"
-    yield from _torchrec_widths(placement)
     for block in placement.blocks:
         if kind is not ShardingType.DATA_PARALLEL and block.num_columns % 4:
             yield f"column shards are multiples of 4, got {block.num_columns}"
         if placement.sharding_type in _ROW_CUT:
             yield from _torchrec_rows(placement, block, table, cluster)
+    yield from _torchrec_widths(placement)
 
 
 def _torchrec_widths(placement: TablePlacement) -> Iterator[str]:

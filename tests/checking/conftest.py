@@ -54,7 +54,7 @@ def _placed(name: str, kind: str, *blocks: Any, **changes: Any) -> dict[str, Any
 
 
 PLACEMENTS = [
-    _placed("columns", "column_wise", (0, 44, "0"), (44, 44, "5"), (88, 40, "6")),
+    _placed("columns", "column_wise", (0, 40, "0"), (40, 44, "5"), (84, 44, "5")),
     _placed("rows", "row_wise", (0, 128, "0-7")),
     _placed("copy", "data_parallel", (0, 16, "0-7"), compute_kernel="dense"),
     _placed("host", "table_row_wise", (0, 16, "4-7")),

@@ -47,7 +47,7 @@ def test_torchrec_refuses(
     entry = next(entry for entry in data["tables"] if entry["name"] == table)
     entry["blocks"][0].update(changes)
     if table == "columns":
-        entry["blocks"][1].update(column_offset=42, num_columns=46)
+        entry["blocks"][1].update(column_offset=42, num_columns=42)
     found = rules(Plan.model_validate(data), Target.TORCHREC)
     assert set(found) == {table}
     assert message in found[table][0]

@@ -70,10 +70,10 @@ CORPUS: dict[str, tuple[Tamper, str, str]] = {
     "gap between columns": (
         block("columns", 1, column_offset=48),
         "coverage",
-        "columns 44-47 are on no rank|columns 88-91 are placed twice",
+        "columns 40-47 are on no rank|columns 84-91 are placed twice",
     ),
     "last column is missing": (
-        block("columns", 2, num_columns=36),
+        block("columns", 2, num_columns=40),
         "coverage",
         "columns 124-127 are on no rank",
     ),
@@ -93,9 +93,9 @@ CORPUS: dict[str, tuple[Tamper, str, str]] = {
         "columns 4-7 are placed twice",
     ),
     "a block is gone": (
-        blocks("columns", (0, 44, "0"), (44, 44, "5")),
+        blocks("columns", (0, 40, "0"), (40, 44, "5")),
         "coverage",
-        "columns 88-127 are on no rank",
+        "columns 84-127 are on no rank",
     ),
     "a block is there twice": (
         blocks("one_host", (0, 8, "4"), (8, 8, "7"), (8, 8, "5")),
