@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import time
 from dataclasses import asdict, dataclass, field
@@ -97,6 +98,7 @@ def measure(case: Case, seed: int) -> dict[str, Any]:
         "seed": seed,
         "options": len(problem.options),
         "build_s": build_s,
+        "system_load": os.getloadavg()[0],
         "runs": [asdict(run) for run in runs],
     }
 

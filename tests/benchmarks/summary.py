@@ -93,7 +93,7 @@ def write(results: Results, folder: Path) -> None:
         for case, result in results:
             rows.writerows(_rows(case, result))
     draw(results, folder / "solver.svg")
-    page = _PAGE.format(machine=_machine(), tables=text(results))
+    page = _PAGE.format(machine=_machine(results), tables=text(results))
     (folder / "solver.md").write_text(page, encoding="utf-8")
 
 
@@ -299,11 +299,13 @@ def _figure(value: float | None) -> str:
     return f"{value:.9g}" if value is not None and isfinite(value) else ""
 
 
-def _machine() -> str:
+def _machine(results: Results) -> str:
     versions = ", ".join(f"{n} {version(n)}" for n in ("numpy", "scipy", "highspy"))
+    load = median(result["system_load"] for _, result in results)
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), Python "
-        f"{platform.python_version()}, {versions}, shardplan {VERSION}"
+        f"{platform.python_version()}, {versions}, shardplan {VERSION}; median load "
+        f"average {load:.1f}, the benchmark included"
     )
 
 
