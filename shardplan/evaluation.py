@@ -13,11 +13,11 @@ import numpy as np
 
 from shardplan.cluster import Cluster
 from shardplan.costs.pricer import ModelPricer, Pricer, make_pricer
-from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices
+from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError
 from shardplan.loads import Loads
-from shardplan.sharding import Scope, ShardingType
+from shardplan.sharding import TIERS, Scope, ShardingType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.costs.capacity import Capacity
+    from shardplan.costs.pricing import ShardPrices
     from shardplan.costs.rates import ClassRates
     from shardplan.plan import ColumnBlock, Plan, TablePlacement
     from shardplan.sharding import Objective
@@ -81,6 +82,21 @@ class Evaluation:
     prices: ShardPrices
     loads: Loads
     capacity: Capacity
+
+    def memory_items(self, rank: int) -> dict[str, dict[str, float]]:
+        """Bytes on a rank and on its host, by tier and item [bytes]."""
+        host = self.cluster.rank_host[rank]
+        neighbours = set(np.flatnonzero(self.cluster.rank_host == host).tolist())
+        on_rank = np.array([float(rank in s.ranks) for s in self.shards])
+        on_host = np.array([float(len(neighbours & set(s.ranks))) for s in self.shards])
+        counts = (on_rank, on_host, on_host)
+        items: dict[str, dict[str, float]] = {tier.value: {} for tier in TIERS}
+        for item, tier, num_bytes in self.pricer.items(self.arrays):
+            total = float(counts[tier] @ num_bytes)
+            if total:
+                found = items[TIERS[tier].value]
+                found[item] = found.get(item, 0.0) + total
+        return items
 
     @property
     def cluster(self) -> Cluster:

@@ -6,17 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shardplan.costs.capacity import Capacity
+from shardplan.costs.footprint import storage_items
 from shardplan.costs.pricing import price
 from shardplan.costs.rates import ClassRates
+from shardplan.costs.shards import volumes_of
 from shardplan.costs.torchrec.pricer import TorchRecPricer
 from shardplan.sharding import PHASES
 from shardplan.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from shardplan.cluster import Cluster
-    from shardplan.costs.pricing import ShardArrays, ShardPrices
+    from shardplan.costs.pricing import ShardPrices
+    from shardplan.costs.shards import ShardArrays
     from shardplan.costs.usage import TableUsage
     from shardplan.torchrec_cost_model import AnyCostModel
+
+    Item = tuple[str, int, NDArray[np.float64]]
 
 
 class Pricer(Protocol):
@@ -34,6 +44,9 @@ class Pricer(Protocol):
 
     def price(self, shards: ShardArrays) -> ShardPrices:
         """Price shards: seconds per class and phase, bytes per tier."""
+
+    def items(self, shards: ShardArrays) -> Iterable[Item]:
+        """List what shards store: item, index of the tier, bytes (N,)."""
 
     def capacity(self) -> Capacity:
         """Memory that is left for embeddings."""
@@ -55,6 +68,11 @@ class ModelPricer:
     def price(self, shards: ShardArrays) -> ShardPrices:
         """Price shards."""
         return price(shards, self.usage, self.rates)
+
+    def items(self, shards: ShardArrays) -> Iterable[Item]:
+        """List what shards store: rows, state, caches and buffers."""
+        volumes = volumes_of(shards, self.usage, self.cluster.world_size)
+        return storage_items(shards, volumes, self.usage, self.rates)
 
     def capacity(self) -> Capacity:
         """Memory that is left for embeddings."""

@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--seeds", type=int, help="problems per case")
     parser.add_argument("--first-seed", type=int, default=_FIRST_SEED)
+    parser.add_argument("--jobs", type=int, default=1, help="problems at a time")
     parser.add_argument(
         "--resume", action="store_true", help="keep results of an earlier run"
     )
@@ -46,7 +48,7 @@ def main() -> None:
         for case in cases
         for i in range(min(case.seeds, args.seeds or case.seeds))
     ]
-    results = list(_run_all(jobs, RAW, resume=args.resume))
+    results = list(_run_all(jobs, RAW, args.jobs, resume=args.resume))
     print(summary.text(results))  # noqa: T201
     if not (args.quick or args.no_docs or args.only):
         summary.write(results, DOCS)
@@ -57,7 +59,7 @@ def _case(name: str) -> Case:
 
 
 def _run_all(
-    jobs: list[tuple[Case, int]], raw: Path, *, resume: bool
+    jobs: list[tuple[Case, int]], raw: Path, at_a_time: int, *, resume: bool
 ) -> Iterable[tuple[Case, dict[str, Any]]]:
     """Run each problem in a process of its own; keeps every result in a file."""
     raw.parent.mkdir(parents=True, exist_ok=True)
@@ -67,14 +69,20 @@ def _run_all(
         known = {(line["case"], line["seed"]): line for line in lines}
     else:
         raw.unlink(missing_ok=True)
-    for case, seed in jobs:
-        result = known.get((case.name, seed))
-        if result is None:
-            result = _run_one(case, seed)
-            with raw.open("a") as file:
-                file.write(json.dumps(result) + "\n")
+
+    def run(job: tuple[Case, int]) -> dict[str, Any]:
+        case, seed = job
+        if (case.name, seed) in known:
+            return known[case.name, seed]
+        result = _run_one(case, seed)
+        with raw.open("a") as file:
+            file.write(json.dumps(result) + "\n")
         print(summary.line(case, result), flush=True)  # noqa: T201
-        yield case, result
+        return result
+
+    with ThreadPoolExecutor(at_a_time) as pool:
+        results = list(pool.map(run, jobs))
+    return zip((case for case, _ in jobs), results, strict=True)
 
 
 def _run_one(case: Case, seed: int) -> dict[str, Any]:

@@ -9,17 +9,20 @@ import numpy as np
 
 from shardplan.costs.capacity import Capacity
 from shardplan.costs.lookup import narrow_row_ratio
-from shardplan.costs.pricing import DTYPES, ShardPrices
+from shardplan.costs.pricing import ShardPrices
+from shardplan.costs.shards import DTYPES
 from shardplan.costs.torchrec import perf, storage
 from shardplan.costs.torchrec.bandwidths import Bandwidths
 from shardplan.costs.torchrec.tables import TorchRecTables, element_bytes
 from shardplan.sharding import CACHING_KERNELS, ComputeKernel, Scope, ShardingType
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from shardplan.cluster import Cluster
-    from shardplan.costs.pricing import ShardArrays
+    from shardplan.costs.shards import ShardArrays
     from shardplan.costs.usage import TableUsage
     from shardplan.torchrec_cost_model import TorchRecCostModel
 
@@ -82,6 +85,11 @@ class TorchRecPricer:
         cost[index, :, len(_COMPUTE_PHASES) + 2 * own] = forward
         cost[index, :, len(_COMPUTE_PHASES) + 2 * own + 1] = backward
         return ShardPrices(cost, facts.tier_bytes())
+
+    def items(self, shards: ShardArrays) -> Iterator[tuple[str, int, Floats]]:
+        """List what shards store; TorchRec has one number for each tier."""
+        for tier, num_bytes in enumerate(_Facts.of(shards, self).tier_bytes().T):
+            yield "shards with their state, caches and buffers", tier, num_bytes
 
     def capacity(self) -> Capacity:
         """HBM less a share, and all of DDR and SSD."""
