@@ -14,6 +14,7 @@ from shardplan.checking.geometry import check_geometry
 from shardplan.checking.target import check_target
 from shardplan.cluster import Cluster
 from shardplan.costs.shards import DTYPES, KERNELS
+from shardplan.merging import merged_columns
 from shardplan.options import menu as module
 from shardplan.options import prune as pruning
 from shardplan.options.arrays import SHARDING_TYPES, Options
@@ -231,7 +232,7 @@ def test_row_types() -> None:
 def wrong_tables(
     instance: Instance, problem: Problem, choice: np.ndarray, target: Target
 ) -> dict[str, list[str]]:
-    """Check the placements of one choice, each by itself."""
+    """Check the placements of one choice, each by itself, joined as plans have them."""
     rng = np.random.default_rng(7)
     places = tuple(
         random_places(problem, bundle, int(option), rng)
@@ -239,9 +240,10 @@ def wrong_tables(
     )
     model, cluster = instance.workload, problem.cluster
     found = {}
-    for placement, table in zip(
-        placements(problem, Assignment(choice, places)), model.tables, strict=True
-    ):
+    placed = placements(problem, Assignment(choice, places))
+    if target is Target.TORCHREC:
+        placed = tuple(map(merged_columns, placed))
+    for placement, table in zip(placed, model.tables, strict=True):
         violations = [
             *check_geometry(placement, table, cluster),
             *check_constraints(placement, table, model, cluster),
