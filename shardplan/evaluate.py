@@ -160,11 +160,23 @@ def scope_of(
     if sharding_type is ShardingType.ROW_WISE:
         return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
     if sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
-        host = cluster.rank_host[min(ranks)]
-        start, count = cluster.host_first_rank[host], cluster.host_num_ranks[host]
-        is_host = set(ranks) == set(range(start, start + count))
-        return Scope.HOST if is_host else Scope.DOMAIN
+        is_hosts = covers_whole_groups(ranks, cluster.rank_host)
+        return Scope.HOST if is_hosts else Scope.DOMAIN
     return Scope.RANK
+
+
+def covers_whole_groups(ranks: Iterable[int], rank_group: Ints) -> bool:
+    """Whether ranks are all ranks of one or several hosts or domains.
+
+    Parameters
+    ----------
+    ranks : iterable of int
+    rank_group : int array (W,)
+        The host or domain of every rank.
+    """
+    chosen = np.zeros(len(rank_group), dtype=bool)
+    chosen[list(ranks)] = True
+    return not np.isin(rank_group[~chosen], rank_group[chosen]).any()
 
 
 def shard_arrays(

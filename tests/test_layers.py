@@ -24,7 +24,7 @@ LAYERS = [
     ["certify"],
     ["check"],
     ["solvers"],
-    ["planner", "simulate"],
+    ["planner", "simulate", "shard_matrix"],
     ["frames"],
     ["report"],
     ["cli"],
