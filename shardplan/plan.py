@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from shardplan.certificate import Certificate
 from shardplan.cost_model import CostModel
 from shardplan.record import (
     MAX_RANKS,
@@ -133,9 +134,13 @@ class Outcome(Record):
         ``optimal`` (within the menu of options), ``feasible`` (a gap remains), or
         ``time_limit`` (stopped with its best plan).
     objective_s, lower_bound_s : float
-        Value of the plan, and a value that no plan of the menu goes below [s].
+        Value of the plan, and a value that no plan of the menu goes below [s]:
+        proven if the plan has a certificate, else only claimed.
     gap : float
         objective_s / lower_bound_s - 1.
+    claimed_bound_s : float or None
+        A larger bound that the solver claims without a certificate, such as that of
+        the integer program [s]; `optimal` may rest on it.
     """
 
     solver: str
@@ -144,10 +149,17 @@ class Outcome(Record):
     objective_s: Annotated[Number, Field(ge=0)]
     lower_bound_s: Annotated[Number, Field(ge=0)]
     gap: Annotated[Number, Field(ge=0)] | None
+    claimed_bound_s: Annotated[Number, Field(ge=0)] | None = None
 
 
 class Plan(Record):
-    """A complete shard plan with the inputs it was made for."""
+    """A complete shard plan with the inputs it was made for.
+
+    Attributes
+    ----------
+    certificate : Certificate or None
+        Proves the outcome's lower bound.
+    """
 
     schema_version: SchemaVersion
     shardplan_version: str
@@ -157,6 +169,7 @@ class Plan(Record):
     fingerprints: Fingerprints
     tables: tuple[TablePlacement, ...]
     inputs: Inputs
+    certificate: Certificate | None = None
 
     @model_validator(mode="after")
     def _one_decision_per_table(self) -> Self:

@@ -12,6 +12,8 @@ import numpy as np
 
 from shardplan import catalog
 from shardplan.bounds import memory_shortfalls
+from shardplan.certify.dual import lower_bound
+from shardplan.certify.verify import verify
 from shardplan.check import check
 from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
 from shardplan.fingerprint import fingerprints
@@ -20,6 +22,7 @@ from shardplan.problem import build_problem
 from shardplan.realize import placements
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import (
+    GAP_TOLERANCE,
     Observer,
     Silent,
     SolverResult,
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from shardplan import problem as problems
+    from shardplan.certificate import Certificate
     from shardplan.cost_model import CostModel
     from shardplan.solvers.base import Solver
     from shardplan.topology import Topology
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str]
 
 
+_ROOM = 1e-12
+_SAME = 1e-9
 E = TypeVar("E", Target, Objective)
 
 
@@ -135,7 +141,7 @@ def solve(
     if found.assignment is None:
         raise _no_plan(problem, found, stop)
     plan = make_plan(problem, found, inputs, solver=solver, seed=seed)
-    violations = check(plan)
+    violations = check(plan, menu=problem)
     if violations:
         raise AssertionError(f"the solver made an invalid plan: {violations[0]}")
     return PlanResult(plan, stop.elapsed_s())
@@ -194,7 +200,9 @@ def make_plan(
     """Turn a solver's result into a self-contained plan."""
     assert result.assignment is not None
     value = problem.value(result.assignment)
-    bound = min(result.lower_bound_s, value)
+    certificate, bound = _certified(problem, result, value)
+    claimed = min(result.lower_bound_s, value)
+    is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
     return Plan(
         schema_version=1,
         shardplan_version=VERSION,
@@ -203,15 +211,31 @@ def make_plan(
         outcome=Outcome(
             solver=solver,
             seed=seed,
-            status=result.status.value,
+            status=(SolveStatus.OPTIMAL if is_optimal else result.status).value,
             objective_s=value,
             lower_bound_s=bound,
             gap=value / bound - 1.0 if bound > 0 else None,
+            claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
         ),
         fingerprints=fingerprints(inputs),
         tables=placements(problem, result.assignment),
         inputs=inputs,
+        certificate=certificate,
     )
+
+
+def _certified(
+    problem: problems.Problem, result: SolverResult, value: float
+) -> tuple[Certificate, float]:
+    """Return a certificate and the bound that it proves on any machine [s].
+
+    Sums differ between machines in the last digits; the bound leaves them some room.
+    """
+    certificate = result.certificate
+    if certificate is None:
+        certificate = lower_bound(problem, value).certificate
+    proven = verify(problem, certificate) * (1.0 - _ROOM)
+    return certificate, min(proven, value)
 
 
 def require_options(problem: problems.Problem) -> None:

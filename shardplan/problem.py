@@ -68,6 +68,8 @@ class Problem:
         Ranks that a bundle may use; a bundle that is missing may use all.
     conflicts : dict of int to frozenset of int
         Bundles that may not share a rank with this one (`separate`).
+    all_tiers : bool
+        Whether the menu offers DDR and SSD to every table.
     """
 
     objective: Objective
@@ -80,6 +82,7 @@ class Problem:
     bundles: Bundles
     allowed: dict[int, NDArray[np.bool_]]
     conflicts: dict[int, frozenset[int]]
+    all_tiers: bool = False
 
     @property
     def num_bundles(self) -> int:
@@ -224,6 +227,7 @@ def build_problem(
         bundles=bundles,
         allowed=allowed,
         conflicts=conflicts,
+        all_tiers=all_tiers,
     )
     keep = np.flatnonzero(_is_placeable(problem))
     return replace(

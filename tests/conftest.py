@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import helpers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,3 +36,39 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture
+def two_tables() -> helpers.Instance:
+    """A large and a small table on one host."""
+    return helpers.two_tables()
+
+
+@pytest.fixture
+def one_host() -> helpers.Instance:
+    """Six tables on four ranks."""
+    return helpers.one_host()
+
+
+@pytest.fixture
+def two_hosts() -> helpers.Instance:
+    """Six tables on two hosts of four ranks."""
+    return helpers.two_hosts()
+
+
+@pytest.fixture
+def mixed_cluster() -> helpers.Instance:
+    """Six tables on one fast host and two slow ones."""
+    return helpers.mixed_cluster()
+
+
+@pytest.fixture
+def tiered() -> helpers.Instance:
+    """Three tables that fill twice the HBM there is."""
+    return helpers.tiered()
+
+
+@pytest.fixture
+def dlrm_like() -> helpers.Instance:
+    """26 tables of very different sizes, and a dense part."""
+    return helpers.dlrm_like()

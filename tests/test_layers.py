@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 LAYERS = [
     ["errors", "units", "version"],
     ["record", "sharding"],
+    ["certificate"],
     ["tables"],
     ["topology", "workload", "cost_model"],
     ["cluster", "plan"],

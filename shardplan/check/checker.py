@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import isfinite
 from typing import TYPE_CHECKING
 
-from shardplan.bounds import simple_lower_bound
+from shardplan.certify.verify import InvalidCertificateError, verify
 from shardplan.check.constraints import check_constraints, check_groups
 from shardplan.check.geometry import check_geometry
 from shardplan.check.pools import check_capacity
@@ -29,17 +28,22 @@ TOLERANCE = 1e-9
 """Relative difference below which two sums of the same numbers are equal."""
 
 
-def check(plan: Plan, target: Target | None = None) -> tuple[Violation, ...]:
+def check(
+    plan: Plan, target: Target | None = None, *, menu: Problem | None = None
+) -> tuple[Violation, ...]:
     """Prove a plan, or say everything that is wrong with it.
 
     Every cell of every table is placed exactly once; constraints and the target's
     shapes are kept; ranks and hosts hold what they get; the inputs are the ones of
-    the fingerprints; objective and gap are recomputed.
+    the fingerprints; objective and gap are recomputed, and the bound is, from the
+    menu and the plan's certificate.
 
     Parameters
     ----------
     target : Target, optional
         Check the shapes of this framework instead of the plan's own target.
+    menu : Problem, optional
+        The problem of the plan's inputs, if it has been built already.
 
     Returns
     -------
@@ -60,31 +64,60 @@ def check(plan: Plan, target: Target | None = None) -> tuple[Violation, ...]:
         evaluation = evaluate(plan)
         found += check_capacity(evaluation)
         found += _check_outcome(plan, evaluation)
+        found += _check_certificate(plan, menu)
     return tuple(found)
 
 
 def bound_is_proven(plan: Plan) -> bool:
-    """Whether the plan's lower bound follows from the menu without the solver.
+    """Whether the plan's lower bound comes with a proof, which `check` verifies.
 
-    A larger bound, such as that of the integer program, is the solver's claim.
+    A bound without a certificate is claimed by whoever made the plan, not proven.
     """
-    proven = simple_lower_bound(_problem(plan, all_tiers=False))
-    if not isfinite(proven):
-        proven = simple_lower_bound(_problem(plan, all_tiers=True))
-    return bool(plan.outcome.lower_bound_s <= proven * (1.0 + TOLERANCE))
+    return plan.certificate is not None or plan.outcome.lower_bound_s == 0
 
 
-def _problem(plan: Plan, *, all_tiers: bool) -> Problem:
-    """Build the menu that the plan was chosen from."""
+def proven_bound(plan: Plan, menu: Problem | None = None) -> float:
+    """Recompute the lower bound from the menu and the plan's certificate [s].
+
+    Parameters
+    ----------
+    menu : Problem, optional
+        The problem of the plan's inputs, if it has been built already.
+
+    Raises
+    ------
+    InvalidCertificateError
+        If the certificate proves nothing; 0 if there is none.
+    """
+    certificate = plan.certificate
+    if certificate is None:
+        return 0.0
     inputs = plan.inputs
-    return build_problem(
+    problem = menu or build_problem(
         inputs.workload,
         inputs.topology,
         inputs.cost_model,
         target=plan.target,
         objective=plan.objective,
-        all_tiers=all_tiers,
+        all_tiers=certificate.all_tiers,
     )
+    return verify(problem, certificate)
+
+
+def _check_certificate(plan: Plan, menu: Problem | None) -> Iterator[Violation]:
+    try:
+        proven = proven_bound(plan, menu)
+    except InvalidCertificateError as error:
+        yield Violation("certificate", "", f"the certificate proves nothing: {error}")
+        return
+    claimed = plan.outcome.lower_bound_s
+    if plan.certificate is not None and claimed > proven:
+        yield Violation(
+            "certificate",
+            "",
+            f"the plan claims the bound {claimed!r} s, its certificate proves "
+            f"{proven!r} s",
+        )
 
 
 def _check_inputs(plan: Plan) -> Iterator[Violation]:
@@ -118,11 +151,10 @@ def _check_outcome(plan: Plan, evaluation: Evaluation) -> Iterator[Violation]:
             "",
             f"the plan claims {outcome.objective_s!r} s, recomputed {value!r} s",
         )
-    if outcome.lower_bound_s > outcome.objective_s * (1.0 + TOLERANCE):
+    claimed = max(outcome.lower_bound_s, outcome.claimed_bound_s or 0.0)
+    if claimed > outcome.objective_s * (1.0 + TOLERANCE):
         yield Violation(
-            "bound",
-            "",
-            f"the lower bound {outcome.lower_bound_s!r} s is above the objective",
+            "bound", "", f"the lower bound {claimed!r} s is above the objective"
         )
     gap = (
         outcome.objective_s / outcome.lower_bound_s - 1
@@ -135,7 +167,11 @@ def _check_outcome(plan: Plan, evaluation: Evaluation) -> Iterator[Violation]:
         yield Violation(
             "gap", "", f"the plan claims gap {outcome.gap!r}, it is {gap!r}"
         )
-    if outcome.status == "optimal" and (gap is None or gap > TOLERANCE):
+    if outcome.status == "optimal" and outcome.objective_s > claimed * (
+        1.0 + TOLERANCE
+    ):
         yield Violation(
-            "status", "", f"the plan claims to be optimal, but its gap is {gap!r}"
+            "status",
+            "",
+            f"the plan claims to be optimal, but its bound is {claimed!r} s",
         )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.argument("topology", type=CatalogueEntry("topologies"))
 @report_options
 def show(topology: str, form: str, output: str) -> None:
-    """Show a topology; ``name:HOSTS`` takes another number of hosts."""
+    """Show a topology; NAME:HOSTS takes another number of hosts."""
     from shardplan.report.catalog_view import render_topology, topology_data
 
     console.report(topology_data(_load(topology)), render_topology, form, output)

@@ -175,7 +175,8 @@ def _fabric(topology: Topology) -> str:
 
 def _group(group: HostGroup) -> RenderableType:
     device, host, up, out = group.device, group.host, group.scale_up, group.scale_out
-    link = f"{format_bandwidth(host.pcie_bw)} per {plural(host.ranks_per_pcie_link, 'rank')}"
+    sharing = plural(host.ranks_per_pcie_link, "rank")
+    link = f"{format_bandwidth(host.pcie_bw)} per {sharing}"
     nics = f"{out.nics_per_host} x {format_bandwidth(out.nic_bw)} per host"
     return facts(
         {

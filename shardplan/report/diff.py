@@ -16,6 +16,7 @@ from shardplan.report.layout import (
     left_out,
     lines,
     number,
+    plural,
     section,
     table,
 )
@@ -167,7 +168,7 @@ def render_diff(data: dict[str, Any]) -> RenderableType:
             "objective": _times(a["objective_s"], b["objective_s"]),
             "lower bound": _times(a["lower_bound_s"], b["lower_bound_s"]),
             "inputs": f"differ: {', '.join(other)}" if other else "the same",
-            "changed": f"{data['num_changed_tables']:,} of {b['num_tables']:,} tables",
+            "changed": plural(data["num_changed_tables"], "table"),
             "bytes that move": format_bytes_both(data["moved_bytes"]),
         }
     )

@@ -143,10 +143,11 @@ def _table_bytes(evaluation: Evaluation) -> np.ndarray[Any, np.dtype[np.float64]
 
 def summary_facts(data: dict[str, Any]) -> dict[str, str]:
     """Name what identifies a plan and how good it is."""
+    tables = plural(data["num_tables"], "table")
     batch = f"{data['global_batch_size']:,} samples per step"
     hosts, ranks = plural(data["num_hosts"], "host"), plural(data["world_size"], "rank")
     return {
-        "workload": f"{data['workload']}: {plural(data['num_tables'], 'table')}, {batch}",
+        "workload": f"{data['workload']}: {tables}, {batch}",
         "topology": f"{data['topology']}: {hosts}, {ranks}",
         "cost model": data["cost_model"],
         "status": f"{data['status']} (solver {data['solver']}, seed {data['seed']}, "

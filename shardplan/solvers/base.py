@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from shardplan.errors import InputError
 
 if TYPE_CHECKING:
+    from shardplan.certificate import Certificate
     from shardplan.problem import Assignment, Problem
 
 GAP_TOLERANCE = 1e-9
@@ -40,11 +41,14 @@ class SolverResult:
         A value that no assignment goes below [s]; 0 proves nothing.
     status : SolveStatus
         `INFEASIBLE` only with a proof; `NOT_FOUND` otherwise.
+    certificate : Certificate or None
+        Proves a lower bound; without one, the planner looks for its own.
     """
 
     assignment: Assignment | None
     lower_bound_s: float
     status: SolveStatus
+    certificate: Certificate | None = None
 
 
 class Observer(Protocol):

@@ -1,0 +1,274 @@
+"""What a lower bound needs of a problem: items, where they may go, and pools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from shardplan.bounds import ranks_per_place
+from shardplan.sharding import Objective, Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """A problem without places: items go to classes of ranks, pools are summed up.
+
+    O options of B bundles with I items, C classes, D dimensions of time (the phases
+    for `step`; one, their sum, for `max-rank`). Every plan of the problem is a
+    solution of the relaxed problem, for it forgets which rank of a class an item is
+    on.
+
+    Attributes
+    ----------
+    option : int array (O,)
+        Index of each option in the problem's menu.
+    start : int array (B + 1,)
+        Options of bundle b are ``start[b]:start[b + 1]``.
+    item_start : int array (O + 1,)
+    cost : float array (I, C, D)
+        Seconds of one copy of an item on each rank of its place.
+    tier_bytes : float array (I, 3)
+        Bytes of one copy on each rank of its place.
+    times : float array (I,)
+        Ranks over all places: copies x ranks per place; copies for scope ALL.
+    stacked : float array (I,)
+        Copies that some place must take because there are too few places.
+    everywhere : bool array (I,)
+        Scope ALL: the item is on every rank.
+    legal : bool array (I, C) or None
+        Classes where an item has a place; None if all may go everywhere.
+    class_ranks : int array (C,)
+    room : float array (C, 3)
+        Bytes of each tier in all ranks or hosts of a class.
+    """
+
+    option: Ints
+    start: Ints
+    item_start: Ints
+    cost: Floats
+    tier_bytes: Floats
+    times: Floats
+    stacked: Floats
+    everywhere: Bools
+    legal: Bools | None
+    class_ranks: Ints
+    room: Floats
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """Forget the places of a problem."""
+        menu, cluster = problem.options, problem.cluster
+        cost = menu.item_cost
+        if problem.objective is Objective.MAX_RANK:
+            cost = cost.sum(axis=2, keepdims=True)
+        item_option = menu.item_option
+        everywhere = menu.scope[item_option] == Scope.ALL
+        size = ranks_per_place(menu, cluster.world_size)[item_option]
+        legal, num_places = _places(problem)
+        places_needed = np.add.reduceat(
+            np.r_[menu.item_count, 0], menu.item_start[:-1]
+        )[: len(menu)]
+        crowd = -(-places_needed // np.maximum(num_places, 1))
+        single = np.diff(menu.item_start) == 1
+        stacked = np.where(single, crowd, 1)[item_option]
+        relaxed = cls(
+            option=np.arange(len(menu)),
+            start=menu.start,
+            item_start=menu.item_start,
+            cost=cost,
+            tier_bytes=menu.item_bytes,
+            times=(menu.item_count * np.where(everywhere, 1, size)).astype(np.float64),
+            stacked=np.where(everywhere, menu.item_count, stacked).astype(np.float64),
+            everywhere=everywhere,
+            legal=_legal_items(problem, legal),
+            class_ranks=cluster.class_ranks,
+            room=_room(problem),
+        )
+        if relaxed.legal is not None:
+            nowhere = item_option[~relaxed.legal.any(axis=1)]
+            num_places[nowhere] = 0
+        return relaxed.select(num_places > 0)
+
+    def __len__(self) -> int:
+        """Return the number of options O."""
+        return len(self.option)
+
+    @property
+    def num_bundles(self) -> int:
+        """Number of bundles B."""
+        return len(self.start) - 1
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.class_ranks)
+
+    @property
+    def num_dimensions(self) -> int:
+        """Dimensions of time D: phases, or 1 for their sum."""
+        return int(self.cost.shape[2])
+
+    @cached_property
+    def bundle(self) -> Ints:
+        """Bundle of each option, shape (O,)."""
+        return np.repeat(np.arange(self.num_bundles), np.diff(self.start))
+
+    @property
+    def has_empty_bundle(self) -> bool:
+        """Whether a bundle has no option, so that there is no plan at all."""
+        return bool((np.diff(self.start) == 0).any())
+
+    def select(self, keep: Bools) -> Self:
+        """Return the problem with only some of its options: bool array (O,)."""
+        if keep.all():
+            return self
+        sizes = np.diff(self.item_start)
+        items = np.repeat(keep, sizes)
+        counts = np.add.reduceat(np.r_[keep, False], self.start[:-1])
+        counts[np.diff(self.start) == 0] = 0
+        return replace(
+            self,
+            option=self.option[keep],
+            start=np.r_[0, np.cumsum(counts)].astype(np.int64),
+            item_start=np.r_[0, np.cumsum(sizes[keep])].astype(np.int64),
+            cost=self.cost[items],
+            tier_bytes=self.tier_bytes[items],
+            times=self.times[items],
+            stacked=self.stacked[items],
+            everywhere=self.everywhere[items],
+            legal=None if self.legal is None else self.legal[items],
+        )
+
+    def priced(self, rank_prices: Floats, byte_prices: Floats) -> Floats:
+        """Cost of each option at prices on its cheapest classes, shape (O,).
+
+        Parameters
+        ----------
+        rank_prices : float array (C, D)
+        byte_prices : float array (C, 3)
+        """
+        per_class = np.stack(
+            [
+                self.cost[:, k] @ rank_prices[k] + self.tier_bytes @ byte_prices[k]
+                for k in range(self.num_classes)
+            ],
+            axis=1,
+        )
+        item = self.times * self._cheapest(per_class)
+        if self.everywhere.any():
+            every = self.everywhere
+            item[every] = self.times[every] * (per_class[every] @ self.class_ranks)
+        return np.asarray(np.add.reduceat(item, self.item_start[:-1]))
+
+    def peak(self, weights: Floats, some: slice | None = None) -> Floats:
+        """Weighted seconds of each option's largest item on some rank, shape (O,).
+
+        Parameters
+        ----------
+        weights : float array (D,)
+        some : slice, optional
+            Only these options.
+
+        Notes
+        -----
+        max over items of stacked * min over classes of sum_d weights[d] cost[d];
+        for scope ALL the largest class counts, for every class takes part.
+        """
+        options = some or slice(0, len(self))
+        bounds = self.item_start[options.start : options.stop + 1]
+        items = slice(int(bounds[0]), int(bounds[-1]))
+        per_class = self.cost[items] @ weights
+        least = self._cheapest(per_class, items)
+        value = np.where(self.everywhere[items], per_class.max(axis=1), least)
+        value *= self.stacked[items]
+        return np.asarray(np.maximum.reduceat(value, bounds[:-1] - bounds[0]))
+
+    def options_of(self, bundle: int) -> slice:
+        """Options of a bundle as a slice."""
+        return slice(int(self.start[bundle]), int(self.start[bundle + 1]))
+
+    def least_per_bundle(self, values: Floats) -> Floats:
+        """Smallest value over each bundle's options; infinite where there is none."""
+        least = np.full(self.num_bundles, np.inf)
+        filled = np.diff(self.start) > 0
+        if filled.any():
+            least[filled] = np.minimum.reduceat(values, self.start[:-1][filled])
+        return least
+
+    def _cheapest(self, per_class: Floats, items: slice | None = None) -> Floats:
+        """Least of each item's classes where it has a place."""
+        if self.legal is not None:
+            legal = self.legal if items is None else self.legal[items]
+            per_class = np.where(legal, per_class, np.inf)
+        return per_class.min(axis=1) if self.num_classes > 1 else per_class[:, 0]
+
+
+def _room(problem: Problem) -> Floats:
+    """Sum up each tier's pools per class, (C, 3)."""
+    cluster = problem.cluster
+    owners = (cluster.rank_class, cluster.host_class, cluster.host_class)
+    return np.stack(
+        [
+            np.bincount(
+                owner, problem.capacity.of_tier(tier), minlength=len(cluster.groups)
+            )
+            for tier, owner in enumerate(owners)
+        ],
+        axis=1,
+    )
+
+
+def _legal_items(problem: Problem, legal: Bools | None) -> Bools | None:
+    """Classes where each item has a place that could hold it alone (I, C)."""
+    menu, cluster = problem.options, problem.cluster
+    item_legal = None if legal is None else legal[menu.item_option]
+    if len(cluster.groups) == 1:
+        return item_legal
+    owners = (cluster.rank_class, cluster.host_class, cluster.host_class)
+    fits = np.ones((len(menu.item_bytes), len(cluster.groups)), dtype=bool)
+    for tier, owner in enumerate(owners):
+        most = np.zeros(len(cluster.groups))
+        np.maximum.at(most, owner, problem.capacity.of_tier(tier))
+        fits &= menu.item_bytes[:, tier, None] <= most
+    if item_legal is not None:
+        fits &= item_legal
+    return None if fits.all() else fits
+
+
+def _places(problem: Problem) -> tuple[Bools | None, Ints]:
+    """Classes where each option has a place (O, C), and its number of places (O,)."""
+    menu, cluster = problem.options, problem.cluster
+    classes = len(cluster.groups)
+    limited = [b for b, mask in problem.allowed.items() if not mask.all()]
+    kind = np.stack(
+        [
+            np.where(np.isin(menu.table, limited), menu.table + 1, 0),
+            menu.scope,
+            np.where(np.isin(menu.scope, (Scope.RANK, Scope.ALL)), 0, menu.row_shards),
+        ],
+        axis=1,
+    )
+    code = np.ravel_multi_index(kind.T, kind.max(axis=0, initial=0) + 1)
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    legal = np.ones((len(first), classes), dtype=bool)
+    num_places = np.ones(len(first), dtype=np.int64)
+    for index, option in enumerate(first):
+        scope = int(menu.scope[option])
+        places = problem.group_places(int(menu.table[option]), int(option))
+        num_places[index] = len(places)
+        if scope != Scope.ALL:
+            _, ranks = problem.ranks_of(scope, places)
+            legal[index] = np.bincount(cluster.rank_class[ranks], minlength=classes) > 0
+    return (None if legal.all() else legal[which]), num_places[which]

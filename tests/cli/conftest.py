@@ -1,0 +1,95 @@
+"""Run the command line in this process, and plans to run it on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from click.testing import CliRunner
+
+from shardplan.cli.main import cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click.testing import Result
+
+WORKLOAD = """\
+schema_version = 1
+name = "small"
+global_batch_size = 4096
+access = { kind = "zipf", alpha = 1.1 }
+tables = [
+  { name = "users", num_embeddings = 20_000_000, embedding_dim = 128 },
+  { name = "items", num_embeddings = 5_000_000, embedding_dim = 64 },
+  { name = "tags", num_embeddings = 30_000, embedding_dim = 32, pooling_factor = 20 },
+  { name = "days", num_embeddings = 7, embedding_dim = 16 },
+]
+
+[dense]
+num_dense = 13
+bottom_mlp = [64, 16]
+top_mlp = [64, 1]
+"""
+
+
+class Run(Protocol):
+    """Runs ``shardplan`` with arguments."""
+
+    def __call__(self, *arguments: str | Path) -> Result: ...
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Run ``shardplan`` in this process; an unexpected exception fails the test."""
+
+    def invoke(*arguments: str | Path) -> Result:
+        result = CliRunner().invoke(
+            cli, list(map(str, arguments)), prog_name="shardplan", terminal_width=80
+        )
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workload file of four tables."""
+    path = tmp_path_factory.mktemp("workloads") / "small.toml"
+    path.write_text(WORKLOAD, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def plan_file(run: Run, small: Path) -> Path:
+    """A plan of the small workload for two hosts."""
+    path = small.parent / "plan.json"
+    result = run("solve", small, "--topology", "dgx-h100:2", "-o", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="session")
+def other_plan_file(run: Run, small: Path) -> Path:
+    """A plan of the same workload in which no rows are cut and nothing copied."""
+    text = WORKLOAD + '\n[constraints]\nsharding_types = ["table_wise"]\n'
+    workload = small.parent / "whole.toml"
+    workload.write_text(text, encoding="utf-8")
+    path = small.parent / "whole.json"
+    result = run("solve", workload, "--topology", "dgx-h100:2", "-o", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture
+def tampered(plan_file: Path, tmp_path: Path) -> Path:
+    """A plan that claims another objective than it has."""
+    import json
+
+    data = json.loads(plan_file.read_text(encoding="utf-8"))
+    data["outcome"]["objective_s"] *= 2
+    path = tmp_path / "tampered.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path

@@ -1,0 +1,176 @@
+"""The program as a process: signals, pipes, terminals, encodings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shardplan.plan import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+PATIENT = """\
+import sys, time
+from shardplan.solvers import base
+from shardplan.solvers.greedy import Greedy
+
+class Patient:
+    def solve(self, problem, stop, seed, observer):
+        found = Greedy().solve(problem, stop, seed, observer)
+        print("ready", file=sys.stderr, flush=True)
+        while not stop.now():
+            time.sleep(0.01)
+        if HAS_PLAN:
+            return base.finished(
+                found.assignment, problem.value(found.assignment), 0.0, stop
+            )
+        return base.SolverResult(None, 0.0, base.SolveStatus.NOT_FOUND)
+
+module = type(sys)("patient")
+module.Patient = Patient
+sys.modules["patient"] = module
+base.SOLVERS["patient"] = "patient:Patient"
+from shardplan.cli.main import main
+main()
+"""
+
+
+def shardplan(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess:
+    """Run the program as a process and wait for it."""
+    return subprocess.run(
+        [sys.executable, "-m", "shardplan", *map(str, arguments)],
+        **{
+            "cwd": ROOT,
+            "env": ENVIRONMENT,
+            "capture_output": True,
+            "text": True,
+            "timeout": 120,
+            **options,
+        },
+    )
+
+
+def interrupted(small: Path, output: Path, *, has_plan: bool) -> tuple[int, str, str]:
+    """Send Ctrl-C to a solve that waits for it; code, stdout, stderr."""
+    arguments = ["solve", str(small), "--topology", "dgx-h100", "-o", str(output)]
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-c", PATIENT.replace("HAS_PLAN", str(has_plan))),
+            *(*arguments, "--solver", "patient", "--format", "json"),
+        ],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_interrupt_keeps_the_best_plan(small: Path, tmp_path: Path) -> None:
+    """Ctrl-C ends the search with the best plan, which is written and reported."""
+    path = tmp_path / "plan.json"
+    code, out, err = interrupted(small, path, has_plan=True)
+    assert code == 0, err
+    assert json.loads(out)["status"] == "time_limit"
+    assert Plan.load(path).outcome.status == "time_limit"
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_interrupt_without_plan(small: Path, tmp_path: Path) -> None:
+    """Ctrl-C before there is a plan ends in code 4 and writes nothing."""
+    path = tmp_path / "plan.json"
+    code, out, err = interrupted(small, path, has_plan=False)
+    assert code == 4
+    assert json.loads(out)["status"] == "not_found"
+    assert not path.exists()
+    assert "Traceback" not in err
+
+
+def test_interrupt_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in any other command is a message and code 130."""
+    from click.testing import CliRunner
+
+    from shardplan.cli.main import cli
+
+    def interrupt(kind: str) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shardplan.catalog.names", interrupt)
+    result = CliRunner().invoke(cli, ["topology", "list"])
+    assert result.exit_code == 130
+    assert "interrupted" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")
+def test_broken_pipe() -> None:
+    """A reader that goes away is no traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = shardplan(
+            *("schema", "plan"),
+            capture_output=False,
+            stdout=write,
+            stderr=subprocess.PIPE,
+        )
+    finally:
+        os.close(write)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk(plan_file: Path) -> None:
+    """A disk that is full is a message and code 1."""
+    with Path("/dev/full").open("w") as full:
+        done = shardplan(
+            *("show", plan_file),
+            capture_output=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="needs /dev/stdin")
+def test_plan_from_stdin(plan_file: Path) -> None:
+    """A plan of ``-`` is read from standard input."""
+    done = shardplan("check", "-", input=plan_file.read_text(encoding="utf-8"))
+    assert done.stdout == "valid\n"
+
+
+def test_ascii_terminal(tmp_path: Path) -> None:
+    """Output that the encoding lacks is replaced, not an error."""
+    done = shardplan(
+        *("topology", "list"), env={**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
+    )
+    assert done.returncode == 0
+    assert "dgx-h100" in done.stdout
+
+
+def test_runs_as_module() -> None:
+    """``python -m shardplan`` is the program."""
+    assert shardplan("--help").stdout.startswith("Usage: shardplan ")
+
+
+def test_errors_have_no_traceback() -> None:
+    """A user's mistake is a message on standard error and nothing else."""
+    done = shardplan("show", "no-such-file.json")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "Error: no-such-file.json: no such file\n"

@@ -1,0 +1,190 @@
+"""solve: plans, summaries, exit codes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shardplan.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+
+KEYS = (
+    "status",
+    "objective_s",
+    "lower_bound_s",
+    "gap",
+    "runtime_s",
+    "step_time_s",
+    "throughput_samples_per_s",
+)
+TOO_LARGE = """\
+schema_version = 1
+name = "huge"
+batch_size = 8
+tables = [
+  { name = "huge", num_embeddings = 100_000_000_000_000, embedding_dim = 64 },
+]
+"""
+
+
+def test_json_has_stable_keys(run: Run, small: Path, tmp_path: Path) -> None:
+    """The summary says what was found, how good it is, and where the plan is."""
+    path = tmp_path / "plan.json"
+    result = run(
+        "solve", small, "--topology", "zionex", "--hosts", "2", "-o", path,
+        *("--format", "json"),
+    )  # fmt: skip
+    data = json.loads(result.stdout)
+    plan = Plan.load(path)
+    assert all(data[key] is not None for key in KEYS)
+    assert data["objective_s"] == plan.outcome.objective_s
+    assert data["plan_file"] == str(path)
+    assert data["world_size"] == 16
+    assert result.stderr == ""
+
+
+def test_text_summary(run: Run, small: Path) -> None:
+    """Without -o there is a summary and a hint how to keep the plan."""
+    result = run("solve", small, "--topology", "dgx-h100")
+    assert result.exit_code == 0
+    for word in ("objective", "lower bound", "samples/s", "-o", "GiB"):
+        assert word in result.stdout
+
+
+def test_same_bytes(run: Run, small: Path, tmp_path: Path) -> None:
+    """The same command writes the same plan."""
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    for path in (a, b):
+        run("solve", small, "--topology", "dgx-h100:2", "--seed", "3", "-o", path)
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_plan_to_stdout(run: Run, small: Path, plan_file: Path) -> None:
+    """-o - writes the plan and nothing else."""
+    result = run("solve", small, "--topology", "dgx-h100:2", "-o", "-")
+    assert result.stdout == plan_file.read_text(encoding="utf-8")
+
+
+def test_objective_and_target(run: Run, small: Path, tmp_path: Path) -> None:
+    """Objective, target and solver reach the plan."""
+    path = tmp_path / "plan.json"
+    options = ["--objective", "max-rank", "--target", "torchrec"]
+    options += ["--solver", "greedy", "-o", str(path)]
+    run("solve", small, "--topology", "dgx-h100", *options)
+    plan = Plan.load(path)
+    assert plan.objective == "max-rank"
+    assert plan.target == "torchrec"
+    assert plan.outcome.solver == "greedy"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_infeasible(run: Run, tmp_path: Path, form: str) -> None:
+    """What cannot fit ends in code 3, says why, and writes no plan."""
+    file, plan = tmp_path / "huge.toml", tmp_path / "plan.json"
+    file.write_text(TOO_LARGE, encoding="utf-8")
+    result = run("solve", file, "--topology", "dgx-h100", "--format", form, "-o", plan)
+    assert result.exit_code == 3
+    assert "huge" in result.stderr
+    assert not plan.exists()
+    if form == "json":
+        data = json.loads(result.stdout)
+        assert data["status"] == "infeasible"
+        assert "huge" in data["shortfalls"][0]["tables"]
+        assert all(data[key] is None for key in KEYS[1:4])
+    else:
+        assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--time-limit", "0"],
+        ["--time-limit", "-1"],
+        ["--time-limit", "nan"],
+        ["--time-limit", "inf"],
+        ["--time-limit", "soon"],
+        ["--gap", "-0.1"],
+        ["--gap", "nan"],
+        ["--gap", "inf"],
+        ["--seed", "-1"],
+        ["--seed", "1.5"],
+        ["--hosts", "0"],
+        ["--hosts", "65537"],
+        ["--target", "keras"],
+        ["--objective", "fast"],
+        ["--format", "xml"],
+    ],
+    ids=" ".join,
+)
+def test_usage_errors(run: Run, small: Path, options: list[str]) -> None:
+    """Options out of range are refused by name with code 2."""
+    result = run("solve", small, "--topology", "dgx-h100", *options)
+    assert result.exit_code == 2
+    assert options[0] in result.stderr
+
+
+def test_topology_is_required(run: Run, small: Path) -> None:
+    """A solve without a topology is wrong usage."""
+    result = run("solve", small)
+    assert result.exit_code == 2
+    assert "--topology" in result.stderr
+
+
+def test_unknown_names(run: Run, small: Path) -> None:
+    """Unknown workloads, topologies and solvers end in code 1 with known ones."""
+    for arguments, hint in (
+        (["neo-b", "--topology", "zionex"], "did you mean 'neo-"),
+        ([small, "--topology", "zionx"], "did you mean 'zion"),
+        ([small, "--topology", "zionex", "--cost-model", "a10"], "'a100'"),
+        ([small, "--topology", "zionex", "--solver", "magic"], "greedy"),
+        ([small, "--topology", "zionex:0"], "number of hosts"),
+        ([small, "--topology", "zionex:2", "--hosts", "3"], "contradicts"),
+    ):
+        result = run("solve", *arguments)
+        assert result.exit_code == 1
+        assert hint in result.stderr
+
+
+def test_unwritable_output(
+    run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place that cannot be written is refused before anything is solved."""
+
+    def solve(*_: object, **__: object) -> None:
+        raise AssertionError("solved in vain")
+
+    monkeypatch.setattr("shardplan.planner.solve", solve)
+    for place in (tmp_path, tmp_path / "missing" / "plan.json"):
+        result = run("solve", small, "--topology", "dgx-h100", "-o", place)
+        assert result.exit_code == 1
+        assert str(place) in result.stderr
+
+
+def test_no_time_without_plan(run: Run, small: Path) -> None:
+    """A limit that is over at once ends in code 4, or in a plan that was in time."""
+    result = run(
+        *("solve", small, "--topology", "dgx-h100"),
+        *("--time-limit", "1e-9", "--format", "json"),
+    )
+    data = json.loads(result.stdout)
+    assert (result.exit_code, data["status"]) in (
+        (4, "not_found"),
+        (0, "time_limit"),
+        (0, "feasible"),
+        (0, "optimal"),
+    )
+
+
+def test_broken_workload_shows_all_problems(run: Run) -> None:
+    """All problems of a broken file are in one message."""
+    file = "tests/data/broken/workload/tables_file_and_more.toml"
+    result = run("solve", file, "--topology", "dgx-h100")
+    assert result.exit_code == 1
+    assert "problems" in result.stderr
+    assert result.stderr.count("\n- ") == 3

@@ -1,0 +1,80 @@
+"""Effective rates of ranks: peaks, efficiencies and shares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.cluster import Cluster
+from shardplan.costs.rates import ClassRates
+from tests.helpers import CLUSTERS, COST_MODEL, host_group, topology
+
+
+def rates_of(name: str) -> ClassRates:
+    return ClassRates.of(Cluster.of(CLUSTERS[name]), COST_MODEL)
+
+
+def test_rates_of_a_gpu_host() -> None:
+    """Every rate is a peak, times its efficiency, over the ranks that share it."""
+    rates = rates_of("one_host")
+    assert rates.forward_bw.tolist() == [0.8e12]  # 1 TB/s * 0.8
+    assert rates.backward_bw.tolist() == [0.5e12]  # 1 TB/s * 0.5
+    # A link of 20 GB/s for 2 ranks: 10 * 0.8, 10 * 0.5 and 10 * 0.4 GB/s; the
+    # rank's quarter of the host's 80 GB/s * 0.8 is 16 GB/s and does not bind.
+    assert rates.uvm_forward_bw.tolist() == [8e9]
+    assert rates.uvm_backward_bw.tolist() == [5e9]
+    assert rates.miss_bw.tolist() == [4e9]
+    # Half of the SSD's rates, over 4 ranks.
+    assert rates.ssd_iops.tolist() == [5e4]
+    assert rates.ssd_read_bw.tolist() == [5e8]
+    assert rates.ssd_write_bw.tolist() == [2.5e8]
+
+
+def test_host_memory_may_be_narrower_than_pcie() -> None:
+    """Four ranks on a host of 16 GB/s get 16 * 0.8 / 4 = 3.2 GB/s each."""
+    host = {**host_group()["host"], "ddr_bw": 1.6e10}
+    rates = ClassRates.of(Cluster.of(topology(host=host)), COST_MODEL)
+    assert rates.uvm_forward_bw == pytest.approx([3.2e9])
+    assert rates.miss_bw == pytest.approx([3.2e9])
+
+
+def test_cpu_ranks_share_their_hosts_memory() -> None:
+    """80 GB/s * 0.8 over 4 ranks, times the lookup's own efficiency."""
+    rates = rates_of("cpu")
+    assert rates.is_cpu
+    assert rates.forward_bw == pytest.approx([16e9 * 0.8])
+    assert rates.backward_bw == pytest.approx([16e9 * 0.5])
+
+
+def test_classes_of_a_mixed_cluster_differ() -> None:
+    """The second group has half the memory bandwidth, but as much PCIe per rank."""
+    rates = rates_of("mixed")
+    assert rates.forward_bw.tolist() == [0.8e12, 0.4e12]
+    assert rates.uvm_forward_bw.tolist() == [8e9, 8e9]
+    assert rates.ssd_iops.tolist() == [5e4, 1e5]
+
+
+def test_exchange_inside_a_host() -> None:
+    """3/4 of every byte leaves the rank over 100 GB/s * 0.8."""
+    rates = rates_of("one_host")
+    expected = 0.75 / 0.8e11
+    np.testing.assert_allclose(rates.all_to_all, expected)
+    for scope in ("all", "host", "domain"):
+        np.testing.assert_allclose(rates.reduce_scatter[scope], expected)
+    np.testing.assert_allclose(rates.across_groups["host"], 0.0)
+
+
+def test_exchange_between_hosts() -> None:
+    """NICs bind: half of every byte leaves the host at 10 GB/s * 0.5 per rank."""
+    rates = rates_of("two_hosts")
+    np.testing.assert_allclose(rates.all_to_all, 0.5 / 5e9)
+    # After the reduce-scatter in a host a rank has 1/4, and half of it leaves.
+    np.testing.assert_allclose(rates.across_groups["host"], 0.5 / 4 / 5e9)
+    np.testing.assert_allclose(rates.reduce_scatter["host"], 0.75 / 0.8e11)
+
+
+def test_one_rank_exchanges_nothing() -> None:
+    """All communication of a single rank is free."""
+    rates = rates_of("one_rank")
+    assert rates.all_to_all.tolist() == [0.0]
+    assert rates.reduce_scatter["all"].tolist() == [0.0]

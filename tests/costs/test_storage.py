@@ -1,0 +1,71 @@
+"""Bytes of rows, elements and optimizer states, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.costs.storage import element_bytes, row_bytes, state_bytes
+from shardplan.tables import DType
+from shardplan.workload import Optimizer
+
+
+@pytest.mark.parametrize(
+    ("dtype", "columns", "expected"),
+    [
+        ("fp32", 128, 512),  # 128 * 4
+        ("fp16", 128, 256),  # 128 * 2
+        ("bf16", 12, 24),  # 12 * 2
+        ("fp8", 128, 128),  # 128 * 1
+        ("int8", 128, 132),  # 128 + scale and bias, 2 * 2
+        ("int4", 128, 68),  # 64 + 4
+        ("int4", 10, 9),  # 5 + 4
+        ("mxfp8", 128, 132),  # 4 blocks of 32 * 8 / 8 + 1 = 33
+        ("mxfp6", 128, 100),  # 4 blocks of 32 * 6 / 8 + 1 = 25
+        ("mxfp4", 128, 68),  # 4 blocks of 32 * 4 / 8 + 1 = 17
+        ("mxfp4", 36, 34),  # 36 columns need 2 whole blocks
+        ("mxfp8", 4, 33),  # 4 columns still pay for a block
+    ],
+)
+def test_row_bytes(dtype: str, columns: int, expected: float) -> None:
+    """A row costs its elements, its scales and its padding."""
+    assert row_bytes(DType(dtype), columns) == expected
+    assert row_bytes(DType(dtype), np.array([columns] * 2)).tolist() == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [("fp32", 32), ("tf32", 32), ("fp16", 16), ("bf16", 16), ("fp8", 8)]
+    + [("int8", 8), ("int4", 4), ("mxfp8", 8.25), ("mxfp6", 6.25), ("mxfp4", 4.25)],
+)
+def test_element_bytes(dtype: str, bits: float) -> None:
+    """MX elements carry 1/32 of a scale byte; scales of int8 and int4 are not sent."""
+    assert element_bytes(DType(dtype)) == bits / 8
+
+
+def test_every_dtype_has_a_size() -> None:
+    """No type is forgotten in either table of sizes."""
+    for dtype in DType:
+        assert row_bytes(dtype, 32) >= 32 * 4 / 8
+        assert element_bytes(dtype) >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        ("sgd", 0),
+        ("rowwise_adagrad", 4),  # one fp32 per row
+        ("adagrad", 512),  # 128 * 4
+        ("adam", 1024),  # two moments
+    ],
+)
+def test_state_bytes(optimizer: str, expected: float) -> None:
+    """Optimizer states are fp32: per row, or one or two per element."""
+    assert state_bytes(Optimizer(optimizer), 128) == expected
+
+
+def test_column_shards_repeat_the_row_state() -> None:
+    """Four column shards keep four row-wise states, but the same element states."""
+    four = 4 * state_bytes(Optimizer.ROWWISE_ADAGRAD, 32)
+    assert four == 4 * state_bytes(Optimizer.ROWWISE_ADAGRAD, 128)
+    assert 4 * state_bytes(Optimizer.ADAM, 32) == state_bytes(Optimizer.ADAM, 128)

@@ -1,0 +1,90 @@
+"""What a step asks of each table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.costs import access
+from shardplan.costs.usage import TableUsage
+from tests.helpers import workload
+
+EVERYTHING = workload(
+    {"pooling_factor": 8.0, "coverage": 0.25, "num_outputs": 3},
+    {"pooling_factor": 8.0, "coverage": 0.25, "is_pooled": False},
+    {"is_weighted": True, "access": {"kind": "zipf", "alpha": 1.0}},
+    optimizer="rowwise_adagrad",
+    index_bytes=4,
+)
+
+
+def test_counts() -> None:
+    """Ids, outputs and bytes per id of pooled, sequence and weighted tables."""
+    usage = TableUsage.of(EVERYTHING, 4)
+    # 1000 samples * 8 * 0.25
+    assert usage.num_lookups.tolist() == [2000, 2000, 1000]
+    # 3 features per sample; a sequence has an output per id
+    assert usage.num_outputs.tolist() == [3000, 2000, 1000]
+    # 4 bytes of index, 4 of weight
+    assert usage.id_bytes.tolist() == [4, 4, 8]
+    # 1000 rows * (128 * 4 + 4 of state)
+    assert usage.stored_bytes.tolist() == [516_000] * 3
+
+
+def test_batch_per_rank_grows_with_the_cluster() -> None:
+    """A batch size per rank is multiplied by the world size."""
+    grows = EVERYTHING.replace(global_batch_size=None, batch_size=250)
+    assert TableUsage.of(grows, 4).batch_size == 1000
+    assert TableUsage.of(grows, 8).batch_size == 2000
+    assert TableUsage.of(EVERYTHING, 8).batch_size == 1000
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "depth"),
+    [("none", 1), ("sparse_dist", 2), ("prefetch_sparse_dist", 3)],
+)
+def test_pipeline_depth(pipeline: str, depth: int) -> None:
+    """Each stage that runs ahead keeps one more batch of ids."""
+    usage = TableUsage.of(workload({}, pipeline=pipeline), 4)
+    assert usage.pipeline_depth == depth
+
+
+def test_wire_types() -> None:
+    """Outputs and gradients have their own element sizes."""
+    dtypes = {"forward": "fp16", "backward": "mxfp8"}
+    usage = TableUsage.of(workload({}, comm_dtypes=dtypes), 4)
+    assert usage.forward_element_bytes == 2
+    assert usage.backward_element_bytes == 8.25 / 8
+
+
+def test_distinct_rows_have_a_closed_form() -> None:
+    """Uniform lookups touch E * (1 - (1 - 1/E)^n) rows, of all or of some ids."""
+    usage = TableUsage.of(workload({"num_embeddings": 500}), 4)
+    assert usage.unique_rows[0] == pytest.approx(500 * (1 - (1 - 1 / 500) ** 1000))
+    some = usage.unique_rows_among(np.array([0]), np.array([250.0]))
+    assert some[0] == pytest.approx(500 * (1 - (1 - 1 / 500) ** 250))
+
+
+def test_access_is_the_tables_own_or_the_default() -> None:
+    """A table without a distribution has the workload's."""
+    tables = workload(
+        {}, {"access": {"kind": "uniform"}}, access={"kind": "zipf", "alpha": 2.0}
+    )
+    unique = TableUsage.of(tables, 4).unique_rows
+    assert unique[0] < unique[1] / 2
+
+
+def test_shares_are_worked_out_once_per_pair() -> None:
+    """Hit rates and hot masses of many shards equal those of one table each."""
+    usage = TableUsage.of(EVERYTHING, 4)
+    table = np.array([2, 0, 2, 1, 2])
+    share = np.array([0.1, 0.5, 0.1, 1.0, 0.5])
+    bins = access.RowBins(usage.bins.probability[table], usage.bins.num_rows[table])
+    np.testing.assert_allclose(
+        usage.hit_rate(table, share), access.lru_hit_rate(bins, share * 1000)
+    )
+    np.testing.assert_allclose(
+        usage.hottest_mass(table, share), access.hottest_mass(bins, share * 1000)
+    )
+    nothing = np.zeros(0, dtype=np.int64)
+    assert usage.hit_rate(nothing, np.zeros(0)).shape == (0,)
