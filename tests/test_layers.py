@@ -26,6 +26,7 @@ LAYERS = [
     ["check"],
     ["solvers"],
     ["planner", "simulate", "shard_matrix"],
+    ["validation"],
     ["frames"],
     ["report"],
     ["cli"],

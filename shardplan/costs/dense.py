@@ -33,8 +33,10 @@ __all__ = [
     "Gemm",
     "dense_backward_time",
     "dense_forward_time",
+    "dense_input_gradient_time",
     "dense_layers",
     "dense_parameters",
+    "dense_weight_gradient_time",
     "gemm_time",
     "interaction_elements",
 ]
@@ -107,6 +109,8 @@ def dense_forward_time(
     batch_size: ArrayLike,
     device: DenseDevice,
     model: DenseCostModel,
+    *,
+    passes: float = 1.0,
 ) -> DenseTime:
     """Return the time of the forward pass of one rank's batch.
 
@@ -119,12 +123,15 @@ def dense_forward_time(
         Samples of the rank.
     device : DenseDevice
     model : DenseCostModel
+    passes : float
+        How often unfused layers move what fused ones move once: the elements of the
+        interaction and, but for the first time, the activations of all layers.
 
     Returns
     -------
     DenseTime
         Bottom MLP, interaction and top MLP [s], each of the shape of `batch_size`.
-        Activations are taken as fused into the matrix products.
+        With one pass, activations are fused into the matrix products.
 
     See Also
     --------
@@ -136,7 +143,8 @@ def dense_forward_time(
     for layer in dense_layers(dense, sum_output_dim, num_outputs):
         part = layer.name.split(".")[0]
         parts[part] = parts[part] + timer.gemm(batch, layer.n, layer.k)
-    moved = batch * interaction_elements(dense, sum_output_dim, num_outputs)
+        parts[part] = parts[part] + timer.activation(batch * layer.n, passes)
+    moved = passes * batch * interaction_elements(dense, sum_output_dim, num_outputs)
     parts["interaction"] = parts["interaction"] + timer.traffic(moved)
     return DenseTime(**parts)
 
@@ -161,11 +169,42 @@ def dense_backward_time(
     DenseTime
         Bottom MLP, interaction and top MLP [s], each of the shape of `batch_size`.
 
+    See Also
+    --------
+    dense_input_gradient_time, dense_weight_gradient_time : The two parts.
+    """
+    shape = (dense, sum_output_dim, num_outputs, batch_size, device, model)
+    inputs = dense_input_gradient_time(*shape)
+    weights = dense_weight_gradient_time(*shape)
+    return DenseTime(*(i + w for i, w in zip(inputs, weights, strict=True)))
+
+
+def dense_input_gradient_time(
+    dense: DenseModel,
+    sum_output_dim: int,
+    num_outputs: int,
+    batch_size: ArrayLike,
+    device: DenseDevice,
+    model: DenseCostModel,
+    *,
+    passes: float = 1.0,
+) -> DenseTime:
+    """Return the time of the gradients of all layers' inputs.
+
+    Parameters
+    ----------
+    dense, sum_output_dim, num_outputs, batch_size, device, model, passes
+        As in :func:`dense_forward_time`.
+
+    Returns
+    -------
+    DenseTime
+        [s], each of the shape of `batch_size`.
+
     Notes
     -----
-    Each layer has a product for the gradient of its inputs and one for that of its
-    weights. The first layer needs no gradient of the dense features, dot products
-    have no weights. Element-wise traffic is twice the forward pass's.
+    One product per layer; the first layer needs no gradient of the dense features.
+    Element-wise traffic is twice the forward pass's.
     """
     batch = np.asarray(batch_size, dtype=float)
     parts = dict.fromkeys(DenseTime._fields, np.zeros(batch.shape))
@@ -174,11 +213,40 @@ def dense_backward_time(
         part = layer.name.split(".")[0]
         if layer.name != "bottom.0":
             parts[part] = parts[part] + timer.gemm(batch, layer.k, layer.n)
-        if layer.name != "interaction.dot":
-            parts[part] = parts[part] + timer.gemm(layer.k, layer.n, batch)
-    moved = batch * interaction_elements(dense, sum_output_dim, num_outputs)
+        parts[part] = parts[part] + timer.activation(batch * layer.n, passes)
+    moved = passes * batch * interaction_elements(dense, sum_output_dim, num_outputs)
     again = timer.traffic(_BACKWARD_OVER_FORWARD * moved)
     parts["interaction"] = parts["interaction"] + again
+    return DenseTime(**parts)
+
+
+def dense_weight_gradient_time(
+    dense: DenseModel,
+    sum_output_dim: int,
+    num_outputs: int,
+    batch_size: ArrayLike,
+    device: DenseDevice,
+    model: DenseCostModel,
+) -> DenseTime:
+    """Return the time of the gradients of all layers' weights.
+
+    Parameters
+    ----------
+    dense, sum_output_dim, num_outputs, batch_size, device, model
+        As in :func:`dense_forward_time`.
+
+    Returns
+    -------
+    DenseTime
+        [s], each of the shape of `batch_size`; dot products have no weights.
+    """
+    batch = np.asarray(batch_size, dtype=float)
+    parts = dict.fromkeys(DenseTime._fields, np.zeros(batch.shape))
+    timer = _Timer(element_bytes(dense.dtype), device, model)
+    for layer in dense_layers(dense, sum_output_dim, num_outputs):
+        part = layer.name.split(".")[0]
+        if layer.name != "interaction.dot":
+            parts[part] = parts[part] + timer.gemm(layer.k, layer.n, batch)
     return DenseTime(**parts)
 
 
@@ -205,6 +273,10 @@ class _Timer:
             memory_efficiency=self.model.memory_efficiency.value,
             launch_s=self.model.gemm_launch_s.value,
         )
+
+    def activation(self, elements: Floats, passes: float) -> Floats:
+        """Seconds to read and write outputs again in passes after the first."""
+        return self.traffic(2.0 * (passes - 1.0) * elements)
 
     def traffic(self, elements: Floats) -> Floats:
         """Seconds to move elements through memory."""
