@@ -469,7 +469,11 @@ def _joint_rules(record: type[Record]) -> str:
     """Return the rules that join several values."""
     checks = record.__pydantic_decorators__
     names = [*checks.field_validators, *checks.model_validators]
-    return "; ".join(RULES[f"{record.__name__}.{name}"] for name in names)
+    keys = [f"{record.__name__}.{name}" for name in names]
+    missing = [key for key in keys if key not in RULES]
+    if missing:
+        raise KeyError(f"describe {missing} in RULES of docs/generate.py")
+    return "; ".join(RULES[key] for key in keys)
 
 
 def main() -> None:

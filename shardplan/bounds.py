@@ -84,6 +84,13 @@ def least_per_table(values: Floats, options: Options) -> Floats:
     return least
 
 
+def first_least(values: Floats, start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Index of the first smallest value of each table; `start` bounds its options."""
+    least = np.repeat(np.minimum.reduceat(values, start[:-1]), np.diff(start))
+    index = np.where(values <= least, np.arange(len(values)), len(values))
+    return np.asarray(np.minimum.reduceat(index, start[:-1]))
+
+
 def memory_shortfalls(problem: Problem) -> list[Shortfall]:
     """Prove that nothing fits: pools smaller than what every plan puts there.
 

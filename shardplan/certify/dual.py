@@ -6,14 +6,14 @@ The search may be as careless as it likes: what it returns went through `verify`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.certificate import Certificate, Prices
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
-from shardplan.certify.verify import verify
+from shardplan.certify.verify import replay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FIRST_STEP = 1e-4
 _SHARPNESS = 2e-5
 """Stop looking for a better threshold when it is known to within this, relatively."""
+_LEAST_STEP_S = 1e-12
+_WORTH_WRITING = 1e-9
 _BASIC_TESTS = 12
 _MOST_TESTS = 60
 
@@ -81,11 +83,10 @@ def lower_bound(
         prices = _no_prices(relaxed)
         return Bound(float("inf"), _certificate(problem, None, (prices,)), prices)
     prices = best_prices(relaxed, stop=stop)
-    certificate = _certificate(problem, None, (prices,))
-    first = Bound(verify(problem, certificate), certificate, prices)
-    return _raise(
-        problem, first, relaxed, upper_bound_s, stop, _BASIC_TESTS, hard=False
-    )
+    value = replay(relaxed, (prices,), float("inf"))
+    first = Bound(value, _certificate(problem, None, (prices,)), prices)
+    proof = _Search(relaxed, first, stop, hard=False).run(upper_bound_s, _BASIC_TESTS)
+    return _better(problem, relaxed, first, proof)
 
 
 def strengthen(
@@ -98,43 +99,62 @@ def strengthen(
     if not np.isfinite(bound.value_s):
         return bound
     relaxed = Relaxed.of(problem)
-    return _raise(problem, bound, relaxed, upper_bound_s, stop, _MOST_TESTS, hard=True)
+    proof = _Search(relaxed, bound, stop, hard=True).run(upper_bound_s, _MOST_TESTS)
+    return _better(problem, relaxed, bound, proof)
 
 
-def _raise(
-    problem: Problem,
-    bound: Bound,
-    relaxed: Relaxed,
-    upper_bound_s: float,
-    stop: Clock | None,
-    tests: int,
-    *,
-    hard: bool,
+class _Proof(NamedTuple):
+    threshold: float
+    rounds: tuple[Prices, ...]
+
+
+class _Search:
+    """Looks for the largest threshold that prices refute: gallops, then bisects."""
+
+    def __init__(
+        self, relaxed: Relaxed, bound: Bound, stop: Clock | None, *, hard: bool
+    ) -> None:
+        self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
+        self._stop = stop
+        self._low = bound.value_s
+        self._proof: _Proof | None = None
+
+    def run(self, upper_bound_s: float, most_tests: int) -> _Proof | None:
+        """Return the rounds of the best proof found, if any beats the bound."""
+        high, step = upper_bound_s, _FIRST_STEP
+        for _ in range(most_tests):
+            low = self._low
+            if high <= low * (1.0 + _SHARPNESS) or (self._stop and self._stop.now()):
+                break
+            target = low + max(step * low, _LEAST_STEP_S)
+            if high < np.inf and target > (low + high) / 2.0:
+                is_first_try = high == upper_bound_s and target >= high
+                target = high if is_first_try else (low + high) / 2.0
+            if self._holds(target):
+                step = step * 4.0
+            else:
+                high, step = target, max(step / 4.0, _SHARPNESS)
+        return self._proof
+
+    def _holds(self, target: float) -> bool:
+        value, rounds = self._refuter.refute(target)
+        if value > self._low * (1.0 + _WORTH_WRITING):
+            self._proof = _Proof(target, rounds)
+        self._low = max(self._low, value)
+        return value >= target
+
+
+def _better(
+    problem: Problem, relaxed: Relaxed, bound: Bound, proof: _Proof | None
 ) -> Bound:
-    """Look for the largest threshold that prices refute: gallop, then bisect."""
-    refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
-    low, high, step = bound.value_s, upper_bound_s, _FIRST_STEP
-    best = bound
-    for _ in range(tests):
-        if high <= low * (1.0 + _SHARPNESS) or (stop and stop.now()):
-            break
-        target = low + max(step * low, 1e-12)
-        target = min(target, (low + high) / 2.0 if np.isfinite(high) else target)
-        if upper_bound_s == high and target * (1.0 + step) >= high:
-            target = high
-        value, rounds = refuter.refute(target)
-        if value >= target:
-            step *= 4.0
-        else:
-            high, step = min(high, target), step / 4.0
-        if value > best.value_s * (1.0 + 1e-9) and rounds:
-            certificate = _certificate(problem, target, rounds)
-            proven = verify(problem, certificate)
-            if proven > best.value_s:
-                best = Bound(proven, certificate, bound.prices)
-        low = max(low, min(value, target))
-        step = max(step, _SHARPNESS)
-    return best
+    """Replay a proof and keep the better bound."""
+    if proof is None:
+        return bound
+    value = replay(relaxed, proof.rounds, proof.threshold)
+    if value <= bound.value_s:
+        return bound
+    certificate = _certificate(problem, proof.threshold, proof.rounds)
+    return Bound(value, certificate, bound.prices)
 
 
 def _certificate(

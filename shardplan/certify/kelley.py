@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_MOST_STEPS = 200
+TOLERANCE = 1e-6
+_MOST_STEPS = 100
 _GROW = 4.0
-_CEILING = 1e7
+_SHRINK = 0.7
+_GOOD = 0.5
+_CEILING = 1e6
 
 
 class Clock(Protocol):
@@ -76,45 +79,43 @@ def maximise(
     domain: Domain,
     start: Floats,
     *,
-    tolerance: float = 1e-7,
     enough: float = float("inf"),
     stop: Clock | None = None,
-    radius: Floats | None = None,
+    radius: float = 0.5,
 ) -> Peak:
-    """Climb to within `tolerance` (relative) of the largest value.
+    """Climb to within `TOLERANCE` of the largest value, which should be near 1.
 
     Parameters
     ----------
     enough : float
         Any value of at least this will do.
-    radius : float array (K,), optional
+    radius : float
         Size of the first box.
     """
     master = _Master(domain)
-    best, best_prices = function(start), start
+    best, where = function(start), start
     master.cut(start, best)
-    scale = max(abs(best.value), 1e-30)
-    width = np.maximum(start, 0.5 * scale) if radius is None else radius
+    if not len(start):
+        return Peak(start, best, best.value)
+    width = np.maximum(start, radius)
     for _ in range(_MOST_STEPS):
-        if not len(start) or best.value >= enough or (stop and stop.now()):
+        if best.value >= enough or (stop and stop.now()):
             break
-        prices, promised, inside = master.best_in_box(best_prices, width)
-        if promised - best.value <= tolerance * max(abs(best.value), 1e-3 * scale):
-            if inside:
-                return Peak(best_prices, best, promised)
+        prices, promised, inside = master.best_in_box(where, width)
+        if promised - best.value <= TOLERANCE * max(abs(best.value), 1.0):
+            if inside or width.min() > _CEILING:
+                return Peak(where, best, promised)
             width = width * _GROW
             continue
-        if prices.max(initial=0.0) > _CEILING * max(scale, 1.0):
-            break
         found = function(prices)
         master.cut(prices, found)
         if found.value > best.value:
-            gain = (found.value - best.value) / max(promised - best.value, 1e-300)
-            best, best_prices = found, prices
-            width = width * (_GROW if gain > 0.5 else 1.0)
+            gain = (found.value - best.value) / (promised - best.value)
+            best, where = found, prices
+            width = width * (_GROW if gain > _GOOD else 1.0)
         else:
-            width = width * 0.7
-    return Peak(best_prices, best, float("inf") if len(start) else best.value)
+            width = width * _SHRINK
+    return Peak(where, best, float("inf"))
 
 
 class _Master:
@@ -127,6 +128,8 @@ class _Master:
         self._infinite = highspy.kHighsInf
         self._model = highspy.Highs()  # type: ignore[no-untyped-call]
         self._model.silent()
+        self._model.setOptionValue("primal_feasibility_tolerance", 1e-9)
+        self._model.setOptionValue("dual_feasibility_tolerance", 1e-9)
         infinite, size = self._infinite, len(domain.upper)
         for most in domain.upper:
             self._model.addCol(0.0, 0.0, float(most), 0, [], [])

@@ -3,7 +3,8 @@
 Prices are searched for in natural units. A vector of prices has three parts:
 shares s[c, d] of a second of dimension d that class c bears (they sum to 1 over
 classes and peaks), shares of the same for the largest item of single bundles, and
-seconds y[c, tier] for the whole pool of a tier in a class.
+y[c, tier] for the whole pool of a tier in a class. Values and y are in units of the
+Lagrangian at y = 0, so that tolerances of the linear programs make sense.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
+
+
+_LEAST_UNIT = 1e-12
 
 
 class Point(NamedTuple):
@@ -46,13 +49,16 @@ class PoolOracle:
 
     Attributes
     ----------
+    unit : float
+        What values and prices are counted in [s].
     seconds : float array (O,)
-        Average seconds per rank of each option.
+        Average seconds per rank of each option [unit].
     shares : float array (O, K)
         Share of each scarce pool that an option takes.
     start : int array (B + 1,)
     """
 
+    unit: float
     seconds: Floats
     shares: Floats
     start: Ints
@@ -71,7 +77,9 @@ class PoolOracle:
             for tier in tiers
         ]
         stacked = np.stack(shares, axis=1) if shares else np.zeros((len(relaxed), 0))
-        return cls(np.add.reduceat(seconds, first), stacked, relaxed.start)
+        total = np.add.reduceat(seconds, first)
+        unit = max(float(relaxed.least_per_bundle(total).sum()), _LEAST_UNIT)
+        return cls(unit, total / unit, stacked, relaxed.start)
 
     def __call__(self, prices: Floats) -> Point:
         """Evaluate; see `Oracle`."""
@@ -79,12 +87,6 @@ class PoolOracle:
         choice = first_least(cost, self.start)
         slope = self.shares[choice].sum(axis=0) - 1.0
         return Point(float(cost[choice].sum() - prices.sum()), slope, choice)
-
-    def take(self, keep: Bools) -> Self:
-        """Return the function for a menu of only some options."""
-        counts = np.add.reduceat(keep.astype(np.int64), self.start[:-1])
-        start = np.r_[0, np.cumsum(counts)]
-        return type(self)(self.seconds[keep], self.shares[keep], start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +98,13 @@ class ClassOracle:
     relaxed : Relaxed
     bundles : int array (M,)
         Bundles whose peak may have a price.
+    unit : float
+        What values and prices of pools are counted in [s].
     """
 
     relaxed: Relaxed
     bundles: Ints
+    unit: float = 1.0
 
     def split(self, prices: Floats) -> tuple[Floats, Floats, Floats]:
         """Cut a vector into shares (C, D), peaks (M, D) and pools (C, 3)."""
@@ -115,7 +120,7 @@ class ClassOracle:
         shares, peaks, pools = self.split(prices)
         ranks = relaxed.class_ranks[:, None].astype(float)
         room = np.maximum(relaxed.room, 1.0)
-        per_rank, per_byte = shares / ranks, pools / room
+        per_rank, per_byte = shares / ranks, pools * self.unit / room
         cost = relaxed.priced(per_rank, per_byte)
         for bundle, weights in zip(self.bundles, peaks, strict=True):
             some = relaxed.options_of(int(bundle))
@@ -123,10 +128,10 @@ class ClassOracle:
         choice = first_least(cost, relaxed.start)
         used, used_bytes = self._use(choice, per_rank, per_byte)
         tops = self._peaks(choice)
-        slope = np.concatenate(
-            [(used / ranks).ravel(), tops.ravel(), (used_bytes / room - 1.0).ravel()]
-        )
-        return Point(float(cost[choice].sum() - pools.sum()), slope, choice)
+        seconds = np.concatenate([used / ranks, tops]).ravel() / self.unit
+        slope = np.r_[seconds, (used_bytes / room - 1.0).ravel()]
+        value = float(cost[choice].sum()) / self.unit - float(pools.sum())
+        return Point(value, slope, choice)
 
     def _use(
         self, choice: Ints, per_rank: Floats, per_byte: Floats

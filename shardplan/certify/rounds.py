@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.certify.kelley import Clock, Domain, Peak, maximise
+from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
 from shardplan.certify.verify import round_bound, without_large_items
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.certificate import Prices
+    from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
 
     Floats = NDArray[np.float64]
@@ -57,15 +58,16 @@ def _pool_prices(
     """One class: all ranks have the same price, only pools are to be priced."""
     used = (relaxed.tier_bytes > 0).any(axis=0)
     tiers = np.flatnonzero(used & (relaxed.room[0] > 0))
+    function = PoolOracle.of(relaxed, tiers)
     first = np.zeros(len(tiers))
     if start is not None:
         per_byte = np.array([start.hbm[0], start.ddr[0], start.ssd[0]])
-        first = (per_byte * relaxed.room[0])[tiers]
-    function = PoolOracle.of(relaxed, tiers)
+        first = (per_byte * relaxed.room[0])[tiers] / function.unit
     domain = Domain(np.full(len(tiers), np.inf))
+    enough = enough / function.unit
     found = maximise(function, domain, first, enough=enough, stop=stop)
     pools = np.zeros((1, 3))
-    pools[0, tiers] = found.prices
+    pools[0, tiers] = found.prices * function.unit
     shares = np.ones((1, relaxed.num_dimensions))
     return legal_prices(relaxed, shares, np.zeros((0, shares.shape[1])), _NONE, pools)
 
@@ -76,26 +78,18 @@ def _class_prices(
     """Several classes, or priced peaks: shares of each phase are open as well."""
     classes, phases = relaxed.num_classes, relaxed.num_dimensions
     rows = classes + len(bundles)
-    function = ClassOracle(relaxed, bundles)
     simplices = [np.arange(rows) * phases + d for d in range(phases)]
     used = (relaxed.tier_bytes > 0).any(axis=0) & (relaxed.room > 0)
     upper = np.r_[np.ones(rows * phases), np.where(used, np.inf, 0.0).ravel()]
     shares = np.zeros((rows, phases))
     shares[:classes] = (relaxed.class_ranks / relaxed.class_ranks.sum())[:, None]
     start = np.r_[shares.ravel(), np.zeros(classes * 3)]
-    scale = max(function(start).value, 1e-30)
-    radius = np.r_[np.full(rows * phases, 0.5), np.full(classes * 3, 0.5 * scale)]
-    found: Peak = maximise(
-        function,
-        Domain(upper, simplices),
-        start,
-        enough=enough,
-        stop=stop,
-        radius=radius,
-        tolerance=1e-6,
-    )
+    unit = max(ClassOracle(relaxed, bundles)(start).value, 1e-12)
+    function = ClassOracle(relaxed, bundles, unit)
+    domain = Domain(upper, simplices)
+    found = maximise(function, domain, start, enough=enough / unit, stop=stop)
     share, peak, pools = function.split(found.prices)
-    return legal_prices(relaxed, share, peak, bundles, pools)
+    return legal_prices(relaxed, share, peak, bundles, pools * unit)
 
 
 def _heavy_bundles(relaxed: Relaxed) -> Ints:

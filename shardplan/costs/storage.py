@@ -39,12 +39,13 @@ if TYPE_CHECKING:
 
 
 def element_bytes(dtype: DType) -> float:
-    """Mean bytes of an element on the wire, scales excluded [bytes].
+    """Mean bytes of an element on the wire [bytes].
 
     Notes
     -----
     MX formats carry one scale byte per block of 32 elements, which is counted:
-    8.25, 6.25 and 4.25 bits.
+    8.25, 6.25 and 4.25 bits. The scale and bias of int8 and int4 rows are not: on
+    the wire they are per message.
 
     References
     ----------

@@ -67,7 +67,7 @@ class Silent:
 
 @dataclass
 class Stop:
-    """When to stop: a deadline, a gap, or a request such as Ctrl-C.
+    """When to stop: a deadline, a gap, a budget of work, or a request such as Ctrl-C.
 
     Attributes
     ----------
@@ -77,11 +77,18 @@ class Stop:
         Stop when objective / bound - 1 is at most this.
     requested : bool
         Set from outside to end the search at the next check.
+    work_limit : float
+        Evaluated moves (places, exchanges and re-cuts) from now on; unlike a time
+        limit the same on every machine; infinite for none.
+    work : float
+        Moves evaluated so far; solvers add to it.
     """
 
     time_limit_s: float = float("inf")
     gap: float = 0.0
     requested: bool = False
+    work_limit: float = float("inf")
+    work: float = 0.0
     _start: float = field(default_factory=time.monotonic)
 
     def elapsed_s(self) -> float:
@@ -93,8 +100,12 @@ class Stop:
         return max(0.0, self.time_limit_s - self.elapsed_s())
 
     def now(self) -> bool:
-        """Whether time is over or somebody asked to stop."""
-        return self.requested or self.elapsed_s() >= self.time_limit_s
+        """Whether time or work is over or somebody asked to stop."""
+        return (
+            self.requested
+            or self.work >= self.work_limit
+            or self.elapsed_s() >= self.time_limit_s
+        )
 
     def close_enough(self, objective_s: float, lower_bound_s: float) -> bool:
         """Whether the gap is reached."""

@@ -135,7 +135,7 @@ class Placer:
             not used[self._problem.place_ranks(scope, int(place))].any()
             for place in legal
         ]
-        return legal[np.array(free, dtype=bool)]
+        return np.asarray(legal[np.array(free, dtype=bool)])
 
     def _best(self, scope: int, item: int, legal: Ints) -> int | None:
         """Least loaded legal place after adding an item, if any fits."""
@@ -219,7 +219,7 @@ def place_fallback(
 
 
 def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
-    """Limited bundles, then the widest scope, then the longest or largest item first."""
+    """Order bundles: limited ones, then the widest scope, then the largest item."""
     menu, capacity = problem.options, problem.capacity
     pools = [max(float(capacity.of_tier(t).max()), 1.0) for t in range(len(TIERS))]
     share = (menu.item_bytes / pools).max(axis=1)

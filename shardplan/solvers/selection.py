@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import option_totals
+from shardplan.bounds import first_least, option_totals
 from shardplan.sharding import TIERS, Scope
+from shardplan.solvers.linear_choice import choose_by_linear_program
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class OptionTotals:
 def select(
     problem: Problem, totals: OptionTotals, item_limit_s: float, fill: float
 ) -> Ints:
-    """Choose the cheapest options whose total bytes fit into `fill` of each tier.
+    """Choose options without long items that fit into `fill` of each tier.
 
     Parameters
     ----------
@@ -71,6 +72,20 @@ def select(
         Avoid options with a single-rank item above this [s], where a bundle can.
     fill : float
         Share of each tier that may be used.
+    """
+    legal = _legal(problem, totals, item_limit_s)
+    return select_from(problem, totals, legal, fill)
+
+
+def select_from(
+    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+) -> Ints:
+    """Choose the cheapest legal options whose bytes fit into `fill` of each tier.
+
+    Parameters
+    ----------
+    legal : bool array (O,)
+        Options to choose from, at least one per bundle.
 
     Returns
     -------
@@ -82,12 +97,16 @@ def select(
     Minimises seconds + prices . bytes with one price per tier, raised by bisection
     until the tier fits (a Lagrangian relaxation of the multiple-choice knapsack);
     then single bundles are switched, best ratio first, until the sums fit and the
-    room that is left is used.
+    room that is left is used. Where several tight tiers defeat that, a linear program
+    over a few candidates takes its place.
     """
-    legal = _legal(problem, totals, item_limit_s)
     prices = _prices(problem, totals, legal, fill)
     choice = _cheapest(problem, totals, legal, prices)
     choice = _repair(problem, totals, legal, prices, choice, fill)
+    if (totals.tier_bytes[choice].sum(axis=0) > fill).any():
+        fitting = choose_by_linear_program(problem, totals, legal, fill)
+        if fitting is not None:
+            choice = _repair(problem, totals, legal, prices, fitting, fill)
     return _use_room(problem, totals, legal, choice, fill)
 
 
@@ -106,10 +125,7 @@ def _cheapest(
 ) -> Ints:
     """Option of least priced cost per bundle; the first of equals."""
     priced = np.where(legal, totals.seconds + totals.tier_bytes @ prices, np.inf)
-    start = problem.options.start
-    least = np.repeat(np.minimum.reduceat(priced, start[:-1]), np.diff(start))
-    index = np.where(priced <= least, np.arange(len(priced)), len(priced))
-    return np.asarray(np.minimum.reduceat(index, start[:-1]))
+    return first_least(priced, problem.options.start)
 
 
 def _prices(
@@ -144,7 +160,7 @@ def _repair(
     choice: Ints,
     fill: float,
 ) -> Ints:
-    """Switch bundles out of a tier that is too full, least extra cost per byte first."""
+    """Switch bundles out of full tiers, least extra cost per byte first."""
     priced = totals.seconds + totals.tier_bytes @ prices
     for _ in range(_REPAIRS):
         used = totals.tier_bytes[choice].sum(axis=0)
@@ -178,7 +194,7 @@ def _apply(
 ) -> Ints | None:
     """Make the switches of best ratio until `needed` is relieved."""
     start = problem.options.start
-    best = _first_least(ratio, start)
+    best = first_least(ratio, start)
     order = np.argsort(ratio[best], kind="stable")
     used = totals.tier_bytes[choice].sum(axis=0)
     result, relieved = choice.copy(), 0.0
@@ -195,12 +211,6 @@ def _apply(
     return result if relieved > 0 else None
 
 
-def _first_least(values: Floats, start: Ints) -> Ints:
-    least = np.repeat(np.minimum.reduceat(values, start[:-1]), np.diff(start))
-    index = np.where(values <= least, np.arange(len(values)), len(values))
-    return np.asarray(np.minimum.reduceat(index, start[:-1]))
-
-
 def _use_room(
     problem: Problem,
     totals: OptionTotals,
@@ -215,7 +225,7 @@ def _use_room(
         gain = totals.seconds[own] - totals.seconds
         grown = np.maximum(totals.tier_bytes - totals.tier_bytes[own], 0.0).max(axis=1)
         ratio = np.where(legal & (gain > 0), -gain / (grown + 1e-12), np.inf)
-        best = _first_least(ratio, start)
+        best = first_least(ratio, start)
         used = totals.tier_bytes[choice].sum(axis=0)
         result = choice.copy()
         for bundle in np.argsort(ratio[best], kind="stable"):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from shardplan.cluster import Cluster
 from shardplan.costs.capacity import Capacity, dense_rank_bytes
 from shardplan.costs.usage import TableUsage
-from shardplan.topology import Topology
-from shardplan.workload import Workload
 from tests.helpers import CLUSTERS, COST_MODEL, workload
+
+if TYPE_CHECKING:
+    from shardplan.topology import Topology
+    from shardplan.workload import Workload
 
 DENSE = {"num_dense": 10, "bottom_mlp": [20, 128], "top_mlp": [1], "interaction": "cat"}
 
@@ -21,7 +25,7 @@ def capacity_of(tables: Workload, topology: Topology) -> Capacity:
 
 
 def test_gpu_ranks() -> None:
-    """HBM less the reserve, the context and received embeddings; DDR less its reserve."""
+    """HBM less reserve, context and received embeddings; DDR less its reserve."""
     capacity = capacity_of(workload({}), CLUSTERS["one_host"])
     # Outputs for 250 samples of 128 fp32, and their gradients: 2 * 4 * 32,000.
     received = 256_000

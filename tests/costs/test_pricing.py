@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,8 +16,10 @@ from shardplan.costs.rates import ClassRates
 from shardplan.costs.usage import TableUsage
 from shardplan.sharding import PHASES, ComputeKernel, Phase, Scope
 from shardplan.tables import DType
-from shardplan.topology import Topology
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, TWO_HOSTS, workload
+
+if TYPE_CHECKING:
+    from shardplan.topology import Topology
 
 # 1000 samples * 10 ids, uniform over a million rows of 128 fp32.
 TABLE = {"num_embeddings": 1_000_000, "pooling_factor": 10.0}
@@ -76,7 +78,7 @@ def test_table_wise() -> None:
     backward = (IDS * ROW + 2 * UNIQUE * ROW) / BACKWARD_BW + IDS * SORT
     assert seconds(found, Phase.BWD_COMPUTE) == pytest.approx(backward)
     assert seconds(found, Phase.PREFETCH_COMPUTE) == 0
-    # 3/4 of everything leaves the rank at 80 GB/s: ids with lengths, outputs, gradients.
+    # 3/4 of everything leaves the rank at 80 GB/s: ids, outputs, gradients.
     per_byte = 0.75 / 0.8e11
     ids = IDS * 8 + 1000 * 8
     assert seconds(found, Phase.INPUT_DIST) == pytest.approx(ids * per_byte)
@@ -255,7 +257,7 @@ def test_static_split() -> None:
 
 
 def test_split_of_everything_and_of_nothing() -> None:
-    """A split with all rows in HBM costs what `fused` costs, with none what UVM does."""
+    """All rows in HBM cost what `fused` costs, none what UVM does."""
     ends = {1.0: shard(), 0.0: shard(kernel="fused_uvm", hbm_share=0.0)}
     for share, same in ends.items():
         some = shard(kernel="fused_uvm_split", hbm_share=share, ddr_share=1 - share)
@@ -297,8 +299,17 @@ def test_optimizer_states(optimizer: str, state: float) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "row"),
-    [("fp32", 512), ("fp16", 256), ("bf16", 256), ("fp8", 128), ("int8", 132)]
-    + [("int4", 68), ("mxfp8", 132), ("mxfp6", 100), ("mxfp4", 68)],
+    [
+        ("fp32", 512),
+        ("fp16", 256),
+        ("bf16", 256),
+        ("fp8", 128),
+        ("int8", 132),
+        ("int4", 68),
+        ("mxfp8", 132),
+        ("mxfp6", 100),
+        ("mxfp4", 68),
+    ],
 )
 def test_every_row_type(dtype: str, row: int) -> None:
     """Rows are stored in their type and read in whole sectors of 32 bytes."""

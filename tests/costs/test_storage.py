@@ -35,8 +35,18 @@ def test_row_bytes(dtype: str, columns: int, expected: float) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "bits"),
-    [("fp32", 32), ("tf32", 32), ("fp16", 16), ("bf16", 16), ("fp8", 8)]
-    + [("int8", 8), ("int4", 4), ("mxfp8", 8.25), ("mxfp6", 6.25), ("mxfp4", 4.25)],
+    [
+        ("fp32", 32),
+        ("tf32", 32),
+        ("fp16", 16),
+        ("bf16", 16),
+        ("fp8", 8),
+        ("int8", 8),
+        ("int4", 4),
+        ("mxfp8", 8.25),
+        ("mxfp6", 6.25),
+        ("mxfp4", 4.25),
+    ],
 )
 def test_element_bytes(dtype: str, bits: float) -> None:
     """MX elements carry 1/32 of a scale byte; scales of int8 and int4 are not sent."""

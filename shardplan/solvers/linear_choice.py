@@ -1,0 +1,79 @@
+"""Choose options by a linear program, for problems where several tiers are tight."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.bounds import first_least
+from shardplan.sharding import TIERS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+    from shardplan.solvers.selection import OptionTotals
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_PRICE_LEVELS = (0.0, 1.0, 30.0)
+"""Prices of a whole tier, in units of all tables' seconds, that propose candidates."""
+
+
+def choose_by_linear_program(
+    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+) -> Ints | None:
+    """Solve the linear relaxation of the choice over a few candidates per bundle.
+
+    Returns
+    -------
+    int array (B,) or None
+        The option with the largest share of each bundle. A vertex has at most as many
+        split bundles as there are tiers, so the sums exceed `fill` by a few bundles at
+        most. None if even the relaxation does not fit.
+
+    Notes
+    -----
+    min sum_o seconds_o x_o with sum over a bundle's options of x = 1, total bytes per
+    tier at most `fill`, x >= 0. The candidates are the cheapest options at each price
+    vector of a coarse grid.
+    """
+    import scipy.optimize
+    import scipy.sparse
+
+    options = _candidates(problem, totals, legal)
+    bundle = problem.options.table[options]
+    one = scipy.sparse.csr_array(
+        (np.ones(len(options)), (bundle, np.arange(len(options)))),
+        shape=(problem.num_bundles, len(options)),
+    )
+    scale = max(float(totals.seconds[options].max()), 1e-300)
+    found = scipy.optimize.linprog(
+        totals.seconds[options] / scale,
+        A_ub=totals.tier_bytes[options].T,
+        b_ub=np.full(len(TIERS), fill),
+        A_eq=one,
+        b_eq=np.ones(problem.num_bundles),
+        method="highs-ds",
+    )
+    if found.x is None:
+        return None
+    order = np.lexsort((options, -found.x, bundle))
+    first = np.unique(bundle[order], return_index=True)[1]
+    return np.asarray(options[order[first]])
+
+
+def _candidates(
+    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_]
+) -> Ints:
+    """Cheapest options at each price vector of the grid, without repetition."""
+    total = totals.seconds.sum() / max(len(totals.seconds), 1) * problem.num_bundles
+    chosen = []
+    for levels in product(_PRICE_LEVELS, repeat=len(TIERS)):
+        priced = totals.seconds + totals.tier_bytes @ (np.array(levels) * total)
+        priced = np.where(legal, priced, np.inf)
+        chosen.append(first_least(priced, problem.options.start))
+    return np.unique(np.concatenate(chosen))

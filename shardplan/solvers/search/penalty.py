@@ -1,0 +1,48 @@
+"""What is too much: time above levels, and memory above capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MEMORY_WEIGHT = 50.0
+"""Penalty of one whole capacity too much, against (1 = the bound's time) squared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Penalty:
+    """A sum over ranks and hosts that search makes small.
+
+    Attributes
+    ----------
+    level : float array (D,)
+        Time per dimension that costs nothing.
+
+    Notes
+    -----
+    Of a rank: sum_d max(0, x_d - level_d)^2 + w * max(0, hbm - 1); of a host:
+    w * (max(0, ddr - 1) + max(0, ssd - 1)). Squares prefer many small excesses to a
+    large one; memory is linear, so that a byte too much still counts.
+    """
+
+    level: Floats
+
+    def of_ranks(self, load: Floats) -> Floats:
+        """Penalty of each rank: load (..., D + 1) -> (...)."""
+        over = np.maximum(load[..., :-1] - self.level, 0.0)
+        memory = np.maximum(load[..., -1] - 1.0, 0.0)
+        return np.asarray(
+            np.einsum("...d,...d->...", over, over) + MEMORY_WEIGHT * memory
+        )
+
+    def of_hosts(self, load: Floats) -> Floats:
+        """Penalty of each host: load (..., 2) -> (...)."""
+        over: Floats = np.maximum(load - 1.0, 0.0).sum(axis=-1)
+        return MEMORY_WEIGHT * over

@@ -1,0 +1,315 @@
+"""The assignment under search: shards on ranks, and loads kept up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.problem import Assignment
+from shardplan.sharding import Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+    from shardplan.solvers.search.vectors import Vectors
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+class State:
+    """Options and places of all bundles, with loads per rank and host.
+
+    Items of scope `RANK` are units: they move one by one. Unit 0 is no unit: its
+    vector is zero and it fills the free slots. Items of wider scopes only appear in
+    the loads and are moved by taking their bundle out and putting it back.
+
+    Attributes
+    ----------
+    option : int array (B,)
+        Option of each bundle; -1 while it is taken out.
+    places : list of B int arrays
+        Places of the bundles whose scope is wider than a rank.
+    units : list of B lists
+        Units of each bundle, in order of its items.
+    load : float array (W, D + 1)
+        Times and HBM of each rank, as shares; see `Vectors`.
+    host_load : float array (N, 2)
+        DDR and SSD of each host, as shares.
+    unit_vector : float array (U, C, D + 3)
+    unit_bundle, unit_rank, unit_slot, unit_item : int arrays (U,)
+    slots : int array (W, K)
+        Units on each rank, the first `count[rank]` columns.
+    legal : bool array (L, W)
+        Where units of limited bundles may move; row 0 is for all others.
+    legal_row : int array (B,)
+    """
+
+    def __init__(self, problem: Problem, vectors: Vectors) -> None:
+        self.problem = problem
+        self.vectors = vectors
+        self.num_times = vectors.num_times
+        cluster = problem.cluster
+        self.rank_class, self.rank_host = cluster.rank_class, cluster.rank_host
+        world, classes = cluster.world_size, len(cluster.groups)
+        self.option = np.full(problem.num_bundles, -1, dtype=np.int64)
+        self.places: list[Ints] = [_NONE] * problem.num_bundles
+        self.units: list[list[int]] = [[] for _ in range(problem.num_bundles)]
+        self.load = np.zeros((world, self.num_times + 1))
+        self.host_load = np.zeros((cluster.num_hosts, 2))
+        size = 2 * problem.num_bundles + 8
+        self.unit_vector = np.zeros((size, classes, self.num_times + 3))
+        self.unit_bundle = np.zeros(size, dtype=np.int64)
+        self.unit_rank = np.zeros(size, dtype=np.int64)
+        self.unit_slot = np.zeros(size, dtype=np.int64)
+        self.unit_item = np.zeros(size, dtype=np.int64)
+        self._free = list(range(size - 1, 0, -1))
+        self.slots = np.zeros((world, 8), dtype=np.int64)
+        self.count = np.zeros(world, dtype=np.int64)
+        self.legal = np.ones((1, world), dtype=bool)
+        self.legal_row = np.zeros(problem.num_bundles, dtype=np.int64)
+        self._num_legal = 1
+
+    # Whole bundles
+
+    def fill(self, assignment: Assignment) -> None:
+        """Put every bundle where an assignment has it; the state must be empty."""
+        for bundle, option in enumerate(assignment.option):
+            self.put(bundle, int(option), assignment.places[bundle])
+
+    def put(self, bundle: int, option: int, places: Ints) -> None:
+        """Place a bundle that is out."""
+        menu = self.problem.options
+        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
+        items = np.repeat(items, menu.item_count[items])
+        vectors = self.vectors.of_items(items)
+        self.option[bundle] = option
+        if menu.scope[option] == Scope.RANK:
+            pairs = zip(items.tolist(), places.tolist(), strict=True)
+            for index, (item, rank) in enumerate(pairs):
+                unit = self._new_unit(bundle, item, vectors[index])
+                self._attach(unit, rank)
+        else:
+            self.places[bundle] = places
+            self._add_wide(int(menu.scope[option]), vectors, places, 1.0)
+        self._refresh(bundle)
+
+    def take(self, bundle: int) -> tuple[int, Ints]:
+        """Take a bundle out; return its option and places."""
+        option, menu = int(self.option[bundle]), self.problem.options
+        places = self.places_of(bundle)
+        if menu.scope[option] == Scope.RANK:
+            for unit in self.units[bundle]:
+                self._detach(unit)
+                self._free.append(unit)
+            self.units[bundle] = []
+        else:
+            items = np.arange(menu.item_start[option], menu.item_start[option + 1])
+            items = np.repeat(items, menu.item_count[items])
+            vectors = self.vectors.of_items(items)
+            self._add_wide(int(menu.scope[option]), vectors, places, -1.0)
+            self.places[bundle] = _NONE
+        self.option[bundle] = -1
+        self._refresh(bundle)
+        return option, places
+
+    def places_of(self, bundle: int) -> Ints:
+        """Where a bundle's items are, as in `Assignment`."""
+        if self.units[bundle]:
+            return self.unit_rank[self.units[bundle]]
+        return self.places[bundle]
+
+    def assignment(self) -> Assignment:
+        """Return a copy as an assignment."""
+        places = tuple(self.places_of(b) for b in range(len(self.units)))
+        return Assignment(self.option.copy(), places)
+
+    # What it is worth
+
+    def fits(self) -> bool:
+        """Whether no pool is too full."""
+        return bool(self.load[:, -1].max() <= 1.0 and self.host_load.max() <= 1.0)
+
+    def value(self) -> float:
+        """Objective, in units of `Vectors.unit_s`."""
+        return float(self.load[:, :-1].max(axis=0).sum())
+
+    # Units
+
+    def exchange(self, first: Ints, second: Ints, rank: Ints, other: Ints) -> None:
+        """Swap units of disjoint pairs of ranks; unit 0 on one side makes a move.
+
+        Parameters
+        ----------
+        first, second : int arrays (K,)
+            Units on `rank` and on `other`.
+        """
+        both = (first > 0) & (second > 0)
+        a, b = first[both], second[both]
+        self.unit_slot[a], self.unit_slot[b] = self.unit_slot[b], self.unit_slot[a]
+        self.slots[rank[both], self.unit_slot[b]] = b
+        self.slots[other[both], self.unit_slot[a]] = a
+        self._shift(first, rank, other, both)
+        self._shift(second, other, rank, both)
+        touched = self.unit_bundle[np.r_[first[first > 0], second[second > 0]]]
+        for bundle in touched[self.legal_row[touched] > 0].tolist():
+            self._refresh(bundle)
+
+    def _shift(
+        self, unit: Ints, source: Ints, goal: Ints, swapped: NDArray[np.bool_]
+    ) -> None:
+        """Move units of disjoint pairs; slots of the swapped ones are right already."""
+        single = (unit > 0) & ~swapped
+        if single.any():
+            some, start, end = unit[single], source[single], goal[single]
+            self._close_slots(some, start)
+            if self.count[end].max() >= self.slots.shape[1] - 1:
+                self._widen()
+            self.unit_slot[some] = self.count[end]
+            self.slots[end, self.count[end]] = some
+            self.count[end] += 1
+        moved = unit > 0
+        unit, source, goal = unit[moved], source[moved], goal[moved]
+        self._add(unit, source, -1.0)
+        self._add(unit, goal, 1.0)
+        self.unit_rank[unit] = goal
+
+    def _close_slots(self, unit: Ints, rank: Ints) -> None:
+        last = self.count[rank] - 1
+        moved = self.slots[rank, last]
+        slot = self.unit_slot[unit]
+        self.slots[rank, slot] = moved
+        self.unit_slot[moved] = slot
+        self.slots[rank, last] = 0
+        self.count[rank] = last
+
+    def _add(self, unit: Ints, rank: Ints, sign: float) -> None:
+        """Add units to loads; ranks must be distinct, hosts need not."""
+        vector = sign * self.unit_vector[unit, self.rank_class[rank]]
+        self.load[rank] += vector[:, :-2]
+        if vector[:, -2:].any():
+            np.add.at(self.host_load, self.rank_host[rank], vector[:, -2:])
+
+    def _new_unit(self, bundle: int, item: int, vector: Floats) -> int:
+        if not self._free:
+            self._grow()
+        unit = self._free.pop()
+        self.unit_bundle[unit], self.unit_item[unit] = bundle, item
+        self.unit_vector[unit] = vector
+        self.units[bundle].append(unit)
+        return unit
+
+    def _attach(self, unit: int, rank: int) -> None:
+        slot = int(self.count[rank])
+        if slot >= self.slots.shape[1] - 1:
+            self._widen()
+        self.slots[rank, slot] = unit
+        self.unit_slot[unit], self.unit_rank[unit] = slot, rank
+        self.count[rank] += 1
+        self._add_one(unit, rank, 1.0)
+
+    def _detach(self, unit: int) -> None:
+        rank, slot = int(self.unit_rank[unit]), int(self.unit_slot[unit])
+        last = int(self.count[rank]) - 1
+        moved = self.slots[rank, last]
+        self.slots[rank, slot] = moved
+        self.unit_slot[moved] = slot
+        self.slots[rank, last] = 0
+        self.count[rank] = last
+        self._add_one(unit, rank, -1.0)
+
+    def _add_one(self, unit: int, rank: int, sign: float) -> None:
+        vector = sign * self.unit_vector[unit, self.rank_class[rank]]
+        self.load[rank] += vector[:-2]
+        self.host_load[self.rank_host[rank]] += vector[-2:]
+
+    def _grow(self) -> None:
+        size = len(self.unit_bundle)
+        for name in ("vector", "bundle", "rank", "slot", "item"):
+            old = getattr(self, f"unit_{name}")
+            setattr(self, f"unit_{name}", np.concatenate([old, np.zeros_like(old)]))
+        self._free = list(range(2 * size - 1, size - 1, -1))
+
+    def _widen(self) -> None:
+        """Keep a column of free slots at the end."""
+        self.slots = np.concatenate([self.slots, np.zeros_like(self.slots)], axis=1)
+
+    # Wider scopes
+
+    def _add_wide(self, scope: int, vectors: Floats, places: Ints, sign: float) -> None:
+        if scope == Scope.ALL:
+            self._add_to_ranks(np.arange(len(self.load)), vectors.sum(axis=0), sign)
+            return
+        for vector, place in zip(vectors, places.tolist(), strict=True):
+            ranks = self.problem.place_ranks(scope, place)
+            self._add_to_ranks(np.arange(ranks.start, ranks.stop), vector, sign)
+
+    def _add_to_ranks(self, ranks: Ints, vector: Floats, sign: float) -> None:
+        """Add the same vector (C, D + 3) to distinct ranks."""
+        each = sign * vector[self.rank_class[ranks]]
+        self.load[ranks] += each[:, :-2]
+        np.add.at(self.host_load, self.rank_host[ranks], each[:, -2:])
+
+    # Limits
+
+    def ranks_used(self, bundle: int) -> NDArray[np.bool_]:
+        """Ranks that hold a part of a bundle, bool array (W,)."""
+        used = np.zeros(len(self.load), dtype=bool)
+        option = int(self.option[bundle])
+        if option < 0:
+            return used
+        scope = int(self.problem.options.scope[option])
+        if scope == Scope.ALL:
+            used[:] = True
+        for place in self.places_of(bundle).tolist():
+            used[self.problem.place_ranks(scope, place)] = True
+        return used
+
+    def without_conflicts(self, bundle: int) -> NDArray[np.bool_]:
+        """Ranks that a bundle may use now, bool array (W,)."""
+        mask = self.problem.allowed_ranks(bundle).copy()
+        for other in self.problem.conflicts.get(bundle, ()):
+            mask &= ~self.ranks_used(other)
+        return mask
+
+    def _refresh(self, bundle: int) -> None:
+        """Renew where a limited bundle's units, and those of its rivals, may move."""
+        self._set_legal(bundle)
+        for other in self.problem.conflicts.get(bundle, ()):
+            self._set_legal(other)
+
+    def _set_legal(self, bundle: int) -> None:
+        problem, option = self.problem, int(self.option[bundle])
+        menu = problem.options
+        apart = option >= 0 and bool(self._needs_distinct(option))
+        near = option >= 0 and bool(menu.same_host[option])
+        limited = bundle in problem.allowed or bundle in problem.conflicts
+        row = int(self.legal_row[bundle])
+        if not (apart or near or limited):
+            self.legal[row] = True
+            return
+        mask = self.without_conflicts(bundle)
+        ranks = self.unit_rank[self.units[bundle]]
+        if apart:
+            mask[ranks] = False
+        if near and len(ranks) > 1:
+            mask &= self.rank_host == self.rank_host[ranks[0]]
+        if not row:
+            row = self._new_row(bundle)
+        self.legal[row] = mask
+
+    def _needs_distinct(self, option: int) -> bool:
+        menu = self.problem.options
+        return bool(menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1)
+
+    def _new_row(self, bundle: int) -> int:
+        if self._num_legal == len(self.legal):
+            more = np.ones_like(self.legal)
+            self.legal = np.concatenate([self.legal, more])
+        row = self.legal_row[bundle] = self._num_legal
+        self._num_legal += 1
+        return int(row)

@@ -1,0 +1,98 @@
+"""Solvers by name, when they stop, and what their results mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.errors import InputError
+from shardplan.problem import Assignment
+from shardplan.solvers import base
+from shardplan.solvers.base import (
+    SOLVERS,
+    Silent,
+    SolveStatus,
+    Stop,
+    finished,
+    load_solver,
+    solver_names,
+)
+from shardplan.solvers.greedy import Greedy
+
+NOTHING = Assignment(np.zeros(0, dtype=int), ())
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_built_in_solvers(name: str) -> None:
+    """Every built-in name can be loaded and has a solve method."""
+    assert callable(load_solver(name).solve)
+    assert name in solver_names()
+
+
+def test_unknown_solver() -> None:
+    """The message lists what there is."""
+    with pytest.raises(InputError, match="greedy, ldm, ilp"):
+        load_solver("simulated_annealing")
+
+
+class Plugin:
+    """An entry point of another package."""
+
+    name = "mine"
+
+    @staticmethod
+    def load() -> type[Greedy]:
+        return Greedy
+
+
+def test_solvers_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point is found by its name, and cannot hide a built-in one."""
+    monkeypatch.setattr(base, "entry_points", lambda **_: [Plugin])
+    assert solver_names()[-1] == "mine"
+    assert isinstance(load_solver("mine"), Greedy)
+    monkeypatch.setattr(Plugin, "name", "ilp")
+    assert solver_names() == list(SOLVERS)
+
+
+def test_stop() -> None:
+    """A limit, a request and a gap end a search."""
+    never = Stop()
+    assert not never.now()
+    assert never.remaining_s() == float("inf")
+    never.requested = True
+    assert never.now()
+    over = Stop(time_limit_s=0.0)
+    assert over.now()
+    assert over.remaining_s() == 0.0
+    assert over.elapsed_s() >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("gap", "value", "close"),
+    [(0.0, 1.0, True), (0.0, 1.001, False), (0.1, 1.099, True), (0.1, 1.2, False)],
+)
+def test_close_enough(gap: float, value: float, close: bool) -> None:
+    """A search may end at a plan within the gap of its bound."""
+    assert Stop(gap=gap).close_enough(value, 1.0) is close
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value", "stop", "status"),
+    [
+        (None, np.inf, Stop(), SolveStatus.NOT_FOUND),
+        (NOTHING, 1.0, Stop(), SolveStatus.OPTIMAL),
+        (NOTHING, 2.0, Stop(), SolveStatus.FEASIBLE),
+        (NOTHING, 2.0, Stop(time_limit_s=0.0), SolveStatus.TIME_LIMIT),
+        (NOTHING, 1.0, Stop(time_limit_s=0.0), SolveStatus.OPTIMAL),
+    ],
+)
+def test_how_a_search_ended(
+    assignment: Assignment | None, value: float, stop: Stop, status: SolveStatus
+) -> None:
+    """Optimal with a proof, else feasible or cut short, or nothing found."""
+    assert finished(assignment, value, 1.0, stop).status is status
+
+
+def test_silence() -> None:
+    """The default observer ignores everything."""
+    Silent().improved(1.0, 0.5)

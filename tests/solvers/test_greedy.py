@@ -1,0 +1,153 @@
+"""Greedy: textbook rules on textbook problems, and never below the optimum."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from shardplan.sharding import PHASES, Objective
+from shardplan.solvers.base import Silent, SolverResult, Stop
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.ldm import LargestDifferencing
+from tests.solvers.helpers import (
+    TW,
+    Hosts,
+    brute_force,
+    make_problem,
+    toy_problem,
+)
+
+if TYPE_CHECKING:
+    from shardplan.problem import Problem
+    from tests.helpers import Instance
+
+SOLVERS = {"greedy": Greedy, "ldm": LargestDifferencing}
+
+
+def partition_problem(numbers: list[float], ranks: int) -> Problem:
+    """Tables of given seconds that must stay whole, with memory to spare."""
+    cost = np.zeros((len(numbers), 1, len(PHASES)))
+    cost[:, 0, 2] = numbers
+    tier_bytes = np.zeros((len(numbers), 3))
+    tier_bytes[:, 0] = 1.0
+    capacity = (np.full(ranks, 1e9), np.full(1, 1e9), np.full(1, 1e9))
+    menus = [[TW]] * len(numbers)
+    return make_problem([Hosts(1, ranks, ranks)], menus, cost, tier_bytes, capacity)
+
+
+def longest_first(numbers: list[float], ranks: int) -> float:
+    """Graham's LPT rule, written down once more."""
+    loads = [0.0] * ranks
+    for number in sorted(numbers, reverse=True):
+        loads[loads.index(min(loads))] += number
+    return max(loads)
+
+
+def run(name: str, problem: Problem, stop: Stop | None = None) -> SolverResult:
+    return SOLVERS[name]().solve(problem, stop or Stop(), 0, Silent())
+
+
+def value_of(problem: Problem, result: SolverResult) -> float:
+    assert result.assignment is not None
+    return problem.value(result.assignment)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ranks", "expected"),
+    [
+        ([8, 7, 6, 5, 4], 2, 17),  # 8 5 4 | 7 6
+        ([5, 5, 4, 4, 3, 3, 3], 3, 11),  # Graham's worst case: optimum 9
+        ([3, 3, 2, 2, 2], 2, 7),  # optimum 6
+    ],
+)
+def test_whole_tables_go_longest_first(
+    numbers: list[float], ranks: int, expected: float
+) -> None:
+    """With table_wise only, greedy is LPT, ties and all."""
+    problem = partition_problem(numbers, ranks)
+    assert longest_first(numbers, ranks) == expected
+    assert value_of(problem, run("greedy", problem)) == expected
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_greedy_is_longest_first_on_random_numbers(seed: int) -> None:
+    """Any numbers of whole tables end as LPT ends."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.integers(1, 1000, 12).astype(float).tolist()
+    problem = partition_problem(numbers, 3)
+    found = value_of(problem, run("greedy", problem))
+    assert found == pytest.approx(longest_first(numbers, 3))
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("seed", range(25))
+def test_heuristics_are_never_below_the_optimum(
+    seed: int, name: str, objective: Objective
+) -> None:
+    """Plans fit, are worth at least the brute-force optimum, and bounds at most it."""
+    rng = np.random.default_rng(seed)
+    groups = [[Hosts(1, 2)], [Hosts(2, 2, 2)], [Hosts(1, 2), Hosts(1, 1)]][seed % 3]
+    problem = toy_problem(rng, 3, groups, objective=objective)
+    optimum, best = brute_force(problem)
+    result = run(name, problem)
+    assert result.lower_bound_s <= optimum * (1 + 1e-9)
+    if result.assignment is None:
+        return
+    assert best is not None
+    assert problem.loads(result.assignment).fits(problem.capacity)
+    assert value_of(problem, result) >= optimum * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("objective", list(Objective))
+def test_heuristics_on_real_prices(
+    two_tables: Instance, name: str, objective: Objective
+) -> None:
+    """On two priced tables the heuristics end within a quarter of the optimum."""
+    problem = two_tables.problem(objective=objective)
+    optimum, _ = brute_force(problem)
+    found = value_of(problem, run(name, problem))
+    assert optimum * (1 - 1e-9) <= found <= optimum * 1.25
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_stopping_keeps_the_best(dlrm_like: Instance, name: str) -> None:
+    """A request to stop or a limit that is over leaves a plan that fits."""
+    problem = dlrm_like.problem()
+    stopped = Stop()
+    stopped.requested = True
+    for stop in (stopped, Stop(time_limit_s=0.0)):
+        result = run(name, problem, stop)
+        assert result.assignment is not None
+        assert result.status == "time_limit"
+        assert problem.loads(result.assignment).fits(problem.capacity)
+    assert value_of(problem, run(name, problem)) <= value_of(problem, result)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_progress_only_improves(dlrm_like: Instance, name: str) -> None:
+    """An observer sees values that fall towards a bound that stands."""
+    seen: list[tuple[float, float]] = []
+
+    class Watch:
+        def improved(self, objective_s: float, lower_bound_s: float) -> None:
+            seen.append((objective_s, lower_bound_s))
+
+    result = SOLVERS[name]().solve(dlrm_like.problem(), Stop(), 0, Watch())
+    values = [value for value, _ in seen]
+    assert values == sorted(values, reverse=True)
+    assert seen
+    assert {bound for _, bound in seen} == {result.lower_bound_s}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_nothing_fits(name: str) -> None:
+    """Tables larger than all memory give no assignment, and no false proof."""
+    problem = partition_problem([1.0, 1.0], 2)
+    problem.capacity.rank_hbm[:] = 0.5
+    result = run(name, problem)
+    assert result.assignment is None
+    assert result.status == "not_found"
