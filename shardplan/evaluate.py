@@ -160,9 +160,22 @@ def scope_of(
     if sharding_type is ShardingType.ROW_WISE:
         return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
     if sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
-        is_hosts = covers_whole_groups(ranks, cluster.rank_host)
-        return Scope.HOST if is_hosts else Scope.DOMAIN
+        return _group_scope(ranks, cluster)
     return Scope.RANK
+
+
+def _group_scope(ranks: tuple[int, ...], cluster: Cluster) -> Scope:
+    """Whether ranks reduce inside hosts or inside domains.
+
+    Ranks of one host or one domain are a group; those of several hosts, which plans
+    from elsewhere may have, reduce inside each host.
+    """
+    hosts = len(set(cluster.rank_host[list(ranks)].tolist()))
+    domains = len(set(cluster.rank_domain[list(ranks)].tolist()))
+    if not covers_whole_groups(ranks, cluster.rank_host):
+        return Scope.DOMAIN
+    is_one_domain = domains == 1 and covers_whole_groups(ranks, cluster.rank_domain)
+    return Scope.DOMAIN if hosts > 1 and is_one_domain else Scope.HOST
 
 
 def covers_whole_groups(ranks: Iterable[int], rank_group: Ints) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from shardplan.errors import InputError
+from shardplan.evaluate import evaluate
 from shardplan.fingerprint import fingerprints
 from shardplan.plan import ColumnBlock, Inputs, Outcome, Plan, TablePlacement, TierSplit
 from shardplan.record import Flag, Integer, Record
@@ -62,29 +63,34 @@ class ShardMatrix(Record):
         Notes
         -----
         A table on one rank is table_wise; on several, row_wise, and table_row_wise
-        in a hierarchical plan. The plan claims no objective: 0 and no bound.
+        in a hierarchical plan. The plan claims no bound.
         """
         _require_fit(self, inputs)
         tables = tuple(
             self._placement(index, table, inputs.topology.world_size)
             for index, table in enumerate(inputs.workload.tables)
         )
-        return Plan(
+        outcome = Outcome(
+            solver="shard-matrix",
+            seed=0,
+            status="feasible",
+            objective_s=0.0,
+            lower_bound_s=0.0,
+            gap=None,
+        )
+        plan = Plan(
             schema_version=1,
             shardplan_version=VERSION,
             target=Target.ANY,
             objective=Objective.STEP,
-            outcome=Outcome(
-                solver="shard-matrix",
-                seed=0,
-                status="feasible",
-                objective_s=0.0,
-                lower_bound_s=0.0,
-                gap=None,
-            ),
+            outcome=outcome,
             fingerprints=fingerprints(inputs),
             tables=tables,
             inputs=inputs,
+        )
+        value = evaluate(plan).value(Objective.STEP)
+        return plan.model_copy(
+            update={"outcome": outcome.model_copy(update={"objective_s": value})}
         )
 
     def _placement(

@@ -98,7 +98,7 @@ def _shape(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
         for block in blocks:
             if not _is_whole_group(block, cluster):
                 yield (
-                    f"{kind.value} cuts rows over all ranks of hosts or domains, "
+                    f"{kind.value} cuts rows over all ranks of one host or domain, "
                     f"which {list(block.ranks)[:5]}... are not"
                 )
 

@@ -101,7 +101,7 @@ class StepMeasurement(_Measured):
         [s].
     """
 
-    kind: Literal["step"]
+    kind: Literal["step"] = "step"
     workload: str
     global_batch_size: Size
     num_embeddings: tuple[Rows, ...] = ()
@@ -121,7 +121,7 @@ class CollectiveMeasurement(_Measured):
     time_s : tuple of float [s]
     """
 
-    kind: Literal["collective"]
+    kind: Literal["collective"] = "collective"
     operation: Literal["all_to_all", "all_reduce", "reduce_scatter", "all_gather"]
     message_bytes: tuple[Size, ...]
     time_s: tuple[Time, ...]
@@ -142,7 +142,7 @@ class GemmMeasurement(_Measured):
         Clock of the measurement over the clock that the device sustains.
     """
 
-    kind: Literal["gemm"]
+    kind: Literal["gemm"] = "gemm"
     dtype: DType
     clock_ratio: Annotated[Number, Field(gt=0)] = 1.0
     shapes_mnk: tuple[tuple[Size, Size, Size], ...]
@@ -169,7 +169,7 @@ class LookupMeasurement(_Measured):
         [s]; the forward pass includes filling a cache, the backward the update.
     """
 
-    kind: Literal["lookup"]
+    kind: Literal["lookup"] = "lookup"
     num_tables: Count
     num_embeddings: Rows
     embedding_dim: Size
@@ -186,7 +186,7 @@ class LookupMeasurement(_Measured):
 class BandwidthMeasurement(_Measured):
     """The rate of a rank's device memory or of its link to the host [bytes/s]."""
 
-    kind: Literal["bandwidth"]
+    kind: Literal["bandwidth"] = "bandwidth"
     link: Literal["hbm", "host_to_device"]
     bytes_per_s: Annotated[Number, Field(gt=0)]
 

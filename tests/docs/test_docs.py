@@ -28,7 +28,10 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 LINKING = [
     *PAGES,
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / kind / "README.md" for kind in ("topologies", "cost_models", "workloads")),
+    *(
+        ROOT / kind / "README.md"
+        for kind in ("topologies", "cost_models", "workloads", "measurements")
+    ),
 ]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
