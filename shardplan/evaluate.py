@@ -11,12 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.cluster import Cluster
-from shardplan.costs.capacity import Capacity
 from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices, price
-from shardplan.costs.rates import ClassRates
-from shardplan.costs.usage import TableUsage
 from shardplan.loads import Loads
+from shardplan.prepared import prepare
 from shardplan.sharding import Scope, ShardingType
 
 if TYPE_CHECKING:
@@ -24,6 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shardplan.cluster import Cluster
+    from shardplan.costs.capacity import Capacity
+    from shardplan.costs.rates import ClassRates
+    from shardplan.costs.usage import TableUsage
     from shardplan.plan import ColumnBlock, Plan, TablePlacement
     from shardplan.sharding import Objective
 
@@ -92,11 +93,9 @@ def evaluate(plan: Plan) -> Evaluation:
 
     The plan's geometry is taken as it stands; `check` proves it.
     """
-    inputs = plan.inputs
-    cluster = Cluster.of(inputs.topology)
-    usage = TableUsage.of(inputs.workload, cluster.world_size)
-    rates = ClassRates.of(cluster, inputs.cost_model)
-    index = {table.name: i for i, table in enumerate(inputs.workload.tables)}
+    shared = prepare(plan.inputs)
+    cluster, usage, rates = shared.cluster, shared.usage, shared.rates
+    index = shared.table_index
     known = [(index[p.name], p) for p in plan.tables if p.name in index]
     shards = tuple(
         shard for table, p in known for shard in placed_shards(p, table, usage, cluster)
@@ -111,7 +110,7 @@ def evaluate(plan: Plan) -> Evaluation:
         arrays=arrays,
         prices=prices,
         loads=_loads(shards, prices, cluster),
-        capacity=Capacity.of(cluster, usage, inputs.cost_model),
+        capacity=shared.capacity,
     )
 
 

@@ -11,14 +11,14 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
-    ["errors", "units", "version"],
+    ["errors", "memo", "units", "version"],
     ["record", "sharding"],
     ["certificate"],
     ["tables"],
     ["topology", "workload", "cost_model"],
     ["cluster", "plan"],
     ["costs", "fingerprint"],
-    ["loads", "options"],
+    ["loads", "options", "prepared"],
     ["bundling", "io"],
     ["catalog", "problem", "evaluate"],
     ["bounds", "realize"],

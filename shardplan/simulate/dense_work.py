@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -20,12 +21,14 @@ from shardplan.costs.storage import FP32_BYTES, element_bytes, state_bytes
 from shardplan.workload import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from shardplan.cost_model import DenseCostModel
     from shardplan.costs.dense import DenseTime
     from shardplan.evaluate import Evaluation
+    from shardplan.workload import DenseModel
 
     Floats = NDArray[np.float64]
 
@@ -82,27 +85,44 @@ class DenseWork:
         batch = usage.batch_size / cluster.world_size
         model = evaluation.rates.cost_model.dense
         devices = [DenseDevice.of(group, dense.dtype) for group in cluster.groups]
+        times = [_times(dense, shape, batch, d, model, passes) for d in devices]
 
-        def per_rank(
-            formula: Callable[..., DenseTime], **options: float
-        ) -> dict[str, Floats]:
-            times = [
-                formula(dense, *shape, batch, d, model, **options) for d in devices
-            ]
+        def per_rank(which: int) -> dict[str, Floats]:
             return {
-                part: np.array([float(getattr(t, part)) for t in times])[
+                part: np.array([getattr(found[which], part) for found in times])[
                     cluster.rank_class
                 ]
                 for part in PARTS
             }
 
         return cls(
-            forward=per_rank(dense_forward_time, passes=passes),
-            input_gradients=per_rank(dense_input_gradient_time, passes=passes),
-            weight_gradients=per_rank(dense_weight_gradient_time),
+            forward=per_rank(0),
+            input_gradients=per_rank(1),
+            weight_gradients=per_rank(2),
             gradient_bytes=_gradient_bytes(evaluation),
             optimizer=_optimizer_seconds(evaluation, devices),
         )
+
+
+@lru_cache(maxsize=256)
+def _times(
+    dense: DenseModel,
+    shape: tuple[int, int],
+    batch: float,
+    device: DenseDevice,
+    model: DenseCostModel,
+    passes: float,
+) -> tuple[DenseTime, DenseTime, DenseTime]:
+    """Time forward pass, gradients of inputs and of weights on one device.
+
+    They are the same for all plans of a workload, so the last ones are kept.
+    """
+    common = (dense, *shape, batch, device, model)
+    return (
+        dense_forward_time(*common, passes=passes),
+        dense_input_gradient_time(*common, passes=passes),
+        dense_weight_gradient_time(*common),
+    )
 
 
 class Piece(NamedTuple):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.simulate.breakdown import breakdown, exposures
+from shardplan.simulate.critical import critical_path
+from shardplan.simulate.memory import MemoryUse
 from shardplan.simulate.operation import Stage, Stream
+from shardplan.simulate.traffic import link_loads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +20,6 @@ if TYPE_CHECKING:
     from shardplan.evaluate import Evaluation
     from shardplan.simulate.breakdown import Breakdown, Exposure
     from shardplan.simulate.critical import CriticalPath
-    from shardplan.simulate.memory import MemoryUse
     from shardplan.simulate.settings import SimulationSettings
     from shardplan.simulate.timeline import Run, Timeline
     from shardplan.simulate.traffic import LinkLoads
@@ -94,26 +98,48 @@ class Simulation:
         From the end of one batch to the end of the next [s].
     batch_size : int
         Global batch [samples].
-    phases : tuple of PhaseRow
-        Operations in order of issue, without those that take no time.
-    breakdown : Breakdown
-    critical : CriticalPath
-    links : LinkLoads
-    memory : MemoryUse
     timeline : Timeline
         All simulated batches.
+
+    Notes
+    -----
+    Everything else is worked out from these when it is first asked for.
     """
 
     settings: SimulationSettings
     evaluation: Evaluation
     step_time_s: float
     batch_size: int
-    phases: tuple[PhaseRow, ...]
-    breakdown: Breakdown
-    critical: CriticalPath
-    links: LinkLoads
-    memory: MemoryUse
     timeline: Timeline
+
+    @cached_property
+    def phases(self) -> tuple[PhaseRow, ...]:
+        """Operations in order of issue, without those that take no time."""
+        return phase_rows(self.timeline, self._exposures)
+
+    @cached_property
+    def breakdown(self) -> Breakdown:
+        """Where the time of a step goes."""
+        return breakdown(self.timeline, self._exposures)
+
+    @cached_property
+    def critical(self) -> CriticalPath:
+        """Why the step takes as long as it does."""
+        return critical_path(self.timeline)
+
+    @cached_property
+    def links(self) -> LinkLoads:
+        """Bytes on the links of the cluster in one step."""
+        return link_loads(self.evaluation, self.settings, self.step_time_s)
+
+    @cached_property
+    def memory(self) -> MemoryUse:
+        """What memory holds during the step."""
+        return MemoryUse.of(self.evaluation)
+
+    @cached_property
+    def _exposures(self) -> list[Exposure]:
+        return exposures(self.timeline)
 
     @property
     def throughput_samples_per_s(self) -> float:
