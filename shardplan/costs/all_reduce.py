@@ -37,8 +37,8 @@ def all_reduce_seconds(
     cluster : Cluster
         Of W ranks in G groups (hosts or larger domains) of g.
     cost_model : CostModel
-        Its ``collectives.all_reduce_scale_up`` (or ``reduce_scale_up``) and
-        ``reduce_scale_out`` are used.
+        Its ``collectives.all_reduce_scale_up`` (``reduce_scale_up`` where ranks of
+        a host are not joined by a switch) and ``reduce_scale_out`` are used.
 
     Returns
     -------
@@ -58,7 +58,9 @@ def all_reduce_seconds(
     al. 2016, SHARP, COMHPC.
     """
     model = cost_model.collectives
-    near = model.all_reduce_scale_up or model.reduce_scale_up
+    near = model.reduce_scale_up
+    if model.all_reduce_scale_up is not None and joined_by_switch(cluster):
+        near = model.all_reduce_scale_up
     ranks = float(cluster.world_size)
     group = np.maximum(group_size(cluster, "host"), group_size(cluster, "domain"))
     group = np.minimum(group, ranks)
@@ -78,3 +80,12 @@ def all_reduce_seconds(
         seconds = max(seconds, load_time(crossing, nic).max())
     time = p_norm_time(np.asarray(num_bytes, float) * seconds, latency, 1.0, exponent)
     return np.asarray(time * (ranks > 1))
+
+
+def joined_by_switch(cluster: Cluster) -> bool:
+    """Whether the ranks of every host are in one switched scale-up domain."""
+    return all(
+        group.scale_up.kind == "switch"
+        and group.scale_up.domain_size >= group.local_world_size
+        for group in cluster.groups
+    )

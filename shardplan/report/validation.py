@@ -44,7 +44,6 @@ def _groups(groups: dict[str, dict[str, Any]]) -> RenderableType:
             f"{group['passed']}/{group['measurements']}",
             str(group["values"]),
             _percent(group["mean_error"]),
-            _percent(group["median_error"]),
             _signed(group["bias"]),
             _signed(group["worst_error"]),
             group["worst"],
@@ -53,7 +52,7 @@ def _groups(groups: dict[str, dict[str, Any]]) -> RenderableType:
     ]
     headings = (
         *(whole("group"), number("passed"), number("values"), number("mean")),
-        *(number("median"), number("bias"), number("worst"), whole("worst value")),
+        *(number("bias"), number("worst"), "worst value"),
     )
     return table(headings, rows)
 
@@ -69,13 +68,13 @@ def _measurements(measurements: list[dict[str, Any]]) -> RenderableType:
                 "-" if only is None else _amount(found["kind"], only["measured"]),
                 _percent(found["mean_error"]),
                 _signed(found["worst_error"]),
-                ", ".join(f"{k} {v:.0%}" for k, v in found["tolerance"].items()),
+                _tolerance(found["tolerance"]),
                 "yes" if found["passed"] else "NO",
             )
         )
     headings = (
         *(whole("measurement"), number("predicted"), number("measured")),
-        *(number("mean"), number("worst"), whole("tolerance"), whole("passed")),
+        *(number("mean"), number("worst"), "tolerance", whole("passed")),
     )
     return table(headings, rows)
 
@@ -94,13 +93,19 @@ def _scaling(
     ]
     headings = (
         *(whole("system"), number("predicted"), number("measured")),
-        number("error when left out of the fit"),
+        number("error, left out of the fit"),
     )
     return table(headings, rows)
 
 
 def _amount(kind: str, value: float) -> str:
     return f"{value / 1e9:,.0f} GB/s" if kind == "bandwidth" else format_seconds(value)
+
+
+def _tolerance(limits: dict[str, float]) -> str:
+    """Format limits: of each value without a name, of means with it."""
+    texts = {"each": "{:.0%}", "mean": "mean {:.0%}", "median": "median {:.0%}"}
+    return ", ".join(texts[name].format(limit) for name, limit in limits.items())
 
 
 def _percent(share: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.all_reduce import all_reduce_seconds
+from shardplan.costs.all_reduce import all_reduce_seconds, joined_by_switch
 from shardplan.costs.collectives import latency_growth
 from shardplan.costs.message_time import curve_time, p_norm_time
 from shardplan.sharding import Scope
@@ -89,6 +89,7 @@ class Network:
             and curve is not None
             and curve.num_ranks == cluster.world_size
             and not self.leaves_hosts
+            and joined_by_switch(cluster)
         ):
             time = curve_time(num_bytes, curve.message_bytes, curve.time_s)
         else:
