@@ -13,7 +13,7 @@ from shardplan.sharding import TIERS, Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.options import Options
+    from shardplan.options.arrays import Options
     from shardplan.problem import Problem
 
     Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.options import Options
+    from shardplan.options.arrays import Options
     from shardplan.workload import Workload
 
     Ints = NDArray[np.int64]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -10,21 +10,6 @@ from shardplan.record import Flag, Integer, Number, Record
 
 Price = Annotated[Number, Field(ge=0)]
 """A price: seconds of bound per second of load, per byte, or per unit of room."""
-
-
-class PeakPrice(Record):
-    """Price of the largest item of one bundle, which some rank must take.
-
-    Attributes
-    ----------
-    bundle : int
-    phases : tuple of float
-        Seconds of bound per second of the item; one number per phase for `step`,
-        a single one for `max-rank`.
-    """
-
-    bundle: Annotated[Integer, Field(ge=0)]
-    phases: tuple[Price, ...]
 
 
 class Prices(Record):
@@ -35,17 +20,35 @@ class Prices(Record):
     ranks : tuple of tuples of float
         Per class of ranks: the price of a second on each rank of the class, in each
         phase for `step`, or in total (one number) for `max-rank`.
-    hbm, ddr, ssd : tuples of float
+    hbm, ddr, ssd : tuple of float
         Per class: the price of a byte of HBM on each of its ranks, and of DDR and
         SSD on each of its hosts [s/byte].
-    peaks : tuple of PeakPrice
     """
 
     ranks: tuple[tuple[Price, ...], ...]
     hbm: tuple[Price, ...]
     ddr: tuple[Price, ...]
     ssd: tuple[Price, ...]
-    peaks: tuple[PeakPrice, ...] = ()
+
+
+class Case(Record):
+    """One case of a proof; two cases follow it if it is split.
+
+    Attributes
+    ----------
+    rounds : tuple of Prices
+        Each round bounds the plans that are left, and excludes the options that no
+        plan below the threshold can use.
+    phase : int or None
+        Split by the slowest rank of this phase; None for no split.
+    at_s : float
+        The next case of the list, with all that follow from it, is about plans whose
+        slowest rank takes at most this in the phase; the one after about the others.
+    """
+
+    rounds: tuple[Prices, ...] = ()
+    phase: Annotated[Integer, Field(ge=0)] | None = None
+    at_s: Annotated[Number, Field(ge=0)] = 0.0
 
 
 class Certificate(Record):
@@ -60,12 +63,20 @@ class Certificate(Record):
     threshold_s : float or None
         The proof is by contradiction: suppose a plan is faster than this [s]. None
         supposes nothing.
-    rounds : tuple of Prices
-        Each round bounds the plans that are left, and excludes the options that no
-        plan below the threshold can use.
+    cases : tuple of Case
+        The first is about all plans; cases of a split follow it directly.
     """
 
     all_tiers: Flag = False
     num_options: Annotated[Integer, Field(ge=0)]
     threshold_s: Annotated[Number, Field(gt=0)] | None = None
-    rounds: Annotated[tuple[Prices, ...], Field(min_length=1)]
+    cases: Annotated[tuple[Case, ...], Field(min_length=1)]
+
+    @classmethod
+    def of_prices(cls, num_options: int, prices: Prices, all_tiers: bool) -> Self:
+        """Make the simplest certificate: one set of prices, nothing supposed."""
+        return cls(
+            all_tiers=all_tiers,
+            num_options=num_options,
+            cases=(Case(rounds=(prices,)),),
+        )

@@ -99,14 +99,22 @@ class InfeasibleError(ShardplanError):
         True when no plan can exist; False when the solver found none.
     shortfalls : tuple of Shortfall
         The memory pools that are too small.
+    relaxations : tuple of str
+        Changes, one at a time, after which a plan was found.
     """
 
     exit_code = 3
 
     def __init__(
-        self, message: str, shortfalls: Sequence[Shortfall] = (), *, proven: bool
+        self,
+        message: str,
+        shortfalls: Sequence[Shortfall] = (),
+        *,
+        proven: bool,
+        relaxations: Sequence[str] = (),
     ) -> None:
         self.shortfalls = tuple(shortfalls)
+        self.relaxations = tuple(relaxations)
         self.proven = proven
         super().__init__(message)
 

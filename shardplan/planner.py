@@ -6,13 +6,15 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from shardplan import catalog
-from shardplan.bounds import memory_shortfalls
 from shardplan.certify.dual import lower_bound
+from shardplan.certify.infeasible import memory_proofs
+from shardplan.certify.relaxations import relaxations
 from shardplan.certify.verify import verify
 from shardplan.check import check
 from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str]
 
 
+_ADVICE_S = 10.0
+"""How long to look for changes that would help when nothing fits [s]."""
+_ADVICE_OPTIONS = 500_000
 _ROOM = 1e-12
 _SAME = 1e-9
 E = TypeVar("E", Target, Objective)
@@ -100,6 +105,7 @@ def solve(
     time_limit_s: float = float("inf"),
     gap: float = 0.0,
     seed: int = 0,
+    rounds: int = 0,
     observer: Observer | None = None,
 ) -> PlanResult:
     """Find a shard plan and check it.
@@ -114,6 +120,9 @@ def solve(
         Stop with the best plan found after this long [s].
     gap : float
         Stop at a plan whose gap is at most this.
+    rounds : int
+        Times to solve again with what phases cost in the simulated step; the plan
+        with the shortest simulated step is returned. Its objective may be higher.
 
     Raises
     ------
@@ -136,10 +145,15 @@ def solve(
             if stop.now():
                 raise _stopped(stop)
             problem = _problem(inputs, target, objective, all_tiers=True)
-            require_options(problem)
+            try:
+                require_options(problem)
+            except InfeasibleError as error:
+                raise _advised(error, problem, inputs, stop) from None
             found = _solve(chosen, problem, stop, seed, observer or Silent())
+        if found.assignment is not None and rounds > 0:
+            found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
     if found.assignment is None:
-        raise _no_plan(problem, found, stop)
+        raise _advised(_no_plan(problem, found, stop), problem, inputs, stop)
     plan = make_plan(problem, found, inputs, solver=solver, seed=seed)
     violations = check(plan, menu=problem)
     if violations:
@@ -167,6 +181,27 @@ def _solve(
     if (np.diff(problem.options.start) == 0).any():
         return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
     return solver.solve(problem, stop, seed, observer)
+
+
+def _improved(
+    solver: Solver,
+    problem: problems.Problem,
+    found: SolverResult,
+    inputs: Inputs,
+    stop: Stop,
+    seed: int,
+    rounds: int,
+) -> SolverResult:
+    """Feed the simulated step back for some rounds."""
+    from shardplan.feedback import improve
+
+    def solve_again(weighted: problems.Problem) -> SolverResult:
+        if stop.now():
+            return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
+        return _solve(solver, weighted, stop, seed, Silent())
+
+    make = partial(make_plan, problem, inputs=inputs, solver="", seed=seed)
+    return improve(problem, found, solve_again, make, rounds)
 
 
 def load_inputs(
@@ -272,7 +307,7 @@ def _some(names: tuple[str, ...]) -> str:
 def _no_plan(
     problem: problems.Problem, result: SolverResult, stop: Stop
 ) -> InfeasibleError | LimitError:
-    shortfalls = memory_shortfalls(problem)
+    shortfalls = memory_proofs(problem)
     if shortfalls:
         return InfeasibleError(
             "\n".join(f"infeasible: {_explain(s)}" for s in shortfalls),
@@ -290,6 +325,33 @@ def _no_plan(
         "for single ranks; allow row_wise sharding or more tiers, try another solver, "
         "or use more hosts",
         proven=False,
+    )
+
+
+def _advised(
+    error: InfeasibleError | LimitError,
+    problem: problems.Problem,
+    inputs: Inputs,
+    stop: Stop,
+) -> InfeasibleError | LimitError:
+    """Add the smallest changes that would help, as far as they are found quickly."""
+    too_large = len(problem.options) > _ADVICE_OPTIONS
+    if isinstance(error, LimitError) or too_large or stop.now():
+        return error
+    budget = Stop(min(_ADVICE_S, stop.remaining_s()))
+    greedy = load_solver("greedy")
+
+    def attempt(changed: problems.Problem) -> bool:
+        return greedy.solve(changed, budget, 0, Silent()).assignment is not None
+
+    found = [r.text for r in relaxations(inputs, problem.target, attempt, budget)]
+    if not found:
+        return error
+    return InfeasibleError(
+        f"{error}\nany one of these would do: {'; '.join(found)}",
+        error.shortfalls,
+        proven=error.proven,
+        relaxations=found,
     )
 
 

@@ -17,7 +17,9 @@ from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError, shorten
 from shardplan.errors import Problem as InputProblem
 from shardplan.loads import Loads
-from shardplan.options import Options, domain_is_host, enumerate_options
+from shardplan.options.arrays import Options
+from shardplan.options.menu import enumerate_options
+from shardplan.options.structures import domain_is_host
 from shardplan.sharding import Objective, Scope, Target
 
 if TYPE_CHECKING:

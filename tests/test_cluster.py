@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shardplan.cluster import Cluster
-from shardplan.options import domain_is_host
+from shardplan.options.structures import domain_is_host
 from tests.helpers import CLUSTERS
 
 

@@ -25,7 +25,7 @@ LAYERS = [
     ["certify"],
     ["check"],
     ["solvers"],
-    ["planner", "simulate", "shard_matrix"],
+    ["planner", "simulate", "shard_matrix", "feedback"],
     ["validation"],
     ["frames"],
     ["report"],

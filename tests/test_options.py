@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan import options as module
 from shardplan.check.constraints import check_constraints
 from shardplan.check.geometry import check_geometry
 from shardplan.check.target import check_target
 from shardplan.cluster import Cluster
 from shardplan.costs.pricing import DTYPES, KERNELS
-from shardplan.options import (
+from shardplan.options import menu as module
+from shardplan.options import prune as pruning
+from shardplan.options.arrays import SHARDING_TYPES, Options
+from shardplan.options.structures import (
     CACHE_SHARES,
-    SHARDING_TYPES,
     SPLIT_SHARES,
     SSD_CACHE_SHARES,
-    Options,
     Structure,
     Variant,
     structures,
@@ -394,7 +394,7 @@ def test_dominated_options_are_never_the_only_optimum(
     pruned = instance.problem(objective=objective, all_tiers=True)
     value, best = brute_force(pruned)
     monkeypatch.setattr(
-        module, "_dominated", lambda options, fits: np.zeros(len(options), dtype=bool)
+        pruning, "_dominated", lambda options, fits: np.zeros(len(options), dtype=bool)
     )
     everything = instance.problem(objective=objective, all_tiers=True)
     assert len(everything.options) > len(pruned.options)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.certificate import Certificate, Prices
+from shardplan.certificate import Case, Certificate, Prices
+from shardplan.certify.branch import Tree
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
 from shardplan.certify.verify import replay
@@ -30,6 +31,10 @@ _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
 _BASIC_TESTS = 12
 _MOST_TESTS = 60
+_MOST_TREES = 6
+_MOST_WORK = 2e8
+_CLOSE = 5e-4
+_HOPE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +86,15 @@ def lower_bound(
     relaxed = Relaxed.of(problem)
     if relaxed.has_empty_bundle:
         prices = _no_prices(relaxed)
-        return Bound(float("inf"), _certificate(problem, None, (prices,)), prices)
+        return Bound(
+            float("inf"), _certificate(problem, None, (Case(rounds=(prices,)),)), prices
+        )
     prices = best_prices(relaxed, stop=stop)
-    value = replay(relaxed, (prices,), float("inf"))
-    first = Bound(value, _certificate(problem, None, (prices,)), prices)
-    proof = _Search(relaxed, first, stop, hard=False).run(upper_bound_s, _BASIC_TESTS)
-    return _better(problem, relaxed, first, proof)
+    value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
+    first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
+    search = _Search(relaxed, first, stop, hard=False)
+    search.by_prices(upper_bound_s, _BASIC_TESTS)
+    return _better(problem, relaxed, first, search.proof)
 
 
 def strengthen(
@@ -95,32 +103,51 @@ def strengthen(
     upper_bound_s: float = float("inf"),
     stop: Clock | None = None,
 ) -> Bound:
-    """Spend more time on a bound; returns one that is at least as good."""
+    """Spend more time on a bound; returns one that is at least as good.
+
+    Parameters
+    ----------
+    upper_bound_s : float
+        Value of a known plan [s]; the closer, the more can be proven.
+    stop : Clock, optional
+        Asked between steps. Without one it ends by itself: where nothing is gained
+        any more, or after a fixed amount of work.
+    """
     if not np.isfinite(bound.value_s):
         return bound
     relaxed = Relaxed.of(problem)
-    proof = _Search(relaxed, bound, stop, hard=True).run(upper_bound_s, _MOST_TESTS)
-    return _better(problem, relaxed, bound, proof)
+    search = _Search(relaxed, bound, stop, hard=True)
+    search.by_prices(upper_bound_s, _MOST_TESTS)
+    if relaxed.num_dimensions > 1 and relaxed.num_classes == 1:
+        search.by_cases(upper_bound_s)
+    return _better(problem, relaxed, bound, search.proof)
 
 
 class _Proof(NamedTuple):
     threshold: float
-    rounds: tuple[Prices, ...]
+    cases: tuple[Case, ...]
 
 
 class _Search:
-    """Looks for the largest threshold that prices refute: gallops, then bisects."""
+    """Looks for the largest threshold that can be refuted, and keeps the best proof.
+
+    Attributes
+    ----------
+    proof : _Proof or None
+        None until one beats the bound that the search began with.
+    """
 
     def __init__(
         self, relaxed: Relaxed, bound: Bound, stop: Clock | None, *, hard: bool
     ) -> None:
+        self._relaxed = relaxed
         self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
         self._stop = stop
         self._low = bound.value_s
-        self._proof: _Proof | None = None
+        self.proof: _Proof | None = None
 
-    def run(self, upper_bound_s: float, most_tests: int) -> _Proof | None:
-        """Return the rounds of the best proof found, if any beats the bound."""
+    def by_prices(self, upper_bound_s: float, most_tests: int) -> None:
+        """Refute thresholds by prices alone: gallop, then bisect."""
         high, step = upper_bound_s, _FIRST_STEP
         for _ in range(most_tests):
             low = self._low
@@ -134,12 +161,30 @@ class _Search:
                 step = step * 4.0
             else:
                 high, step = target, max(step / 4.0, _SHARPNESS)
-        return self._proof
+
+    def by_cases(self, upper_bound_s: float) -> None:
+        """Refute thresholds by cases; lower thresholds exclude more options."""
+        high = min(upper_bound_s, _HOPE * self._low)
+        target, work = high, _MOST_WORK
+        for _ in range(_MOST_TREES):
+            _, rounds = self._refuter.refute(target)
+            tree = Tree(self._relaxed, rounds, target)
+            tree.grow(work, self._stop)
+            work -= tree.work
+            if tree.value_s > self._low * (1.0 + _WORTH_WRITING):
+                self.proof = _Proof(target, tree.cases())
+            self._low = max(self._low, tree.value_s)
+            high = high if tree.value_s >= target else target
+            if work <= 0 or high <= self._low * (1.0 + _CLOSE):
+                break
+            if self._stop and self._stop.now():
+                break
+            target = (self._low + high) / 2.0
 
     def _holds(self, target: float) -> bool:
         value, rounds = self._refuter.refute(target)
         if value > self._low * (1.0 + _WORTH_WRITING):
-            self._proof = _Proof(target, rounds)
+            self.proof = _Proof(target, (Case(rounds=rounds),))
         self._low = max(self._low, value)
         return value >= target
 
@@ -150,21 +195,21 @@ def _better(
     """Replay a proof and keep the better bound."""
     if proof is None:
         return bound
-    value = replay(relaxed, proof.rounds, proof.threshold)
+    value = replay(relaxed, proof.cases, proof.threshold)
     if value <= bound.value_s:
         return bound
-    certificate = _certificate(problem, proof.threshold, proof.rounds)
+    certificate = _certificate(problem, proof.threshold, proof.cases)
     return Bound(value, certificate, bound.prices)
 
 
 def _certificate(
-    problem: Problem, threshold: float | None, rounds: tuple[Prices, ...]
+    problem: Problem, threshold: float | None, cases: tuple[Case, ...]
 ) -> Certificate:
     return Certificate(
         all_tiers=problem.all_tiers,
         num_options=len(problem.options),
         threshold_s=threshold,
-        rounds=rounds,
+        cases=cases,
     )
 
 

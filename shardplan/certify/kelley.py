@@ -65,13 +65,13 @@ class Peak:
     ----------
     prices : float array (K,)
     point : Point
-    ceiling : float
-        What no prices exceed; infinite if that is not known.
+    steps : int
+        How often the function was evaluated.
     """
 
     prices: Floats
     point: Point
-    ceiling: float
+    steps: int
 
 
 def maximise(
@@ -96,17 +96,19 @@ def maximise(
     best, where = function(start), start
     master.cut(start, best)
     if not len(start):
-        return Peak(start, best, best.value)
+        return Peak(start, best, 1)
     width = np.maximum(start, radius)
-    for _ in range(_MOST_STEPS):
+    steps = 1
+    while steps < _MOST_STEPS:
         if best.value >= enough or (stop and stop.now()):
             break
         prices, promised, inside = master.best_in_box(where, width)
         if promised - best.value <= TOLERANCE * max(abs(best.value), 1.0):
             if inside or width.min() > _CEILING:
-                return Peak(where, best, promised)
+                break
             width = width * _GROW
             continue
+        steps += 1
         found = function(prices)
         master.cut(prices, found)
         if found.value > best.value:
@@ -115,7 +117,7 @@ def maximise(
             width = width * (_GROW if gain > _GOOD else 1.0)
         else:
             width = width * _SHRINK
-    return Peak(where, best, float("inf"))
+    return Peak(where, best, steps)
 
 
 class _Master:

@@ -1,10 +1,9 @@
 """The Lagrangian as a function of prices: its value and slope, in floating point.
 
-Prices are searched for in natural units. A vector of prices has three parts:
-shares s[c, d] of a second of dimension d that class c bears (they sum to 1 over
-classes and peaks), shares of the same for the largest item of single bundles, and
-y[c, tier] for the whole pool of a tier in a class. Values and y are in units of the
-Lagrangian at y = 0, so that tolerances of the linear programs make sense.
+Prices are searched for in natural units. A vector of prices has two parts: shares
+s[c, p] of a second of phase p that class c bears, and y[c, tier] for the whole pool of
+a tier in a class. Values and y are in units of the Lagrangian at y = 0, so that the
+tolerances of linear programs make sense.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from shardplan.certificate import PeakPrice, Prices
+from shardplan.certificate import Prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.certify.verify import Box
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
-
+    Bools = NDArray[np.bool_]
 
 _LEAST_UNIT = 1e-12
 
@@ -45,90 +45,147 @@ class Oracle(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PoolOracle:
-    """One class of ranks, no priced peaks: only the prices of its pools are open.
+    """One class of ranks: the prices of its pools are open, and of some phases.
 
     Attributes
     ----------
     unit : float
         What values and prices are counted in [s].
-    seconds : float array (O,)
-        Average seconds per rank of each option [unit].
+    seconds : float array (O, D)
+        Average seconds per rank of each option and phase [unit].
     shares : float array (O, K)
         Share of each scarce pool that an option takes.
     start : int array (B + 1,)
+    tiers : int array (K,)
+        The scarce pools.
+    phases : int array (A,)
+        Phases whose price may differ from 1.
+    low, high : float arrays (A,)
+        What is known of the slowest rank in these phases [unit].
+    fixed : float array (O,)
+        Seconds in all other phases.
     """
 
     unit: float
     seconds: Floats
     shares: Floats
     start: Ints
+    tiers: Ints
+    phases: Ints
+    low: Floats
+    high: Floats
+    fixed: Floats
 
     @classmethod
-    def of(cls, relaxed: Relaxed, tiers: Ints) -> Self:
-        """Sum up the items of every option."""
+    def of(cls, relaxed: Relaxed) -> Self:
+        """Sum up the items of every option; only pools are open."""
         ranks = float(relaxed.class_ranks[0])
         times = relaxed.times * np.where(relaxed.everywhere, ranks, 1.0)
         first = relaxed.item_start[:-1]
-        seconds = relaxed.cost[:, 0].sum(axis=1) * times / ranks
-        shares = [
-            np.add.reduceat(
-                relaxed.tier_bytes[:, tier] * times / relaxed.room[0, tier], first
-            )
-            for tier in tiers
-        ]
-        stacked = np.stack(shares, axis=1) if shares else np.zeros((len(relaxed), 0))
-        total = np.add.reduceat(seconds, first)
-        unit = max(float(relaxed.least_per_bundle(total).sum()), _LEAST_UNIT)
-        return cls(unit, total / unit, stacked, relaxed.start)
+        items = relaxed.cost[:, 0] * (times / ranks)[:, None]
+        seconds = np.add.reduceat(items, first, axis=0)
+        used = (relaxed.tier_bytes > 0).any(axis=0)
+        tiers = np.flatnonzero(used & (relaxed.room[0] > 0))
+        sizes = relaxed.tier_bytes[:, tiers] * times[:, None] / relaxed.room[0, tiers]
+        shares = np.add.reduceat(sizes, first, axis=0)
+        fixed = seconds.sum(axis=1)
+        unit = max(float(relaxed.least_per_bundle(fixed).sum()), _LEAST_UNIT)
+        none = np.zeros(0)
+        return cls(
+            unit,
+            seconds / unit,
+            shares,
+            relaxed.start,
+            tiers,
+            none.astype(np.int64),
+            none,
+            none,
+            fixed / unit,
+        )
+
+    def restricted(self, keep: Bools, box: Box, phases: Ints) -> PoolOracle:
+        """Return the function for some options, with some phases open."""
+        counts = np.add.reduceat(np.r_[keep, False].astype(np.int64), self.start[:-1])
+        counts[np.diff(self.start) == 0] = 0
+        seconds = self.seconds[keep]
+        others = np.setdiff1d(np.arange(seconds.shape[1]), phases)
+        return PoolOracle(
+            self.unit,
+            seconds[:, phases],
+            self.shares[keep],
+            np.r_[0, np.cumsum(counts)],
+            self.tiers,
+            phases,
+            np.array(box.low)[phases] / self.unit,
+            np.minimum(np.array(box.high)[phases] / self.unit, 1e6),
+            seconds[:, others].sum(axis=1),
+        )
 
     def __call__(self, prices: Floats) -> Point:
         """Evaluate; see `Oracle`."""
-        cost = self.seconds + self.shares @ prices if len(prices) else self.seconds
+        size = len(self.phases)
+        weights, pools = prices[:size], prices[size:]
+        cost = self.fixed
+        if size:
+            cost = cost + self.seconds @ weights
+        if pools.any():
+            cost = cost + self.shares @ pools
         choice = first_least(cost, self.start)
-        slope = self.shares[choice].sum(axis=0) - 1.0
-        return Point(float(cost[choice].sum() - prices.sum()), slope, choice)
+        edge = np.where(weights <= 1.0, self.low, self.high)
+        slope: Floats = self.shares[choice].sum(axis=0) - 1.0
+        if size:
+            slope = np.r_[self.seconds[choice].sum(axis=0) - edge, slope]
+        value = float(cost[choice].sum() - pools.sum() + (1.0 - weights) @ edge)
+        return Point(value, np.asarray(slope), choice)
+
+    def to_prices(self, relaxed: Relaxed, found: Floats) -> Prices:
+        """Turn a vector into prices of seconds and bytes."""
+        size = len(self.phases)
+        shares = np.ones((1, relaxed.num_dimensions))
+        shares[0, self.phases] = found[:size]
+        pools = np.zeros((1, 3))
+        pools[0, self.tiers] = found[size:] * self.unit
+        return legal_prices(relaxed, shares, pools)
+
+    def from_prices(self, relaxed: Relaxed, prices: Prices) -> Floats:
+        """Turn prices into a vector."""
+        per_byte = np.array([prices.hbm[0], prices.ddr[0], prices.ssd[0]])
+        pools = (per_byte * relaxed.room[0])[self.tiers] / self.unit
+        shares = np.array(prices.ranks[0]) * relaxed.class_ranks[0]
+        return np.asarray(np.r_[shares[self.phases], pools])
 
 
 @dataclass(frozen=True, eq=False)
 class ClassOracle:
-    """Any number of classes and priced peaks.
+    """Any number of classes.
 
     Attributes
     ----------
     relaxed : Relaxed
-    bundles : int array (M,)
-        Bundles whose peak may have a price.
     unit : float
         What values and prices of pools are counted in [s].
     """
 
     relaxed: Relaxed
-    bundles: Ints
     unit: float = 1.0
 
-    def split(self, prices: Floats) -> tuple[Floats, Floats, Floats]:
-        """Cut a vector into shares (C, D), peaks (M, D) and pools (C, 3)."""
+    def split(self, prices: Floats) -> tuple[Floats, Floats]:
+        """Cut a vector into shares (C, D) and pools (C, 3)."""
         classes, phases = self.relaxed.num_classes, self.relaxed.num_dimensions
-        rows = classes + len(self.bundles)
-        shares = prices[: rows * phases].reshape(rows, phases)
-        pools = prices[rows * phases :].reshape(classes, 3)
-        return shares[:classes], shares[classes:], pools
+        shares = prices[: classes * phases].reshape(classes, phases)
+        return shares, prices[classes * phases :].reshape(classes, 3)
 
     def __call__(self, prices: Floats) -> Point:
         """Evaluate; see `Oracle`."""
         relaxed = self.relaxed
-        shares, peaks, pools = self.split(prices)
+        shares, pools = self.split(prices)
         ranks = relaxed.class_ranks[:, None].astype(float)
         room = np.maximum(relaxed.room, 1.0)
         per_rank, per_byte = shares / ranks, pools * self.unit / room
         cost = relaxed.priced(per_rank, per_byte)
-        for bundle, weights in zip(self.bundles, peaks, strict=True):
-            some = relaxed.options_of(int(bundle))
-            cost[some] += relaxed.peak(weights, some)
         choice = first_least(cost, relaxed.start)
         used, used_bytes = self._use(choice, per_rank, per_byte)
-        tops = self._peaks(choice)
-        seconds = np.concatenate([used / ranks, tops]).ravel() / self.unit
+        seconds = (used / ranks).ravel() / self.unit
         slope = np.r_[seconds, (used_bytes / room - 1.0).ravel()]
         value = float(cost[choice].sum()) / self.unit - float(pools.sum())
         return Point(value, slope, choice)
@@ -149,17 +206,6 @@ class ClassOracle:
         count[every] = relaxed.times[items][every, None] * relaxed.class_ranks
         return np.einsum("ic,icd->cd", count, cost), count.T @ size
 
-    def _peaks(self, choice: Ints) -> Floats:
-        """Seconds per phase of the largest item of the bundles with priced peaks."""
-        relaxed = self.relaxed
-        tops = np.zeros((len(self.bundles), relaxed.num_dimensions))
-        for row, bundle in enumerate(self.bundles):
-            option = int(choice[bundle])
-            some = slice(option, option + 1)
-            for phase, unit in enumerate(np.eye(relaxed.num_dimensions)):
-                tops[row, phase] = relaxed.peak(unit, some)[0]
-        return tops
-
 
 def first_least(values: Floats, start: Ints) -> Ints:
     """Index of each bundle's first least value; no bundle may be empty."""
@@ -175,23 +221,20 @@ def items_of(item_start: Ints, options: Ints) -> Ints:
     return np.asarray(np.arange(len(shift)) + shift)
 
 
-def legal_prices(
-    relaxed: Relaxed, shares: Floats, peaks: Floats, bundles: Ints, pools: Floats
-) -> Prices:
-    """Turn natural units into prices of seconds and bytes that sum to at most 1."""
-    total = shares.sum(axis=0) + peaks.sum(axis=0)
-    scale = (1.0 - 1e-14) / np.maximum(total, 1e-300)
+def legal_prices(relaxed: Relaxed, shares: Floats, pools: Floats) -> Prices:
+    """Turn natural units into prices of seconds and bytes.
+
+    Shares of a phase that should sum to 1 end up just below, whatever the rounding.
+    """
+    total = shares.sum(axis=0)
+    near_one = np.abs(total - 1.0) < _NEAR
+    scale = np.where(near_one, (1.0 - _BELOW) / np.where(near_one, total, 1.0), 1.0)
     per_rank = shares * scale / relaxed.class_ranks[:, None]
     per_byte = pools / np.maximum(relaxed.room, 1.0)
     hbm, ddr, ssd = (tuple(map(float, column)) for column in per_byte.T)
-    return Prices(
-        ranks=tuple(tuple(map(float, row)) for row in per_rank),
-        hbm=hbm,
-        ddr=ddr,
-        ssd=ssd,
-        peaks=tuple(
-            PeakPrice(bundle=int(bundle), phases=tuple(map(float, row * scale)))
-            for bundle, row in zip(bundles, peaks, strict=True)
-            if row.any()
-        ),
-    )
+    ranks = tuple(tuple(map(float, row)) for row in per_rank)
+    return Prices(ranks=ranks, hbm=hbm, ddr=ddr, ssd=ssd)
+
+
+_NEAR = 1e-6
+_BELOW = 1e-14

@@ -172,32 +172,31 @@ class Relaxed:
             item[every] = self.times[every] * (per_class[every] @ self.class_ranks)
         return np.asarray(np.add.reduceat(item, self.item_start[:-1]))
 
-    def peak(self, weights: Floats, some: slice | None = None) -> Floats:
+    def peak(self, weights: Floats, low: Floats | None = None) -> Floats:
         """Weighted seconds of each option's largest item on some rank, shape (O,).
 
         Parameters
         ----------
         weights : float array (D,)
-        some : slice, optional
-            Only these options.
+        low : float array (D,), optional
+            Only what exceeds these seconds counts.
 
         Notes
         -----
-        max over items of stacked * min over classes of sum_d weights[d] cost[d];
-        for scope ALL the largest class counts, for every class takes part.
+        max over items of min over classes of sum_d weights[d] max(0, stacked cost[d]
+        - low[d]); for scope ALL the largest class counts, for every class takes part.
         """
-        options = some or slice(0, len(self))
-        bounds = self.item_start[options.start : options.stop + 1]
-        items = slice(int(bounds[0]), int(bounds[-1]))
-        per_class = self.cost[items] @ weights
-        least = self._cheapest(per_class, items)
-        value = np.where(self.everywhere[items], per_class.max(axis=1), least)
-        value *= self.stacked[items]
-        return np.asarray(np.maximum.reduceat(value, bounds[:-1] - bounds[0]))
-
-    def options_of(self, bundle: int) -> slice:
-        """Options of a bundle as a slice."""
-        return slice(int(self.start[bundle]), int(self.start[bundle + 1]))
+        some = np.flatnonzero(weights)
+        per_class = np.zeros(self.cost.shape[:2])
+        for d in some:
+            seconds = self.cost[:, :, d] * self.stacked[:, None]
+            if low is not None and low[d] > 0:
+                seconds = np.maximum(seconds - low[d], 0.0)
+            per_class += weights[d] * seconds
+        value = self._cheapest(per_class)
+        if self.everywhere.any():
+            value = np.where(self.everywhere, per_class.max(axis=1), value)
+        return np.asarray(np.maximum.reduceat(value, self.item_start[:-1]))
 
     def least_per_bundle(self, values: Floats) -> Floats:
         """Smallest value over each bundle's options; infinite where there is none."""
@@ -207,11 +206,10 @@ class Relaxed:
             least[filled] = np.minimum.reduceat(values, self.start[:-1][filled])
         return least
 
-    def _cheapest(self, per_class: Floats, items: slice | None = None) -> Floats:
+    def _cheapest(self, per_class: Floats) -> Floats:
         """Least of each item's classes where it has a place."""
         if self.legal is not None:
-            legal = self.legal if items is None else self.legal[items]
-            per_class = np.where(legal, per_class, np.inf)
+            per_class = np.where(self.legal, per_class, np.inf)
         return per_class.min(axis=1) if self.num_classes > 1 else per_class[:, 0]
 
 

@@ -1,28 +1,36 @@
 """Recompute a lower bound from the menu and a certificate; no solver takes part.
 
-Why the bound holds. Take any plan and suppose it is faster than the threshold T.
-(1) *Prices.* Let u[r, p] >= 0 be prices of seconds, w[b, p] >= 0 of the largest item
-of bundle b, with sum_r u[r, p] + sum_b w[b, p] <= 1 in every phase p, and v >= 0 of
-bytes in memory pools. The slowest rank of phase p has at least the load of any rank
-and of any item, so the plan's value is at least the sum of these, priced; and as it
-fits into every pool, the priced bytes it uses are at most the priced capacity. So
+Why the bound holds. Take any plan, M[p] the time of its slowest rank in phase p, and
+suppose that its value sum_p M[p] is below the threshold T. (For `max-rank` there is a
+single "phase": the sum of all.)
 
-    value >= sum_b (priced cost of b's option) - v . capacity
-          >= sum_b min_o (priced cost of o on its cheapest classes) - v . capacity.
+(1) *Prices.* Let u[r, p] >= 0 be prices of seconds on ranks, U[p] = sum_r u[r, p], and
+v >= 0 prices of bytes in memory pools. M[p] is at least any rank's load, and what the
+plan puts into a pool is at most its capacity, so
 
-For `max-rank` the same holds with one "phase", the sum of all.
-(2) *Items.* Whatever share 1 - sum u - sum w of a phase the prices leave over is free
-to be put on the largest item of one option o, which gives a bound for all plans that
-use o. If this reaches T, no plan faster than T uses o, and o is left out of the minima
-of the following rounds; a bundle without options is a contradiction. So every plan
-has value >= min(T, bound of any round).
+    sum_p U[p] M[p] >= sum_b (priced cost of b's option) - v . capacity
+                    >= sum_b min_o (cost of o on its cheapest classes) - v . capacity.
+
+The rest, sum_p (1 - U[p]) M[p], is at least (1 - U[p]) low[p] for U[p] <= 1 and
+(1 - U[p]) high[p] otherwise, if low[p] <= M[p] <= high[p] is known. The sum of both
+bounds the value.
+
+(2) *Options.* If the plan uses option o, its cost replaces the minimum over b's
+options, and low[p] may be replaced by the seconds of o's largest item. If this bound
+reaches T, no plan below T uses o, and o is left out from there on. A bundle without
+options is a contradiction.
+
+(3) *Cases.* Either M[p] <= a: then options with a larger item in p are left out, and
+high[p] = a; or M[p] >= a = low[p]. Both bounds hold, or the smaller one does.
+
+So every plan has value >= min(T, the smaller bound of the cases).
 
 Why rounding cannot fake it. All terms of a priced cost are non-negative, so the sum
 that floating point gives is within a relative error of (number of operations) x 2^-53
 of the exact one, whatever the order of summation. Costs are scaled down and capacities
 up by a generous multiple of that error before they are compared; sums over bundles are
 correctly rounded (`math.fsum`), and prices are summed as fractions. Capacities are
-widened by the same margin, since a plan's own bytes are summed in floating point, too.
+widened by the roundoff of a plan's own sums of bytes, too.
 
 References
 ----------
@@ -35,18 +43,18 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from shardplan.certify.relaxed import Relaxed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Certificate, Prices
+    from shardplan.certificate import Case, Certificate, Prices
     from shardplan.problem import Problem
 
     Floats = NDArray[np.float64]
@@ -64,6 +72,39 @@ class InvalidCertificateError(ValueError):
     """A certificate that proves nothing; the message says why."""
 
 
+class Box(NamedTuple):
+    """What is known of the slowest rank of each phase, and of the whole value.
+
+    Attributes
+    ----------
+    low, high : tuple of float
+        Least and most seconds per phase [s].
+    limit : float
+        The value is below this [s].
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    limit: float
+
+    @classmethod
+    def whole(cls, dimensions: int, limit: float) -> Self:
+        """Nothing is known but the limit."""
+        return cls((0.0,) * dimensions, (limit,) * dimensions, limit)
+
+    def below(self, phase: int, at_s: float) -> Box:
+        """Return the case of a phase taking at most `at_s`."""
+        high = list(self.high)
+        high[phase] = min(high[phase], at_s)
+        return self._replace(high=tuple(high))
+
+    def above(self, phase: int, at_s: float) -> Box:
+        """Return the case of a phase taking at least `at_s`."""
+        low = list(self.low)
+        low[phase] = max(low[phase], at_s)
+        return self._replace(low=tuple(low))
+
+
 class RoundBound(NamedTuple):
     """What one round proves.
 
@@ -77,6 +118,15 @@ class RoundBound(NamedTuple):
 
     value_s: float
     given: Floats
+
+
+class _Open(NamedTuple):
+    """A case to come: its menu before its own exclusions, and its parent's bound."""
+
+    menu: Relaxed
+    box: Box
+    bound: float
+    phase: int | None
 
 
 def verify(problem: Problem, certificate: Certificate) -> float:
@@ -98,109 +148,139 @@ def verify(problem: Problem, certificate: Certificate) -> float:
     limit = math.inf if threshold is None else threshold
     if not limit > 0:
         raise InvalidCertificateError(f"threshold_s must be > 0, got {threshold!r}")
-    if not certificate.rounds:
-        raise InvalidCertificateError("it has no prices")
-    return replay(Relaxed.of(problem), certificate.rounds, limit)
+    return replay(Relaxed.of(problem), certificate.cases, limit)
 
 
-def replay(relaxed: Relaxed, rounds: Iterable[Prices], limit: float) -> float:
-    """Run the rounds of a proof: min(limit, best bound) [s]."""
-    rounds = tuple(rounds)
+def replay(relaxed: Relaxed, cases: Sequence[Case], limit: float) -> float:
+    """Go through the cases of a proof: min(limit, least bound of the cases) [s]."""
+    dimensions = relaxed.num_dimensions
+    waiting = [_Open(relaxed, Box.whole(dimensions, limit), 0.0, None)]
+    proven = limit
+    for case in cases:
+        if not waiting:
+            raise InvalidCertificateError("it has more cases than its splits make")
+        case_open = waiting.pop()
+        for prices in case.rounds:
+            check_prices(prices, relaxed)
+        menu, bound = run_case(case_open, case.rounds)
+        if case.phase is None:
+            proven = min(proven, bound)
+            continue
+        at_s, box = case.at_s, case_open.box
+        if not (0 <= case.phase < dimensions and 0 <= at_s <= _LARGEST):
+            raise InvalidCertificateError("a split is by a phase that does not exist")
+        waiting.append(_Open(menu, box.above(case.phase, at_s), bound, None))
+        waiting.append(_Open(menu, box.below(case.phase, at_s), bound, case.phase))
+    if waiting:
+        raise InvalidCertificateError("a case of a split is missing")
+    return proven
+
+
+def run_case(case: _Open, rounds: Sequence[Prices]) -> tuple[Relaxed, float]:
+    """Apply a case's rounds: the menu that is left, and the bound."""
+    box, limit = case.box, case.box.limit
+    menu, best = open_menu(case.menu, box, case.phase), case.bound
     for prices in rounds:
-        check_prices(prices, relaxed)
-    menu, best = without_large_items(relaxed, limit), 0.0
-    for number, prices in enumerate(rounds):
-        if menu.has_empty_bundle:
-            return limit
-        bound = round_bound(menu, prices)
+        if best >= limit or menu.has_empty_bundle:
+            break
+        bound = round_bound(menu, prices, box)
         best = max(best, bound.value_s)
-        if best >= limit:
-            return limit
-        if number + 1 < len(rounds):
+        if limit < math.inf:
             menu = menu.select(~(bound.given >= limit))
-    return limit if menu.has_empty_bundle else best
+    return menu, limit if menu.has_empty_bundle else min(best, limit)
 
 
-def without_large_items(relaxed: Relaxed, limit: float) -> Relaxed:
-    """Leave out options with an item that alone takes `limit` or longer."""
-    if limit == math.inf or not len(relaxed):
+def open_menu(relaxed: Relaxed, box: Box, below: int | None) -> Relaxed:
+    """Leave out options with items that are too large for a box.
+
+    Parameters
+    ----------
+    below : int or None
+        A phase whose `high` is new.
+    """
+    if box.limit == math.inf or not len(relaxed):
         return relaxed
-    item = relaxed.peak(np.ones(relaxed.num_dimensions))
-    return relaxed.select(~(item * (1.0 - _margin(relaxed)) >= limit))
+    shrink = 1.0 - _margin(relaxed)
+    low = np.array(box.low)
+    item = relaxed.peak(np.ones(len(low)), low) * shrink
+    keep = ~(item + math.fsum(low) * shrink >= box.limit)
+    if below is not None:
+        unit = np.eye(len(low))[below]
+        keep &= ~(relaxed.peak(unit) * shrink > box.high[below])
+    return relaxed.select(keep)
 
 
-def round_bound(relaxed: Relaxed, prices: Prices) -> RoundBound:
+def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
     """Bound the plans of a menu from below, and those that use each option.
 
-    The prices must be legal (`check_prices`) and no bundle empty.
+    The prices must have passed `check_prices`, and no bundle be empty.
 
     Notes
     -----
-    value = sum_b min_o c[o] - v . room, with c[o] the priced cost of option o and
-    its bundle's priced peak; given[o] = value - min c + c[o] + the peak of o at the
-    share of each phase that the prices leave over.
+    value = sum_b min_o c[o] - v . room + sum_p (1 - U[p]) (low[p] or high[p]), with
+    c[o] the priced cost of option o; given[o] = value - min c + c[o] + sum_p
+    (1 - U[p]) (what o's largest item exceeds low[p] by), over the p with U[p] < 1.
     """
     margin = _margin(relaxed)
-    rank_prices = np.array(prices.ranks, dtype=np.float64)
     byte_prices = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
-    cost = relaxed.priced(rank_prices, byte_prices)
-    for peak in prices.peaks:
-        some = relaxed.options_of(peak.bundle)
-        cost[some] += relaxed.peak(np.array(peak.phases), some)
+    cost = relaxed.priced(np.array(prices.ranks, dtype=np.float64), byte_prices)
     least = relaxed.least_per_bundle(cost)
     room = math.fsum((byte_prices * relaxed.room).ravel())
     if room:
         room *= 1.0 + margin + _own_roundoff(relaxed)
     total = math.fsum(least)
-    value = total * (1.0 - margin) - room - _TINY
+    rest, gain, loss = _left_over(prices, relaxed, box)
+    value = total * (1.0 - margin) + gain - room - loss - _TINY
     extra = cost - np.repeat(least, np.diff(relaxed.start))
-    rest = _left_over(prices, relaxed)
-    item = relaxed.peak(rest) if rest.any() else np.zeros(len(cost))
-    slack = margin * (total + room + cost + item)
+    item = np.zeros(len(cost))
+    if box.limit < math.inf and rest.any():
+        item = relaxed.peak(rest, np.array(box.low))
+    slack = margin * (total + room + gain + loss + cost + item)
     return RoundBound(_finite(value), value + extra + item - slack)
 
 
 def check_prices(prices: Prices, relaxed: Relaxed) -> None:
-    """Raise an error if prices have a wrong shape, are negative or sum above 1."""
+    """Raise an error if prices have a wrong shape, are negative, or no numbers."""
     classes, dimensions = relaxed.num_classes, relaxed.num_dimensions
-    rows = [*prices.ranks, *(peak.phases for peak in prices.peaks)]
-    if len(prices.ranks) != classes or any(len(row) != dimensions for row in rows):
+    if len(prices.ranks) != classes or any(len(r) != dimensions for r in prices.ranks):
         raise InvalidCertificateError(
             f"prices must be for {classes} classes and {dimensions} phases"
         )
     pools = (prices.hbm, prices.ddr, prices.ssd)
     if any(len(pool) != classes for pool in pools):
         raise InvalidCertificateError(f"pools must have {classes} prices each")
-    values = [price for row in (*rows, *pools) for price in row]
+    values = [price for row in (*prices.ranks, *pools) for price in row]
     if not all(0.0 <= price <= _LARGEST for price in values):
         raise InvalidCertificateError("prices must be numbers, none below 0")
-    bundles = [peak.bundle for peak in prices.peaks]
-    if len(set(bundles)) < len(bundles):
-        raise InvalidCertificateError("a bundle's largest item is priced twice")
-    if not all(0 <= bundle < relaxed.num_bundles for bundle in bundles):
-        raise InvalidCertificateError("prices are for a bundle that does not exist")
-    for phase, total in enumerate(_price_sums(prices, relaxed)):
-        if total > 1:
-            raise InvalidCertificateError(
-                f"prices of phase {phase} add up to 1 + {float(total - 1):.3g}, above 1"
-            )
 
 
-def _price_sums(prices: Prices, relaxed: Relaxed) -> list[Fraction]:
-    """Exact sum of all prices in each phase."""
+def price_sums(prices: Prices, relaxed: Relaxed) -> list[Fraction]:
+    """Exact sum U[p] of the prices of all ranks in each phase."""
     weights = [int(count) for count in relaxed.class_ranks]
     rows = [*zip(weights, prices.ranks, strict=True)]
-    rows += [(1, peak.phases) for peak in prices.peaks]
     return [
         sum((n * Fraction(row[d]) for n, row in rows), Fraction(0))
         for d in range(relaxed.num_dimensions)
     ]
 
 
-def _left_over(prices: Prices, relaxed: Relaxed) -> Floats:
-    """Share of each phase without a price, rounded down."""
-    shares = [float(1 - total) for total in _price_sums(prices, relaxed)]
-    return np.array([max(0.0, share * (1.0 - 2.0 * _ROUNDOFF)) for share in shares])
+def _left_over(
+    prices: Prices, relaxed: Relaxed, box: Box
+) -> tuple[Floats, float, float]:
+    """Share of each phase that has no price (D,), and what it adds and costs [s]."""
+    rest, gains, losses = [], [], []
+    for phase, total in enumerate(price_sums(prices, relaxed)):
+        if total > 1 and box.high[phase] == math.inf:
+            raise InvalidCertificateError(
+                f"prices of phase {phase} add up to 1 + {float(total - 1):.3g}, above 1"
+            )
+        share = float(1 - total)
+        rest.append(max(0.0, share * (1.0 - 2.0 * _ROUNDOFF)))
+        gains.append(rest[-1] * box.low[phase])
+        if share < 0:
+            losses.append(-share * box.high[phase])
+    up = 1.0 + 8.0 * _ROUNDOFF
+    return np.array(rest), math.fsum(gains) / up, math.fsum(losses) * up
 
 
 def _margin(relaxed: Relaxed) -> float:

@@ -283,7 +283,7 @@ def _communication_times(
     per_byte = _output_s_per_byte(shards, usage, rates)
     forward = (elements * usage.forward_element_bytes)[:, None] * per_byte
     backward = (elements * usage.backward_element_bytes)[:, None] * per_byte
-    lengths = usage.num_outputs[shards.table] * usage.workload.index_bytes
+    lengths = usage.num_lengths[shards.table] * usage.workload.index_bytes
     ids = volumes.ids * usage.id_bytes[shards.table] + lengths
     input_dist = _per_byte(ids, rates.all_to_all)
 

@@ -37,6 +37,8 @@ class TableUsage:
         Ids per step: B * pooling_factor * coverage.
     num_outputs : float array (T,)
         Output vectors per step: B * F if pooled, else the number of lookups.
+    num_lengths : float array (T,)
+        Lengths sent along with the ids: B * F.
     is_pooled : bool array (T,)
     id_bytes : float array (T,)
         Bytes of an id with its weight [bytes].
@@ -48,6 +50,7 @@ class TableUsage:
     embedding_dim: NDArray[np.int64]
     num_lookups: NDArray[np.float64]
     num_outputs: NDArray[np.float64]
+    num_lengths: NDArray[np.float64]
     is_pooled: NDArray[np.bool_]
     id_bytes: NDArray[np.float64]
 
@@ -67,6 +70,7 @@ class TableUsage:
             embedding_dim=np.array([t.embedding_dim for t in tables]),
             num_lookups=lookups,
             num_outputs=np.where(pooled, batch * features, lookups),
+            num_lengths=batch * features,
             is_pooled=pooled,
             id_bytes=workload.index_bytes + weights,
         )

@@ -153,6 +153,20 @@ class Simulation:
         """The rank that holds up the others the most."""
         return self.critical.rank
 
+    def exposed_s_by_stage(self) -> dict[str, float]:
+        """Mean time that each stage takes from the step, waits in it included [s].
+
+        Notes
+        -----
+        What other work hides does not count.
+        """
+        found: dict[str, float] = {}
+        for part in self._exposures:
+            stage = part.run.operation.stage.value
+            seconds = float((part.exposed + part.waiting).mean())
+            found[stage] = found.get(stage, 0.0) + seconds
+        return found
+
     def rank_busy_s(self, stream: Stream = Stream.COMPUTE) -> Floats:
         """Return each rank's working seconds of a step on one stream (W,)."""
         busy = [phase.busy_s for phase in self.phases if phase.stream is stream]

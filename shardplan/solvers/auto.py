@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.solvers.base import Observer, SolverResult, Stop, finished
+from shardplan.solvers.base import Observer, Solver, SolverResult, Stop, finished
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
 from shardplan.solvers.search.guide import Guide
@@ -28,7 +28,7 @@ class Auto:
         totals = OptionTotals.of(problem)
         guide = Guide.of(problem, totals)
         incumbent = Incumbent(problem, guide.bound_s, stop, observer)
-        quick = [Greedy()]
+        quick: list[Solver] = [Greedy()]
         if problem.num_bundles * problem.world_size <= _LDM_WORK:
             quick.append(LargestDifferencing())
         for solver in quick:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+_MANY_RANKS = 512
+_NEAR = 96
+_RENEWED = 48
 _SLACK = 1e-9
 """Share of a pool left free, so that another order of summation still fits."""
 
@@ -46,6 +49,8 @@ class Placer:
         self._ddr = capacity.host_ddr * (1.0 - _SLACK)
         self._ssd = capacity.host_ssd * (1.0 - _SLACK)
         self._users: dict[int, NDArray[np.bool_]] = {}
+        self._near = np.zeros(0, dtype=np.int64)
+        self._near_uses = 0
         self.option = np.full(problem.num_bundles, -1, dtype=np.int64)
         self.places: list[Ints] = [np.zeros(0, dtype=np.int64)] * problem.num_bundles
 
@@ -63,6 +68,8 @@ class Placer:
             least loaded place that fits.
         """
         problem = self._problem
+        if not self._has_room(option):
+            return False
         legal = problem.group_places(bundle, option)
         scope = int(problem.options.scope[option])
         if scope == Scope.ALL:
@@ -77,28 +84,48 @@ class Placer:
             for h in sorted(set(host.tolist()), key=lambda h: (load[h], h))
         )
 
+    def _has_room(self, option: int) -> bool:
+        """Whether some rank has the HBM of each item; a quick first look."""
+        menu = self._problem.options
+        needed = menu.item_bytes[menu.items_of(option), 0].max()
+        return bool(needed <= (self._hbm - self.loads.hbm).max())
+
     def _place_items(
         self, bundle: int, option: int, legal: Ints, wanted: Ints | None = None
     ) -> bool:
         menu = self._problem.options
         scope = int(menu.scope[option])
         distinct = scope == Scope.RANK and menu.row_shards[option] > 1
+        if distinct:
+            wanted = self._emptiest(option, legal)
+            if wanted is None:
+                return False
         placed: list[tuple[int, int]] = []
         for item in range(menu.item_start[option], menu.item_start[option + 1]):
             for _ in range(menu.item_count[item]):
-                place = self._best(scope, item, legal)
+                place: int | None = None
                 if wanted is not None and self._fits(item, int(wanted[len(placed)])):
                     place = int(wanted[len(placed)])
+                elif not distinct:
+                    place = self._best(scope, item, legal)
                 if place is None:
                     for old_item, old_place in placed:
                         self._add(scope, old_item, old_place, -1.0)
                     return False
                 self._add(scope, item, place, 1.0)
                 placed.append((item, place))
-                if distinct:
-                    legal = legal[legal != place]
         self._keep(bundle, option, scope, [place for _, place in placed])
         return True
+
+    def _emptiest(self, option: int, legal: Ints) -> Ints | None:
+        """Distinct ranks for the equal items of a row-cut option, if there are."""
+        item = int(self._problem.options.item_start[option])
+        count = int(self._problem.options.item_count[item])
+        if count > len(legal):
+            return None
+        score = self._scores(item, legal)
+        best = np.argsort(score, kind="stable")[:count]
+        return legal[best] if np.isfinite(score[best[-1]]) else None
 
     def _place_everywhere(self, bundle: int, option: int) -> bool:
         menu, loads = self._problem.options, self.loads
@@ -141,9 +168,27 @@ class Placer:
         """Least loaded legal place after adding an item, if any fits."""
         if not len(legal):
             return None
+        everyone = len(legal) == self._problem.world_size
+        if scope == Scope.RANK and everyone and len(legal) > _MANY_RANKS:
+            near = self._least_loaded()
+            score = self._scores(item, near)
+            best = int(np.argmin(score))
+            if np.isfinite(score[best]):
+                return int(near[best])
         score = self._place_scores(scope, item, legal)
         best = int(np.argmin(score))
         return int(legal[best]) if np.isfinite(score[best]) else None
+
+    def _least_loaded(self) -> Ints:
+        """Return some of the least loaded ranks, renewed from time to time."""
+        if self._near_uses % _RENEWED == 0:
+            time = self.loads.cost.sum(axis=1, keepdims=True)
+            time = time if self._sums else self.loads.cost
+            share = self.loads.hbm / np.maximum(self._hbm, 1.0)
+            load = np.maximum((time / self._scale).max(axis=1), share)
+            self._near = np.sort(np.argpartition(load, _NEAR)[:_NEAR])
+        self._near_uses += 1
+        return self._near
 
     def _fits(self, item: int, rank: int) -> bool:
         return bool(np.isfinite(self._scores(item, np.array([rank]))[0]))

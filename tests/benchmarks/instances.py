@@ -85,8 +85,8 @@ def random_problem(
     Parameters
     ----------
     fill : float
-        Bytes of the tables, each whole on one rank, over the HBM of all ranks; above
-        1 the rest must go to DDR.
+        Bytes of the tables over the HBM that the buffers of whole tables leave;
+        above 1 the rest must go to DDR.
     tiers : bool
         Offer DDR, 1.5 times what the tables fill.
     """
@@ -107,11 +107,12 @@ def random_problem(
     roomy = build_problem(
         workload, topology, cost_model, objective=objective, all_tiers=False
     )
-    needed = _whole_bytes(roomy)
+    stored = float(roomy.usage.stored_bytes.sum())
+    buffers = max(_whole_bytes(roomy) - stored, 0.0)
     reserve = cost_model.memory
     taken = sum(v for k, v in roomy.capacity.reserved.items() if k != "kept free")
-    hbm = needed / fill / num_ranks + taken
-    ddr = 1.5 * needed / hosts / (1.0 - reserve.ddr_reserve_fraction.value)
+    hbm = (stored / fill + buffers) / num_ranks + taken
+    ddr = 1.5 * stored / hosts / (1.0 - reserve.ddr_reserve_fraction.value)
     topology = _resized(
         hosts, local, int(hbm / (1.0 - reserve.hbm_reserve_fraction.value)), int(ddr)
     )

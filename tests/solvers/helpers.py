@@ -11,7 +11,7 @@ from shardplan.bundling import Bundles
 from shardplan.cluster import Cluster
 from shardplan.costs.capacity import Capacity
 from shardplan.costs.usage import TableUsage
-from shardplan.options import Options
+from shardplan.options.arrays import Options
 from shardplan.problem import Assignment, Problem
 from shardplan.sharding import PHASES, Objective, Scope, ShardingType, Target
 from shardplan.tables import EmbeddingTable

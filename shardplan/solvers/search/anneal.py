@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.solvers.search.exchange import Exchanger, disjoint
 from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.recut import Recutter
+from shardplan.solvers.search.repartition import Repartitioner, disjoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,30 +16,38 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.solvers.base import Stop
+    from shardplan.solvers.search.repartition import Divisions
     from shardplan.solvers.search.state import State
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+_FREE_UNITS = 8
 _MARGIN = 0.1
-_RENEW = 4
-_SORTED = 3
+_TAIL = 0.8
+_LEVEL_ROUNDS = 4
+_SORTED_ROUNDS = 3
+_RECUT_ROUNDS = 8
+_RECUT_SHARE = 1 / 32
 _TARGETS = 192
+_WORST = 8
+_RECUT_RANKS = 3
+_QUENCH_STEPS = 100
 
 
 class Annealer:
     """Improves a state in place.
 
-    Every round pairs the ranks, at random or high with low, draws one exchange for
-    each pair, and re-cuts a few bundles: some with large regret, some of the highest
-    ranks, some at random.
+    Every round pairs the ranks, at random or high with low, and divides units of each
+    pair anew; every few rounds some bundles are re-cut: some with large regret, some
+    of the highest ranks, some at random.
 
     Parameters
     ----------
     regret, excess : float arrays (O,)
         See `Recutter`.
     report : callable
-        Is told after every round that the state has changed.
+        Is shown the state after every round.
     """
 
     def __init__(
@@ -54,51 +62,53 @@ class Annealer:
         self.state = state
         self._regret, self._rng, self._stop = regret, rng, stop
         self._report = report
-        self._exchanger = Exchanger(state, rng)
+        self._divider = Repartitioner(state, rng)
         self._recutter = Recutter(state, regret, excess, rng)
-        self._recuts = 1 + len(state.load) // 32
+        self._recuts = 1 + int(len(state.load) * _RECUT_SHARE)
 
     def cycle(self, rounds: int, hot: float, cold: float) -> None:
-        """Anneal from one temperature to another, then quench."""
+        """Anneal from one temperature to another, then quench.
+
+        The first two fifths press on the total, the rest more and more on the
+        highest ranks.
+        """
         for index in range(rounds):
             if self._stop.now():
                 return
-            if index % _RENEW == 0:
-                penalty = self._penalty()
-            temperature = hot * (cold / hot) ** (index / max(rounds - 1, 1))
-            self._exchange_pairs(penalty, temperature, index % _SORTED == 0)
-            self._recut_some(penalty, temperature)
+            progress = index / max(rounds - 1, 1)
+            if index % _LEVEL_ROUNDS == 0:
+                penalty = self._penalty(min(1.0, max(0.0, 2.5 * progress - 1.0)))
+            temperature = hot * (cold / hot) ** progress
+            self._divide_pairs(penalty, temperature, index % _SORTED_ROUNDS == 0)
+            if index % _RECUT_ROUNDS == 0:
+                self._recut_some(penalty, temperature)
             self._told()
-        self.quench()
-
-    def quench(self) -> None:
-        """Exchange with the worst ranks until nothing improves."""
-        world = len(self.state.load)
-        for _ in range(2 * world):
-            if self._stop.now() or not self._relieve_worst(self._penalty()):
-                return
-            self._told()
+        self._quench()
 
     def merit(self) -> float:
         """Penalty of the whole state: the less, the more promising."""
-        penalty, state = self._penalty(), self.state
+        penalty, state = self._penalty(0.0), self.state
         each = penalty.of_ranks(state.load).sum()
         return float(each + penalty.of_hosts(state.host_load).sum())
 
-    def _penalty(self) -> Penalty:
-        """Levels somewhat below a balanced plan at the bound.
+    def _penalty(self, tail: float) -> Penalty:
+        """Levels between somewhat below a balanced plan at the bound and the maxima.
 
-        Time above them is always penalised, so that a lower total counts, too.
+        Low levels penalise all time, and so the total; high ones only the highest
+        ranks.
         """
-        mean = self.state.load[:, :-1].mean(axis=0)
-        return Penalty(mean * ((1.0 - _MARGIN) / mean.sum()))
+        load = self.state.load[:, :-1]
+        mean, top = load.mean(axis=0), load.max(axis=0)
+        low = mean * ((1.0 - _MARGIN) / mean.sum())
+        high = mean + _TAIL * (top - mean)
+        return Penalty(low + tail * (high - low))
 
     def _told(self) -> None:
-        self._stop.work += self._exchanger.evaluated + self._recutter.evaluated
-        self._exchanger.evaluated = self._recutter.evaluated = 0
+        self._stop.work += self._divider.evaluated + self._recutter.evaluated
+        self._divider.evaluated = self._recutter.evaluated = 0
         self._report(self.state)
 
-    def _exchange_pairs(
+    def _divide_pairs(
         self, penalty: Penalty, temperature: float, is_sorted: bool
     ) -> None:
         state = self.state
@@ -109,10 +119,11 @@ class Annealer:
         else:
             order = self._rng.permutation(len(state.load))
             rank, other = order[:half], order[half : 2 * half]
-        found = self._exchanger.best(rank, other, penalty, temperature)
-        moved = (found.first > 0) | (found.second > 0)
-        found = found.take(moved & np.isfinite(found.change))
-        state.exchange(found.first, found.second, found.rank, found.other)
+        found = self._divider.best(rank, other, penalty, temperature, _FREE_UNITS)
+        self._apply(found.take(np.flatnonzero(found.goes.any(axis=1))))
+
+    def _apply(self, found: Divisions) -> None:
+        self.state.divide(found.rank, found.other, found.units, found.goes)
 
     def _recut_some(self, penalty: Penalty, temperature: float) -> None:
         state, rng, few = self.state, self._rng, self._recuts
@@ -128,16 +139,39 @@ class Annealer:
         for bundle in np.unique(np.r_[costly, bundles[:few], loaded]).tolist():
             self._recutter.recut(bundle, penalty, temperature)
 
-    def _relieve_worst(self, penalty: Penalty) -> bool:
-        """Make the best exchanges of the worst ranks with others, if any help."""
+    def _quench(self) -> None:
+        """Relieve the worst ranks, by divisions or re-cuts, until nothing helps."""
+        for _ in range(_QUENCH_STEPS + len(self.state.load)):
+            if self._stop.now():
+                return
+            penalty = self._penalty(1.0)
+            each = penalty.of_ranks(self.state.load)
+            worst = np.argsort(-each, kind="stable")[:_WORST]
+            worst = worst[each[worst] > 0.0]
+            if not (self._relieve(worst, penalty) or self._recut_on(worst, penalty)):
+                return
+            self._told()
+
+    def _relieve(self, worst: Ints, penalty: Penalty) -> bool:
+        """Divide the worst ranks with the best partners, if that helps."""
         state, world = self.state, len(self.state.load)
-        order = np.argsort(-penalty.of_ranks(state.load), kind="stable")
-        worst, others = order[: 1 + world // 64], order[::-1][:_TARGETS]
+        others = np.argsort(state.load[:, :-1].sum(axis=1), kind="stable")[:_TARGETS]
         rank, other = np.repeat(worst, len(others)), np.tile(others, len(worst))
         apart = rank != other
-        found = self._exchanger.best(rank[apart], other[apart], penalty)
+        found = self._divider.best(rank[apart], other[apart], penalty, 0.0, _FREE_UNITS)
         found = found.take(found.change < -1e-9)
         found = found.take(np.argsort(found.change, kind="stable"))
         found = found.take(disjoint(found, world))
-        state.exchange(found.first, found.second, found.rank, found.other)
+        self._apply(found)
         return len(found.rank) > 0
+
+    def _recut_on(self, worst: Ints, penalty: Penalty) -> bool:
+        """Re-cut bundles of the worst ranks until one helps."""
+        state = self.state
+        self._recutter.look_around()
+        for rank in worst[:_RECUT_RANKS].tolist():
+            units = state.slots[rank, : state.count[rank]]
+            for bundle in np.unique(state.unit_bundle[units]).tolist():
+                if self._recutter.recut(bundle, penalty, 0.0):
+                    return True
+        return False

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _FACTORS = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
 _PASSES = 2
-_LARGE = 400_000
+_KEPT = 120_000
+_FEWEST, _MOST = 12, 64
 
 
 class Limits:
@@ -31,68 +32,98 @@ class Limits:
     longest : float array (O, D)
         Times of each option's longest shard; zero for scope ALL, whose load no
         placement can change.
-    mean : float array (O, D)
-        What an option adds to the mean load of a rank.
+    memory : float array (O,)
+        HBM of each option's largest shard, likewise.
     """
 
     def __init__(self, vectors: Vectors, guide: Guide) -> None:
         problem = vectors.problem
         menu = problem.options
         times = vectors.of_items(np.arange(len(menu.item_count)))
-        item = times[:, :, : vectors.num_times].min(axis=1)
+        item = times[:, :, : vectors.num_times + 1].min(axis=1)
         ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
         weight = (menu.item_count * ranks / problem.world_size)[:, None]
         first = menu.item_start[:-1]
         self._everywhere = menu.scope == Scope.ALL
-        self.longest = np.maximum.reduceat(item, first)
-        self.longest[self._everywhere] = 0.0
-        self.mean = np.add.reduceat(item * weight, first)
-        self._menu = menu
+        largest = np.maximum.reduceat(item, first)
+        largest[self._everywhere] = 0.0
+        self.longest, self.memory = largest[:, :-1], largest[:, -1]
         self._regret = guide.regret
+        self._some = _most_useful(guide.regret, menu.start)
+        mean = np.add.reduceat(item * weight, first)[:, :-1]
+        self._mean = mean[self._some]
+        table = menu.table[self._some]
+        self._start_of = np.searchsorted(table, np.arange(len(menu.start)))
+        self._wide = (menu.scope != Scope.RANK)[self._some]
 
-    def excess(self, limit: Floats) -> Floats:
-        """How far each option's longest shard exceeds the limits, relatively (O,)."""
-        return np.asarray((self.longest / limit).max(axis=1) - 1.0)
+    def excess(self, limit: Floats, density: float) -> Floats:
+        """How far each option's longest shard exceeds the limits, relatively (O,).
 
-    def best(self) -> Floats:
+        Parameters
+        ----------
+        limit : float array (D,)
+        density : float
+            HBM that the other shards of a rank need for each unit of time: a shard
+            must leave that much to them, or its rank stays idle.
+        """
+        return self._excess(slice(None), limit, density)
+
+    def _excess(self, some: Ints | slice, limit: Floats, density: float) -> Floats:
+        longest = self.longest[some]
+        time = (longest / limit).max(axis=1) - 1.0
+        rest = np.maximum(1.0 - longest.sum(axis=1), 0.0)
+        memory = self.memory[some] + density * rest - 1.0
+        return np.asarray(
+            np.where(self._everywhere[some], -1.0, np.maximum(time, memory))
+        )
+
+    def best(self, density: float) -> Floats:
         """Search, one dimension at a time, for the limits of least value, (D,)."""
         limit = self._start()
-        value = self._value(limit)
-        passes = 1 if len(self._regret) > _LARGE else _PASSES
-        for _ in range(passes):
+        value = self._value(limit, density)
+        for _ in range(_PASSES):
             for d in range(len(limit)):
                 for factor in _FACTORS:
                     other = limit.copy()
                     other[d] *= factor
-                    found = self._value(other)
+                    found = self._value(other, density)
                     if found < value - 1e-9:
                         limit, value = other, found
         return limit
 
     def _start(self) -> Floats:
         """Mean load where every bundle takes its option of least regret."""
-        choice = self._choice(np.full(self.longest.shape[1], np.inf))
-        mean: Floats = self.mean[choice].sum(axis=0)
+        choice = self._cheapest(self._regret[self._some])
+        mean: Floats = self._mean[choice].sum(axis=0)
         return np.maximum(mean, 1e-6)
 
-    def _choice(self, limit: Floats) -> Ints:
-        """Option of least regret within the limits, or least above them."""
-        excess = self.excess(limit)
-        cost = np.where(excess <= 0.0, self._regret, 1e30 * (1.0 + excess))
-        start = self._menu.start
-        least = np.repeat(np.minimum.reduceat(cost, start[:-1]), np.diff(start))
-        index = np.where(cost <= least, np.arange(len(cost)), len(cost))
-        return np.asarray(np.minimum.reduceat(index, start[:-1]))
-
-    def _value(self, limit: Floats) -> float:
+    def _value(self, limit: Floats, density: float) -> float:
         """Objective of a perfectly balanced plan within the limits.
 
         Notes
         -----
-        sum_d max(mean load, longest shard + load that is on every rank anyway).
+        sum_d max(mean load, longest shard + load that is on groups of ranks anyway).
         """
-        choice = self._choice(limit)
-        mean = self.mean[choice]
-        base = mean[self._everywhere[choice]].sum(axis=0)
-        top = self.longest[choice].max(axis=0) + base
+        excess = self._excess(self._some, limit, density)
+        regret = self._regret[self._some]
+        choice = self._cheapest(np.where(excess <= 0.0, regret, 1e30 * (1.0 + excess)))
+        mean = self._mean[choice]
+        base = mean[self._wide[choice]].sum(axis=0)
+        top = self.longest[self._some[choice]].max(axis=0) + base
         return float(np.maximum(mean.sum(axis=0), top).sum())
+
+    def _cheapest(self, cost: Floats) -> Ints:
+        """Option of least cost of each bundle, the first of equals (B,)."""
+        start = self._start_of
+        least = np.repeat(np.minimum.reduceat(cost, start[:-1]), np.diff(start))
+        index = np.where(cost <= least, np.arange(len(cost)), len(cost))
+        return np.asarray(np.minimum.reduceat(index, start[:-1]))
+
+
+def _most_useful(regret: Floats, start: Ints) -> Ints:
+    """Options of least regret, some of each bundle, in their order."""
+    table = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    order = np.lexsort((regret, table))
+    position = np.arange(len(order)) - start[table]
+    most = min(max(_KEPT // (len(start) - 1), _FEWEST), _MOST)
+    return np.sort(order[position < most])

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MEMORY_WEIGHT = 50.0
-"""Penalty of one whole capacity too much, against (1 = the bound's time) squared."""
-
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
@@ -24,6 +21,8 @@ class Penalty:
     ----------
     level : float array (D,)
         Time per dimension that costs nothing.
+    memory : float
+        Penalty of one whole capacity too much, against (1 = the bound's time)^2.
 
     Notes
     -----
@@ -33,16 +32,17 @@ class Penalty:
     """
 
     level: Floats
+    memory: float = 50.0
 
     def of_ranks(self, load: Floats) -> Floats:
         """Penalty of each rank: load (..., D + 1) -> (...)."""
         over = np.maximum(load[..., :-1] - self.level, 0.0)
         memory = np.maximum(load[..., -1] - 1.0, 0.0)
         return np.asarray(
-            np.einsum("...d,...d->...", over, over) + MEMORY_WEIGHT * memory
+            np.einsum("...d,...d->...", over, over) + self.memory * memory
         )
 
     def of_hosts(self, load: Floats) -> Floats:
         """Penalty of each host: load (..., 2) -> (...)."""
         over: Floats = np.maximum(load - 1.0, 0.0).sum(axis=-1)
-        return MEMORY_WEIGHT * over
+        return self.memory * over

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_SCALES = (1.0, 0.7, 0.45)
-_HOT, _COLD = 0.02, 2e-4
+_STARTS = ((1.0, 0.15), (0.9, 0.15), (1.0, 0.0), (0.7, 0.3))
+"""Scale of the limits and density of memory; see `Limits`."""
+_HOT, _COLD = 0.02, 1e-3
+"""Temperatures are squares of these excess times, as shares of the bound."""
 _RACE_ROUNDS = 100
-_CYCLE_ROUNDS = 300
+_CYCLE_ROUNDS = 400
 _PATIENCE = 3
 
 
@@ -79,10 +81,10 @@ class Portfolio:
 
     def run(self) -> None:
         """Search until the gap is closed, the stop says so, or nothing improves."""
-        limit = self._limits.best()
         racers = []
-        for scale in _SCALES:
-            annealer = self._start(self._limits.excess(scale * limit))
+        for scale, density in _STARTS:
+            limit = scale * self._limits.best(density)
+            annealer = self._start(self._limits.excess(limit, density))
             if annealer is None:
                 continue
             annealer.cycle(_RACE_ROUNDS, _HOT**2, _COLD**2)
@@ -100,7 +102,7 @@ class Portfolio:
             annealer.cycle(rounds, hot**2, _COLD**2)
             if self._incumbent.value_s > before * (1.0 - 1e-4):
                 patience -= 1
-            rounds, hot = 2 * rounds, max(hot / 2, 0.002)
+            rounds, hot = 2 * rounds, max(hot / 2, 2 * _COLD)
 
     def _start(self, excess: Floats) -> Annealer | None:
         """Choose options by price within limits and place them."""

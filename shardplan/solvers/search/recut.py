@@ -24,6 +24,8 @@ _TRIED = 10
 _RANKS = 48
 _HOSTS = 4
 _WIDE_TRIED = 1
+_PRICE = 0.1
+"""Penalty of an option's regret, in units of `Vectors.unit_s`."""
 
 
 class Way(NamedTuple):
@@ -50,6 +52,7 @@ class Recutter:
     ) -> None:
         self._state, self._rng = state, rng
         self._regret, self._excess = regret, excess
+        self._price = _PRICE * regret / state.vectors.unit_s
         self._short: dict[int, Ints] = {}
         self._roomy: Ints = np.zeros(0, dtype=np.int64)
         self.evaluated = 0
@@ -74,6 +77,7 @@ class Recutter:
         rise = penalty.of_ranks(state.load[touched]).sum()
         rise -= penalty.of_ranks(before_rows[touched]).sum()
         rise += penalty.of_hosts(state.host_load).sum() - penalty.of_hosts(hosts).sum()
+        rise += self._price[way.option] - self._price[option]
         if rise < temperature * self._rng.exponential():
             return True
         state.take(bundle)
@@ -85,8 +89,10 @@ class Recutter:
     ) -> Way | None:
         """Find the least penalised of some ways to place a bundle that is out."""
         mask = self._state.without_conflicts(bundle)
-        ways = list(self._ways(bundle, penalty, current, mask, extra))
-        return min(ways, key=lambda way: way.change) if ways else None
+        ways = self._ways(bundle, penalty, current, mask, extra)
+        return min(
+            ways, key=lambda way: way.change + self._price[way.option], default=None
+        )
 
     def _ways(
         self,
@@ -150,7 +156,7 @@ class Recutter:
             return np.flatnonzero(mask)
         random = self._rng.integers(world, size=_RANKS // 4)
         chosen = np.unique(np.concatenate([self._roomy, random, extra[:_RANKS]]))
-        return chosen[mask[chosen]]
+        return np.asarray(chosen[mask[chosen]])
 
     def _rises(self, items: Ints, ranks: Ints, penalty: Penalty) -> Floats:
         """Rise of the penalty with one item on one rank, (items, ranks)."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 _NONE = np.zeros(0, dtype=np.int64)
 
@@ -47,6 +48,8 @@ class State:
     legal : bool array (L, W)
         Where units of limited bundles may move; row 0 is for all others.
     legal_row : int array (B,)
+    uses_hosts : bool
+        Whether any option needs DDR or SSD.
     """
 
     def __init__(self, problem: Problem, vectors: Vectors) -> None:
@@ -68,6 +71,7 @@ class State:
         self.unit_slot = np.zeros(size, dtype=np.int64)
         self.unit_item = np.zeros(size, dtype=np.int64)
         self._free = list(range(size - 1, 0, -1))
+        self.uses_hosts = bool(problem.options.item_bytes[:, 1:].any())
         self.slots = np.zeros((world, 8), dtype=np.int64)
         self.count = np.zeros(world, dtype=np.int64)
         self.legal = np.ones((1, world), dtype=bool)
@@ -140,58 +144,52 @@ class State:
 
     # Units
 
-    def exchange(self, first: Ints, second: Ints, rank: Ints, other: Ints) -> None:
-        """Swap units of disjoint pairs of ranks; unit 0 on one side makes a move.
+    def divide(self, rank: Ints, other: Ints, units: Ints, goes: Bools) -> None:
+        """Move units between the two ranks of disjoint pairs.
 
         Parameters
         ----------
-        first, second : int arrays (K,)
-            Units on `rank` and on `other`.
+        units : int array (K, n)
+            Units on `rank` or `other`, 0 for none.
+        goes : bool array (K, n)
+            Which of them change sides.
         """
-        both = (first > 0) & (second > 0)
-        a, b = first[both], second[both]
-        self.unit_slot[a], self.unit_slot[b] = self.unit_slot[b], self.unit_slot[a]
-        self.slots[rank[both], self.unit_slot[b]] = b
-        self.slots[other[both], self.unit_slot[a]] = a
-        self._shift(first, rank, other, both)
-        self._shift(second, other, rank, both)
-        touched = self.unit_bundle[np.r_[first[first > 0], second[second > 0]]]
-        for bundle in touched[self.legal_row[touched] > 0].tolist():
+        pair, column = np.nonzero(goes)
+        moving = units[pair, column]
+        source = self.unit_rank[moving]
+        goal = np.where(source == rank[pair], other[pair], rank[pair])
+        self._add(moving, source, -1.0)
+        self._add(moving, goal, 1.0)
+        self.unit_rank[moving] = goal
+        self._sort_slots(rank, other)
+        touched = self.unit_bundle[moving]
+        for bundle in np.unique(touched[self.legal_row[touched] > 0]).tolist():
             self._refresh(bundle)
 
-    def _shift(
-        self, unit: Ints, source: Ints, goal: Ints, swapped: NDArray[np.bool_]
-    ) -> None:
-        """Move units of disjoint pairs; slots of the swapped ones are right already."""
-        single = (unit > 0) & ~swapped
-        if single.any():
-            some, start, end = unit[single], source[single], goal[single]
-            self._close_slots(some, start)
-            if self.count[end].max() >= self.slots.shape[1] - 1:
-                self._widen()
-            self.unit_slot[some] = self.count[end]
-            self.slots[end, self.count[end]] = some
-            self.count[end] += 1
-        moved = unit > 0
-        unit, source, goal = unit[moved], source[moved], goal[moved]
-        self._add(unit, source, -1.0)
-        self._add(unit, goal, 1.0)
-        self.unit_rank[unit] = goal
-
-    def _close_slots(self, unit: Ints, rank: Ints) -> None:
-        last = self.count[rank] - 1
-        moved = self.slots[rank, last]
-        slot = self.unit_slot[unit]
-        self.slots[rank, slot] = moved
-        self.unit_slot[moved] = slot
-        self.slots[rank, last] = 0
-        self.count[rank] = last
+    def _sort_slots(self, rank: Ints, other: Ints) -> None:
+        """Fill the slots of pairs of ranks after units changed sides."""
+        width = int(self.count[np.r_[rank, other]].max(initial=0))
+        both = np.concatenate(
+            [self.slots[rank, :width], self.slots[other, :width]], axis=1
+        )
+        while 2 * width >= self.slots.shape[1]:
+            self._widen()
+        for side in (rank, other):
+            is_here = (self.unit_rank[both] == side[:, None]) & (both > 0)
+            order = np.argsort(~is_here, axis=1, kind="stable")
+            count = is_here.sum(axis=1)
+            column = np.arange(2 * width)
+            here = column < count[:, None]
+            sorted_units = np.where(here, np.take_along_axis(both, order, axis=1), 0)
+            self.slots[side, : 2 * width] = sorted_units
+            self.unit_slot[sorted_units[here]] = np.nonzero(here)[1]
+            self.count[side] = count
 
     def _add(self, unit: Ints, rank: Ints, sign: float) -> None:
-        """Add units to loads; ranks must be distinct, hosts need not."""
+        """Add units to the loads of ranks, or take them off."""
         vector = sign * self.unit_vector[unit, self.rank_class[rank]]
-        self.load[rank] += vector[:, :-2]
-        if vector[:, -2:].any():
+        np.add.at(self.load, rank, vector[:, :-2])
+        if self.uses_hosts:
             np.add.at(self.host_load, self.rank_host[rank], vector[:, -2:])
 
     def _new_unit(self, bundle: int, item: int, vector: Floats) -> int:
@@ -256,7 +254,7 @@ class State:
 
     # Limits
 
-    def ranks_used(self, bundle: int) -> NDArray[np.bool_]:
+    def ranks_used(self, bundle: int) -> Bools:
         """Ranks that hold a part of a bundle, bool array (W,)."""
         used = np.zeros(len(self.load), dtype=bool)
         option = int(self.option[bundle])
@@ -269,7 +267,7 @@ class State:
             used[self.problem.place_ranks(scope, place)] = True
         return used
 
-    def without_conflicts(self, bundle: int) -> NDArray[np.bool_]:
+    def without_conflicts(self, bundle: int) -> Bools:
         """Ranks that a bundle may use now, bool array (W,)."""
         mask = self.problem.allowed_ranks(bundle).copy()
         for other in self.problem.conflicts.get(bundle, ()):

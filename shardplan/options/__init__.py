@@ -1,0 +1,1 @@
+"""The menu: every legal, priced way to shard each table; see `menu.py`."""
