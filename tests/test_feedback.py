@@ -43,7 +43,7 @@ def test_rounds_help_where_overlap_hides_a_phase() -> None:
 
 
 def test_weights_of_a_step_without_overlap() -> None:
-    """Where the step is the objective, a phase weighs its mean over its slowest rank."""
+    """Where the step is the objective, a phase weighs mean over slowest rank."""
     plan = shardplan.solve("merlin-tiny", "dgx-a100-80", solver="greedy").plan
     simulation = simulate(plan, SimulationSettings.bare())
     cost = simulation.evaluation.loads.cost
