@@ -9,6 +9,7 @@ import numpy as np
 
 from shardplan.costs.all_reduce import all_reduce_seconds, joined_by_switch
 from shardplan.costs.collectives import latency_growth
+from shardplan.costs.links import shared_links
 from shardplan.costs.message_time import curve_time, p_norm_time
 from shardplan.sharding import Scope
 
@@ -63,7 +64,7 @@ class Network:
         out = self.leaves_hosts
         link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
         ranks = 1 if out else self.cluster.world_size
-        return self._with_latency(seconds, link, ranks)
+        return self._with_latency(self._on_shared_links(seconds), link, ranks)
 
     def reduce(self, seconds: Floats, scope: Scope) -> Floats:
         """Return the seconds of a reduce-scatter or all-gather (W,)."""
@@ -98,6 +99,23 @@ class Network:
 
     def _is_out(self, scope: Scope) -> bool:
         return scope in (Scope.ALL, Scope.RANK) and self.leaves_hosts
+
+    def _on_shared_links(self, seconds: Floats) -> Floats:
+        """Let ranks use what others of their PCIe link or NICs leave idle (W,).
+
+        Notes
+        -----
+        Prices give each of k ranks 1/k of a link. Together they take the mean of
+        their seconds, but none less than 1/k of its own: ``max(mean, own / k)``.
+        """
+        shared = shared_links(self.cluster, leaves_hosts=self.leaves_hosts)
+        if not self.settings.latency or shared is None:
+            return seconds
+        link, sharing = shared
+        mean = np.bincount(link, seconds) / np.bincount(link)
+        least = np.zeros(len(mean))
+        np.maximum.at(least, link, seconds / sharing)
+        return np.asarray(np.maximum(mean, least)[link])
 
     def _near_ranks(self, scope: Scope) -> int:
         """Ranks whose number latency grows with; on the network it does not."""
