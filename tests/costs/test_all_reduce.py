@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from shardplan.catalog import load_cost_model, load_topology
 from shardplan.cluster import Cluster
-from shardplan.cost_model import CostModel
 from shardplan.costs.all_reduce import all_reduce_seconds
 from shardplan.costs.message_time import p_norm_time
-from shardplan.topology import Topology
+
+if TYPE_CHECKING:
+    from shardplan.cost_model import CostModel
+    from shardplan.topology import Topology
 
 MODEL = load_cost_model("h100")
 LARGE = 1e12  # so large that latency does not count
