@@ -7,7 +7,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKLOAD ?= dlrm-dcnv2
 TOPOLOGY ?= dgx-h100
 
-.PHONY: demo test lint schemas clean
+.PHONY: demo test lint schemas bench-solver bench-solver-quick clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -27,6 +27,12 @@ lint: $(VENV)/.installed-dev
 
 schemas: $(VENV)/.installed
 	$(BIN)/python -m shardplan.io.schema docs/schemas
+
+bench-solver: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_solver
+
+bench-solver-quick: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_solver --quick
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from shardplan.catalog import load_cost_model as load_cost_model
     from shardplan.catalog import load_topology as load_topology
     from shardplan.catalog import load_workload as load_workload
-    from shardplan.check import check as check
+    from shardplan.checking import check as check
     from shardplan.errors import InfeasibleError as InfeasibleError
     from shardplan.errors import InputError as InputError
     from shardplan.errors import LimitError as LimitError
     from shardplan.errors import ShardplanError as ShardplanError
-    from shardplan.evaluate import evaluate as evaluate
+    from shardplan.evaluation import evaluate as evaluate
     from shardplan.plan import Plan as Plan
     from shardplan.planner import PlanResult as PlanResult
     from shardplan.planner import solve as solve
-    from shardplan.simulate import Simulation as Simulation
-    from shardplan.simulate import simulate as simulate
+    from shardplan.simulation import Simulation as Simulation
+    from shardplan.simulation import simulate as simulate
     from shardplan.topology import Topology as Topology
     from shardplan.workload import Workload as Workload
 
@@ -31,17 +31,17 @@ _HOME = {
     "load_cost_model": "catalog",
     "load_topology": "catalog",
     "load_workload": "catalog",
-    "check": "check",
+    "check": "checking",
     "InfeasibleError": "errors",
     "InputError": "errors",
     "LimitError": "errors",
     "ShardplanError": "errors",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "Plan": "plan",
     "PlanResult": "planner",
     "solve": "planner",
-    "Simulation": "simulate",
-    "simulate": "simulate",
+    "Simulation": "simulation",
+    "simulate": "simulation",
     "Topology": "topology",
     "Workload": "workload",
 }

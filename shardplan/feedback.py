@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.sharding import PHASES
-from shardplan.simulate import simulate
+from shardplan.simulation import simulate
 from shardplan.solvers.base import SolverResult, SolveStatus
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from shardplan.plan import Plan
     from shardplan.problem import Problem
-    from shardplan.simulate import Simulation
+    from shardplan.simulation import Simulation
 
     Floats = NDArray[np.float64]
     Solve = Callable[[Problem], SolverResult]

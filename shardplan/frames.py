@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shardplan.cluster import Cluster
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.sharding import PHASES, ShardingType
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.plan import ColumnBlock, Plan
 
     Ints = NDArray[np.int64]

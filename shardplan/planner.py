@@ -16,7 +16,7 @@ from shardplan.certify.dual import lower_bound
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.certify.relaxations import relaxations
 from shardplan.certify.verify import verify
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
 from shardplan.fingerprint import fingerprints
 from shardplan.plan import Inputs, Outcome, Plan
@@ -103,6 +103,7 @@ def solve(
     objective: Objective | str = Objective.STEP,
     solver: str = "auto",
     time_limit_s: float = float("inf"),
+    work_limit: float = float("inf"),
     gap: float = 0.0,
     seed: int = 0,
     rounds: int = 0,
@@ -118,6 +119,8 @@ def solve(
         Hosts to use instead of the topology's own number.
     time_limit_s : float
         Stop with the best plan found after this long [s].
+    work_limit : float
+        Stop the search after this many evaluated moves, on every machine alike.
     gap : float
         Stop at a plan whose gap is at most this.
     rounds : int
@@ -133,7 +136,7 @@ def solve(
     LimitError
         If time ran out before there was a plan.
     """
-    stop = Stop(time_limit_s=time_limit_s, gap=gap)
+    stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
     chosen = load_solver(solver)
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     target = _member(Target, "target", target)
@@ -204,6 +207,35 @@ def _improved(
     return improve(problem, found, solve_again, make, rounds)
 
 
+def integer_program(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | CostModel | None = None,
+    *,
+    num_hosts: int | None = None,
+    target: Target | str = Target.ANY,
+    objective: Objective | str = Objective.STEP,
+) -> str:
+    """Return the integer program of solver ``ilp`` in LP format; see `solve`.
+
+    Raises
+    ------
+    InputError
+        For wrong files or arguments, or if the program would be too large.
+    """
+    from shardplan.solvers.ilp.model import lp_text
+
+    inputs = load_inputs(workload, topology, cost_model, num_hosts)
+    problem = _problem(
+        inputs,
+        _member(Target, "target", target),
+        _member(Objective, "objective", objective),
+        all_tiers=False,
+    )
+    require_options(problem)
+    return lp_text(problem)
+
+
 def load_inputs(
     workload: Source | Workload,
     topology: Source | Topology,
@@ -236,7 +268,8 @@ def make_plan(
     assert result.assignment is not None
     value = problem.value(result.assignment)
     certificate, bound = _certified(problem, result, value)
-    claimed = min(result.lower_bound_s, value)
+    is_claimed_optimal = result.status is SolveStatus.OPTIMAL
+    claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
     is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
     return Plan(
         schema_version=1,

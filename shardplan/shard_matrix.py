@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from shardplan.errors import InputError
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
 from shardplan.plan import ColumnBlock, Inputs, Outcome, Plan, TablePlacement, TierSplit
 from shardplan.record import Flag, Integer, Record

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.cost_model import CostModel
 from shardplan.plan import Inputs, Plan
 from shardplan.planner import PlanResult, make_plan, solve
@@ -17,7 +17,7 @@ from shardplan.topology import Topology
 from shardplan.workload import Workload
 
 if TYPE_CHECKING:
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
 
 
 class Instance(NamedTuple):

@@ -58,3 +58,19 @@ def test_the_core_needs_neither_torch_nor_dask() -> None:
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_functions_are_not_hidden_by_modules() -> None:
+    """Importing every module of the package leaves the public functions callable."""
+    code = (
+        "import pkgutil, importlib, shardplan\n"
+        "for module in pkgutil.walk_packages(shardplan.__path__, 'shardplan.'):\n"
+        "    if not module.name.endswith('__main__'):\n"
+        "        importlib.import_module(module.name)\n"
+        "names = [n for n in shardplan.__all__ if n != '__version__']\n"
+        "print([n for n in names if not callable(getattr(shardplan, n))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"

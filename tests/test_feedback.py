@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import shardplan
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.feedback import phase_weights
 from shardplan.sharding import PHASES, Phase
-from shardplan.simulate import SimulationSettings, simulate
+from shardplan.simulation import SimulationSettings, simulate
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan import planner
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.frames import rank_frame, shard_frame, shards_per_rank
 from shardplan.sharding import PHASES
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.check.constraints import check_constraints
-from shardplan.check.geometry import check_geometry
-from shardplan.check.target import check_target
+from shardplan.checking.constraints import check_constraints
+from shardplan.checking.geometry import check_geometry
+from shardplan.checking.target import check_target
 from shardplan.cluster import Cluster
 from shardplan.costs.pricing import DTYPES, KERNELS
 from shardplan.options import menu as module

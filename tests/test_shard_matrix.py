@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shardplan.catalog import load_cost_model, load_topology, load_workload
-from shardplan.check import check
+from shardplan.checking import check
 from shardplan.errors import InputError
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.plan import Inputs
 from shardplan.shard_matrix import ShardMatrix
 from shardplan.sharding import Scope, ShardingType

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from shardplan.plan import Inputs
-from shardplan.simulate import SimulationSettings, simulate
+from shardplan.simulation import SimulationSettings, simulate
 from shardplan.validation import load_measurements
 from shardplan.validation.predict import measured_plan
 from shardplan.validation.records import StepMeasurement

@@ -33,6 +33,13 @@ _STALLED = 0.8
 _MOST_ROUNDS = 3
 _RADIUS = 0.1
 _MOST_PRICE = 3.0
+_MOST_CASES = 400
+"""Keeps certificates small: a case takes some 250 bytes."""
+_OVERHEAD = 2e4
+"""What an evaluation costs besides looking at options."""
+_CROWD = 0.1
+_LEAST = 1e-5
+_CUT = 0.5
 
 
 @dataclass(eq=False)
@@ -117,7 +124,9 @@ class Tree:
         most_work : float
             Options looked at, summed over all evaluations.
         """
-        while self._open and self.work < most_work and not (stop and stop.now()):
+        while self._open and self.work < most_work and self._order < _MOST_CASES:
+            if stop and stop.now():
+                break
             node = self._open[0][2]
             split = self._split(node)
             if split is None:
@@ -181,7 +190,7 @@ class Tree:
             enough=self._limit / function.unit,
             radius=_RADIUS,
         )
-        self.work += found.steps * float(node.keep.sum())
+        self.work += found.steps * (float(node.keep.sum()) + _OVERHEAD)
         return function.to_prices(self._menu, found.prices)
 
     def _active(self, box: Box) -> Ints:
@@ -204,8 +213,3 @@ class Tree:
         if most <= _LEAST * self._limit:
             return None
         return phase, float(lengths[phase] + _CUT * most)
-
-
-_CROWD = 0.1
-_LEAST = 1e-5
-_CUT = 0.5

@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_FIRST_STEP = 1e-4
+_FIRST_STEP = 2e-4
 _SHARPNESS = 2e-5
 """Stop looking for a better threshold when it is known to within this, relatively."""
 _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
 _BASIC_TESTS = 12
+_FEWEST_TESTS = 2
+_BASIC_WORK = 1.5e6
+"""Options times tests of a quick search."""
 _MOST_TESTS = 60
-_MOST_TREES = 6
+_MOST_TREES = 4
 _MOST_WORK = 2e8
 _CLOSE = 5e-4
 _HOPE = 1.2
@@ -93,7 +96,8 @@ def lower_bound(
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
     search = _Search(relaxed, first, stop, hard=False)
-    search.by_prices(upper_bound_s, _BASIC_TESTS)
+    tests = int(np.clip(_BASIC_WORK / len(relaxed), _FEWEST_TESTS, _BASIC_TESTS))
+    search.by_prices(upper_bound_s, tests)
     return _better(problem, relaxed, first, search.proof)
 
 

@@ -25,6 +25,8 @@ _BASIC_ROUNDS = 2
 _STALLED = 0.99
 """Stop excluding options when a round leaves more than this share of them."""
 _BASIC_SUBSETS = 3
+_MANY_OPTIONS = 400_000
+"""A quick search does without subsets of phases on menus larger than this."""
 
 
 def best_prices(
@@ -97,7 +99,7 @@ def subset_prices(relaxed: Relaxed, prices: Prices, most: int) -> list[Prices]:
     What an item takes in these phases then counts in full. The subsets of phases are
     those of most options, the first ones first.
     """
-    if relaxed.num_dimensions == 1 or not len(relaxed):
+    if relaxed.num_dimensions == 1 or not len(relaxed) or not most:
         return []
     long = phase_peaks(relaxed) > phase_means(relaxed, prices)
     code = long @ (1 << np.arange(relaxed.num_dimensions))
@@ -132,6 +134,8 @@ class Refuter:
         self._stop = stop
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
         subsets = 2**relaxed.num_dimensions if hard else _BASIC_SUBSETS
+        if not hard and len(relaxed) > _MANY_OPTIONS:
+            subsets = 0
         self._prices = [prices, *subset_prices(relaxed, prices, subsets)]
         box = Box.whole(relaxed.num_dimensions, 1e100)
         self._given = [round_bound(relaxed, p, box).given for p in self._prices]

@@ -41,7 +41,7 @@ def command(
     and the target's shapes are kept, and objective and gap are as claimed. The exit
     code is 1 if anything is wrong.
     """
-    from shardplan.check import check
+    from shardplan.checking import check
 
     violations = check(load_plan(plan), Target(target) if target else None)
     data = {

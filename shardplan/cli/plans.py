@@ -8,7 +8,7 @@ from shardplan.cli import console
 from shardplan.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan
 
 _UNUSABLE = ("coverage", "tiers")
@@ -31,8 +31,8 @@ def load_evaluation(path: str) -> Evaluation:
     InputError
         If the file is broken, or tables are not placed once and as a whole.
     """
-    from shardplan.check import check
-    from shardplan.evaluate import evaluate
+    from shardplan.checking import check
+    from shardplan.evaluation import evaluate
 
     plan = load_plan(path)
     violations = check(plan)

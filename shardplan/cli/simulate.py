@@ -64,8 +64,8 @@ def command(
     layers.
     """
     from shardplan.report.step import render_step, step_data
-    from shardplan.simulate import SimulationSettings, simulate, write_trace
-    from shardplan.simulate import explain as explain_step
+    from shardplan.simulation import SimulationSettings, simulate, write_trace
+    from shardplan.simulation import explain as explain_step
 
     if trace == console.STDOUT:
         raise click.BadParameter("the trace needs a file", param_hint="--trace")

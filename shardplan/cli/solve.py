@@ -67,13 +67,26 @@ if TYPE_CHECKING:
     "--solver",
     metavar="NAME",
     default="auto",
-    help="auto, greedy, ldm, ilp or that of a plug-in (default: auto).",
+    help="auto, greedy, ldm, ilp, cbc or that of a plug-in (default: auto).",
 )
 @click.option(
     "--time-limit",
     metavar="SECONDS",
     type=FiniteRange(min=0, min_open=True),
     help="Stop with the best plan found after this long (default: no limit).",
+)
+@click.option(
+    "--work-limit",
+    metavar="N",
+    type=FiniteRange(min=0, min_open=True),
+    help="Stop the search after this much work, counted in evaluated moves; unlike a "
+    "time limit it gives the same plan on every machine (default: no limit).",
+)
+@click.option(
+    "--write-lp",
+    metavar="FILE",
+    type=click.Path(),
+    help="Also write the integer program of solver ilp or cbc in LP format.",
 )
 @click.option(
     "--gap",
@@ -124,15 +137,40 @@ def command(form: str, output: str | None, **arguments: Any) -> None:
 
 
 def _solve(
-    *, hosts: int | None, time_limit: float | None, **arguments: Any
+    *,
+    hosts: int | None,
+    time_limit: float | None,
+    work_limit: float | None,
+    write_lp: str | None,
+    **arguments: Any,
 ) -> PlanResult:
     from shardplan.planner import solve
 
-    limit = float("inf") if time_limit is None else time_limit
+    if write_lp is not None:
+        _write_lp(write_lp, hosts, arguments)
     with console.progress() as observer:
         return solve(
-            **arguments, num_hosts=hosts, time_limit_s=limit, observer=observer
+            **arguments,
+            num_hosts=hosts,
+            time_limit_s=_limit(time_limit),
+            work_limit=_limit(work_limit),
+            observer=observer,
         )
+
+
+def _limit(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def _write_lp(path: str, hosts: int | None, arguments: dict[str, Any]) -> None:
+    """Write the integer program that solver ilp or cbc is about to solve."""
+    if arguments["solver"] not in ("ilp", "cbc"):
+        raise click.UsageError("--write-lp goes with --solver ilp or cbc")
+    from shardplan.planner import integer_program
+
+    names = ("workload", "topology", "cost_model", "target", "objective")
+    chosen = {name: arguments[name] for name in names}
+    console.write(integer_program(**chosen, num_hosts=hosts), path)
 
 
 def _write(result: PlanResult, form: str, output: str | None) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
 
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan, TablePlacement
 
 _DECISION = ("sharding_type", "compute_kernel", "dtype")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import RenderableType
 
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.loads import Loads
 
 _PLACES = ("rank", "host", "host")

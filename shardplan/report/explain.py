@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import RenderableType
 
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
 
     Floats = NDArray[np.float64]
 

@@ -30,7 +30,7 @@ from shardplan.units import format_bytes, format_bytes_both, format_seconds
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan, TablePlacement
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 
 from shardplan.errors import InfeasibleError, InputError
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.report.evaluation import memory_data, memory_table
 from shardplan.report.layout import facts, section
 from shardplan.report.plan_view import decisions_data, summary_data, summary_facts
-from shardplan.simulate import simulate
+from shardplan.simulation import simulate
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from shardplan.units import format_seconds
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.simulate import Simulation
-    from shardplan.simulate.slopes import Explanation
+    from shardplan.simulation import Simulation
+    from shardplan.simulation.slopes import Explanation
 
 _PARTS = {
     "compute_s": "compute",

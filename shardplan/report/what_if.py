@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.sharding import PHASES, Objective
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.topology import HostGroup, Topology
 
     Floats = NDArray[np.float64]

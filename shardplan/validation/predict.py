@@ -13,12 +13,12 @@ from shardplan.costs.dense import DenseDevice
 from shardplan.costs.gemm import gemm_time
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.storage import element_bytes
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.plan import Inputs, TierSplit
 from shardplan.shard_matrix import ShardMatrix
 from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
-from shardplan.simulate import SimulationSettings, simulate
-from shardplan.simulate.network import Network
+from shardplan.simulation import SimulationSettings, simulate
+from shardplan.simulation.network import Network
 from shardplan.tables import EmbeddingTable, ZipfAccess
 from shardplan.topology import ScaleUp, Topology
 from shardplan.validation.records import (
@@ -34,7 +34,7 @@ from shardplan.workload import Pipeline, Workload
 if TYPE_CHECKING:
     from shardplan.cost_model import CostModel
     from shardplan.plan import Plan
-    from shardplan.simulate import Simulation
+    from shardplan.simulation import Simulation
 
 
 class Value(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.plan import Plan
 from shardplan.sharding import PHASES, Objective
 

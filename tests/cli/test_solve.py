@@ -65,6 +65,24 @@ def test_same_bytes(run: Run, small: Path, tmp_path: Path) -> None:
     assert a.read_bytes() == b.read_bytes()
 
 
+def test_work_limit_gives_the_same_plan(run: Run, small: Path, tmp_path: Path) -> None:
+    """A budget of work stops the search at the same plan however fast it runs."""
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    for path in (a, b):
+        limit = ("--work-limit", "2000", "--seed", "7")
+        run("solve", small, "--topology", "zionex:2", *limit, "-o", path)
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_write_lp(run: Run, small: Path, tmp_path: Path) -> None:
+    """The integer program is written beside the plan that solves it."""
+    program = tmp_path / "program.lp"
+    options = ("--solver", "ilp", "--time-limit", "2", "--write-lp", program)
+    result = run("solve", small, "--topology", "dgx-h100", *options)
+    assert result.exit_code == 0
+    assert program.read_text(encoding="utf-8").startswith("\\* shardplan *\\")
+
+
 def test_plan_to_stdout(run: Run, small: Path, plan_file: Path) -> None:
     """-o - writes the plan and nothing else."""
     result = run("solve", small, "--topology", "dgx-h100:2", "-o", "-")
@@ -112,6 +130,8 @@ def test_infeasible(run: Run, tmp_path: Path, form: str) -> None:
         ["--gap", "-0.1"],
         ["--gap", "nan"],
         ["--gap", "inf"],
+        ["--work-limit", "0"],
+        ["--write-lp", "program.lp"],
         ["--seed", "-1"],
         ["--seed", "1.5"],
         ["--hosts", "0"],

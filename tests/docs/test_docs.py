@@ -121,7 +121,7 @@ def test_example_tables_load(tmp_path: Path) -> None:
 
 def test_example_plan_is_legal(tmp_path: Path) -> None:
     """The example of a plan is legal for the examples of the other pages."""
-    from shardplan.check import check
+    from shardplan.checking import check
 
     inputs = Inputs(
         workload=load_workload(write_example(tmp_path, "workload-file")),

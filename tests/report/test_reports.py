@@ -10,15 +10,15 @@ import pytest
 
 from shardplan import planner
 from shardplan.errors import InfeasibleError, LimitError, Shortfall
-from shardplan.evaluate import evaluate
+from shardplan.evaluation import evaluate
 from shardplan.frames import shard_frame
 from shardplan.report import diff, explain, layout, plan_view, solution
 from shardplan.report.evaluation import evaluation_data, render_evaluation
 from shardplan.report.step import render_step, step_data
-from shardplan.simulate import simulate
+from shardplan.simulation import simulate
 
 if TYPE_CHECKING:
-    from shardplan.evaluate import Evaluation
+    from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan
 
 

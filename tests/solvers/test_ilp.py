@@ -16,7 +16,7 @@ from shardplan.errors import InputError
 from shardplan.problem import Assignment
 from shardplan.sharding import Objective
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop, load_solver
-from shardplan.solvers.ilp import highs, model, solution, variables
+from shardplan.solvers.ilp import cbc, highs, model, solution, variables
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.model import PROOF_TOLERANCE, IntegerProgram
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
@@ -362,11 +362,32 @@ def test_golden_rows(
 
 
 @pytest.mark.parametrize("objective", Objective)
-def test_write_lp(
-    objective: Objective, golden: Callable[[str, str], None], tmp_path: Path
-) -> None:
+def test_lp_text(objective: Objective, golden: Callable[[str, str], None]) -> None:
     """The whole program is written in LP format."""
-    path = tmp_path / "program.lp"
-    model.write_lp(two_tables(objective), path)
     name = objective.value.replace("-", "_")
-    golden(f"lp/program_{name}.lp", path.read_text(encoding="utf-8"))
+    golden(f"lp/program_{name}.lp", model.lp_text(two_tables(objective)))
+
+
+@pytest.mark.skipif(
+    not {"COIN_CMD", "PULP_CBC_CMD"} & set(pulp.listSolvers(onlyAvailable=True)),
+    reason="CBC is not installed",
+)
+@pytest.mark.parametrize("objective", Objective)
+def test_cbc_agrees_with_highs(objective: Objective) -> None:
+    """Both MIP solvers end at the same optimum, which CBC proves by ending."""
+    problem = two_tables(objective)
+    by_highs = model.IntegerProgram().solve(problem, Stop(), 0, Silent())
+    by_cbc = model.CbcProgram().solve(problem, Stop(), 0, Silent())
+    assert by_highs.assignment is not None
+    assert by_cbc.assignment is not None
+    assert by_cbc.status is SolveStatus.OPTIMAL
+    assert problem.value(by_cbc.assignment) == pytest.approx(
+        problem.value(by_highs.assignment), rel=1e-6
+    )
+
+
+def test_cbc_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any CBC the error says what to do."""
+    monkeypatch.setattr("shardplan.solvers.ilp.cbc._COMMANDS", ())
+    with pytest.raises(InputError, match="CBC is not installed"):
+        cbc.run(pulp.LpProblem("any"), Stop(), 0, None, lambda value, bound: None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +21,13 @@ from shardplan.solvers.base import (
     finished,
 )
 from shardplan.solvers.greedy import Greedy
-from shardplan.solvers.ilp import highs, solution
+from shardplan.solvers.ilp import cbc, highs, solution
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
 from shardplan.solvers.ilp.variables import Variables
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from shardplan.problem import Assignment, Problem
 
@@ -69,9 +71,12 @@ def build(problem: Problem, margin: float = 0.0) -> Program:
     return Program(model, variables, unit_s)
 
 
-def write_lp(problem: Problem, path: Path) -> None:
-    """Write the integer program in LP format."""
-    build(problem).model.writeLP(str(path))
+def lp_text(problem: Problem) -> str:
+    """Return the integer program in LP format."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.lp"
+        build(problem).model.writeLP(str(path))
+        return path.read_text(encoding="utf-8")
 
 
 class IntegerProgram:
@@ -83,6 +88,9 @@ class IntegerProgram:
         Where to begin; None lets the greedy solver find a start.
     """
 
+    run = staticmethod(highs.run)
+    """Solves a model; another MIP solver takes its place in a subclass."""
+
     def __init__(self, start: Assignment | None = None) -> None:
         self.start = start
 
@@ -92,7 +100,7 @@ class IntegerProgram:
         """See `Solver`."""
         if (np.diff(problem.options.start) == 0).any():
             return SolverResult(None, 0.0, SolveStatus.INFEASIBLE)
-        search = _Search(problem, stop, seed, observer)
+        search = _Search(problem, stop, seed, observer, self.run)
         start = self.start or Greedy().solve(problem, stop, seed, Silent()).assignment
         if start is not None and solution.is_legal(problem, start):
             search.consider(start)
@@ -102,12 +110,24 @@ class IntegerProgram:
         return search.result()
 
 
+class CbcProgram(IntegerProgram):
+    """The same integer program, solved by CBC where it is installed."""
+
+    run = staticmethod(cbc.run)
+
+
 class _Search:
     """The best assignment and bound so far."""
 
     def __init__(
-        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+        self,
+        problem: Problem,
+        stop: Stop,
+        seed: int,
+        observer: Observer,
+        run: Callable[..., highs.Outcome],
     ) -> None:
+        self._run = run
         self._problem = problem
         self._stop = stop
         self._seed = seed
@@ -135,7 +155,7 @@ class _Search:
     def run(self, margin: float) -> bool:
         """Build and solve once; False if rounding overfilled a memory pool."""
         program = build(self._problem, margin)
-        outcome = highs.run(
+        outcome = self._run(
             program.model,
             self._stop,
             self._seed,

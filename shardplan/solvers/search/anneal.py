@@ -23,16 +23,19 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 _FREE_UNITS = 8
+_FREE_UNITS_AT_SCALE = 6
+_SCALE = 256
 _MARGIN = 0.1
 _TAIL = 0.8
 _LEVEL_ROUNDS = 4
 _SORTED_ROUNDS = 3
 _RECUT_ROUNDS = 8
 _RECUT_SHARE = 1 / 32
-_TARGETS = 192
+_TARGETS = 96
 _WORST = 8
 _RECUT_RANKS = 3
-_QUENCH_STEPS = 100
+_RECUT_TRIES = 8
+_QUENCH_STEPS = 60
 
 
 class Annealer:
@@ -64,7 +67,16 @@ class Annealer:
         self._report = report
         self._divider = Repartitioner(state, rng)
         self._recutter = Recutter(state, regret, excess, rng)
+        at_scale = len(state.load) > _SCALE
+        self._free_units = _FREE_UNITS_AT_SCALE if at_scale else _FREE_UNITS
         self._recuts = 1 + int(len(state.load) * _RECUT_SHARE)
+
+    def insert(self, bundles: list[int]) -> bool:
+        """Put bundles that are out where they hurt least; False if one cannot be."""
+        for bundle in bundles:
+            if not self._recutter.insert(bundle, self._penalty(0.0)):
+                return False
+        return True
 
     def cycle(self, rounds: int, hot: float, cold: float) -> None:
         """Anneal from one temperature to another, then quench.
@@ -85,11 +97,13 @@ class Annealer:
             self._told()
         self._quench()
 
-    def merit(self) -> float:
-        """Penalty of the whole state: the less, the more promising."""
-        penalty, state = self._penalty(0.0), self.state
-        each = penalty.of_ranks(state.load).sum()
-        return float(each + penalty.of_hosts(state.host_load).sum())
+    def loosen(self, excess: Floats) -> None:
+        """Try other options from now on; see `Recutter`."""
+        self._recutter = Recutter(self.state, self._regret, excess, self._rng)
+
+    def merit(self) -> tuple[bool, float]:
+        """How promising the state is, for comparison: the less, the better."""
+        return not self.state.fits(), self.state.value()
 
     def _penalty(self, tail: float) -> Penalty:
         """Levels between somewhat below a balanced plan at the bound and the maxima.
@@ -99,7 +113,7 @@ class Annealer:
         """
         load = self.state.load[:, :-1]
         mean, top = load.mean(axis=0), load.max(axis=0)
-        low = mean * ((1.0 - _MARGIN) / mean.sum())
+        low = mean * ((1.0 - _MARGIN) / max(float(mean.sum()), 1e-12))
         high = mean + _TAIL * (top - mean)
         return Penalty(low + tail * (high - low))
 
@@ -119,7 +133,7 @@ class Annealer:
         else:
             order = self._rng.permutation(len(state.load))
             rank, other = order[:half], order[half : 2 * half]
-        found = self._divider.best(rank, other, penalty, temperature, _FREE_UNITS)
+        found = self._divider.best(rank, other, penalty, temperature, self._free_units)
         self._apply(found.take(np.flatnonzero(found.goes.any(axis=1))))
 
     def _apply(self, found: Divisions) -> None:
@@ -141,7 +155,7 @@ class Annealer:
 
     def _quench(self) -> None:
         """Relieve the worst ranks, by divisions or re-cuts, until nothing helps."""
-        for _ in range(_QUENCH_STEPS + len(self.state.load)):
+        for _ in range(_QUENCH_STEPS):
             if self._stop.now():
                 return
             penalty = self._penalty(1.0)
@@ -169,9 +183,7 @@ class Annealer:
         """Re-cut bundles of the worst ranks until one helps."""
         state = self.state
         self._recutter.look_around()
-        for rank in worst[:_RECUT_RANKS].tolist():
-            units = state.slots[rank, : state.count[rank]]
-            for bundle in np.unique(state.unit_bundle[units]).tolist():
-                if self._recutter.recut(bundle, penalty, 0.0):
-                    return True
-        return False
+        units = state.slots[worst[:_RECUT_RANKS]]
+        bundles = np.unique(state.unit_bundle[units[units > 0]])
+        some = self._rng.permutation(bundles)[:_RECUT_TRIES].tolist()
+        return any(self._recutter.recut(bundle, penalty, 0.0) for bundle in some)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.solvers.greedy import place_all
+from shardplan.solvers.placement import Placer, mean_phase_load, placing_order
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.state import State
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from shardplan.solvers.selection import OptionTotals
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
-_STARTS = ((1.0, 0.15), (0.9, 0.15), (1.0, 0.0), (0.7, 0.3))
+_STARTS = ((1.0, 0.15), (0.9, 0.3), (0.8, 0.6), (1.0, 0.0))
 """Scale of the limits and density of memory; see `Limits`."""
 _HOT, _COLD = 0.02, 1e-3
 """Temperatures are squares of these excess times, as shares of the bound."""
@@ -93,6 +94,7 @@ class Portfolio:
                 return
         best = min(racers, key=lambda racer: racer.merit(), default=None)
         if best is not None:
+            best.loosen(self._limits.excess(self._limits.best(0.0), 0.0))
             self._improve(best)
 
     def _improve(self, annealer: Annealer) -> None:
@@ -102,26 +104,19 @@ class Portfolio:
             annealer.cycle(rounds, hot**2, _COLD**2)
             if self._incumbent.value_s > before * (1.0 - 1e-4):
                 patience -= 1
+                annealer.loosen(np.zeros(len(self._guide.regret)))
             rounds, hot = 2 * rounds, max(hot / 2, 2 * _COLD)
 
     def _start(self, excess: Floats) -> Annealer | None:
-        """Choose options by price within limits and place them."""
+        """Choose options by price within limits and place them, too full if need be."""
         menu = self._problem.options
         excess = np.maximum(excess, 0.0)
         least = np.minimum.reduceat(excess, menu.start[:-1])
         legal = excess <= np.repeat(least, np.diff(menu.start)) + 1e-9
         choice = select_from(self._problem, self._totals, legal, 1.0)
-        placer = place_all(self._problem, self._totals, choice)
-        if placer is None:
-            if self._incumbent.assignment is None:
-                return None
-            assignment = self._incumbent.assignment
-        else:
-            assignment = placer.assignment()
         state = State(self._problem, self._vectors)
-        state.fill(assignment)
-        self._incumbent.look_at(state)
-        return Annealer(
+        left = self._place(state, choice)
+        annealer = Annealer(
             state,
             self._guide.regret,
             excess,
@@ -129,3 +124,18 @@ class Portfolio:
             self._stop,
             self._incumbent.look_at,
         )
+        if not annealer.insert(left):
+            return None
+        self._incumbent.look_at(state)
+        return annealer
+
+    def _place(self, state: State, choice: Ints) -> list[int]:
+        """Place what fits, the largest first; return the bundles that do not."""
+        placer = Placer(self._problem, mean_phase_load(self._problem, choice))
+        left = []
+        for bundle in placing_order(self._problem, self._totals, choice).tolist():
+            if placer.place(bundle, int(choice[bundle])):
+                state.put(bundle, int(choice[bundle]), placer.places[bundle])
+            else:
+                left.append(bundle)
+        return left

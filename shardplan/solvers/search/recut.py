@@ -84,6 +84,14 @@ class Recutter:
         state.put(bundle, option, places)
         return False
 
+    def insert(self, bundle: int, penalty: Penalty) -> bool:
+        """Put a bundle that is out the best way found, if there is one."""
+        self.look_around()
+        way = self.best_way(bundle, penalty, -1, np.zeros(0, dtype=np.int64))
+        if way is not None:
+            self._state.put(bundle, way.option, way.places)
+        return way is not None
+
     def best_way(
         self, bundle: int, penalty: Penalty, current: int, extra: Ints
     ) -> Way | None:

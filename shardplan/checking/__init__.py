@@ -1,0 +1,6 @@
+"""Prove a plan with code that is independent of options and solvers."""
+
+from shardplan.checking.checker import check as check
+from shardplan.checking.violation import Violation as Violation
+
+__all__ = ["Violation", "check"]

@@ -1,0 +1,177 @@
+"""All checks of a plan, in order; later ones need what earlier ones prove."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from shardplan.certify.verify import InvalidCertificateError, verify
+from shardplan.checking.constraints import check_constraints, check_groups
+from shardplan.checking.geometry import check_geometry
+from shardplan.checking.pools import check_capacity
+from shardplan.checking.target import check_target
+from shardplan.checking.violation import Violation
+from shardplan.cluster import Cluster
+from shardplan.evaluation import evaluate
+from shardplan.fingerprint import fingerprints
+from shardplan.problem import build_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shardplan.evaluation import Evaluation
+    from shardplan.plan import Plan
+    from shardplan.problem import Problem
+    from shardplan.sharding import Target
+
+TOLERANCE = 1e-9
+"""Relative difference below which two sums of the same numbers are equal."""
+
+
+def check(
+    plan: Plan, target: Target | None = None, *, menu: Problem | None = None
+) -> tuple[Violation, ...]:
+    """Prove a plan, or say everything that is wrong with it.
+
+    Every cell of every table is placed exactly once; constraints and the target's
+    shapes are kept; ranks and hosts hold what they get; the inputs are the ones of
+    the fingerprints; objective and gap are recomputed, and the bound is, from the
+    menu and the plan's certificate.
+
+    Parameters
+    ----------
+    target : Target, optional
+        Check the shapes of this framework instead of the plan's own target.
+    menu : Problem, optional
+        The problem of the plan's inputs, if it has been built already.
+
+    Returns
+    -------
+    tuple of Violation
+        Empty for a valid plan.
+    """
+    found = [*_check_inputs(plan), *_check_tables(plan)]
+    cluster = Cluster.of(plan.inputs.topology)
+    tables = {table.name: table for table in plan.inputs.workload.tables}
+    for placement in plan.tables:
+        if placement.name in tables:
+            table = tables[placement.name]
+            found += check_geometry(placement, table, cluster)
+            found += check_constraints(placement, table, plan.inputs.workload, cluster)
+            found += check_target(placement, table, target or plan.target, cluster)
+    if not found:
+        found += check_groups(plan)
+        evaluation = evaluate(plan)
+        found += check_capacity(evaluation)
+        found += _check_outcome(plan, evaluation)
+        found += _check_certificate(plan, menu)
+    return tuple(found)
+
+
+def bound_is_proven(plan: Plan) -> bool:
+    """Whether the plan's lower bound comes with a proof, which `check` verifies.
+
+    A bound without a certificate is claimed by whoever made the plan, not proven.
+    """
+    return plan.certificate is not None or plan.outcome.lower_bound_s == 0
+
+
+def proven_bound(plan: Plan, menu: Problem | None = None) -> float:
+    """Recompute the lower bound from the menu and the plan's certificate [s].
+
+    Parameters
+    ----------
+    menu : Problem, optional
+        The problem of the plan's inputs, if it has been built already.
+
+    Raises
+    ------
+    InvalidCertificateError
+        If the certificate proves nothing; 0 if there is none.
+    """
+    certificate = plan.certificate
+    if certificate is None:
+        return 0.0
+    inputs = plan.inputs
+    problem = menu or build_problem(
+        inputs.workload,
+        inputs.topology,
+        inputs.cost_model,
+        target=plan.target,
+        objective=plan.objective,
+        all_tiers=certificate.all_tiers,
+    )
+    return verify(problem, certificate)
+
+
+def _check_certificate(plan: Plan, menu: Problem | None) -> Iterator[Violation]:
+    try:
+        proven = proven_bound(plan, menu)
+    except InvalidCertificateError as error:
+        yield Violation("certificate", "", f"the certificate proves nothing: {error}")
+        return
+    claimed = plan.outcome.lower_bound_s
+    if plan.certificate is not None and claimed > proven:
+        yield Violation(
+            "certificate",
+            "",
+            f"the plan claims the bound {claimed!r} s, its certificate proves "
+            f"{proven!r} s",
+        )
+
+
+def _check_inputs(plan: Plan) -> Iterator[Violation]:
+    actual, stored = fingerprints(plan.inputs), plan.fingerprints
+    for name in type(stored).model_fields:
+        if getattr(actual, name) != getattr(stored, name):
+            yield Violation(
+                "fingerprint",
+                "",
+                f"the plan's {name} is not the one it was made for: fingerprint is "
+                f"{getattr(actual, name)[:12]}..., the plan says "
+                f"{getattr(stored, name)[:12]}...",
+            )
+
+
+def _check_tables(plan: Plan) -> Iterator[Violation]:
+    placed = Counter(placement.name for placement in plan.tables)
+    known = {table.name for table in plan.inputs.workload.tables}
+    for name in sorted(known - set(placed)):
+        yield Violation("coverage", name, "the plan has no placement for this table")
+    for name in sorted(set(placed) - known):
+        yield Violation("coverage", name, "the workload has no such table")
+
+
+def _check_outcome(plan: Plan, evaluation: Evaluation) -> Iterator[Violation]:
+    outcome = plan.outcome
+    value = evaluation.value(plan.objective)
+    if abs(value - outcome.objective_s) > TOLERANCE * max(value, outcome.objective_s):
+        yield Violation(
+            "objective",
+            "",
+            f"the plan claims {outcome.objective_s!r} s, recomputed {value!r} s",
+        )
+    claimed = max(outcome.lower_bound_s, outcome.claimed_bound_s or 0.0)
+    if claimed > outcome.objective_s * (1.0 + TOLERANCE):
+        yield Violation(
+            "bound", "", f"the lower bound {claimed!r} s is above the objective"
+        )
+    gap = (
+        outcome.objective_s / outcome.lower_bound_s - 1
+        if outcome.lower_bound_s
+        else None
+    )
+    if (gap is None) != (outcome.gap is None) or (
+        gap is not None and abs(gap - (outcome.gap or 0.0)) > TOLERANCE
+    ):
+        yield Violation(
+            "gap", "", f"the plan claims gap {outcome.gap!r}, it is {gap!r}"
+        )
+    if outcome.status == "optimal" and outcome.objective_s > claimed * (
+        1.0 + TOLERANCE
+    ):
+        yield Violation(
+            "status",
+            "",
+            f"the plan claims to be optimal, but its bound is {claimed!r} s",
+        )

@@ -1,0 +1,153 @@
+"""What the embedding tables of a plan ask of every rank, by kind of work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from shardplan.sharding import PHASES, Phase, Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.evaluation import Evaluation
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+GROUP_SCOPES = {Scope.HOST: "host", Scope.DOMAIN: "domain"}
+"""Scopes that reduce inside a group of ranks and then exchange between groups."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """Seconds of the outputs' or gradients' exchange by bandwidth alone, (W,) each.
+
+    Attributes
+    ----------
+    all_to_all : float array (W,)
+        Whole outputs to the ranks that own the samples.
+    reduce : dict of Scope to float array (W,)
+        Partial sums inside hosts, domains or among all ranks.
+    across : dict of Scope to float array (W,)
+        Sums of a host or domain to the ranks that own the samples.
+    """
+
+    all_to_all: Floats
+    reduce: dict[Scope, Floats]
+    across: dict[Scope, Floats]
+
+    @property
+    def personal(self) -> Floats:
+        """Seconds of everything that goes through an all-to-all."""
+        return np.asarray(self.all_to_all + sum(self.across.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class SparseWork:
+    """Seconds per rank by kind of work, latencies and floors not included, (W,) each.
+
+    Attributes
+    ----------
+    lengths, ids : the two parts of the id exchange
+    prefetch : filling caches
+    forward, backward : lookups in sharded tables, and their update
+    replicated_forward, replicated_backward : the same for replicated tables
+    outputs, gradients : Exchange
+    replicated_all_reduce : gradients of replicated tables
+    """
+
+    lengths: Floats
+    ids: Floats
+    prefetch: Floats
+    forward: Floats
+    backward: Floats
+    replicated_forward: Floats
+    replicated_backward: Floats
+    outputs: Exchange
+    gradients: Exchange
+    replicated_all_reduce: Floats
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Self:
+        """Split an evaluation's prices by kind of work.
+
+        Notes
+        -----
+        Summed by phase, the parts are the evaluation's loads.
+        """
+        holders = _Holders(evaluation)
+        cost, shards = evaluation.prices.cost, evaluation.arrays
+        copy = shards.is_replicated[:, None]
+
+        def total(phase: Phase, share: NDArray[np.bool_]) -> Floats:
+            return holders.sum(cost[:, :, PHASES.index(phase)] * share)
+
+        ids = holders.sum(np.where(copy, 0.0, _id_seconds(evaluation)))
+        return cls(
+            lengths=np.maximum(total(Phase.INPUT_DIST, ~copy) - ids, 0.0),
+            ids=ids,
+            prefetch=total(Phase.PREFETCH_COMPUTE, copy | ~copy),
+            forward=total(Phase.FWD_COMPUTE, ~copy),
+            backward=total(Phase.BWD_COMPUTE, ~copy),
+            replicated_forward=total(Phase.FWD_COMPUTE, copy),
+            replicated_backward=total(Phase.BWD_COMPUTE, copy),
+            outputs=_exchange(evaluation, holders, Phase.FWD_COMMS),
+            gradients=_exchange(evaluation, holders, Phase.BWD_COMMS),
+            replicated_all_reduce=total(Phase.BWD_COMMS, copy),
+        )
+
+
+class _Holders:
+    """Which ranks hold each shard, for sums per rank."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        shards, self._cluster = evaluation.shards, evaluation.cluster
+        sizes = np.array([len(shard.ranks) for shard in shards], dtype=np.int64)
+        self._everywhere = sizes == self._cluster.world_size
+        some = np.flatnonzero(~self._everywhere)
+        self._shard = np.repeat(some, sizes[some])
+        self._rank = np.array(
+            [rank for i in some for rank in shards[i].ranks], dtype=np.int64
+        )
+
+    def sum(self, seconds: Floats) -> Floats:
+        """Sum the seconds (N, C) of the shards on every rank (W,)."""
+        rank_class = self._cluster.rank_class
+        total = seconds[self._everywhere].sum(axis=0)[rank_class]
+        own = seconds[self._shard, rank_class[self._rank]]
+        return np.asarray(
+            total + np.bincount(self._rank, own, minlength=self._cluster.world_size)
+        )
+
+
+def _id_seconds(evaluation: Evaluation) -> Floats:
+    """Seconds to send ids and weights (N, C); the rest of their phase is lengths."""
+    usage, shards = evaluation.usage, evaluation.arrays
+    ids = usage.num_lookups[shards.table] * shards.row_share
+    num_bytes = ids * usage.id_bytes[shards.table]
+    return np.asarray(num_bytes[:, None] * evaluation.rates.all_to_all)
+
+
+def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchange:
+    """Split a communication phase by who exchanges with whom."""
+    shards, rates = evaluation.arrays, evaluation.rates
+    cost = evaluation.prices.cost[:, :, PHASES.index(phase)]
+    pooled = evaluation.usage.is_pooled[shards.table]
+    reduces = pooled & shards.is_partial & (shards.scope != Scope.RANK)
+    sharded = ~shards.is_replicated
+
+    def total(mask: NDArray[np.bool_], share: Floats | float = 1.0) -> Floats:
+        return holders.sum(np.where((mask & sharded)[:, None], cost * share, 0.0))
+
+    reduce = {Scope.ALL: total(reduces & (shards.scope == Scope.ALL))}
+    across: dict[Scope, Floats] = {}
+    for scope, key in GROUP_SCOPES.items():
+        mask = reduces & (shards.scope == scope)
+        both = rates.reduce_scatter[key] + rates.across_groups[key]
+        share = rates.reduce_scatter[key] / np.where(both > 0, both, 1.0)
+        reduce[scope] = total(mask, share)
+        across[scope] = total(mask, 1.0 - share)
+    return Exchange(total(~reduces), reduce, across)

@@ -1,0 +1,268 @@
+"""Nothing that is changed at random proves more than the truth."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from shardplan.certificate import Case, Certificate, Prices
+from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.certify.relaxed import Relaxed
+from shardplan.certify.verify import InvalidCertificateError, replay, verify
+from shardplan.checking import check
+from shardplan.checking.checker import bound_is_proven
+from shardplan.evaluation import evaluate
+from shardplan.plan import Plan
+from shardplan.sharding import Objective
+from tests.certify.test_bounds import CLUSTERS, draw
+from tests.helpers import COST_MODEL, ONE_HOST, Instance, workload
+from tests.solvers.helpers import brute_force
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shardplan.problem import Problem
+
+_FACTORS = (-1.0, 0.0, 0.5, 0.9, 1 + 1e-9, 1.001, 1.1, 2.0, 10.0, 1e6)
+_ODD = (math.nan, math.inf, -math.inf, 1e300, -1e-300)
+
+
+def solvable(count: int) -> Iterator[tuple[Problem, float, Certificate]]:
+    """Yield tiny problems with a plan, their optimum and a certificate."""
+    names = list(CLUSTERS)
+    seed = 0
+    while count:
+        objective = list(Objective)[seed % 2]
+        problem = draw(seed, CLUSTERS[names[seed % len(names)]], objective)
+        optimum, _ = brute_force(problem)
+        seed += 1
+        if math.isfinite(optimum):
+            bound = strengthen(problem, lower_bound(problem), optimum)
+            yield problem, optimum, bound.certificate
+            count -= 1
+
+
+def changed_number(rng: np.random.Generator, value: float) -> float:
+    if rng.random() < 0.1:
+        return float(rng.choice(_ODD))
+    factor = rng.choice(_FACTORS) if rng.random() < 0.7 else rng.lognormal(0, 0.3)
+    return value * float(factor)
+
+
+def changed_prices(rng: np.random.Generator, prices: Prices) -> Prices:
+    """Change one number, or a length, of a set of prices; nothing is validated."""
+    rows = [list(row) for row in prices.ranks]
+    pools = [list(prices.hbm), list(prices.ddr), list(prices.ssd)]
+    lists = [*rows, *pools]
+    chosen = lists[rng.integers(len(lists))]
+    if rng.random() < 0.05:
+        chosen.append(0.0)
+    elif rng.random() < 0.05:
+        chosen.pop()
+    else:
+        at = int(rng.integers(max(len(chosen), 1)))
+        chosen += [] if chosen else [0.0]
+        bump = 0.0 if rng.random() < 0.7 else 10.0 ** rng.uniform(-13, 0)
+        chosen[at] = changed_number(rng, chosen[at]) + bump
+    return Prices.model_construct(
+        ranks=tuple(map(tuple, rows)),
+        hbm=tuple(pools[0]),
+        ddr=tuple(pools[1]),
+        ssd=tuple(pools[2]),
+    )
+
+
+def changed_case(rng: np.random.Generator, case: Case, dims: int) -> Case:
+    rounds, phase, at_s = list(case.rounds), case.phase, case.at_s
+    kind = rng.integers(5)
+    if kind == 0 and rounds:
+        rounds.pop(int(rng.integers(len(rounds))))
+    elif kind == 1:
+        phase = None if rng.random() < 0.2 else int(rng.integers(-1, dims + 1))
+        at_s = at_s or 10.0 ** rng.uniform(-6, -1)
+    elif kind == 2:
+        at_s = changed_number(rng, at_s)
+    elif rounds:
+        at = int(rng.integers(len(rounds)))
+        rounds[at] = changed_prices(rng, rounds[at])
+    return Case.model_construct(rounds=tuple(rounds), phase=phase, at_s=at_s)
+
+
+def changed(rng: np.random.Generator, start: Certificate, dims: int) -> Certificate:
+    """Change a certificate in one to three places."""
+    limit, cases = start.threshold_s, list(start.cases)
+    for _ in range(rng.integers(1, 4)):
+        kind = rng.integers(8)
+        at = int(rng.integers(len(cases))) if cases else 0
+        if kind == 0:
+            base = 1e-3 if limit is None else limit
+            limit = None if rng.random() < 0.2 else changed_number(rng, base)
+        elif kind == 1 and cases:
+            cases.pop(at)
+        elif kind == 2 and cases:
+            cases.insert(int(rng.integers(len(cases) + 1)), cases[at])
+        elif cases:
+            cases[at] = changed_case(rng, cases[at], dims)
+    return Certificate.model_construct(
+        all_tiers=start.all_tiers,
+        num_options=start.num_options,
+        threshold_s=limit,
+        cases=tuple(cases),
+    )
+
+
+def test_no_changed_certificate_exceeds_the_optimum() -> None:
+    """Of 10,000 mutations each is refused, or proves no more than the optimum."""
+    rng = np.random.default_rng(0)
+    refused = 0
+    for problem, optimum, certificate in solvable(25):
+        relaxed = Relaxed.of(problem)
+        for _ in range(400):
+            mutant = changed(rng, certificate, relaxed.num_dimensions)
+            limit = mutant.threshold_s
+            if limit is not None and not limit > 0:
+                with pytest.raises(InvalidCertificateError):
+                    verify(problem, mutant)
+                refused += 1
+                continue
+            try:
+                limit = math.inf if limit is None else limit
+                value = replay(relaxed, mutant.cases, limit)
+            except InvalidCertificateError:
+                refused += 1
+                continue
+            assert value <= optimum * (1 + 1e-12)
+    assert 1_000 < refused < 9_000
+
+
+def test_reasons_are_given() -> None:
+    """Every kind of broken certificate is refused with its reason."""
+    problem = draw(1, CLUSTERS["one host"], Objective.STEP)
+    good = lower_bound(problem).certificate
+    prices = good.cases[0].rounds[0]
+
+    def with_prices(**changes: Any) -> Certificate:
+        broken = prices.model_copy(update=changes)
+        case = Case.model_construct(rounds=(broken,), phase=None, at_s=0.0)
+        return good.model_copy(update={"cases": (case,), "threshold_s": None})
+
+    split = Case(rounds=(prices,), phase=2, at_s=1e-3)
+    leaf = Case(rounds=(prices,))
+    high = tuple(tuple(1.01 * p for p in row) for row in prices.ranks)
+    broken = {
+        "menu of": good.model_copy(update={"num_options": good.num_options + 1}),
+        "other memory tiers": good.model_copy(update={"all_tiers": True}),
+        "threshold_s must be": good.model_copy(update={"threshold_s": 0.0}),
+        "add up to": with_prices(ranks=high),
+        "none below 0": with_prices(hbm=(-1e-300,)),
+        "must be numbers": with_prices(ddr=(math.nan,)),
+        "1 prices each": with_prices(ssd=()),
+        "classes and 6 phases": with_prices(ranks=(prices.ranks[0][:5],)),
+        "a case of a split is missing": good.model_copy(
+            update={"cases": (split, leaf), "threshold_s": 1.0}
+        ),
+        "more cases than": good.model_copy(update={"cases": (leaf, leaf)}),
+        "a phase that does not exist": good.model_copy(
+            update={"cases": (split.model_copy(update={"phase": 6}), leaf, leaf)}
+        ),
+    }
+    for reason, certificate in broken.items():
+        with pytest.raises(InvalidCertificateError, match=reason):
+            verify(problem, certificate)
+
+
+def test_files_hold_no_illegal_numbers() -> None:
+    """What a plan file can say is checked when it is read."""
+    good = {"ranks": [[0.5]], "hbm": [0.0], "ddr": [0.0], "ssd": [0.0]}
+    Prices.model_validate(good)
+    for broken in ({"hbm": [-1.0]}, {"ddr": [math.nan]}, {"ssd": ["1"]}, {"x": 1}):
+        with pytest.raises(ValidationError):
+            Prices.model_validate(good | broken)
+    with pytest.raises(ValidationError):
+        Certificate(num_options=1, cases=())
+
+
+def tiny(objective: Objective) -> tuple[Instance, Problem]:
+    tables = [
+        {"name": f"t{i}", "num_embeddings": 10 ** (5 + i % 2), "pooling_factor": 8 + i}
+        for i in range(4)
+    ]
+    types = {"sharding_types": ["table_wise", "column_wise", "row_wise"]}
+    instance = Instance(workload(*tables), ONE_HOST, COST_MODEL)
+    instance = instance.with_workload(constraints=types)
+    return instance, instance.problem(objective=objective)
+
+
+def changed_plan(rng: np.random.Generator, plan: Plan, dims: int) -> Plan | None:
+    """Change a claim, the certificate or a placement; None if no record allows it."""
+    data = plan.model_dump(mode="json")
+    outcome = data["outcome"]
+    kind = rng.integers(5)
+    if kind == 0:
+        outcome["lower_bound_s"] *= float(rng.choice([0.9, 1 + 1e-10, 1.001, 1.05]))
+        outcome["gap"] = outcome["objective_s"] / outcome["lower_bound_s"] - 1
+    elif kind == 1:
+        outcome["objective_s"] *= float(rng.choice([0.999, 0.9, 1.001]))
+        outcome["gap"] = outcome["objective_s"] / outcome["lower_bound_s"] - 1
+    elif kind == 2:
+        entry = data["tables"][rng.integers(len(data["tables"]))]
+        block = entry["blocks"][rng.integers(len(entry["blocks"]))]
+        block["ranks"] = str(rng.integers(5))
+    elif kind == 3:
+        outcome["status"] = "optimal"
+    try:
+        mutant = Plan.model_validate(data)
+    except ValidationError:
+        return None
+    if kind == 4 or rng.random() < 0.3:
+        assert plan.certificate is not None
+        certificate = changed(rng, plan.certificate, dims)
+        mutant = mutant.model_copy(update={"certificate": certificate})
+    return mutant
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_no_changed_plan_is_wrongly_accepted(objective: Objective) -> None:
+    """An accepted mutant's objective is true, and its proven bound holds."""
+    rng = np.random.default_rng(1)
+    instance, problem = tiny(objective)
+    plan = instance.solve(objective=objective, solver="greedy").plan
+    optimum = instance.solve(objective=objective, solver="ilp").objective_s
+    dims = Relaxed.of(problem).num_dimensions
+    accepted = refused = 0
+    for _ in range(400):
+        mutant = changed_plan(rng, plan, dims)
+        if mutant is None or check(mutant, menu=problem):
+            refused += 1
+            continue
+        accepted += 1
+        value = evaluate(mutant).value(objective)
+        assert mutant.outcome.objective_s == pytest.approx(value, rel=1e-8)
+        assert bound_is_proven(mutant)
+        assert mutant.outcome.lower_bound_s <= optimum * (1 + 1e-9)
+    assert accepted > 20
+    assert refused > 100
+
+
+def test_a_certificate_survives_its_file(tmp_path: Any) -> None:
+    """A plan that is written and read proves the same bound."""
+    instance, _ = tiny(Objective.STEP)
+    plan = instance.solve(solver="greedy").plan
+    plan.save(tmp_path / "plan.json")
+    again = Plan.load(tmp_path / "plan.json")
+    assert again.certificate == plan.certificate
+    assert check(again) == ()
+
+
+def test_plans_without_certificate_stay_readable() -> None:
+    """Plans of older versions have neither certificate nor claimed bound."""
+    instance, _ = tiny(Objective.STEP)
+    data = instance.solve(solver="greedy").plan.model_dump(mode="json")
+    del data["certificate"], data["outcome"]["claimed_bound_s"]
+    old = Plan.model_validate(data)
+    assert check(old) == ()
+    assert not bound_is_proven(old)

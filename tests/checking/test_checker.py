@@ -1,0 +1,144 @@
+"""What a check can be asked beyond the plan's own claims."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shardplan.checking import Violation, check
+from shardplan.checking.checker import bound_is_proven, proven_bound
+from shardplan.plan import Plan
+from shardplan.sharding import Target
+from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, Instance, workload
+
+
+def rules(plan: Plan, target: Target) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for violation in check(plan, target):
+        assert violation.rule == f"target {target.value}"
+        found.setdefault(violation.table, []).append(violation.message)
+    return found
+
+
+def test_torchrec_runs_most_shapes(valid: Plan) -> None:
+    """TorchRec can run every shape of the plan."""
+    assert rules(valid, Target.TORCHREC) == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "message"),
+    [
+        ("rows", {"ranks": "0-6"}, "row_wise uses all ranks in order"),
+        ("rows", {"ranks": "7,0-6"}, "row_wise uses all ranks in order"),
+        ("host", {"ranks": "7,4-6"}, "uses all ranks of one host in order"),
+        (
+            "rows",
+            {"row_sizes": [127, 125] + [126] * 5 + [121]},
+            "others train on wrong",
+        ),
+        ("columns", {"num_columns": 42}, "column shards are multiples of 4, got 42"),
+    ],
+)
+def test_torchrec_refuses(
+    data: dict[str, Any], table: str, changes: dict[str, Any], message: str
+) -> None:
+    """Shapes that TorchRec would load wrongly or not at all are named."""
+    entry = next(entry for entry in data["tables"] if entry["name"] == table)
+    entry["blocks"][0].update(changes)
+    if table == "columns":
+        entry["blocks"][1].update(column_offset=42, num_columns=46)
+    found = rules(Plan.model_validate(data), Target.TORCHREC)
+    assert set(found) == {table}
+    assert message in found[table][0]
+
+
+def test_torchrec_has_no_empty_row_shards_and_no_split(data: dict[str, Any]) -> None:
+    """Five rows over four ranks leave one empty; the static split is not TorchRec's."""
+    tables = (
+        {"num_embeddings": 5},
+        {"constraints": {"compute_kernels": ["fused_uvm_split"]}},
+    )
+    instance = Instance(workload(*tables), ONE_HOST, COST_MODEL)
+    plan = instance.solve(solver="greedy").plan
+    block = {"num_columns": 128, "ranks": "0-3"}
+    rows = plan.tables[0].replace(
+        sharding_type="row_wise",
+        compute_kernel="fused",
+        tiers={"hbm": 1},
+        blocks=(block,),
+    )
+    found = rules(plan.replace(tables=(rows, plan.tables[1])), Target.TORCHREC)
+    assert found["t0"] == ["5 rows over 4 ranks leave ranks empty"]
+    assert found["t1"][0] == "there is no kernel 'fused_uvm_split'"
+
+
+def test_hugectr_has_three_types_and_one_tier(valid: Plan) -> None:
+    """Everything else is named, table by table."""
+    found = rules(valid, Target.HUGECTR)
+    assert found == {
+        "columns": ["there is no column_wise sharding"],
+        "host": ["there is no table_row_wise sharding"],
+        "grid": ["there is no grid_shard sharding"],
+        "one_host": ["there is no table_column_wise sharding"],
+        "cached": ["there is no kernel 'fused_uvm_caching'"],
+        "pinned": ["there is no column_wise sharding"],
+        "flash": ["there is no kernel 'key_value'"],
+    }
+
+
+def test_a_certificate_proves_its_bound_and_no_more(one_host: Instance) -> None:
+    """A bound above what the certificate gives is caught, however small the lie."""
+    plan = one_host.solve(solver="greedy").plan
+    assert bound_is_proven(plan)
+    assert proven_bound(plan) >= plan.outcome.lower_bound_s > 0
+    bound = plan.outcome.lower_bound_s * 1.01
+    outcome = plan.outcome.replace(
+        lower_bound_s=bound, gap=plan.outcome.objective_s / bound - 1
+    )
+    found = check(plan.replace(outcome=outcome))
+    assert [violation.rule for violation in found] == ["certificate"]
+
+
+def test_a_bound_without_certificate_is_only_claimed(valid: Plan) -> None:
+    """It is no violation, but it is not called proven."""
+    assert check(valid) == ()
+    assert not bound_is_proven(valid)
+    assert proven_bound(valid) == 0.0
+
+
+def test_bounds_of_tables_that_needed_all_tiers() -> None:
+    """A plan that was found on the menu of all tiers is checked with that menu."""
+    limits = {"sharding_types": ["table_wise"]}
+    big = {"num_embeddings": 18_000_000, "constraints": limits}
+    instance = Instance(workload(big), ONE_HOST, COST_MODEL)
+    plan = instance.solve(solver="greedy").plan
+    assert plan.tables[0].compute_kernel != "fused"
+    assert check(plan) == ()
+    assert bound_is_proven(plan)
+
+
+def test_violations_read_well() -> None:
+    """The table is shown where there is one."""
+    assert str(Violation("gap", "", "is wrong")) == "gap: is wrong"
+    assert str(Violation("tiers", "t0", "is wrong")) == "tiers: t0: is wrong"
+
+
+def test_rows_on_cpus_are_in_host_memory() -> None:
+    """A plan for CPUs has everything in DDR, and only there."""
+    plan = (
+        Instance(workload({}), CLUSTERS["cpu"], COST_MODEL).solve(solver="greedy").plan
+    )
+    wrong = plan.tables[0].replace(tiers={"hbm": 1.0})
+    found = check(plan.replace(tables=(wrong,)))
+    assert [violation.rule for violation in found] == ["tiers"]
+
+
+def test_int4_rows_have_whole_bytes() -> None:
+    """An odd number of int4 columns is refused."""
+    table = {"embedding_dim": 15, "constraints": {"dtypes": ["int4"]}}
+    plan = Instance(workload(table), ONE_HOST, COST_MODEL).solve(solver="greedy").plan
+    assert plan.tables[0].dtype == "fp32"
+    odd = plan.tables[0].replace(dtype="int4")
+    found = check(plan.replace(tables=(odd,)))
+    assert [v.message for v in found] == ["int4 rows need an even number of columns"]
