@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices, price
+from shardplan.costs.footprint import storage_items
+from shardplan.costs.pricing import ShardPrices, price
+from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays, volumes_of
 from shardplan.loads import Loads
 from shardplan.prepared import prepare
-from shardplan.sharding import Scope, ShardingType
+from shardplan.sharding import TIERS, Scope, ShardingType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,6 +79,24 @@ class Evaluation:
     prices: ShardPrices
     loads: Loads
     capacity: Capacity
+
+    def memory_items(self, rank: int) -> dict[str, dict[str, float]]:
+        """Bytes on a rank and on its host, by tier and item [bytes]."""
+        host = self.cluster.rank_host[rank]
+        neighbours = set(np.flatnonzero(self.cluster.rank_host == host).tolist())
+        on_rank = np.array([float(rank in s.ranks) for s in self.shards])
+        on_host = np.array([float(len(neighbours & set(s.ranks))) for s in self.shards])
+        counts = (on_rank, on_host, on_host)
+        items: dict[str, dict[str, float]] = {tier.value: {} for tier in TIERS}
+        volumes = volumes_of(self.arrays, self.usage, self.cluster.world_size)
+        for item, tier, num_bytes in storage_items(
+            self.arrays, volumes, self.usage, self.rates
+        ):
+            total = float(counts[tier] @ num_bytes)
+            if total:
+                found = items[TIERS[tier].value]
+                found[item] = found.get(item, 0.0) + total
+        return items
 
     @property
     def cluster(self) -> Cluster:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.costs.pricing import DTYPES, KERNELS
+from shardplan.costs.shards import DTYPES, KERNELS
 from shardplan.options.arrays import SHARDING_TYPES, Options
 from shardplan.plan import ColumnBlock, TablePlacement, TierSplit
 from shardplan.sharding import ComputeKernel, Scope

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan.bundling import Bundles
-from shardplan.costs.pricing import DTYPES
+from shardplan.costs.shards import DTYPES
 from shardplan.realize import placements
 from tests.helpers import (
     COST_MODEL,

@@ -149,3 +149,19 @@ def test_unknown_tables_are_left_to_check(two_tables: Instance) -> None:
     stranger = plan.tables[1].replace(name="stranger")
     less = plan.replace(tables=(plan.tables[0], stranger))
     assert {shard.table for shard in evaluate(less).shards} == {0}
+
+
+@pytest.mark.parametrize("name", list(CLUSTERS))
+@pytest.mark.parametrize("seed", range(3))
+def test_items_add_up_to_the_pools(name: str, seed: int) -> None:
+    """What fills a rank and its host, item by item, is all that is there."""
+    instance, problem = made(name)
+    assignment = random_assignment(problem, np.random.default_rng(seed))
+    evaluation = evaluate(plan_of(instance, problem, assignment))
+    loads, cluster = evaluation.loads, evaluation.cluster
+    for rank in (0, cluster.world_size - 1):
+        host = cluster.rank_host[rank]
+        items = evaluation.memory_items(rank)
+        pools = {"hbm": loads.hbm[rank], "ddr": loads.ddr[host], "ssd": loads.ssd[host]}
+        for tier, held in pools.items():
+            assert sum(items[tier].values()) == pytest.approx(held, rel=1e-12)

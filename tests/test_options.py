@@ -13,7 +13,7 @@ from shardplan.checking.constraints import check_constraints
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.target import check_target
 from shardplan.cluster import Cluster
-from shardplan.costs.pricing import DTYPES, KERNELS
+from shardplan.costs.shards import DTYPES, KERNELS
 from shardplan.options import menu as module
 from shardplan.options import prune as pruning
 from shardplan.options.arrays import SHARDING_TYPES, Options

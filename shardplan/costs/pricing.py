@@ -6,80 +6,29 @@ plan, so a solver's objective and a plan's cannot drift apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shardplan.costs import lookup, storage
+from shardplan.costs.footprint import tier_bytes
+from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
-from shardplan.tables import DType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.costs.rates import ClassRates
+    from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-KERNELS = tuple(ComputeKernel)
-DTYPES = tuple(DType)
 # Of the ids whose sort was measured: a radix sort has a pass per byte.
 _SORTED_KEY_BYTES = 8
 _PHASE = {phase: index for index, phase in enumerate(PHASES)}
-
-
-@dataclass(frozen=True, eq=False)
-class ShardArrays:
-    """N shards to price; all attributes are arrays of shape (N,).
-
-    Attributes
-    ----------
-    table : int
-        Index into the workload's tables.
-    kernel, dtype : int
-        Index into `KERNELS` and `DTYPES`.
-    scope : int
-        A `Scope`.
-    columns, rows : int
-        Size of the shard.
-    row_share : float
-        Share of the table's ids that reach the shard (1 unless rows are cut).
-    is_partial : bool
-        Rows are cut, so the shard's pooled outputs are partial sums.
-    is_replicated : bool
-        `data_parallel`: `rows` are all rows, and every rank works on its own ids.
-    hbm_share, ddr_share : float
-        Share of the rows cached or placed in each tier.
-    """
-
-    table: Ints
-    kernel: Ints
-    dtype: Ints
-    scope: Ints
-    columns: Ints
-    rows: Ints
-    row_share: Floats
-    is_partial: NDArray[np.bool_]
-    is_replicated: NDArray[np.bool_]
-    hbm_share: Floats
-    ddr_share: Floats
-
-    def __len__(self) -> int:
-        """Return the number of shards N."""
-        return len(self.table)
-
-    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Self:
-        """Select shards by index or mask."""
-        return type(self)(
-            **{f.name: getattr(self, f.name)[index] for f in fields(self)}
-        )
-
-    def is_kernel(self, *kernels: ComputeKernel) -> NDArray[np.bool_]:
-        """Whether each shard uses one of the kernels."""
-        return np.isin(self.kernel, [KERNELS.index(kernel) for kernel in kernels])
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +47,6 @@ class ShardPrices:
     tier_bytes: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class _Volumes:
-    """Quantities that times and bytes share; arrays of shape (N,)."""
-
-    ids: Floats
-    unique: Floats
-    outputs: Floats
-    row: Floats
-    state: Floats
-    full_row: Floats
-
-
 def price(shards: ShardArrays, usage: TableUsage, rates: ClassRates) -> ShardPrices:
     """Price shards.
 
@@ -118,52 +55,17 @@ def price(shards: ShardArrays, usage: TableUsage, rates: ClassRates) -> ShardPri
     The cost of a rank is the sum over its shards, without latencies and overlap:
     those belong to the simulator. Equations: docs/how-it-works/cost-model.md.
     """
-    volumes = _volumes(shards, usage, rates.world_size)
+    volumes = volumes_of(shards, usage, rates.world_size)
     cost = np.zeros((len(shards), len(rates.forward_bw), len(PHASES)))
     _lookup_times(cost, shards, volumes, usage, rates)
     _communication_times(cost, shards, volumes, usage, rates)
-    return ShardPrices(cost, _tier_bytes(shards, volumes, usage, rates))
-
-
-def _volumes(shards: ShardArrays, usage: TableUsage, world: int) -> _Volumes:
-    table = shards.table
-    share = np.where(shards.is_replicated, 1.0 / world, shards.row_share)
-    pooled = usage.is_pooled[table]
-    output_share = np.where(pooled & ~shards.is_replicated, 1.0, share)
-    own = np.array([DTYPES.index(t.dtype) for t in usage.workload.tables])[table]
-    return _Volumes(
-        ids=usage.num_lookups[table] * share,
-        unique=_unique_rows(shards, usage, world),
-        outputs=usage.num_outputs[table] * output_share,
-        row=_row_bytes(shards.dtype, shards.columns),
-        state=storage.state_bytes(usage.workload.optimizer, shards.columns),
-        full_row=_row_bytes(own, shards.columns),
-    )
-
-
-def _unique_rows(shards: ShardArrays, usage: TableUsage, world: int) -> Floats:
-    """Distinct rows that one rank touches: of its own batch in a replicated table."""
-    unique = usage.unique_rows[shards.table] * shards.row_share
-    copies = shards.is_replicated
-    tables, back = np.unique(shards.table[copies], return_inverse=True)
-    own = usage.unique_rows_among(tables, usage.num_lookups[tables] / world)
-    unique[copies] = own[back]
-    return unique
-
-
-def _row_bytes(dtype: Ints, columns: Ints) -> Floats:
-    """Bytes of rows of mixed types."""
-    result = np.zeros(len(dtype))
-    for code in np.unique(dtype):
-        mask = dtype == code
-        result[mask] = storage.row_bytes(DTYPES[code], columns[mask])
-    return result
+    return ShardPrices(cost, tier_bytes(shards, volumes, usage, rates))
 
 
 def _lookup_times(
     cost: Floats,
     shards: ShardArrays,
-    volumes: _Volumes,
+    volumes: Volumes,
     usage: TableUsage,
     rates: ClassRates,
 ) -> None:
@@ -210,7 +112,7 @@ def _lookup_times(
 
 def _cold(
     shards: ShardArrays,
-    volumes: _Volumes,
+    volumes: Volumes,
     usage: TableUsage,
     in_place: NDArray[np.bool_],
     split: NDArray[np.bool_],
@@ -225,7 +127,7 @@ def _cold(
     return ids, rows
 
 
-def _dense_optimizer_bytes(shards: ShardArrays, volumes: _Volumes) -> Floats:
+def _dense_optimizer_bytes(shards: ShardArrays, volumes: Volumes) -> Floats:
     """Bytes of a replicated table's update: write gradients, step over all rows."""
     gradient = shards.columns * storage.FP32_BYTES
     per_row = 2.0 * gradient + 2.0 * (volumes.row + volumes.state)
@@ -235,7 +137,7 @@ def _dense_optimizer_bytes(shards: ShardArrays, volumes: _Volumes) -> Floats:
 def _prefetch_times(
     cost: Floats,
     shards: ShardArrays,
-    volumes: _Volumes,
+    volumes: Volumes,
     usage: TableUsage,
     rates: ClassRates,
 ) -> None:
@@ -274,7 +176,7 @@ def _prefetch_times(
 def _communication_times(
     cost: Floats,
     shards: ShardArrays,
-    volumes: _Volumes,
+    volumes: Volumes,
     usage: TableUsage,
     rates: ClassRates,
 ) -> None:
@@ -310,53 +212,6 @@ def _output_s_per_byte(
             rates.reduce_scatter[key] + rates.across_groups[key]
         )
     return result
-
-
-def _tier_bytes(
-    shards: ShardArrays, volumes: _Volumes, usage: TableUsage, rates: ClassRates
-) -> Floats:
-    """Bytes per tier and rank (N, 3); see the formulas in docs."""
-    memory = rates.cost_model.memory
-    rows = shards.rows.astype(np.float64)
-    stored = volumes.row + volumes.state
-    full = volumes.full_row + volumes.state
-    hbm = np.zeros(len(shards))
-    ddr, ssd = np.zeros(len(shards)), np.zeros(len(shards))
-
-    device = shards.is_kernel(ComputeKernel.FUSED, ComputeKernel.DENSE)
-    hbm[device] = (rows * stored)[device]
-    hbm += np.where(shards.is_replicated, rows * shards.columns * storage.FP32_BYTES, 0)
-
-    ddr += np.where(
-        shards.is_kernel(ComputeKernel.FUSED_UVM, ComputeKernel.FUSED_UVM_CACHING),
-        rows * stored,
-        0.0,
-    )
-    split = shards.is_kernel(ComputeKernel.FUSED_UVM_SPLIT)
-    remap = memory.split_metadata_bytes_per_row.value
-    hbm += np.where(split, rows * (shards.hbm_share * stored + remap), 0.0)
-    ddr += np.where(split, rows * (1.0 - shards.hbm_share) * stored, 0.0)
-
-    slots = rows * shards.hbm_share
-    cache = slots * (full + memory.cache_metadata_bytes_per_slot.value)
-    cache += rows * memory.cache_metadata_bytes_per_row.value
-    caching = shards.is_kernel(*CACHING_KERNELS)
-    hbm += np.where(caching, cache, 0.0)
-    on_ssd = shards.is_kernel(ComputeKernel.KEY_VALUE)
-    ddr += np.where(on_ssd, rows * shards.ddr_share * stored, 0.0)
-    ssd += np.where(on_ssd, rows * stored, 0.0)
-
-    hbm += _buffer_bytes(shards, volumes, usage)
-    if rates.is_cpu:
-        hbm, ddr = np.zeros(len(shards)), ddr + hbm
-    return np.stack([hbm, ddr, ssd], axis=1)
-
-
-def _buffer_bytes(shards: ShardArrays, volumes: _Volumes, usage: TableUsage) -> Floats:
-    """Ids of the batches in flight, outputs and their gradients [bytes]."""
-    ids = volumes.ids * usage.id_bytes[shards.table] * usage.pipeline_depth
-    outputs = volumes.outputs * shards.columns * storage.FP32_BYTES
-    return np.asarray(ids + 2.0 * outputs)
 
 
 def _per_class(num_bytes: Floats, bandwidth: Floats) -> Floats:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.costs.pricing import KERNELS, ShardArrays, price
+from shardplan.costs.pricing import price
+from shardplan.costs.shards import KERNELS, ShardArrays
 from shardplan.options.arrays import SHARDING_TYPES, Options, concatenate, offsets
 from shardplan.options.prune import prune
 from shardplan.options.structures import (

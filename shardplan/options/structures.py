@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.costs.pricing import DTYPES
+from shardplan.costs.shards import DTYPES
 from shardplan.sharding import ComputeKernel, Scope, ShardingType, Target
 from shardplan.tables import DType
 

@@ -24,6 +24,7 @@ _ALMOST_FULL = 0.9
 def evaluation_data(evaluation: Evaluation) -> dict[str, Any]:
     """Collect the report of `shardplan evaluate`."""
     total = evaluation.loads.cost.sum(axis=1)
+    fullest = _fullest_rank(evaluation)
     return {
         "objective": evaluation.plan.objective.value,
         "objective_s": evaluation.value(evaluation.plan.objective),
@@ -33,8 +34,19 @@ def evaluation_data(evaluation: Evaluation) -> dict[str, Any]:
         "phases": phases_data(evaluation.loads),
         "memory": memory_data(evaluation),
         "fits": evaluation.loads.fits(evaluation.capacity),
+        "fullest_rank": fullest,
+        "items": evaluation.memory_items(fullest),
         "reserved_bytes": dict(evaluation.capacity.reserved),
     }
+
+
+def _fullest_rank(evaluation: Evaluation) -> int:
+    """Find the rank with the least room left, or on CPUs that of the fullest host."""
+    cluster, loads, capacity = evaluation.cluster, evaluation.loads, evaluation.capacity
+    if cluster.is_cpu:
+        host = int(_fill(loads.ddr, capacity.host_ddr).argmax())
+        return int(cluster.host_first_rank[host])
+    return int(_fill(loads.hbm, capacity.rank_hbm).argmax())
 
 
 def phases_data(loads: Loads) -> list[dict[str, Any]]:
@@ -102,11 +114,19 @@ def render_evaluation(data: dict[str, Any]) -> RenderableType:
     reserved = {
         item: format_bytes_both(size) for item, size in data["reserved_bytes"].items()
     }
+    items = facts(
+        {
+            f"{tier.upper()} {item}": format_bytes_both(size)
+            for tier, found in data["items"].items()
+            for item, size in found.items()
+        }
+    )
     return section(
         "Objective",
         top,
         section("Phases", phases_table(data["phases"])),
         section("Memory for embeddings", memory_table(data["memory"])),
+        section(f"What fills rank {data['fullest_rank']} and its host", items),
         section("Taken off every rank before", facts(reserved)),
     )
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardplan.cluster import Cluster
-from shardplan.costs.pricing import DTYPES, KERNELS, ShardArrays, ShardPrices, price
+from shardplan.costs.pricing import ShardPrices, price
 from shardplan.costs.rates import ClassRates
+from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.costs.usage import TableUsage
 from shardplan.sharding import PHASES, ComputeKernel, Phase, Scope
 from shardplan.tables import DType

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.costs.pricing import KERNELS
+from shardplan.costs.shards import KERNELS
 from shardplan.sharding import PHASES, ComputeKernel, Scope
 from shardplan.solvers.placement import (
     Placer,

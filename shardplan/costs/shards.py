@@ -1,0 +1,122 @@
+"""Shards to price, and the volumes that their times and bytes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from shardplan.costs import storage
+from shardplan.sharding import ComputeKernel
+from shardplan.tables import DType
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.costs.usage import TableUsage
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+KERNELS = tuple(ComputeKernel)
+DTYPES = tuple(DType)
+
+
+@dataclass(frozen=True, eq=False)
+class ShardArrays:
+    """N shards to price; all attributes are arrays of shape (N,).
+
+    Attributes
+    ----------
+    table : int
+        Index into the workload's tables.
+    kernel, dtype : int
+        Index into `KERNELS` and `DTYPES`.
+    scope : int
+        A `Scope`.
+    columns, rows : int
+        Size of the shard.
+    row_share : float
+        Share of the table's ids that reach the shard (1 unless rows are cut).
+    is_partial : bool
+        Rows are cut, so the shard's pooled outputs are partial sums.
+    is_replicated : bool
+        `data_parallel`: `rows` are all rows, and every rank works on its own ids.
+    hbm_share, ddr_share : float
+        Share of the rows cached or placed in each tier.
+    """
+
+    table: Ints
+    kernel: Ints
+    dtype: Ints
+    scope: Ints
+    columns: Ints
+    rows: Ints
+    row_share: Floats
+    is_partial: NDArray[np.bool_]
+    is_replicated: NDArray[np.bool_]
+    hbm_share: Floats
+    ddr_share: Floats
+
+    def __len__(self) -> int:
+        """Return the number of shards N."""
+        return len(self.table)
+
+    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Self:
+        """Select shards by index or mask."""
+        return type(self)(
+            **{f.name: getattr(self, f.name)[index] for f in fields(self)}
+        )
+
+    def is_kernel(self, *kernels: ComputeKernel) -> NDArray[np.bool_]:
+        """Whether each shard uses one of the kernels."""
+        return np.isin(self.kernel, [KERNELS.index(kernel) for kernel in kernels])
+
+
+@dataclass(frozen=True, eq=False)
+class Volumes:
+    """Quantities that times and bytes share; arrays of shape (N,)."""
+
+    ids: Floats
+    unique: Floats
+    outputs: Floats
+    row: Floats
+    state: Floats
+    full_row: Floats
+
+
+def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volumes:
+    """Derive the volumes of shards on a cluster of `world_size` ranks."""
+    table = shards.table
+    share = np.where(shards.is_replicated, 1.0 / world_size, shards.row_share)
+    pooled = usage.is_pooled[table]
+    output_share = np.where(pooled & ~shards.is_replicated, 1.0, share)
+    own = np.array([DTYPES.index(t.dtype) for t in usage.workload.tables])[table]
+    return Volumes(
+        ids=usage.num_lookups[table] * share,
+        unique=_unique_rows(shards, usage, world_size),
+        outputs=usage.num_outputs[table] * output_share,
+        row=_row_bytes(shards.dtype, shards.columns),
+        state=storage.state_bytes(usage.workload.optimizer, shards.columns),
+        full_row=_row_bytes(own, shards.columns),
+    )
+
+
+def _unique_rows(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
+    """Distinct rows that one rank touches: of its own batch in a replicated table."""
+    unique = usage.unique_rows[shards.table] * shards.row_share
+    copies = shards.is_replicated
+    tables, back = np.unique(shards.table[copies], return_inverse=True)
+    own = usage.unique_rows_among(tables, usage.num_lookups[tables] / world_size)
+    unique[copies] = own[back]
+    return unique
+
+
+def _row_bytes(dtype: Ints, columns: Ints) -> Floats:
+    """Bytes of rows of mixed types."""
+    result = np.zeros(len(dtype))
+    for code in np.unique(dtype):
+        mask = dtype == code
+        result[mask] = storage.row_bytes(DTYPES[code], columns[mask])
+    return result
