@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = ((1.0, 1.0), (0.5, 1.0), (0.8, 0.97), (0.3, 0.95), (0.15, 0.9))
 """Item limit (share of the mean load) and fill (share of the memory), in order."""
+_LAST_RESORTS = ((2.0, 0.97), (10.0, 0.9))
+"""More of them, as long as there is no plan: longer items need fewer buffers."""
 _WORK = 2e6
 """Stop after this many scored ranks, once there is a plan."""
 
@@ -46,10 +48,13 @@ class Greedy:
         mean = max(totals.mean_rank_seconds(problem), bound)
         best: Assignment | None = None
         value, work = np.inf, 0.0
-        for item_share, fill in _ATTEMPTS:
-            if best is not None and (stop.now() or work > _WORK):
+        for number, (item_share, fill) in enumerate(_ATTEMPTS + _LAST_RESORTS):
+            enough = stop.now() or work > _WORK or number >= len(_ATTEMPTS)
+            if best is not None and enough:
                 break
             choice = select(problem, totals, item_share * mean, fill)
+            if choice is None:
+                continue
             work += float(_num_items(problem, choice)) * problem.world_size
             placer = place_all(problem, totals, choice)
             if placer is None:

@@ -61,6 +61,8 @@ class LargestDifferencing:
         value = np.inf
         for share in _ITEM_SHARES:
             choice = select(problem, totals, share * mean, 1.0)
+            if choice is None:
+                continue
             for weight in _MEMORY_WEIGHTS:
                 if stop.now() and best is not None:
                     break

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import first_least, option_totals
+from shardplan.bounds import first_least, least_per_table, option_totals
 from shardplan.sharding import TIERS, Scope
 from shardplan.solvers.linear_choice import choose_by_linear_program
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 _ROUNDS = 3
-_BISECTIONS = 30
+_BISECTIONS = 20
 _REPAIRS = 20
+_AIR = 0.1
+"""Share of the room above the least bytes that a choice may always use."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,7 @@ class OptionTotals:
 
 def select(
     problem: Problem, totals: OptionTotals, item_limit_s: float, fill: float
-) -> Ints:
+) -> Ints | None:
     """Choose options without long items that fit into `fill` of each tier.
 
     Parameters
@@ -71,10 +73,20 @@ def select(
     item_limit_s : float
         Avoid options with a single-rank item above this [s], where a bundle can.
     fill : float
-        Share of each tier that may be used.
+        Share of each tier that should be used at most.
+
+    Returns
+    -------
+    int array (B,) or None
+        See `select_from`; None if the least bytes of all bundles do not fit.
     """
     legal = _legal(problem, totals, item_limit_s)
-    return select_from(problem, totals, legal, fill)
+    needed = np.where(legal, totals.tier_bytes.sum(axis=1), np.inf)
+    least = float(least_per_table(needed, problem.options).sum())
+    least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
+    if least > 1.0:
+        return None
+    return select_from(problem, totals, legal, max(fill, least + _AIR * (1.0 - least)))
 
 
 def select_from(
@@ -135,12 +147,13 @@ def _prices(
     prices = np.zeros(len(TIERS))
     ceiling = 1e3 * (totals.seconds.sum() + 1e-30)
 
-    def used(tier: int) -> float:
+    def used(tier: np.intp) -> float:
         choice = _cheapest(problem, totals, legal, prices)
         return float(totals.tier_bytes[choice, tier].sum())
 
-    for _ in range(_ROUNDS):
-        for tier in range(len(TIERS)):
+    tiers = np.flatnonzero(totals.tier_bytes.any(axis=0))
+    for _ in range(_ROUNDS if len(tiers) > 1 else 1):
+        for tier in tiers:
             prices[tier] = 0.0
             if used(tier) <= fill:
                 continue

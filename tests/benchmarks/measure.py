@@ -47,8 +47,9 @@ class Run:
         it found none.
     bound_s : float
         A certified lower bound that came with it [s]; 0 for none.
-    solve_s, proof_s : float
-        Time to find the plan, and then to certify and verify a bound [s].
+    solve_s, cpu_s, proof_s : float
+        Time to find the plan, what of it the solver had a core, and time to certify
+        and verify a bound [s].
     memory_gib : float
         Most memory of the process, with the problem [GiB].
     progress : list of (float, float)
@@ -65,6 +66,7 @@ class Run:
     bound_s: float = 0.0
     limit_s: float = 0.0
     solve_s: float = 0.0
+    cpu_s: float = 0.0
     proof_s: float = 0.0
     memory_gib: float = 0.0
     progress: list[tuple[float, float]] = field(default_factory=list)
@@ -158,9 +160,10 @@ def run_solver(
     problem: Problem, name: str, solver: Solver, limit_s: float, seed: int
 ) -> Run:
     """Solve, check that the plan fits, and certify `auto` as the planner does."""
-    recorder, start = _Recorder(), time.monotonic()
+    recorder, start, before = _Recorder(), time.monotonic(), time.process_time()
     result = solver.solve(problem, Stop(time_limit_s=limit_s), seed, recorder)
     run = Run(name, limit_s=limit_s, solve_s=time.monotonic() - start)
+    run.cpu_s = time.process_time() - before
     run.status = result.status.value
     if result.assignment is not None:
         loads = problem.loads(result.assignment)

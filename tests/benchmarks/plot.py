@@ -42,7 +42,8 @@ def draw(results: Results, path: Path) -> None:
         axis.set(xscale="log", yscale="log", xlabel="time [s]", title=str(objective))
         axis.set_xlim(_LEAST_S, 60)
         axis.grid(visible=True, which="major", alpha=0.3)
-        axis.legend(fontsize=6, loc="lower left")
+        if axis.lines:
+            axis.legend(fontsize=6, loc="lower left")
     left.set_ylabel("certified gap (median)")
     with mpl.rc_context({"svg.hashsalt": "shardplan", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None, "Creator": None})

@@ -28,7 +28,8 @@ _SAME = 1e-9
 _OPTIMAL = 1e-8
 _KEYS = ("case", "family", "tables", "ranks", "objective", "options", "build_s", "seed")
 _VALUES = ("solver", "status", "limit_s", "value_s", "bound_s", "gap", "gap_1s")
-_MORE = ("gap_10s", "gap_60s", "to_greedy", "solve_s", "proof_s", "memory_gib", "error")
+_MORE = ("gap_10s", "gap_60s", "to_greedy", "solve_s", "cpu_s", "proof_s")
+_LAST = ("memory_gib", "error")
 
 
 def runs(result: Result) -> dict[str, Any]:
@@ -79,7 +80,12 @@ def line(case: Case, result: Result) -> str:
 
 def text(results: Results) -> str:
     """Return all tables as Markdown."""
-    return "\n\n".join([_goals(results), _gaps(results), _ratios(results)])
+    parts = (
+        ("Targets", _goals(results)),
+        ("Gap of auto by time", _gaps(results)),
+        ("Against other planners", _ratios(results)),
+    )
+    return "\n\n".join(f"## {title}\n\n{body}" for title, body in parts)
 
 
 def write(results: Results, folder: Path) -> None:
@@ -88,7 +94,9 @@ def write(results: Results, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "solver.csv").open("w", newline="") as file:
-        rows = csv.DictWriter(file, (*_KEYS, *_VALUES, *_MORE), lineterminator="\n")
+        rows = csv.DictWriter(
+            file, (*_KEYS, *_VALUES, *_MORE, *_LAST), lineterminator="\n"
+        )
         rows.writeheader()
         for case, result in results:
             rows.writerows(_rows(case, result))
@@ -135,6 +143,7 @@ def _rows(case: Case, result: Result) -> list[dict[str, Any]]:
                 "gap": _figure(gap(result, inf, name)),
                 "to_greedy": _figure(to_greedy(result, name)),
                 "solve_s": f"{run['solve_s']:.3f}",
+                "cpu_s": f"{run['cpu_s']:.3f}",
                 "proof_s": f"{run['proof_s']:.3f}",
                 "memory_gib": f"{run['memory_gib']:.3f}",
                 "error": run["error"],
@@ -158,21 +167,27 @@ def _goals(results: Results) -> str:
             and memory <= goal.memory_gib
         )
         seconds = max(runs(r)["auto"]["solve_s"] for r in some)
-        proof = max(runs(r)["auto"]["proof_s"] for r in some)
+        share = median(_cpu_share(runs(r)["auto"]) for r in some)
         cells = (
             case.name,
             f"{goal.at_s:g} s",
             _wanted(case),
             _percent(median(gaps)),
             _percent(max(gaps)),
-            f"{seconds:.1f} s + {proof:.1f} s",
+            f"{seconds:.1f} s",
+            f"{100 * share:.0f} %",
             f"{memory:.1f} GiB",
             str(len(some)),
             "yes" if met else "**no**",
         )
         rows.append(cells)
-    head = "case|limit|target|median gap|worst gap|solve + proof|memory|problems|met"
+    head = "case|limit|target|median gap|worst gap|time|cpu|memory|problems|met"
     return _table(head, rows) + "\n\n" + _speed(results) + "\n\n" + _phases(results)
+
+
+def _cpu_share(run: dict[str, Any]) -> float:
+    """Share of its time that a solver had a core; less than 1 on a busy machine."""
+    return float(run["cpu_s"] / max(run["solve_s"], 1e-9))
 
 
 def _reached(goal: Goal, result: Result) -> float:
@@ -274,7 +289,14 @@ def _ratios(results: Results) -> str:
             cells.append(_ratio(median(known) if known else None))
         beaten = sorted({name for r in some for name in beaten_by(r)})
         rows.append((*cells, ", ".join(beaten) or "-"))
-    return _table(f"case|auto|{'|'.join(_RIVALS)}|better than auto", rows)
+    lost = sum(bool(beaten_by(result)) for _, result in results)
+    return (
+        "Values over those of `greedy` on the same problem, medians: below 1 is\n"
+        "better. Empty if not run, or if greedy has no plan; 'no plan' if the solver\n"
+        "has none. Another planner beat `auto` on "
+        f"{lost} of {len(results)} problems.\n\n"
+        + _table(f"case|auto|{'|'.join(_RIVALS)}|better than auto", rows)
+    )
 
 
 def _table(head: str, rows: list[tuple[str, ...]]) -> str:
@@ -313,17 +335,14 @@ _PAGE = """# Benchmark of the solvers
 
 Written by `make bench-solver`; how it works is on
 [its page](../development/benchmarking.md), every run is in [solver.csv](solver.csv).
-Machine: {machine}. Values are medians over the problems of a case, drawn from seeds
-that nothing was tuned on. Gaps are against the bound that the run of `auto` certified.
-Times to build the menu and to prove the bound come on top of the time limit.
+Values are medians over the problems of a case, drawn from seeds that nothing was
+tuned on. Gaps are against the bound that the run of `auto` certified. Times to build
+the menu and to prove the bound come on top of the time limit; "cpu" is the share of
+its time that `auto` had a core for itself, the rest went to other programs.
+
+Machine: {machine}.
 
 ![Gap of auto over time](solver.svg)
-
-## Targets, gaps and ratios
-
-Three tables of targets; then the gap of `auto` by time; then values over those of
-`greedy` on the same problem (below 1 is better; empty if not run or if greedy has no
-plan). "no plan" means that none was found, for the median problem.
 
 {tables}
 """

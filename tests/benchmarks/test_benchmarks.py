@@ -95,7 +95,7 @@ def test_results_are_compared_with_greedy_and_with_the_bound() -> None:
 
 
 def _run(solver: str, value_s: float | None, **more: object) -> dict[str, object]:
-    names = ("bound_s", "solve_s", "proof_s", "memory_gib", "limit_s")
+    names = ("bound_s", "solve_s", "cpu_s", "proof_s", "memory_gib", "limit_s")
     rest = {**dict.fromkeys(names, 0.0), "error": "", "status": "", "progress": []}
     return {"solver": solver, "value_s": value_s, "other_s": value_s, **rest, **more}
 
