@@ -17,7 +17,6 @@ from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError, shorten
 from shardplan.errors import Problem as InputProblem
 from shardplan.loads import Loads
-from shardplan.options.arrays import Options
 from shardplan.options.menu import enumerate_options
 from shardplan.options.structures import domain_is_host
 from shardplan.sharding import Objective, Scope, Target
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.cost_model import CostModel
+    from shardplan.options.arrays import Options
     from shardplan.tables import TableConstraints
     from shardplan.topology import Topology
     from shardplan.workload import Workload
