@@ -25,6 +25,7 @@ LAYERS = [
     ["certify"],
     ["checking"],
     ["solvers"],
+    ["refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
     ["validation"],
     ["frames"],
