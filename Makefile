@@ -9,7 +9,6 @@ TOPOLOGY ?= dgx-h100
 
 # The release that the bridge is tested with; see docs/guides/install-torchrec.md.
 TORCH = torch==2.13.0
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
 TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
 
@@ -60,7 +59,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-torchrec: Makefile | $(VENV)/bin/python
-	$(PIP_INSTALL) '$(TORCH)+cpu' 2>/dev/null || $(PIP_INSTALL) --index-url $(TORCH_INDEX) '$(TORCH)'
+	$(PIP_INSTALL) '$(TORCH)+cpu' 2>/dev/null
 	$(PIP_INSTALL) --no-deps $(TORCHREC)
 	$(PIP_INSTALL) $(TORCHREC_NEEDS)
 	@touch $@

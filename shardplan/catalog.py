@@ -28,7 +28,7 @@ from shardplan.workload import Workload
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-Kind = Literal["topologies", "cost_models", "workloads"]
+Kind = Literal["topologies", "cost_models", "workloads", "measurements"]
 """The catalogues of shipped files."""
 Spec = str | os.PathLike[str]
 """A shipped name or a path."""
@@ -38,6 +38,7 @@ _COMMANDS: dict[Kind, str] = {
     "topologies": "topology",
     "cost_models": "cost-model",
     "workloads": "workload",
+    "measurements": "validate",
 }
 _TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
 _SUFFIXES = (".toml", ".json", *_TABLE_SUFFIXES)

@@ -31,6 +31,29 @@ class Prices(Record):
     ssd: tuple[Price, ...]
 
 
+class PatternPrices(Record):
+    """Prices of items, for proofs about what a single rank can hold.
+
+    Attributes
+    ----------
+    items : tuple of int
+        Indices of items of the menu; others are free.
+    prices : tuple of float
+        Price of each on a rank, in units of which the dearest set of items that a
+        rank can hold costs about 1.
+    hbm : float
+        Price of a whole rank's HBM.
+    ddr, ssd : float
+        Price of the DDR and SSD of all hosts.
+    """
+
+    items: tuple[Annotated[Integer, Field(ge=0)], ...]
+    prices: tuple[Price, ...]
+    hbm: Price = 0.0
+    ddr: Price = 0.0
+    ssd: Price = 0.0
+
+
 class Case(Record):
     """One case of a proof; two cases follow it if it is split.
 
@@ -39,6 +62,8 @@ class Case(Record):
     rounds : tuple of Prices
         Each round bounds the plans that are left, and excludes the options that no
         plan below the threshold can use.
+    patterns : tuple of PatternPrices
+        Used after the rounds.
     phase : int or None
         Split by the slowest rank of this phase; None for no split.
     at_s : float
@@ -47,6 +72,7 @@ class Case(Record):
     """
 
     rounds: tuple[Prices, ...] = ()
+    patterns: tuple[PatternPrices, ...] = ()
     phase: Annotated[Integer, Field(ge=0)] | None = None
     at_s: Annotated[Number, Field(ge=0)] = 0.0
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from shardplan.record import Integer, Name, Number, Record, SchemaVersion
+from shardplan.record import Flag, Integer, Name, Number, Record, SchemaVersion
 
 
 class Coefficient(Record):
@@ -128,13 +128,25 @@ class LinkModel(Record):
 
 
 class CollectiveModel(Record):
-    """Collectives; formulas in :mod:`shardplan.costs.collectives`."""
+    """Collectives; formulas in :mod:`shardplan.costs.collectives`.
+
+    Attributes
+    ----------
+    all_reduce_scale_up : LinkModel or None
+        Where switches or algorithms make an all-reduce differ from a reduce-scatter
+        and an all-gather; only the simulator uses it.
+    latency_growth : Coefficient or None
+        Share by which the latency inside a domain grows with every doubling of its
+        ranks beyond 8, which were measured.
+    """
 
     formula: Literal["p_norm"] = "p_norm"
     all_to_all_scale_up: LinkModel
     all_to_all_scale_out: LinkModel
     reduce_scale_up: LinkModel
     reduce_scale_out: LinkModel
+    all_reduce_scale_up: LinkModel | None = None
+    latency_growth: Coefficient | None = None
     all_to_all_curve: Curve | None = None
     all_reduce_curve: Curve | None = None
     reduce_scatter_curve: Curve | None = None
@@ -158,11 +170,21 @@ class RuntimeModel(Record):
     step_overhead_s : launch and framework overhead of a step [s]
     overlap_slowdown_scale_up, overlap_slowdown_scale_out : fraction by which
         communication slows computation that runs beside it
+    gradient_bucket_bytes : dense gradients that are all-reduced at once; without
+        it, the 25 MiB of PyTorch [bytes]
+    elementwise_passes : times that unfused layers move what fused ones move once
+    lookup_passes : times that lookups and updates take what fused kernels take
+    async_weight_gradients : gradients of weights are put off, so that the exchange
+        of embedding gradients starts earlier
     """
 
     step_overhead_s: Coefficient
     overlap_slowdown_scale_up: Coefficient
     overlap_slowdown_scale_out: Coefficient
+    gradient_bucket_bytes: PositiveCoefficient | None = None
+    elementwise_passes: PositiveCoefficient | None = None
+    lookup_passes: PositiveCoefficient | None = None
+    async_weight_gradients: Flag = False
 
 
 class MemoryModel(Record):
@@ -187,7 +209,15 @@ class MemoryModel(Record):
 
 
 class CostModel(Record):
-    """All coefficients for one kind of device and software stack."""
+    """All coefficients for one kind of device and software stack.
+
+    Attributes
+    ----------
+    runtime : RuntimeModel
+        The program that a simulation assumes unless it names another.
+    runtimes : dict of str to RuntimeModel
+        Other programs, by name.
+    """
 
     kind: Literal["measured"] = "measured"
     schema_version: SchemaVersion
@@ -198,4 +228,22 @@ class CostModel(Record):
     collectives: CollectiveModel
     dense: DenseCostModel
     runtime: RuntimeModel
+    runtimes: dict[Name, RuntimeModel] = Field(default_factory=dict)
     memory: MemoryModel
+
+    def runtime_named(self, name: str | None) -> RuntimeModel:
+        """Return a runtime by name, or the default one.
+
+        Raises
+        ------
+        ValueError
+            If there is none of that name.
+        """
+        if name is None:
+            return self.runtime
+        if name not in self.runtimes:
+            known = ", ".join(self.runtimes) or "none"
+            raise ValueError(
+                f"cost model {self.name} has no runtime {name!r} (known: {known})"
+            )
+        return self.runtimes[name]

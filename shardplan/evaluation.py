@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.cluster import Cluster
-from shardplan.costs.pricer import ModelPricer, Pricer, make_pricer
+from shardplan.costs.pricer import ModelPricer, Pricer
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
-from shardplan.costs.usage import TableUsage
-from shardplan.errors import InputError
 from shardplan.loads import Loads
+from shardplan.prepared import prepare
 from shardplan.sharding import TIERS, Scope, ShardingType
+from shardplan.torchrec_cost_model import measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from shardplan.cluster import Cluster
     from shardplan.costs.capacity import Capacity
     from shardplan.costs.pricing import ShardPrices
     from shardplan.costs.rates import ClassRates
+    from shardplan.costs.usage import TableUsage
     from shardplan.plan import ColumnBlock, Plan, TablePlacement
     from shardplan.sharding import Objective
 
@@ -112,11 +113,9 @@ class Evaluation:
         InputError
             If the plan was made with TorchRec's, which has no rates.
         """
-        if isinstance(self.pricer, ModelPricer):
-            return self.pricer.rates
-        name = self.plan.inputs.cost_model.name
-        rule = "prices plans but cannot simulate a step; name a measured cost model"
-        raise InputError.single(name, "cost_model", None, rule)
+        measured(self.plan.inputs.cost_model)
+        assert isinstance(self.pricer, ModelPricer)
+        return self.pricer.rates
 
     def value(self, objective: Objective) -> float:
         """Value under an objective [s]."""
@@ -128,11 +127,9 @@ def evaluate(plan: Plan) -> Evaluation:
 
     The plan's geometry is taken as it stands; `check` proves it.
     """
-    inputs = plan.inputs
-    cluster = Cluster.of(inputs.topology)
-    usage = TableUsage.of(inputs.workload, cluster.world_size)
-    pricer = make_pricer(cluster, usage, inputs.cost_model)
-    index = {table.name: i for i, table in enumerate(inputs.workload.tables)}
+    shared = prepare(plan.inputs)
+    cluster, usage, pricer = shared.cluster, shared.usage, shared.pricer
+    index = shared.table_index
     known = [(index[p.name], p) for p in plan.tables if p.name in index]
     shards = tuple(
         shard for table, p in known for shard in placed_shards(p, table, usage, cluster)
@@ -147,7 +144,7 @@ def evaluate(plan: Plan) -> Evaluation:
         arrays=arrays,
         prices=prices,
         loads=_loads(shards, prices, cluster),
-        capacity=pricer.capacity(),
+        capacity=shared.capacity,
     )
 
 
@@ -196,11 +193,36 @@ def scope_of(
     if sharding_type is ShardingType.ROW_WISE:
         return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
     if sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
-        host = cluster.rank_host[min(ranks)]
-        start, count = cluster.host_first_rank[host], cluster.host_num_ranks[host]
-        is_host = set(ranks) == set(range(start, start + count))
-        return Scope.HOST if is_host else Scope.DOMAIN
+        return _group_scope(ranks, cluster)
     return Scope.RANK
+
+
+def _group_scope(ranks: tuple[int, ...], cluster: Cluster) -> Scope:
+    """Whether ranks reduce inside hosts or inside domains.
+
+    Ranks of one host or one domain are a group; those of several hosts, which plans
+    from elsewhere may have, reduce inside each host.
+    """
+    hosts = len(set(cluster.rank_host[list(ranks)].tolist()))
+    domains = len(set(cluster.rank_domain[list(ranks)].tolist()))
+    if not covers_whole_groups(ranks, cluster.rank_host):
+        return Scope.DOMAIN
+    is_one_domain = domains == 1 and covers_whole_groups(ranks, cluster.rank_domain)
+    return Scope.DOMAIN if hosts > 1 and is_one_domain else Scope.HOST
+
+
+def covers_whole_groups(ranks: Iterable[int], rank_group: Ints) -> bool:
+    """Whether ranks are all ranks of one or several hosts or domains.
+
+    Parameters
+    ----------
+    ranks : iterable of int
+    rank_group : int array (W,)
+        The host or domain of every rank.
+    """
+    chosen = np.zeros(len(rank_group), dtype=bool)
+    chosen[list(ranks)] = True
+    return not np.isin(rank_group[~chosen], rank_group[chosen]).any()
 
 
 def shard_arrays(

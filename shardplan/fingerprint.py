@@ -6,12 +6,14 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from shardplan.memo import by_identity
 from shardplan.plan import Fingerprints, Inputs, dump
 
 if TYPE_CHECKING:
     from shardplan.record import Record
 
 
+@by_identity
 def fingerprint(record: Record) -> str:
     """Return the SHA-256 of a record's canonical JSON.
 

@@ -6,23 +6,23 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from shardplan import catalog
 from shardplan.certify.dual import lower_bound
-from shardplan.certify.infeasible import memory_proofs
-from shardplan.certify.relaxations import relaxations
 from shardplan.certify.verify import verify
 from shardplan.checking import check
-from shardplan.errors import InfeasibleError, InputError, LimitError, Problem, Shortfall
+from shardplan.errors import InfeasibleError, InputError, Problem
 from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
 from shardplan.merging import merged_columns
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
+from shardplan.refusal import advised, no_plan, require_options, stopped
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import (
     GAP_TOLERANCE,
@@ -33,7 +33,6 @@ from shardplan.solvers.base import (
     Stop,
     load_solver,
 )
-from shardplan.units import format_bytes_both
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
@@ -51,9 +50,6 @@ if TYPE_CHECKING:
     Source = str | os.PathLike[str]
 
 
-_ADVICE_S = 10.0
-"""How long to look for changes that would help when nothing fits [s]."""
-_ADVICE_OPTIONS = 500_000
 _ROOM = 1e-12
 _SAME = 1e-9
 E = TypeVar("E", Target, Objective)
@@ -107,6 +103,7 @@ def solve(
     work_limit: float = float("inf"),
     gap: float = 0.0,
     seed: int = 0,
+    rounds: int = 0,
     observer: Observer | None = None,
 ) -> PlanResult:
     """Find a shard plan and check it.
@@ -123,6 +120,9 @@ def solve(
         Stop the search after this many evaluated moves, on every machine alike.
     gap : float
         Stop at a plan whose gap is at most this.
+    rounds : int
+        Times to solve again with what phases cost in the simulated step; the plan
+        with the shortest simulated step is returned. Its objective may be higher.
 
     Raises
     ------
@@ -143,15 +143,17 @@ def solve(
         found = _solve(chosen, problem, stop, seed, observer or Silent())
         if found.assignment is None:
             if stop.now():
-                raise _stopped(stop)
+                raise stopped(stop)
             problem = _problem(inputs, target, objective, all_tiers=True)
             try:
                 require_options(problem)
             except InfeasibleError as error:
-                raise _advised(error, problem, inputs, stop) from None
+                raise advised(error, problem, inputs, stop) from None
             found = _solve(chosen, problem, stop, seed, observer or Silent())
+        if found.assignment is not None and rounds > 0:
+            found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
     if found.assignment is None:
-        raise _advised(_no_plan(problem, found, stop), problem, inputs, stop)
+        raise advised(no_plan(problem, found, stop), problem, inputs, stop)
     plan = make_plan(problem, found, inputs, solver=solver, seed=seed)
     violations = check(plan, menu=problem)
     if violations:
@@ -179,6 +181,27 @@ def _solve(
     if (np.diff(problem.options.start) == 0).any():
         return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
     return solver.solve(problem, stop, seed, observer)
+
+
+def _improved(
+    solver: Solver,
+    problem: problems.Problem,
+    found: SolverResult,
+    inputs: Inputs,
+    stop: Stop,
+    seed: int,
+    rounds: int,
+) -> SolverResult:
+    """Feed the simulated step back for some rounds."""
+    from shardplan.feedback import improve
+
+    def solve_again(weighted: problems.Problem) -> SolverResult:
+        if stop.now():
+            return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
+        return _solve(solver, weighted, stop, seed, Silent())
+
+    make = partial(make_plan, problem, inputs=inputs, solver="", seed=seed)
+    return improve(problem, found, solve_again, make, rounds)
 
 
 def integer_program(
@@ -297,104 +320,6 @@ def _certified(
         certificate = lower_bound(problem, value).certificate
     proven = verify(problem, certificate) * (1.0 - _ROOM)
     return certificate, min(proven, value)
-
-
-def require_options(problem: problems.Problem) -> None:
-    """Raise an error that names the tables for which the menu is empty."""
-    menu, names = problem.options, problem.bundle_names()
-    empty = np.flatnonzero(np.diff(menu.start) == 0)
-    if not len(empty):
-        return
-    stored = problem.usage.stored_bytes
-    largest = max(
-        empty, key=lambda b: max(stored[i] for i in problem.bundles.members[b])
-    )
-    needed = max(float(stored[i]) for i in problem.bundles.members[largest])
-    capacity = problem.capacity
-    rooms = (capacity.rank_hbm.max(), capacity.host_ddr.max(), capacity.host_ssd.max())
-    tables = tuple(names[bundle] for bundle in empty)
-    raise InfeasibleError(
-        f"infeasible: {len(empty)} of {len(names)} tables have no legal option that "
-        f"fits, even alone: {_some(tables)}. {names[largest]} stores "
-        f"{format_bytes_both(needed)} with its optimizer state; a rank has "
-        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a host "
-        f"{format_bytes_both(rooms[1])} of DDR and {format_bytes_both(rooms[2])} of "
-        f"SSD. Allow more sharding types, kernels or ranks for these tables (target "
-        f"{problem.target.value!r} may exclude some), or use more hosts.",
-        [Shortfall("any", needed, float(max(rooms)), tables)],
-        proven=True,
-    )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _no_plan(
-    problem: problems.Problem, result: SolverResult, stop: Stop
-) -> InfeasibleError | LimitError:
-    shortfalls = memory_proofs(problem)
-    if shortfalls:
-        return InfeasibleError(
-            "\n".join(f"infeasible: {_explain(s)}" for s in shortfalls),
-            shortfalls,
-            proven=True,
-        )
-    if result.status is SolveStatus.INFEASIBLE:
-        return InfeasibleError(
-            "infeasible: the exact solver proved that no plan exists", proven=True
-        )
-    if stop.now():
-        return _stopped(stop)
-    return InfeasibleError(
-        "no plan found, though the memory suffices in total: tables may be too large "
-        "for single ranks; allow row_wise sharding or more tiers, try another solver, "
-        "or use more hosts",
-        proven=False,
-    )
-
-
-def _advised(
-    error: InfeasibleError | LimitError,
-    problem: problems.Problem,
-    inputs: Inputs,
-    stop: Stop,
-) -> InfeasibleError | LimitError:
-    """Add the smallest changes that would help, as far as they are found quickly."""
-    too_large = len(problem.options) > _ADVICE_OPTIONS
-    if isinstance(error, LimitError) or too_large or stop.now():
-        return error
-    budget = Stop(min(_ADVICE_S, stop.remaining_s()))
-    greedy = load_solver("greedy")
-
-    def attempt(changed: problems.Problem) -> bool:
-        return greedy.solve(changed, budget, 0, Silent()).assignment is not None
-
-    found = [r.text for r in relaxations(inputs, problem.target, attempt, budget)]
-    if not found:
-        return error
-    return InfeasibleError(
-        f"{error}\nany one of these would do: {'; '.join(found)}",
-        error.shortfalls,
-        proven=error.proven,
-        relaxations=found,
-    )
-
-
-def _stopped(stop: Stop) -> LimitError:
-    return LimitError(
-        f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
-    )
-
-
-def _explain(shortfall: Shortfall) -> str:
-    short = shortfall.needed_bytes - shortfall.available_bytes
-    return (
-        f"{shortfall.tier.upper()} short by {format_bytes_both(short)}: tables need at "
-        f"least {format_bytes_both(shortfall.needed_bytes)} there, "
-        f"{format_bytes_both(shortfall.available_bytes)} are usable; largest tables: "
-        f"{', '.join(shortfall.tables)}"
-    )
 
 
 def _member(kind: type[E], name: str, value: E | str) -> E:

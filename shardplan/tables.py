@@ -69,10 +69,18 @@ class UniformAccess(_Access):
 
 
 class ZipfAccess(_Access):
-    """Row of rank k is looked up with probability proportional to k^-alpha."""
+    """Id of rank k is drawn with probability proportional to k^-alpha.
+
+    Attributes
+    ----------
+    rows_per_draw : int
+        Rows that an id stands for: each is spread over this many rows, which were
+        drawn evenly once and for all (the synthetic multi-hot data of MLPerf).
+    """
 
     kind: Literal["zipf"] = "zipf"
     alpha: Annotated[Number, Field(ge=0, le=10)]
+    rows_per_draw: Annotated[Integer, Field(ge=1, le=100_000)] = 1
 
 
 class CdfAccess(_Access):

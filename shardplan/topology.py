@@ -203,10 +203,13 @@ class Fabric(Record):
         Hosts under one leaf switch (or one group of rails); 0: all of them.
     oversubscription : float
         Bandwidth into a leaf over bandwidth from it to the spine; 1 blocks nothing.
+    in_network_reduction : bool
+        Switches add up what passes through them (SHARP), and all-reduces use it.
     """
 
     hosts_per_leaf: Annotated[Integer, Field(ge=0, le=MAX_RANKS)] = 0
     oversubscription: Annotated[Number, Field(ge=1, le=1000)] = 1.0
+    in_network_reduction: Flag = False
     sources: Sources = Field(default_factory=dict)
 
 

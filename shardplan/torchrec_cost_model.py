@@ -21,6 +21,7 @@ from shardplan.cost_model import (
     PositiveCoefficient,
     WidthPenalty,
 )
+from shardplan.errors import InputError
 from shardplan.record import (
     Count,
     Flag,
@@ -176,3 +177,17 @@ AnyCostModel = Annotated[
     Discriminator(cost_model_kind),
 ]
 """Either kind of cost model; `kind` tells which."""
+
+
+def measured(model: AnyCostModel) -> CostModel:
+    """Return a cost model that can time a step.
+
+    Raises
+    ------
+    InputError
+        For TorchRec's, which has no efficiencies, latencies or overheads.
+    """
+    if isinstance(model, CostModel):
+        return model
+    rule = "prices plans but cannot simulate a step; name a measured cost model"
+    raise InputError.single(model.name, "cost_model", None, rule)

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
-    ["errors", "units", "version"],
+    ["errors", "memo", "units", "version"],
     ["record", "sharding"],
     ["certificate"],
     ["torchrec_table"],
@@ -21,14 +21,16 @@ LAYERS = [
     ["cluster", "plan"],
     ["costs", "fingerprint"],
     ["merging", "targets"],
-    ["loads", "options"],
+    ["loads", "options", "prepared"],
     ["bundling", "io"],
     ["catalog", "problem", "evaluation"],
     ["bounds", "realize"],
     ["certify"],
     ["checking"],
     ["solvers"],
-    ["planner", "simulation"],
+    ["refusal"],
+    ["planner", "simulation", "shard_matrix", "feedback"],
+    ["validation"],
     ["frames", "exporters"],
     ["integrations"],
     ["report"],

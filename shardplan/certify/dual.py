@@ -12,6 +12,7 @@ import numpy as np
 
 from shardplan.certificate import Case, Certificate, Prices
 from shardplan.certify.branch import Tree
+from shardplan.certify.packing import Packer, Packing
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
 from shardplan.certify.verify import replay
@@ -29,13 +30,17 @@ _SHARPNESS = 2e-5
 """Stop looking for a better threshold when it is known to within this, relatively."""
 _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
-_BASIC_TESTS = 12
+_BASIC_TESTS = 30
 _FEWEST_TESTS = 2
 _BASIC_WORK = 1.5e6
 """Options times tests of a quick search."""
 _MOST_TESTS = 60
 _MOST_TREES = 4
 _MOST_WORK = 2e8
+_MOST_PACKINGS = 8
+_FIRST_PACKING = 0.01
+_MOST_PER_RANK = 5
+"""Bundles per rank above which packing hardly matters."""
 _CLOSE = 5e-4
 _HOPE = 1.2
 
@@ -124,6 +129,8 @@ def strengthen(
     search.by_prices(upper_bound_s, _MOST_TESTS)
     if relaxed.num_dimensions > 1 and relaxed.num_classes == 1:
         search.by_cases(upper_bound_s)
+    elif relaxed.num_bundles <= _MOST_PER_RANK * relaxed.class_ranks.sum():
+        search.by_patterns(upper_bound_s)
     return _better(problem, relaxed, bound, search.proof)
 
 
@@ -146,6 +153,7 @@ class _Search:
     ) -> None:
         self._relaxed = relaxed
         self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
+        self._packer = Packer(relaxed, bound.prices, stop)
         self._stop = stop
         self._low = bound.value_s
         self.proof: _Proof | None = None
@@ -184,6 +192,37 @@ class _Search:
             if self._stop and self._stop.now():
                 break
             target = (self._low + high) / 2.0
+
+    def by_patterns(self, upper_bound_s: float) -> None:
+        """Refute thresholds by what single ranks can hold; small menus only.
+
+        The next threshold is where the ranks needed would be those that there are, if
+        they were in proportion to it.
+        """
+        low, high = self._low, upper_bound_s
+        if high == np.inf:
+            high = _HOPE * low
+        target, step = min(high, low * (1.0 + _FIRST_PACKING)), _FIRST_PACKING
+        packing: Packing | None = None
+        for _ in range(_MOST_PACKINGS):
+            if high <= low * (1.0 + _CLOSE) or (self._stop and self._stop.now()):
+                break
+            menu, rounds = self._refuter.remainder(target)
+            case = Case(rounds=rounds)
+            if not menu.has_empty_bundle:
+                packing = self._packer.pack(menu, target, packing)
+                if packing is None:
+                    return
+                case = Case(rounds=rounds, patterns=(packing.record(),))
+            if packing is None or menu.has_empty_bundle or packing.ranks_needed > 1.0:
+                low = target
+                self.proof, self._low = _Proof(target, (case,)), target
+                step *= 4.0
+                target = min(high, (low + high) / 2.0, low * (1.0 + step))
+            else:
+                high, guess = target, target * packing.ranks_needed
+                room = high - low
+                target = min(max(low + 0.3 * room, guess), high - 0.1 * room)
 
     def _holds(self, target: float) -> bool:
         value, rounds = self._refuter.refute(target)

@@ -14,6 +14,7 @@ from shardplan.sharding import Objective, Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.options.arrays import Options
     from shardplan.problem import Problem
 
     Floats = NDArray[np.float64]
@@ -52,6 +53,12 @@ class Relaxed:
     class_ranks : int array (C,)
     room : float array (C, 3)
         Bytes of each tier in all ranks or hosts of a class.
+    largest_hbm : float array (C,)
+        Bytes of HBM of the class's largest rank.
+    item : int array (I,)
+        Index of each item in the problem's menu.
+    per_rank : int array (I,)
+        Copies of an item that one rank may hold.
     """
 
     option: Ints
@@ -65,6 +72,9 @@ class Relaxed:
     legal: Bools | None
     class_ranks: Ints
     room: Floats
+    largest_hbm: Floats
+    item: Ints
+    per_rank: Ints
 
     @classmethod
     def of(cls, problem: Problem) -> Self:
@@ -95,6 +105,9 @@ class Relaxed:
             legal=_legal_items(problem, legal),
             class_ranks=cluster.class_ranks,
             room=_room(problem),
+            largest_hbm=_largest_hbm(problem),
+            item=np.arange(len(item_option)),
+            per_rank=np.where(_are_apart(menu)[item_option], 1, menu.item_count),
         )
         if relaxed.legal is not None:
             nowhere = item_option[~relaxed.legal.any(axis=1)]
@@ -149,6 +162,8 @@ class Relaxed:
             stacked=self.stacked[items],
             everywhere=self.everywhere[items],
             legal=None if self.legal is None else self.legal[items],
+            item=self.item[items],
+            per_rank=self.per_rank[items],
         )
 
     def priced(self, rank_prices: Floats, byte_prices: Floats) -> Floats:
@@ -211,6 +226,18 @@ class Relaxed:
         if self.legal is not None:
             per_class = np.where(self.legal, per_class, np.inf)
         return per_class.min(axis=1) if self.num_classes > 1 else per_class[:, 0]
+
+
+def _are_apart(menu: Options) -> Bools:
+    """Whether no rank may hold two copies of an option's items (O,)."""
+    return np.asarray((menu.scope == Scope.RANK) & (menu.row_shards > 1))
+
+
+def _largest_hbm(problem: Problem) -> Floats:
+    cluster = problem.cluster
+    largest = np.zeros(len(cluster.groups))
+    np.maximum.at(largest, cluster.rank_class, problem.capacity.rank_hbm)
+    return largest
 
 
 def _room(problem: Problem) -> Floats:

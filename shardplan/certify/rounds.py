@@ -140,8 +140,8 @@ class Refuter:
         box = Box.whole(relaxed.num_dimensions, 1e100)
         self._given = [round_bound(relaxed, p, box).given for p in self._prices]
 
-    def refute(self, threshold: float) -> tuple[float, tuple[Prices, ...]]:
-        """Return a value that no plan below the threshold beats, and the rounds."""
+    def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
+        """Return what the first prices leave of the menu, and those that matter."""
         keep = np.ones(len(self._relaxed), dtype=bool)
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
@@ -150,7 +150,13 @@ class Refuter:
                 rounds.append(prices)
             keep = left
         box = Box.whole(self._relaxed.num_dimensions, threshold)
-        menu = open_menu(self._relaxed.select(keep), box, None)
+        return open_menu(self._relaxed.select(keep), box, None), tuple(rounds)
+
+    def refute(self, threshold: float) -> tuple[float, tuple[Prices, ...]]:
+        """Return a value that no plan below the threshold beats, and the rounds."""
+        menu, first = self.remainder(threshold)
+        rounds = list(first)
+        box = Box.whole(self._relaxed.num_dimensions, threshold)
         best = 0.0
         for _ in range(self._most_rounds):
             if menu.has_empty_bundle:

@@ -20,7 +20,10 @@ options, and low[p] may be replaced by the seconds of o's largest item. If this 
 reaches T, no plan below T uses o, and o is left out from there on. A bundle without
 options is a contradiction.
 
-(3) *Cases.* Either M[p] <= a: then options with a larger item in p are left out, and
+(3) *Patterns.* What a rank can hold in less than T may be bounded by prices of single
+items: see `patterns`.
+
+(4) *Cases.* Either M[p] <= a: then options with a larger item in p are left out, and
 high[p] = a; or M[p] >= a = low[p]. Both bounds hold, or the smaller one does.
 
 So every plan has value >= min(T, the smaller bound of the cases).
@@ -47,6 +50,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from shardplan.certify.patterns import Choices, ItemPrices, PatternSums
 from shardplan.certify.relaxed import Relaxed
 
 if TYPE_CHECKING:
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Case, Certificate, Prices
+    from shardplan.certificate import Case, Certificate, PatternPrices, Prices
     from shardplan.problem import Problem
 
     Floats = NDArray[np.float64]
@@ -162,8 +166,12 @@ def replay(relaxed: Relaxed, cases: Sequence[Case], limit: float) -> float:
         case_open = waiting.pop()
         for prices in case.rounds:
             check_prices(prices, relaxed)
+        for known in case.patterns:
+            check_patterns(known, relaxed, limit)
         with np.errstate(all="ignore"):  # what overflows proves nothing
             menu, bound = run_case(case_open, case.rounds)
+            if bound < limit and any(is_refuted(menu, p, limit) for p in case.patterns):
+                bound = limit
         if case.phase is None:
             proven = min(proven, bound)
             continue
@@ -238,6 +246,48 @@ def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
         item = relaxed.peak(rest, np.array(box.low))
     slack = margin * (total + room + gain + loss + cost + item)
     return RoundBound(_finite(value), value + extra + item - slack)
+
+
+def is_refuted(relaxed: Relaxed, prices: PatternPrices, limit: float) -> bool:
+    """Whether prices of items show that no plan of a menu is below the limit.
+
+    Notes
+    -----
+    True if sum_b min_o (priced items of o) > W k + priced DDR and SSD, where k is the
+    price of the dearest set of items that a rank can hold; both sides with margins.
+    """
+    known = _item_prices(relaxed, prices)
+    choices = Choices.of(relaxed, limit)
+    if choices is None:
+        raise InvalidCertificateError(
+            "prices of items are for a menu that is too large"
+        )
+    dearest, _ = choices.dearest(known)
+    sums = PatternSums.of(relaxed)
+    margin = _margin(relaxed) + _own_roundoff(relaxed)
+    needed = math.fsum(relaxed.least_per_bundle(sums.costs(known))) * (1.0 - margin)
+    most = dearest * float(relaxed.class_ranks[0]) + math.fsum(known.pools[1:])
+    return bool(needed > most * (1.0 + margin))
+
+
+def check_patterns(prices: PatternPrices, relaxed: Relaxed, limit: float) -> None:
+    """Raise an error if prices of items are not legal, or cannot prove anything."""
+    if relaxed.num_classes > 1 or limit == math.inf:
+        raise InvalidCertificateError("prices of items need one class and a threshold")
+    if len(prices.items) != len(prices.prices):
+        raise InvalidCertificateError("every item needs one price")
+    values = (*prices.prices, prices.hbm, prices.ddr, prices.ssd)
+    if not all(0.0 <= price <= _LARGEST for price in values):
+        raise InvalidCertificateError("prices must be numbers, none below 0")
+    if len(set(prices.items)) < len(prices.items):
+        raise InvalidCertificateError("an item is priced twice")
+
+
+def _item_prices(relaxed: Relaxed, prices: PatternPrices) -> ItemPrices:
+    """Prices of the items that are left; the others are free."""
+    by_item = dict(zip(prices.items, prices.prices, strict=True))
+    items = np.array([by_item.get(int(item), 0.0) for item in relaxed.item])
+    return ItemPrices(items, np.array([prices.hbm, prices.ddr, prices.ssd]))
 
 
 def check_prices(prices: Prices, relaxed: Relaxed) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
+from shardplan.evaluation import covers_whole_groups
 from shardplan.sharding import ComputeKernel, ShardingType
 from shardplan.tables import DType
 
@@ -103,11 +104,8 @@ def _shape(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
 
 
 def _is_whole_group(block: ColumnBlock, cluster: Cluster) -> bool:
-    ranks, first = sorted(block.ranks), block.ranks[0]
-    host, domain = cluster.rank_host[first], cluster.rank_domain[first]
-    of_host = (cluster.rank_host == host).nonzero()[0].tolist()
-    of_domain = (cluster.rank_domain == domain).nonzero()[0].tolist()
-    return ranks in (of_host, of_domain)
+    groups = (cluster.rank_host, cluster.rank_domain)
+    return any(covers_whole_groups(block.ranks, group) for group in groups)
 
 
 def _tiers(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:

@@ -14,6 +14,10 @@ COMMANDS = {
     "check": ("shardplan.cli.check", "Prove a plan, or say what is wrong with it."),
     "evaluate": ("shardplan.cli.evaluate", "Price a plan: seconds and bytes."),
     "simulate": ("shardplan.cli.simulate", "Simulate the training step of a plan."),
+    "validate": (
+        "shardplan.cli.validate",
+        "Compare predictions with published measurements.",
+    ),
     "show": ("shardplan.cli.show", "Show what a plan decides."),
     "explain": ("shardplan.cli.explain", "Explain why a plan costs what it costs."),
     "diff": ("shardplan.cli.diff", "Compare two plans."),

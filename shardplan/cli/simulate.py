@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     cls=Command,
     examples="""
     shardplan simulate plan.json
+    shardplan simulate plan.json --explain
     shardplan simulate plan.json --trace trace.json --ranks 0-3
     """,
 )
@@ -36,9 +37,25 @@ if TYPE_CHECKING:
     help="Ranks in the trace, such as 0-3,8 (default: the critical rank and the "
     "first others).",
 )
+@click.option(
+    "--runtime",
+    metavar="NAME",
+    help="A runtime of the cost model, such as eager (default: its default one).",
+)
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Say what bounds each operation, and what 1 % more of everything saves.",
+)
 @report_options
 def command(
-    plan: str, trace: str | None, ranks: str | None, form: str, output: str
+    plan: str,
+    trace: str | None,
+    ranks: str | None,
+    runtime: str | None,
+    explain: bool,
+    form: str,
+    output: str,
 ) -> None:
     """Simulate the training step of a plan.
 
@@ -47,7 +64,9 @@ def command(
     layers.
     """
     from shardplan.report.step import render_step, step_data
-    from shardplan.simulation import simulate, write_trace
+    from shardplan.simulation import SimulationSettings, simulate, write_trace
+    from shardplan.simulation import explain as explain_step
+    from shardplan.torchrec_cost_model import measured
 
     if trace == console.STDOUT:
         raise click.BadParameter("the trace needs a file", param_hint="--trace")
@@ -56,10 +75,15 @@ def command(
     console.require_place(trace)
     loaded = load_evaluation(plan).plan
     chosen = None if ranks is None else _parse(ranks, loaded)
-    simulation = simulate(loaded)
+    try:
+        measured(loaded.inputs.cost_model).runtime_named(runtime)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--runtime") from None
+    simulation = simulate(loaded, SimulationSettings(runtime=runtime))
+    reasons = explain_step(simulation) if explain else None
     if trace is not None:
         write_trace(simulation, trace, chosen)
-    console.report(step_data(simulation, trace), render_step, form, output)
+    console.report(step_data(simulation, trace, reasons), render_step, form, output)
 
 
 def _parse(text: str, plan: Plan) -> tuple[int, ...]:

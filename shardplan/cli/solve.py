@@ -103,6 +103,14 @@ if TYPE_CHECKING:
     help="Seed of solvers that draw random numbers (default: 0).",
 )
 @click.option(
+    "--rounds",
+    metavar="N",
+    type=WholeRange(min=0, max=100),
+    default=0,
+    help="Solve again up to N times with what phases cost in the simulated step, and "
+    "keep the plan whose step is shortest (default: 0).",
+)
+@click.option(
     "-o",
     "--output",
     metavar="FILE",

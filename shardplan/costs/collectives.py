@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.cluster import Cluster
-    from shardplan.cost_model import CostModel
+    from shardplan.cost_model import CollectiveModel, CostModel
 
     Floats = NDArray[np.float64]
 
@@ -54,6 +54,7 @@ __all__ = [
     "uniform_all_to_all_s_per_byte",
 ]
 
+_MEASURED_RANKS = 8
 Scope = Literal["all", "host", "domain"]
 """The ranks that reduce together."""
 
@@ -115,7 +116,7 @@ def cross_group_all_to_all_s_per_byte(
     ----------
     Mudigere et al. 2022, arXiv:2104.05158 (table-wise then row-wise).
     """
-    size = _group_size(cluster, scope)
+    size = group_size(cluster, scope)
     return _spread_s_per_byte(cluster, cost_model, size) / size
 
 
@@ -150,21 +151,32 @@ def reduce_scatter_s_per_byte(
     nccl-tests, doc/PERFORMANCE.md; Cho et al. 2019, BlueConnect, MLSys.
     """
     model = cost_model.collectives
-    group = _group_size(cluster, scope)
+    group = group_size(cluster, scope)
     if scope == "all":
-        group = np.maximum(_group_size(cluster, "host"), _group_size(cluster, "domain"))
+        group = np.maximum(group_size(cluster, "host"), group_size(cluster, "domain"))
     efficiency = model.reduce_scale_up.bw_efficiency.value
     share = (group - 1.0) / group
-    inside = load_time(share, efficiency * _inside_bw(cluster, group))
+    inside = load_time(share, efficiency * inside_bw(cluster, group))
     if scope != "all":
         return inside
-    crossing = (1.0 / group - 1.0 / cluster.world_size) * _ring_slowdown(cluster)
-    nic = _nic_bw(cluster) * model.reduce_scale_out.bw_efficiency.value
+    crossing = (1.0 / group - 1.0 / cluster.world_size) * ring_slowdown(cluster)
+    nic = nic_bw(cluster) * model.reduce_scale_out.bw_efficiency.value
     slowest = max(inside.max(), load_time(crossing, nic).max())
     return np.full(len(group), slowest)
 
 
-def _group_size(cluster: Cluster, scope: Scope) -> Floats:
+def latency_growth(num_ranks: float, model: CollectiveModel) -> float:
+    """Return by how much latency in a domain exceeds that of 8 ranks.
+
+    Notes
+    -----
+    ``1 + c log2(n / 8)`` for n ranks above 8: rounds of a tree.
+    """
+    growth = 0.0 if model.latency_growth is None else model.latency_growth.value
+    return 1.0 + growth * max(float(np.log2(num_ranks / _MEASURED_RANKS)), 0.0)
+
+
+def group_size(cluster: Cluster, scope: Scope) -> Floats:
     """Ranks that reduce together, per class (C,)."""
     if scope == "all":
         return np.full(len(cluster.groups), float(cluster.world_size))
@@ -180,7 +192,7 @@ def _spread_s_per_byte(
     model = cost_model.collectives
     up = model.all_to_all_scale_up.bw_efficiency.value
     out = model.all_to_all_scale_out.bw_efficiency.value
-    local, domain = _group_size(cluster, "host"), _group_size(cluster, "domain")
+    local, domain = group_size(cluster, "host"), group_size(cluster, "domain")
     ranks = cluster.world_size
     by_scale_up = np.maximum(domain - group, 0.0) / ranks
     by_pcie = np.maximum(local - np.maximum(domain, group), 0.0) / ranks
@@ -190,7 +202,7 @@ def _spread_s_per_byte(
     times = [
         load_time(by_scale_up, up * _scale_up_bw(cluster, domain)),
         load_time(by_pcie, up * _pcie_bw(cluster)),
-        load_time(by_nic, out * _nic_bw(cluster)),
+        load_time(by_nic, out * nic_bw(cluster)),
     ]
     if group.max() < ranks:
         times.append(_leaf_s_per_byte(cluster, out))
@@ -222,7 +234,7 @@ def _leaf_s_per_byte(cluster: Cluster, efficiency: float) -> Floats:
     return slowest
 
 
-def _ring_slowdown(cluster: Cluster) -> float:
+def ring_slowdown(cluster: Cluster) -> float:
     """Return by how much an uplink is slower than the one host's flow of a ring."""
     fabric = cluster.topology.fabric
     if not 0 < fabric.hosts_per_leaf < cluster.num_hosts:
@@ -230,16 +242,16 @@ def _ring_slowdown(cluster: Cluster) -> float:
     return max(1.0, fabric.oversubscription / fabric.hosts_per_leaf)
 
 
-def _inside_bw(cluster: Cluster, group: Floats) -> Floats:
+def inside_bw(cluster: Cluster, group: Floats) -> Floats:
     """Peak of a rank inside a group: scale-up if it spans the group, else PCIe."""
-    fits = group <= _group_size(cluster, "domain")
+    fits = group <= group_size(cluster, "domain")
     scale_up, pcie = _scale_up_bw(cluster, group), _pcie_bw(cluster)
     return np.where(fits, scale_up, pcie)
 
 
 def _scale_up_bw(cluster: Cluster, group: Floats) -> Floats:
     """Peak of a rank's scale-up links to `group` ranks; a mesh uses only theirs."""
-    domain = _group_size(cluster, "domain")
+    domain = group_size(cluster, "domain")
     bandwidth = np.array([g.scale_up.bw for g in cluster.groups])
     is_mesh = np.array([g.scale_up.kind == "mesh" for g in cluster.groups])
     links = (np.minimum(group, domain) - 1.0) / np.maximum(domain - 1.0, 1.0)
@@ -255,8 +267,8 @@ def _pcie_bw(cluster: Cluster) -> Floats:
     return np.asarray(host_link_bw(cluster) / np.array(sharing))
 
 
-def _nic_bw(cluster: Cluster) -> Floats:
+def nic_bw(cluster: Cluster) -> Floats:
     """Peak of a rank's share of the NICs of its host (C,)."""
     outs = [g.scale_out for g in cluster.groups]
     total = np.array([out.nics_per_host * out.nic_bw for out in outs])
-    return np.asarray(total / _group_size(cluster, "host"))
+    return np.asarray(total / group_size(cluster, "host"))

@@ -33,8 +33,10 @@ __all__ = [
     "Gemm",
     "dense_backward_time",
     "dense_forward_time",
+    "dense_input_gradient_time",
     "dense_layers",
     "dense_parameters",
+    "dense_weight_gradient_time",
     "gemm_time",
     "interaction_elements",
 ]
@@ -107,6 +109,8 @@ def dense_forward_time(
     batch_size: ArrayLike,
     device: DenseDevice,
     model: DenseCostModel,
+    *,
+    passes: float = 1.0,
 ) -> DenseTime:
     """Return the time of the forward pass of one rank's batch.
 
@@ -119,26 +123,23 @@ def dense_forward_time(
         Samples of the rank.
     device : DenseDevice
     model : DenseCostModel
+    passes : float
+        How often unfused layers move what fused ones move once: the elements of the
+        interaction and, but for the first time, the activations of all layers.
 
     Returns
     -------
     DenseTime
         Bottom MLP, interaction and top MLP [s], each of the shape of `batch_size`.
-        Activations are taken as fused into the matrix products.
+        With one pass, activations are fused into the matrix products.
 
     See Also
     --------
     gemm_time, interaction_elements : The formulas.
     """
-    batch = np.asarray(batch_size, dtype=float)
-    parts = dict.fromkeys(DenseTime._fields, np.zeros(batch.shape))
-    timer = _Timer(element_bytes(dense.dtype), device, model)
-    for layer in dense_layers(dense, sum_output_dim, num_outputs):
-        part = layer.name.split(".")[0]
-        parts[part] = parts[part] + timer.gemm(batch, layer.n, layer.k)
-    moved = batch * interaction_elements(dense, sum_output_dim, num_outputs)
-    parts["interaction"] = parts["interaction"] + timer.traffic(moved)
-    return DenseTime(**parts)
+    work = _DenseWork(dense, sum_output_dim, num_outputs, batch_size, device, model)
+    seconds = work.gemms("input", "n", "k") + work.activations(passes)
+    return work.by_part(seconds, interaction=work.traffic(passes))
 
 
 def dense_backward_time(
@@ -161,52 +162,138 @@ def dense_backward_time(
     DenseTime
         Bottom MLP, interaction and top MLP [s], each of the shape of `batch_size`.
 
+    See Also
+    --------
+    dense_input_gradient_time, dense_weight_gradient_time : The two parts.
+    """
+    shape = (dense, sum_output_dim, num_outputs, batch_size, device, model)
+    inputs = dense_input_gradient_time(*shape)
+    weights = dense_weight_gradient_time(*shape)
+    return DenseTime(*(i + w for i, w in zip(inputs, weights, strict=True)))
+
+
+def dense_input_gradient_time(
+    dense: DenseModel,
+    sum_output_dim: int,
+    num_outputs: int,
+    batch_size: ArrayLike,
+    device: DenseDevice,
+    model: DenseCostModel,
+    *,
+    passes: float = 1.0,
+) -> DenseTime:
+    """Return the time of the gradients of all layers' inputs.
+
+    Parameters
+    ----------
+    dense, sum_output_dim, num_outputs, batch_size, device, model, passes
+        As in :func:`dense_forward_time`.
+
+    Returns
+    -------
+    DenseTime
+        [s], each of the shape of `batch_size`.
+
     Notes
     -----
-    Each layer has a product for the gradient of its inputs and one for that of its
-    weights. The first layer needs no gradient of the dense features, dot products
-    have no weights. Element-wise traffic is twice the forward pass's.
+    One product per layer; the first layer needs no gradient of the dense features.
+    Element-wise traffic is twice the forward pass's.
     """
-    batch = np.asarray(batch_size, dtype=float)
-    parts = dict.fromkeys(DenseTime._fields, np.zeros(batch.shape))
-    timer = _Timer(element_bytes(dense.dtype), device, model)
-    for layer in dense_layers(dense, sum_output_dim, num_outputs):
-        part = layer.name.split(".")[0]
-        if layer.name != "bottom.0":
-            parts[part] = parts[part] + timer.gemm(batch, layer.k, layer.n)
-        if layer.name != "interaction.dot":
-            parts[part] = parts[part] + timer.gemm(layer.k, layer.n, batch)
-    moved = batch * interaction_elements(dense, sum_output_dim, num_outputs)
-    again = timer.traffic(_BACKWARD_OVER_FORWARD * moved)
-    parts["interaction"] = parts["interaction"] + again
-    return DenseTime(**parts)
+    work = _DenseWork(dense, sum_output_dim, num_outputs, batch_size, device, model)
+    seconds = work.gemms("input", "k", "n") * work.needs("bottom.0")
+    seconds = seconds + work.activations(passes)
+    again = work.traffic(_BACKWARD_OVER_FORWARD * passes)
+    return work.by_part(seconds, interaction=again)
 
 
-@dataclass(frozen=True)
-class _Timer:
-    """The coefficients that all products of a dense model share."""
+def dense_weight_gradient_time(
+    dense: DenseModel,
+    sum_output_dim: int,
+    num_outputs: int,
+    batch_size: ArrayLike,
+    device: DenseDevice,
+    model: DenseCostModel,
+) -> DenseTime:
+    """Return the time of the gradients of all layers' weights.
 
-    element_bytes: float
-    device: DenseDevice
-    model: DenseCostModel
+    Parameters
+    ----------
+    dense, sum_output_dim, num_outputs, batch_size, device, model
+        As in :func:`dense_forward_time`.
 
-    def gemm(self, m: ArrayLike, n: ArrayLike, k: ArrayLike) -> Floats:
-        """Seconds of a product."""
+    Returns
+    -------
+    DenseTime
+        [s], each of the shape of `batch_size`; dot products have no weights.
+    """
+    work = _DenseWork(dense, sum_output_dim, num_outputs, batch_size, device, model)
+    seconds = work.gemms("k", "n", "input") * work.needs("interaction.dot")
+    return work.by_part(seconds, interaction=0.0)
+
+
+class _DenseWork:
+    """The layers of a dense model as arrays; times have shape (..., layers)."""
+
+    def __init__(
+        self,
+        dense: DenseModel,
+        sum_output_dim: int,
+        num_outputs: int,
+        batch_size: ArrayLike,
+        device: DenseDevice,
+        model: DenseCostModel,
+    ) -> None:
+        layers = dense_layers(dense, sum_output_dim, num_outputs)
+        self._names = [layer.name for layer in layers]
+        self._batch = np.asarray(batch_size, dtype=float)
+        self._sizes = {
+            "input": self._batch[..., None],
+            "k": np.array([layer.k for layer in layers], dtype=float),
+            "n": np.array([layer.n for layer in layers], dtype=float),
+        }
+        self._moved = interaction_elements(dense, sum_output_dim, num_outputs)
+        self._element_bytes = element_bytes(dense.dtype)
+        self._device, self._model = device, model
+
+    def gemms(self, m: str, n: str, k: str) -> Floats:
+        """Seconds of one product per layer; sizes by name."""
+        device, model = self._device, self._model
         return gemm_time(
-            m,
-            n,
-            k,
-            element_bytes=self.element_bytes,
-            peak_flops=self.device.peak_flops,
-            efficiency=self.model.gemm_efficiency.value,
-            tile=self.model.gemm_tile.value,
-            num_sms=self.device.num_sms,
-            memory_bw=self.device.memory_bw,
-            memory_efficiency=self.model.memory_efficiency.value,
-            launch_s=self.model.gemm_launch_s.value,
+            self._sizes[m],
+            self._sizes[n],
+            self._sizes[k],
+            element_bytes=self._element_bytes,
+            peak_flops=device.peak_flops,
+            efficiency=model.gemm_efficiency.value,
+            tile=model.gemm_tile.value,
+            num_sms=device.num_sms,
+            memory_bw=device.memory_bw,
+            memory_efficiency=model.memory_efficiency.value,
+            launch_s=model.gemm_launch_s.value,
         )
 
-    def traffic(self, elements: Floats) -> Floats:
-        """Seconds to move elements through memory."""
-        rate = self.device.memory_bw * self.model.memory_efficiency.value
-        return np.asarray(elements * self.element_bytes / rate)
+    def needs(self, exempt: str) -> NDArray[np.bool_]:
+        """Which layers have a product: all but one."""
+        return np.array([name != exempt for name in self._names], dtype=bool)
+
+    def activations(self, passes: float) -> Floats:
+        """Seconds to read and write outputs again in passes after the first."""
+        outputs = self._sizes["input"] * self._sizes["n"]
+        return self._seconds(2.0 * (passes - 1.0) * outputs)
+
+    def traffic(self, passes: float) -> Floats:
+        """Seconds to move the interaction's elements through memory."""
+        return self._seconds(passes * self._batch * self._moved)
+
+    def by_part(self, seconds: Floats, interaction: ArrayLike) -> DenseTime:
+        """Add up layers, and other time of the interaction."""
+        parts = np.array([name.split(".")[0] for name in self._names], dtype=object)
+        sums = {
+            part: seconds[..., parts == part].sum(axis=-1) for part in DenseTime._fields
+        }
+        sums["interaction"] = sums["interaction"] + interaction
+        return DenseTime(**sums)
+
+    def _seconds(self, elements: Floats) -> Floats:
+        rate = self._device.memory_bw * self._model.memory_efficiency.value
+        return np.asarray(elements * self._element_bytes / rate)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+# Of the ids whose sort was measured: a radix sort has a pass per byte.
+_SORTED_KEY_BYTES = 8
 _PHASE = {phase: index for index, phase in enumerate(PHASES)}
 
 
@@ -93,7 +95,8 @@ def _lookup_times(
         volumes.ids, output_row, volumes.unique - cold_rows, touched
     )
     backward += _dense_optimizer_bytes(shards, volumes)
-    sort = volumes.ids * model.sort_s_per_id.value
+    key_size = usage.workload.index_bytes / _SORTED_KEY_BYTES
+    sort = volumes.ids * (model.sort_s_per_id.value * key_size)
 
     update = cold_rows * (volumes.row + volumes.state)
     cost[:, :, _PHASE[Phase.FWD_COMPUTE]] = _per_class(forward, rates.forward_bw)

@@ -63,6 +63,7 @@ def row_bins(
     Notes
     -----
     Zipf: ``p_k = k^-alpha / sum_j j^-alpha``; a bin has the exact mass of its rows.
+    An id of several rows shares its probability out among them.
     A measured CDF is linear between its points; its upper concave hull is used, so
     that hotter rows come first. Equal (rows, access) pairs are worked out once.
 
@@ -94,11 +95,12 @@ def _distinct_laws(
 def _parts(laws: list[AccessDistribution], law: Ints, rows: Floats) -> list[Part]:
     """Return pairs with the rows and lookup shares of their bins, kind by kind."""
     alpha = np.array([getattr(one, "alpha", np.nan) for one in laws])[law]
+    spread = np.array([getattr(one, "rows_per_draw", 1) for one in laws])[law]
     zipf = np.flatnonzero(np.isfinite(alpha))
     is_uniform = np.array([isinstance(one, UniformAccess) for one in laws])
     uniform = np.flatnonzero(is_uniform[law])
     parts = [
-        (zipf, *_zipf_bins(alpha[zipf], rows[zipf])),
+        (zipf, *_spread_bins(*_zipf_bins(alpha[zipf], rows[zipf]), spread[zipf])),
         (uniform, rows[uniform, None], np.ones((len(uniform), 1))),
     ]
     for index, one in enumerate(laws):
@@ -120,6 +122,24 @@ def _zipf_bins(alpha: Floats, rows: Floats) -> tuple[Floats, Floats]:
     weight = np.hstack([head**-alpha, _power_sums(edges, alpha)])
     weight = np.where(num_rows > 0, weight, 0.0)
     return num_rows, weight / weight.sum(axis=1, keepdims=True)
+
+
+def _spread_bins(
+    num_rows: Floats, share: Floats, rows_per_draw: Ints
+) -> tuple[Floats, Floats]:
+    """Spread every id over some rows; shapes (U, B) to (U, B + 1).
+
+    Hot ids get rows of their own while these are at most half of all rows; the
+    others overlap so often that every row gets an even part of what they have.
+    """
+    many = rows_per_draw[:, None]
+    total = num_rows.sum(axis=1, keepdims=True)
+    own = (many == 1) | (np.cumsum(num_rows * many, axis=1) <= total / 2)
+    hot_rows = np.where(own, num_rows * many, 0.0)
+    even = np.where(own, 0.0, share).sum(axis=1, keepdims=True)
+    rest = np.maximum(total - hot_rows.sum(axis=1, keepdims=True), 0.0)
+    hot_share = np.where(own, share, 0.0) + even * hot_rows / total
+    return np.hstack([hot_rows, rest]), np.hstack([hot_share, even * rest / total])
 
 
 def _power_sums(edges: Floats, alpha: Floats) -> Floats:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.simulation import Simulation
+    from shardplan.simulation.slopes import Explanation
 
 _PARTS = {
     "compute_s": "compute",
@@ -29,13 +30,19 @@ _PARTS = {
 }
 
 
-def step_data(simulation: Simulation, trace_file: str | None = None) -> dict[str, Any]:
+def step_data(
+    simulation: Simulation,
+    trace_file: str | None = None,
+    explanation: Explanation | None = None,
+) -> dict[str, Any]:
     """Collect the report of `shardplan simulate`.
 
     Parameters
     ----------
     trace_file : str, optional
         Where the trace was written.
+    explanation : Explanation, optional
+        What bounds the step.
     """
     plan = simulation.evaluation.plan
     return {
@@ -46,6 +53,7 @@ def step_data(simulation: Simulation, trace_file: str | None = None) -> dict[str
         "objective_s": plan.outcome.objective_s,
         **simulation.to_dict(),
         "trace_file": trace_file,
+        "explanation": None if explanation is None else explanation.to_dict(),
     }
 
 
@@ -64,11 +72,36 @@ def render_step(data: dict[str, Any]) -> RenderableType:
             "trace": data["trace_file"] or "",
         }
     )
-    return Group(
+    parts = [
         top,
         section("Where the time goes, mean over ranks", _breakdown_table(data)),
         section("Operations of a step", _operations_table(data["phases"])),
-    )
+    ]
+    if data["explanation"] is not None:
+        saved = _saved_table(data["explanation"], data["step_time_s"])
+        bounds = _bounds_table(data["explanation"])
+        parts.append(section("What 1 % more of each resource saves", saved))
+        parts.append(section("What bounds each operation", bounds))
+    return Group(*parts)
+
+
+def _saved_table(explanation: dict[str, Any], step_s: float) -> RenderableType:
+    saved = explanation["saved_s_per_percent"]
+    rows = [
+        (name, format_seconds(seconds), percent(seconds / step_s if step_s else 0.0))
+        for name, seconds in saved.items()
+        if seconds > 0
+    ]
+    return table((whole("resource"), number("saved"), number("of the step")), rows)
+
+
+def _bounds_table(explanation: dict[str, Any]) -> RenderableType:
+    """List resources with the operations that they bound, pieces as one."""
+    bound: dict[str, dict[str, None]] = {}
+    for operation, resource in explanation["bound_by"].items():
+        bound.setdefault(resource, {})[operation.partition(".")[0]] = None
+    rows = [(resource, ", ".join(names)) for resource, names in bound.items()]
+    return table((whole("bound by"), "operations"), rows)
 
 
 def _breakdown_table(data: dict[str, Any]) -> RenderableType:

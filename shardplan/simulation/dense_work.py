@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
 from shardplan.costs.dense import (
     DenseDevice,
-    dense_backward_time,
     dense_forward_time,
+    dense_input_gradient_time,
     dense_layers,
     dense_parameters,
+    dense_weight_gradient_time,
 )
-from shardplan.costs.storage import element_bytes
+from shardplan.costs.storage import FP32_BYTES, element_bytes, state_bytes
+from shardplan.workload import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from shardplan.cost_model import DenseCostModel
+    from shardplan.costs.dense import DenseTime
     from shardplan.evaluation import Evaluation
+    from shardplan.workload import DenseModel
 
     Floats = NDArray[np.float64]
 
@@ -36,24 +42,35 @@ class DenseWork:
 
     Attributes
     ----------
-    forward, backward : dict of part to float array (W,) [s]
+    forward, input_gradients, weight_gradients : dict of part to float array (W,) [s]
     gradient_bytes : dict of part to float
         On the wire [bytes].
+    optimizer : float array (W,)
+        Update of all weights [s].
     """
 
     forward: dict[str, Floats]
-    backward: dict[str, Floats]
+    input_gradients: dict[str, Floats]
+    weight_gradients: dict[str, Floats]
     gradient_bytes: dict[str, float]
+    optimizer: Floats
 
     @classmethod
     def nothing(cls, world_size: int) -> Self:
         """Return the work of a model without dense layers."""
         none = dict.fromkeys(PARTS, np.zeros(world_size))
-        return cls(none, none, dict.fromkeys(PARTS, 0.0))
+        no_bytes = dict.fromkeys(PARTS, 0.0)
+        return cls(none, none, none, no_bytes, np.zeros(world_size))
 
     @classmethod
-    def of(cls, evaluation: Evaluation) -> Self:
+    def of(cls, evaluation: Evaluation, passes: float = 1.0) -> Self:
         """Time the workload's dense layers on every class of ranks.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+        passes : float
+            How often unfused layers move what fused ones move once.
 
         Raises
         ------
@@ -68,24 +85,44 @@ class DenseWork:
         batch = usage.batch_size / cluster.world_size
         model = evaluation.rates.cost_model.dense
         devices = [DenseDevice.of(group, dense.dtype) for group in cluster.groups]
+        times = [_times(dense, shape, batch, d, model, passes) for d in devices]
 
-        def per_rank(times: list[NamedTuple]) -> dict[str, Floats]:
+        def per_rank(which: int) -> dict[str, Floats]:
             return {
-                part: np.array([float(getattr(t, part)) for t in times])[
+                part: np.array([getattr(found[which], part) for found in times])[
                     cluster.rank_class
                 ]
                 for part in PARTS
             }
 
         return cls(
-            forward=per_rank(
-                [dense_forward_time(dense, *shape, batch, d, model) for d in devices]
-            ),
-            backward=per_rank(
-                [dense_backward_time(dense, *shape, batch, d, model) for d in devices]
-            ),
+            forward=per_rank(0),
+            input_gradients=per_rank(1),
+            weight_gradients=per_rank(2),
             gradient_bytes=_gradient_bytes(evaluation),
+            optimizer=_optimizer_seconds(evaluation, devices),
         )
+
+
+@lru_cache(maxsize=256)
+def _times(
+    dense: DenseModel,
+    shape: tuple[int, int],
+    batch: float,
+    device: DenseDevice,
+    model: DenseCostModel,
+    passes: float,
+) -> tuple[DenseTime, DenseTime, DenseTime]:
+    """Time forward pass, gradients of inputs and of weights on one device.
+
+    They are the same for all plans of a workload, so the last ones are kept.
+    """
+    common = (dense, *shape, batch, device, model)
+    return (
+        dense_forward_time(*common, passes=passes),
+        dense_input_gradient_time(*common, passes=passes),
+        dense_weight_gradient_time(*common),
+    )
 
 
 class Piece(NamedTuple):
@@ -163,3 +200,25 @@ def _gradient_bytes(evaluation: Evaluation) -> dict[str, float]:
     size = parameters * element_bytes(workload.comm_dtypes.dense)
     total = sum(weights.values())
     return {part: size * weights[part] / total if total else 0.0 for part in PARTS}
+
+
+def _optimizer_seconds(evaluation: Evaluation, devices: list[DenseDevice]) -> Floats:
+    """Seconds to update the dense weights on every rank (W,).
+
+    Notes
+    -----
+    Gradients are read, fp32 weights and state read and written; layers of a narrower
+    type have a copy of the weights that is written.
+    """
+    workload = evaluation.usage.workload
+    parameters = dense_parameters(workload.dense, *_embedding_shape(evaluation))
+    optimizer = workload.optimizer
+    if optimizer is Optimizer.ROWWISE_ADAGRAD:
+        optimizer = Optimizer.ADAGRAD
+    state = float(state_bytes(optimizer, 1.0))
+    layer = element_bytes(workload.dense.dtype)
+    copy = layer if layer < FP32_BYTES else 0.0
+    moved = parameters * (layer + copy + 2.0 * (FP32_BYTES + state))
+    efficiency = evaluation.rates.cost_model.dense.memory_efficiency.value
+    seconds = np.array([moved / (d.memory_bw * efficiency) for d in devices])
+    return np.asarray(seconds[evaluation.cluster.rank_class])

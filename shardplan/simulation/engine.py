@@ -139,10 +139,10 @@ class _Schedule:
 
     def _slowed(self, start: Floats, seconds: Floats) -> Floats:
         """End of computation that shares its ranks with communication."""
-        time, left = start.copy(), seconds.copy()
+        time, left = start, seconds
+        # Computation starts in order on every rank: what has ended, has for good.
+        self._slowing = [run for run in self._slowing if (run.end > start).any()]
         for run in self._slowing:
-            if (run.end <= time).all():
-                continue
             slowdown = run.operation.slowdown
             alone = np.clip(run.start - time, 0.0, left)
             time, left = time + alone, left - alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,7 +80,7 @@ class Operation:
     meets: Ints | None = None
     slowdown: float = 0.0
 
-    @property
+    @cached_property
     def is_idle(self) -> bool:
         """Whether it takes no time on any rank."""
         return not self.seconds.any()

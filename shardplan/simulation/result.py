@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.simulation.breakdown import breakdown, exposures
+from shardplan.simulation.critical import critical_path
+from shardplan.simulation.memory import MemoryUse
 from shardplan.simulation.operation import Stage, Stream
+from shardplan.simulation.traffic import link_loads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +20,6 @@ if TYPE_CHECKING:
     from shardplan.evaluation import Evaluation
     from shardplan.simulation.breakdown import Breakdown, Exposure
     from shardplan.simulation.critical import CriticalPath
-    from shardplan.simulation.memory import MemoryUse
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.timeline import Run, Timeline
     from shardplan.simulation.traffic import LinkLoads
@@ -94,26 +98,48 @@ class Simulation:
         From the end of one batch to the end of the next [s].
     batch_size : int
         Global batch [samples].
-    phases : tuple of PhaseRow
-        Operations in order of issue, without those that take no time.
-    breakdown : Breakdown
-    critical : CriticalPath
-    links : LinkLoads
-    memory : MemoryUse
     timeline : Timeline
         All simulated batches.
+
+    Notes
+    -----
+    Everything else is worked out from these when it is first asked for.
     """
 
     settings: SimulationSettings
     evaluation: Evaluation
     step_time_s: float
     batch_size: int
-    phases: tuple[PhaseRow, ...]
-    breakdown: Breakdown
-    critical: CriticalPath
-    links: LinkLoads
-    memory: MemoryUse
     timeline: Timeline
+
+    @cached_property
+    def phases(self) -> tuple[PhaseRow, ...]:
+        """Operations in order of issue, without those that take no time."""
+        return phase_rows(self.timeline, self._exposures)
+
+    @cached_property
+    def breakdown(self) -> Breakdown:
+        """Where the time of a step goes."""
+        return breakdown(self.timeline, self._exposures)
+
+    @cached_property
+    def critical(self) -> CriticalPath:
+        """Why the step takes as long as it does."""
+        return critical_path(self.timeline)
+
+    @cached_property
+    def links(self) -> LinkLoads:
+        """Bytes on the links of the cluster in one step."""
+        return link_loads(self.evaluation, self.settings, self.step_time_s)
+
+    @cached_property
+    def memory(self) -> MemoryUse:
+        """What memory holds during the step."""
+        return MemoryUse.of(self.evaluation)
+
+    @cached_property
+    def _exposures(self) -> list[Exposure]:
+        return exposures(self.timeline)
 
     @property
     def throughput_samples_per_s(self) -> float:
@@ -126,6 +152,20 @@ class Simulation:
     def critical_rank(self) -> int:
         """The rank that holds up the others the most."""
         return self.critical.rank
+
+    def exposed_s_by_stage(self) -> dict[str, float]:
+        """Mean time that each stage takes from the step, waits in it included [s].
+
+        Notes
+        -----
+        What other work hides does not count.
+        """
+        found: dict[str, float] = {}
+        for part in self._exposures:
+            stage = part.run.operation.stage.value
+            seconds = float((part.exposed + part.waiting).mean())
+            found[stage] = found.get(stage, 0.0) + seconds
+        return found
 
     def rank_busy_s(self, stream: Stream = Stream.COMPUTE) -> Floats:
         """Return each rank's working seconds of a step on one stream (W,)."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-_DDP_BUCKET_BYTES = 25 * 2**20
-
 
 @dataclass(frozen=True)
 class SimulationSettings:
@@ -34,12 +32,11 @@ class SimulationSettings:
     num_batches : int
         Batches up to the end of the steady step: from the end of the last but one
         to the end of the last.
-    bucket_bytes : float
-        Dense gradients that are all-reduced at once [bytes].
-
-    References
-    ----------
-    PyTorch, ``DistributedDataParallel(bucket_cap_mb=25)`` for `bucket_bytes`.
+    bucket_bytes : float or None
+        Dense gradients that are all-reduced at once; None takes the runtime's
+        [bytes].
+    runtime : str or None
+        Name of a runtime of the cost model; None takes its default.
     """
 
     overlap: bool = True
@@ -50,13 +47,14 @@ class SimulationSettings:
     input_copy: bool = True
     overhead: bool = True
     num_batches: int = 4
-    bucket_bytes: float = float(_DDP_BUCKET_BYTES)
+    bucket_bytes: float | None = None
+    runtime: str | None = None
 
     def __post_init__(self) -> None:
         """Reject settings without a steady state or without buckets."""
         if self.num_batches < 2:
             raise ValueError(f"num_batches must be >= 2, got {self.num_batches}")
-        if not self.bucket_bytes > 0:
+        if self.bucket_bytes is not None and not self.bucket_bytes > 0:
             raise ValueError(f"bucket_bytes must be > 0, got {self.bucket_bytes}")
 
     @classmethod

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.evaluation import evaluate
-from shardplan.simulation.breakdown import breakdown, exposures
-from shardplan.simulation.critical import critical_path
 from shardplan.simulation.engine import run_in_line, run_overlapped
-from shardplan.simulation.memory import MemoryUse
 from shardplan.simulation.program import build_program
-from shardplan.simulation.result import Simulation, phase_rows
+from shardplan.simulation.result import Simulation
 from shardplan.simulation.settings import SimulationSettings
-from shardplan.simulation.traffic import link_loads
 
 if TYPE_CHECKING:
     from shardplan.plan import Plan
@@ -45,16 +41,10 @@ def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulati
     run = run_overlapped if chosen.overlap else run_in_line
     timeline = run(program, chosen.num_batches + 1)
     begin, end = timeline.window
-    parts = exposures(timeline)
     return Simulation(
         settings=chosen,
         evaluation=evaluation,
         step_time_s=end - begin,
         batch_size=evaluation.usage.batch_size,
-        phases=phase_rows(timeline, parts),
-        breakdown=breakdown(timeline, parts),
-        critical=critical_path(timeline),
-        links=link_loads(evaluation, chosen, end - begin),
-        memory=MemoryUse.of(evaluation),
         timeline=timeline,
     )

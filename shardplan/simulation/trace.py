@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shardplan.io.atomic import write_text_atomically
-from shardplan.simulation.operation import STREAMS
+from shardplan.simulation.operation import STREAMS, Stream
 
 if TYPE_CHECKING:
     import os
@@ -51,7 +51,7 @@ def trace_events(
 
     References
     ----------
-    Google, Trace Event Format (phases X, M, s and f).
+    Google, Trace Event Format (phases X, M, C, s and f).
     """
     world = simulation.evaluation.cluster.world_size
     chosen = default_ranks(simulation) if ranks is None else tuple(ranks)
@@ -59,10 +59,12 @@ def trace_events(
     if unknown:
         raise ValueError(f"ranks must be between 0 and {world - 1}, got {unknown}")
     events = [event for rank in chosen for event in _names(simulation, rank)]
+    events += [_memory_counter(simulation, rank) for rank in chosen]
     for run in simulation.timeline.runs:
         if not run.operation.is_idle:
             for rank in chosen:
                 events += _slices(run, rank)
+                events += _link_counter(run, rank)
             events += _arrows(simulation, run, chosen)
     return {
         "traceEvents": events,
@@ -127,6 +129,25 @@ def _slices(run: Run, rank: int) -> Iterator[dict[str, Any]]:
             "dur": round(end - start, _DIGITS),
             "args": {**about, "own_us": own},
         }
+
+
+def _link_counter(run: Run, rank: int) -> Iterator[dict[str, Any]]:
+    """Yield how busy a rank's links are in a communication: own over whole time."""
+    start, end = float(run.start[rank]), float(run.end[rank])
+    if run.operation.stream is not Stream.COMMUNICATION or end <= start:
+        return
+    share = min(float(run.operation.seconds[rank]) / (end - start), 1.0)
+    counter = {"name": "link load", "ph": "C", "pid": rank, "tid": 0}
+    for time, value in ((start, share), (end, 0.0)):
+        busy = {"busy": round(value, _DIGITS)}
+        yield {**counter, "ts": _microseconds(time), "args": busy}
+
+
+def _memory_counter(simulation: Simulation, rank: int) -> dict[str, Any]:
+    """Return what a rank's device memory holds of embeddings and their buffers."""
+    held = {"hbm_bytes": float(simulation.memory.hbm_bytes[rank])}
+    counter = {"name": "memory", "ph": "C", "pid": rank, "tid": 0}
+    return {**counter, "ts": 0.0, "args": held}
 
 
 def _arrows(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_ROUNDS = 3
-_BISECTIONS = 20
+_ROUNDS = 2
+_BISECTIONS = 14
 _REPAIRS = 20
 _AIR = 0.1
 """Share of the room above the least bytes that a choice may always use."""

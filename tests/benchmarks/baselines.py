@@ -98,26 +98,33 @@ class Board:
 
         Parameters
         ----------
-        work : float array (I,)
-            What a block adds to its rank's work.
+        work : float array
+            What a block adds to its rank's work, for each item of the option.
         limit : float
             Most columns on one rank.
         """
         menu = self.problem.options
-        placed: list[tuple[int, int]] = []
-        for item in range(menu.item_start[option], menu.item_start[option + 1]):
+        placed: list[tuple[int, int, float]] = []
+        first, end = menu.item_start[option : option + 2].tolist()
+        for item, own in zip(range(first, end), work.tolist(), strict=True):
             for _ in range(menu.item_count[item]):
                 free = np.where(self._room(item, limit), self.work, np.inf)
                 rank = int(np.argmin(free))
                 if not np.isfinite(free[rank]):
-                    for old, where in placed:
-                        self._add(old, where, float(work[old]), -1.0)
+                    for block in placed:
+                        self._add(*block, -1.0)
                     return False
-                self._add(item, rank, float(work[item]), 1.0)
-                placed.append((item, rank))
+                self._add(item, rank, own, 1.0)
+                placed.append((item, rank, own))
         self.option[table] = option
-        self.places[table] = np.array([rank for _, rank in placed], dtype=np.int64)
+        self.places[table] = np.array([block[1] for block in placed], dtype=np.int64)
         return True
+
+    def place_evenly(self, table: int, option: int, work: float) -> bool:
+        """Place an option whose blocks all add the same to their rank's work."""
+        menu = self.problem.options
+        items = int(menu.item_start[option + 1] - menu.item_start[option])
+        return self.place(table, option, np.full(items, work))
 
     def assignment(self) -> Assignment:
         """Return what was placed."""
@@ -199,8 +206,8 @@ class ExpertGreedy:
         for table in np.argsort(-cost, kind="stable"):
             blocks = splits.fewest(int(table))
             options = splits.options(int(table), blocks)
-            work = np.full(len(problem.options.item_cost), cost[table] / max(blocks, 1))
-            if not any(board.place(int(table), o, work) for o in options):
+            work = float(cost[table]) / max(blocks, 1)
+            if not any(board.place_evenly(int(table), o, work) for o in options):
                 return finished(None, np.inf, 0.0, stop)
         value = problem.value(board.assignment())
         observer.improved(value, 0.0)
@@ -320,10 +327,14 @@ class GridSearch:
         for table in order:
             options = self.splits.options(int(table), plan[table])
             if not any(
-                board.place(int(table), o, self._compute, limit) for o in options
+                board.place(int(table), o, self._work(o), limit) for o in options
             ):
                 return None
         return board
+
+    def _work(self, option: int) -> Floats:
+        """Compute time of each item of an option."""
+        return np.asarray(self._compute[self._problem.options.items_of(option)])
 
 
 BASELINES: dict[str, Solver] = {

@@ -94,3 +94,16 @@ def test_curves_are_the_measurements(device: str, collective: str) -> None:
     assert isinstance(curve, Curve)
     assert curve.message_bytes == tuple(float(row["message_bytes"]) for row in rows)
     assert curve.time_s == pytest.approx([float(row["time_s"]) for row in rows])
+
+
+def test_runtime_fits() -> None:
+    """Overheads of the runtimes are least squares over the measured steps."""
+    fit = runpy.run_path(str(MEASUREMENTS / "refit_steps.py"))
+    model = load_cost_model("a100")
+    found = fit["fit_graph"]()
+    assert model.runtime.step_overhead_s.value == pytest.approx(found, rel=0.05)
+    overhead, passes = fit["fit_tensorflow"]()
+    tensorflow = model.runtime_named("tf2-xla")
+    assert tensorflow.lookup_passes is not None
+    assert tensorflow.step_overhead_s.value == pytest.approx(overhead, rel=0.05)
+    assert tensorflow.lookup_passes.value == pytest.approx(passes, rel=0.05)

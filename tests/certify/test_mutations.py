@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from shardplan.certificate import Case, Certificate, Prices
+from shardplan.certificate import Case, Certificate, PatternPrices, Prices
 from shardplan.certify.dual import lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import InvalidCertificateError, replay, verify
@@ -76,10 +76,33 @@ def changed_prices(rng: np.random.Generator, prices: Prices) -> Prices:
     )
 
 
+def changed_patterns(rng: np.random.Generator, known: PatternPrices) -> PatternPrices:
+    """Change prices of items, which items they are for, or a pool's price."""
+    items, prices = list(known.items), list(known.prices)
+    pools = {"hbm": known.hbm, "ddr": known.ddr, "ssd": known.ssd}
+    kind = rng.integers(4) if items else 3
+    at = int(rng.integers(len(items))) if items else 0
+    if kind == 0:
+        items[at] += int(rng.integers(-2, 3))
+    elif kind == 1:
+        prices = [changed_number(rng, price) for price in prices]
+    elif kind == 2:
+        prices[at] = changed_number(rng, prices[at])
+    else:
+        name = str(rng.choice(list(pools)))
+        pools[name] = changed_number(rng, pools[name] or 0.1)
+    return PatternPrices.model_construct(
+        items=tuple(items), prices=tuple(prices), **pools
+    )
+
+
 def changed_case(rng: np.random.Generator, case: Case, dims: int) -> Case:
     rounds, phase, at_s = list(case.rounds), case.phase, case.at_s
+    patterns = list(case.patterns)
     kind = rng.integers(5)
-    if kind == 0 and rounds:
+    if patterns and rng.random() < 0.7:
+        patterns[0] = changed_patterns(rng, patterns[0])
+    elif kind == 0 and rounds:
         rounds.pop(int(rng.integers(len(rounds))))
     elif kind == 1:
         phase = None if rng.random() < 0.2 else int(rng.integers(-1, dims + 1))
@@ -89,7 +112,9 @@ def changed_case(rng: np.random.Generator, case: Case, dims: int) -> Case:
     elif rounds:
         at = int(rng.integers(len(rounds)))
         rounds[at] = changed_prices(rng, rounds[at])
-    return Case.model_construct(rounds=tuple(rounds), phase=phase, at_s=at_s)
+    return Case.model_construct(
+        rounds=tuple(rounds), patterns=tuple(patterns), phase=phase, at_s=at_s
+    )
 
 
 def changed(rng: np.random.Generator, start: Certificate, dims: int) -> Certificate:
@@ -147,7 +172,7 @@ def test_reasons_are_given() -> None:
 
     def with_prices(**changes: Any) -> Certificate:
         broken = prices.model_copy(update=changes)
-        case = Case.model_construct(rounds=(broken,), phase=None, at_s=0.0)
+        case = Case(rounds=()).model_copy(update={"rounds": (broken,)})
         return good.model_copy(update={"cases": (case,), "threshold_s": None})
 
     split = Case(rounds=(prices,), phase=2, at_s=1e-3)

@@ -28,7 +28,10 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 LINKING = [
     *PAGES,
     ROOT / "CONTRIBUTING.md",
-    *(ROOT / kind / "README.md" for kind in ("topologies", "cost_models", "workloads")),
+    *(
+        ROOT / kind / "README.md"
+        for kind in ("topologies", "cost_models", "workloads", "measurements")
+    ),
 ]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -83,6 +86,12 @@ def test_generated_parts_are_current(page: str) -> None:
     """The field tables are those of the records: run `python docs/generate.py`."""
     path = DOCS / "reference" / f"{page}.md"
     assert generate.updated(page) == path.read_text(encoding="utf-8")
+
+
+def test_plot_is_current() -> None:
+    """The plot has the predictions of today: run `python docs/plot_validation.py`."""
+    plot = load("plot_validation")
+    assert plot.FILE.read_text(encoding="utf-8") == plot.drawing()
 
 
 def write_example(folder: Path, page: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,7 +101,7 @@ def test_lead_runs_under_the_batch_before():
     )
     work = compute("work", [3.0, 3.0], after=("copy",))
     serial = run_overlapped([START, copy, work], 4)
-    ahead = Operation(**{**vars(copy), "lead": 1})
+    ahead = replace(copy, lead=1)
     hidden = run_overlapped([START, ahead, work], 4)
     assert np.diff(serial.window) == pytest.approx(5.0)
     assert np.diff(hidden.window) == pytest.approx(3.0)

@@ -1,0 +1,224 @@
+"""Search for prices of items that refute a threshold: a configuration LP, dualised.
+
+Maximises the ranks that the cheapest options of all bundles need, over prices at which
+no pattern costs more than 1. Patterns are found one at a time; prices stay in a box
+around the best ones, which grows while they improve.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.certificate import PatternPrices
+from shardplan.certify.patterns import Choices, ItemPrices, Pattern, PatternSums
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.certificate import Prices
+    from shardplan.certify.kelley import Clock
+    from shardplan.certify.relaxed import Relaxed
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+MOST_CHOICES = 8_000
+_MOST_STEPS = 250
+_RADIUS = 0.02
+_LEAST_RADIUS = 1e-3
+_MOST_RADIUS = 0.5
+_DONE = 1e-5
+_ENOUGH = 1e-6
+_LEAST_PRICE = 1e-3
+_DIGITS = 9
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Prices found for one threshold.
+
+    Attributes
+    ----------
+    threshold : float
+    ranks_needed : float
+        Over the number of ranks; above 1 the threshold is refuted.
+    prices : ItemPrices
+        Of all items of the whole menu (those left out are 0).
+    """
+
+    threshold: float
+    ranks_needed: float
+    prices: ItemPrices
+
+    def record(self) -> PatternPrices:
+        """Return the prices as a certificate stores them."""
+        some = np.flatnonzero(self.prices.items > 0)
+        hbm, ddr, ssd = (float(price) for price in self.prices.pools)
+        return PatternPrices(
+            items=tuple(map(int, some)),
+            prices=tuple(round(float(p), _DIGITS) for p in self.prices.items[some]),
+            hbm=hbm,
+            ddr=ddr,
+            ssd=ssd,
+        )
+
+
+class Packer:
+    """Looks for prices of items, threshold by threshold.
+
+    Parameters
+    ----------
+    relaxed : Relaxed
+        The whole menu.
+    prices : Prices
+        Of seconds and bytes, where every search begins.
+    """
+
+    def __init__(self, relaxed: Relaxed, prices: Prices, stop: Clock | None) -> None:
+        self._num_items = int(relaxed.item.max(initial=-1)) + 1
+        self._prices = prices
+        self._stop = stop
+
+    def pack(
+        self, relaxed: Relaxed, threshold: float, before: Packing | None
+    ) -> Packing | None:
+        """Look for prices of items; None if the menu is too large for that.
+
+        Parameters
+        ----------
+        relaxed : Relaxed
+            What is left of the menu below the threshold; no bundle is empty.
+        before : Packing, optional
+            Of another threshold.
+        """
+        choices = Choices.of(relaxed, threshold)
+        if choices is None or len(choices.bundle) > MOST_CHOICES:
+            return None
+        search = _Search(relaxed, choices, threshold, self._prices, before)
+        search.run(self._stop)
+        items = np.zeros(self._num_items)
+        items[relaxed.item] = search.best.items
+        needed = search.value / float(relaxed.class_ranks[0])
+        return Packing(threshold, needed, ItemPrices(items, search.best.pools))
+
+
+class _Search:
+    """The best prices so far, and a master problem of all patterns seen."""
+
+    def __init__(
+        self,
+        relaxed: Relaxed,
+        choices: Choices,
+        threshold: float,
+        prices: Prices,
+        before: Packing | None,
+    ) -> None:
+        self._choices = choices
+        self._sums = PatternSums.of(relaxed)
+        self._ranks = float(relaxed.class_ranks[0])
+        self._size = relaxed.tier_bytes[:, 0] / max(float(relaxed.largest_hbm[0]), 1.0)
+        start = self._by_sums(relaxed, threshold, prices)
+        self._scale = np.maximum(start.items, _LEAST_PRICE)
+        self._master = _Master(self._sums, self._size)
+        self.value, self.best = -np.inf, start
+        self._try(start)
+        if before is not None:
+            old = ItemPrices(before.prices.items[relaxed.item], before.prices.pools)
+            self._try(old.times(before.threshold / threshold))
+
+    def run(self, stop: Clock | None) -> None:
+        """Improve the prices until they refute, or nothing is gained."""
+        radius = _RADIUS
+        for _ in range(_MOST_STEPS):
+            if self.value > self._ranks * (1.0 + _ENOUGH) or (stop and stop.now()):
+                break
+            prices, promised = self._master.solve(
+                self.best, radius * self._scale, radius
+            )
+            if promised - self.value < _DONE * self._ranks:
+                if radius >= _MOST_RADIUS:
+                    break
+                radius *= 4.0
+                continue
+            before = self.value
+            if not self._try(prices):
+                radius = max(0.8 * radius, _LEAST_RADIUS)
+            elif self.value - before > 0.3 * (promised - before):
+                radius *= 2.0
+
+    def _by_sums(
+        self, relaxed: Relaxed, threshold: float, prices: Prices
+    ) -> ItemPrices:
+        """Prices of items that say the same as prices of seconds and bytes."""
+        per_byte = np.array([prices.hbm[0], prices.ddr[0], prices.ssd[0]])
+        hbm = float(per_byte[0] * self._ranks * relaxed.largest_hbm[0]) / threshold
+        seconds = relaxed.cost[:, 0].sum(axis=1) / threshold
+        pools = per_byte * relaxed.room[0] * self._ranks / threshold
+        pools[0] = hbm
+        return ItemPrices(seconds + hbm * self._size, pools).times(1.0 / (1.0 + hbm))
+
+    def _try(self, prices: ItemPrices) -> bool:
+        """Evaluate prices, keep them if they are the best, and learn a pattern."""
+        dearest, pattern = self._choices.dearest(prices)
+        self._master.add(pattern)
+        value = self._sums.ranks_needed(prices, dearest)
+        if value <= self.value:
+            return False
+        self.value, self.best = value, prices.times(1.0 / dearest)
+        return True
+
+
+class _Master:
+    """maximise sum_b y[b] - pools, y[b] <= cost of b's options, patterns <= 1."""
+
+    def __init__(self, sums: PatternSums, size: Floats) -> None:
+        import highspy
+
+        relaxed = sums.relaxed
+        self._num_items = int(relaxed.item_start[-1])
+        self._size = size
+        self._infinite = highspy.kHighsInf
+        self._model = model = highspy.Highs()  # type: ignore[no-untyped-call]
+        model.silent()
+        most = 1e3 * float(relaxed.class_ranks[0])
+        for _ in range(self._num_items):
+            model.addCol(0.0, 0.0, most, 0, [], [])
+        for cost in (0.0, 1.0, 1.0):
+            model.addCol(cost, 0.0, most, 0, [], [])
+        for _ in range(relaxed.num_bundles):
+            model.addCol(-1.0, 0.0, most, 0, [], [])
+        for option, bundle in enumerate(relaxed.bundle):
+            first, last = relaxed.item_start[option], relaxed.item_start[option + 1]
+            pools = self._num_items + np.arange(1, 3)
+            own = self._num_items + 3 + int(bundle)
+            index = np.r_[np.arange(first, last), pools, own]
+            value = np.r_[-sums.times[first:last], -sums.shares[option, 1:], 1.0]
+            self._row(index, value, 0.0)
+
+    def add(self, pattern: Pattern) -> None:
+        """No pattern costs more than 1."""
+        hbm = 1.0 - float(self._size[pattern.items] @ pattern.copies)
+        index = np.r_[pattern.items, self._num_items]
+        self._row(index, np.r_[pattern.copies, hbm], 1.0)
+
+    def solve(
+        self, center: ItemPrices, width: Floats, pool_width: float
+    ) -> tuple[ItemPrices, float]:
+        """Best prices near a center, and the ranks that they promise."""
+        where = np.r_[center.items, center.pools]
+        widths = np.r_[width, pool_width, np.full(2, pool_width * len(width))]
+        columns = np.arange(len(where), dtype=np.int32)
+        low = np.maximum(where - widths, 0.0)
+        self._model.changeColsBounds(len(where), columns, low, where + widths)
+        self._model.run()
+        found = np.array(self._model.getSolution().col_value)
+        promised = -float(self._model.getInfo().objective_function_value)
+        prices = np.maximum(found[: len(where)], 0.0)
+        return ItemPrices(prices[:-3], prices[-3:]), promised
+
+    def _row(self, index: Ints, value: Floats, most: float) -> None:
+        columns = index.astype(np.int32)
+        self._model.addRow(-self._infinite, most, len(columns), columns, value)

@@ -1,0 +1,122 @@
+"""What to say where there is no plan: why not, by how much, and what would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.certify.infeasible import memory_proofs
+from shardplan.certify.relaxations import relaxations
+from shardplan.errors import InfeasibleError, LimitError, Shortfall
+from shardplan.solvers.base import Silent, SolveStatus, Stop, load_solver
+from shardplan.units import format_bytes_both
+
+if TYPE_CHECKING:
+    from shardplan.plan import Inputs
+    from shardplan.problem import Problem
+    from shardplan.solvers.base import SolverResult
+
+_ADVICE_S = 10.0
+"""How long to look for changes that would help when nothing fits [s]."""
+_ADVICE_OPTIONS = 500_000
+
+
+def require_options(problem: Problem) -> None:
+    """Raise an error that names the tables for which the menu is empty."""
+    menu, names = problem.options, problem.bundle_names()
+    empty = np.flatnonzero(np.diff(menu.start) == 0)
+    if not len(empty):
+        return
+    stored = problem.usage.stored_bytes
+    largest = max(
+        empty, key=lambda b: max(stored[i] for i in problem.bundles.members[b])
+    )
+    needed = max(float(stored[i]) for i in problem.bundles.members[largest])
+    capacity = problem.capacity
+    rooms = (capacity.rank_hbm.max(), capacity.host_ddr.max(), capacity.host_ssd.max())
+    tables = tuple(names[bundle] for bundle in empty)
+    raise InfeasibleError(
+        f"infeasible: {len(empty)} of {len(names)} tables have no legal option that "
+        f"fits, even alone: {_some(tables)}. {names[largest]} stores "
+        f"{format_bytes_both(needed)} with its optimizer state; a rank has "
+        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a host "
+        f"{format_bytes_both(rooms[1])} of DDR and {format_bytes_both(rooms[2])} of "
+        f"SSD. Allow more sharding types, kernels or ranks for these tables (target "
+        f"{problem.target.value!r} may exclude some), or use more hosts.",
+        [Shortfall("any", needed, float(max(rooms)), tables)],
+        proven=True,
+    )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def no_plan(
+    problem: Problem, result: SolverResult, stop: Stop
+) -> InfeasibleError | LimitError:
+    """Make the error for a search without a plan: proven, out of time, or neither."""
+    shortfalls = memory_proofs(problem)
+    if shortfalls:
+        return InfeasibleError(
+            "\n".join(f"infeasible: {_explain(s)}" for s in shortfalls),
+            shortfalls,
+            proven=True,
+        )
+    if result.status is SolveStatus.INFEASIBLE:
+        return InfeasibleError(
+            "infeasible: the exact solver proved that no plan exists", proven=True
+        )
+    if stop.now():
+        return stopped(stop)
+    return InfeasibleError(
+        "no plan found, though the memory suffices in total: tables may be too large "
+        "for single ranks; allow row_wise sharding or more tiers, try another solver, "
+        "or use more hosts",
+        proven=False,
+    )
+
+
+def advised(
+    error: InfeasibleError | LimitError,
+    problem: Problem,
+    inputs: Inputs,
+    stop: Stop,
+) -> InfeasibleError | LimitError:
+    """Add the smallest changes that would help, as far as they are found quickly."""
+    too_large = len(problem.options) > _ADVICE_OPTIONS
+    if isinstance(error, LimitError) or too_large or stop.now():
+        return error
+    budget = Stop(min(_ADVICE_S, stop.remaining_s()))
+    greedy = load_solver("greedy")
+
+    def attempt(changed: Problem) -> bool:
+        return greedy.solve(changed, budget, 0, Silent()).assignment is not None
+
+    found = [r.text for r in relaxations(inputs, problem.target, attempt, budget)]
+    if not found:
+        return error
+    return InfeasibleError(
+        f"{error}\nany one of these would do: {'; '.join(found)}",
+        error.shortfalls,
+        proven=error.proven,
+        relaxations=found,
+    )
+
+
+def stopped(stop: Stop) -> LimitError:
+    """Make the error for a search that ran out of time."""
+    return LimitError(
+        f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
+    )
+
+
+def _explain(shortfall: Shortfall) -> str:
+    short = shortfall.needed_bytes - shortfall.available_bytes
+    return (
+        f"{shortfall.tier.upper()} short by {format_bytes_both(short)}: tables need at "
+        f"least {format_bytes_both(shortfall.needed_bytes)} there, "
+        f"{format_bytes_both(shortfall.available_bytes)} are usable; largest tables: "
+        f"{', '.join(shortfall.tables)}"
+    )

@@ -1,0 +1,143 @@
+"""The forward pass of a step, and what prepares it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs.storage import FP32_BYTES
+from shardplan.simulation.operation import Operation, Stage, Stream
+from shardplan.simulation.step_parts import START, StepParts, compute, reduce_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from shardplan.simulation.sparse_work import Exchange
+
+    Floats = NDArray[np.float64]
+
+
+class ForwardPass(StepParts):
+    """Makes the operations from the input copy to the loss."""
+
+    def prepare(self) -> Iterator[Operation]:
+        """Overhead, input copy, id exchange and cache prefetch."""
+        overhead = self.runtime.step_overhead_s.value * self.settings.overhead
+        world = self.evaluation.cluster.world_size
+        yield Operation(
+            "overhead", Stage.OVERHEAD, Stream.COMPUTE, np.full(world, overhead)
+        )
+        yield Operation(
+            "input_copy",
+            Stage.INPUT_COPY,
+            Stream.COPY,
+            self._input_copy_seconds(),
+            behind=START,
+            lead=self.lead.input_copy,
+        )
+        if not self.lead.input_dist:
+            yield from self._id_exchange()
+        yield Operation(
+            "cache_prefetch",
+            Stage.PREFETCH_COMPUTE,
+            Stream.COPY if self.lead.prefetch else Stream.COMPUTE,
+            self.sparse.prefetch,
+            after=("id_exchange",),
+            behind=START,
+            lead=self.lead.prefetch,
+        )
+
+    def forward(self) -> Iterator[Operation]:
+        """Lookup, exchange of outputs, and the dense layers up to the loss."""
+        floor = self.evaluation.rates.cost_model.lookup.forward_floor_s.value
+        yield compute(
+            "embedding_forward",
+            Stage.FWD_COMPUTE,
+            self.at_least(floor, self.sparse.forward),
+            after=("id_exchange", "cache_prefetch"),
+            behind=START,
+        )
+        outputs = list(self._output_exchange(self.sparse.outputs))
+        yield from outputs
+        if self.lead.input_dist:
+            yield from self._id_exchange()
+        yield compute(
+            "replicated_forward",
+            Stage.FWD_COMPUTE,
+            self.at_least(floor, self.sparse.replicated_forward),
+            after=("input_copy",),
+            behind=START,
+        )
+        dense, stage = self.dense.forward, Stage.DENSE_FORWARD
+        yield compute(
+            "bottom_forward",
+            stage,
+            dense["bottom"],
+            after=("input_copy",),
+            behind=START,
+        )
+        yield compute(
+            "interaction_forward",
+            stage,
+            dense["interaction"],
+            after=(
+                "bottom_forward",
+                "replicated_forward",
+                *(operation.name for operation in outputs),
+            ),
+        )
+        yield compute(
+            "top_forward", stage, dense["top"], after=("interaction_forward",)
+        )
+
+    def _id_exchange(self) -> Iterator[Operation]:
+        """Lengths, then ids; those of a later batch after this one's outputs."""
+        before = "input_copy"
+        for name, seconds in (
+            ("length_exchange", self.sparse.lengths),
+            ("id_exchange", self.sparse.ids),
+        ):
+            yield self.collective(
+                name,
+                Stage.INPUT_DIST,
+                self.network.all_to_all(seconds),
+                after=(before,),
+                behind=START,
+                lead=self.lead.input_dist,
+            )
+            before = name
+
+    def _output_exchange(self, exchange: Exchange) -> Iterator[Operation]:
+        """Reduce-scatters inside groups and among all, then the all-to-all."""
+        before: tuple[str, ...] = ("embedding_forward",)
+        for scope, name in reduce_names("reduce_scatter"):
+            yield self.reduce(name, Stage.FWD_COMMS, exchange, scope, before)
+            before = (name,)
+        yield self.collective(
+            "output_all_to_all",
+            Stage.FWD_COMMS,
+            self.network.all_to_all(exchange.personal),
+            after=before,
+        )
+
+    def _input_copy_seconds(self) -> Floats:
+        """Seconds to copy a rank's ids, lengths and dense features to its device.
+
+        Notes
+        -----
+        The bytes of 1/W of the batch over the rank's share of the way to host
+        memory, at the efficiency of cache misses; a CPU has nothing to copy.
+        """
+        cluster, usage = self.evaluation.cluster, self.evaluation.usage
+        if not self.settings.input_copy or cluster.is_cpu:
+            return np.zeros(cluster.world_size)
+        workload = usage.workload
+        sparse = float(usage.num_lookups @ usage.id_bytes)
+        features = sum(table.num_outputs for table in workload.tables)
+        sparse += usage.batch_size * features * workload.index_bytes
+        dense = usage.batch_size * workload.dense.num_dense * FP32_BYTES
+        num_bytes = (sparse + dense) / cluster.world_size
+        return np.asarray(num_bytes / self.evaluation.rates.miss_bw)[cluster.rank_class]

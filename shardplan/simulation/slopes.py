@@ -1,0 +1,210 @@
+"""What bounds a step: how much of everything it would gain from a little more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shardplan.plan import Inputs
+from shardplan.simulation.step import simulate
+from shardplan.torchrec_cost_model import measured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shardplan.cost_model import CostModel, LinkModel, RuntimeModel
+    from shardplan.plan import Plan
+    from shardplan.simulation.result import Simulation
+    from shardplan.simulation.settings import SimulationSettings
+    from shardplan.topology import HostGroup, Topology
+
+MORE = 0.01
+"""How much more of a resource is tried."""
+_DECIDES = 0.2
+"""Share of its full effect above which a resource bounds an operation."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a step would gain, and what bounds its operations.
+
+    Attributes
+    ----------
+    saved_s : dict of str to float
+        Seconds of the step that 1 % more of each resource saves, largest first.
+    bound_by : dict of str to str
+        For every operation the resource whose increase shortens it the most;
+        ``fixed`` where none does (least times of kernels).
+    imbalance_s : float
+        Mean time that ranks wait for others [s].
+    hidden_communication_s, exposed_communication_s : float
+        Mean over ranks [s].
+    """
+
+    saved_s: dict[str, float]
+    bound_by: dict[str, str]
+    imbalance_s: float
+    hidden_communication_s: float
+    exposed_communication_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the explanation as JSON-able data."""
+        return {
+            "saved_s_per_percent": self.saved_s,
+            "bound_by": self.bound_by,
+            "imbalance_s": self.imbalance_s,
+            "hidden_communication_s": self.hidden_communication_s,
+            "exposed_communication_s": self.exposed_communication_s,
+        }
+
+
+def explain(simulation: Simulation) -> Explanation:
+    """Simulate again with 1 % more of each resource.
+
+    Parameters
+    ----------
+    simulation : Simulation
+
+    Notes
+    -----
+    The plan stays as it is. Bandwidths and rates grow by 1 %, latencies and
+    overheads shrink by 1 %.
+    """
+    plan, settings = simulation.evaluation.plan, simulation.settings
+    saved: dict[str, float] = {}
+    gains: dict[str, dict[str, float]] = {}
+    before = {phase.name: phase.max_s for phase in simulation.phases}
+    for name, change in RESOURCES.items():
+        faster = _with_more(plan, settings, change)
+        saved[name] = simulation.step_time_s - faster.step_time_s
+        for phase in faster.phases:
+            if phase.name in before:
+                gain = 1.0 - phase.max_s / before[phase.name]
+                gains.setdefault(phase.name, {})[name] = gain
+    breakdown = simulation.breakdown
+    return Explanation(
+        saved_s=dict(sorted(saved.items(), key=lambda item: -item[1])),
+        bound_by={name: _bound(gains.get(name, {})) for name in before},
+        imbalance_s=breakdown.idle_s,
+        hidden_communication_s=breakdown.hidden_communication_s,
+        exposed_communication_s=sum(breakdown.exposed_communication_s.values()),
+    )
+
+
+def _bound(gains: dict[str, float]) -> str:
+    """Name the resource with the largest effect, if it has one."""
+    name = max(gains, key=lambda resource: gains[resource], default="")
+    return name if name and gains[name] > _DECIDES * MORE else "fixed"
+
+
+def _with_more(
+    plan: Plan, settings: SimulationSettings, change: Callable[[Inputs], Inputs]
+) -> Simulation:
+    inputs = change(plan.inputs)
+    return simulate(plan.model_copy(update={"inputs": inputs}), settings)
+
+
+def _groups(inputs: Inputs, change: Callable[[HostGroup], HostGroup]) -> Inputs:
+    groups = tuple(change(group) for group in inputs.topology.host_groups)
+    return _replaced(inputs, topology=inputs.topology.replace(host_groups=groups))
+
+
+def _replaced(
+    inputs: Inputs,
+    topology: Topology | None = None,
+    cost_model: CostModel | None = None,
+) -> Inputs:
+    return Inputs(
+        workload=inputs.workload,
+        topology=topology or inputs.topology,
+        cost_model=cost_model or inputs.cost_model,
+    )
+
+
+def _hbm(inputs: Inputs) -> Inputs:
+    def change(group: HostGroup) -> HostGroup:
+        rate = group.device.hbm_bw * (1.0 + MORE)
+        return group.replace(device=group.device.replace(hbm_bw=rate))
+
+    return _groups(inputs, change)
+
+
+def _flops(inputs: Inputs) -> Inputs:
+    def change(group: HostGroup) -> HostGroup:
+        peaks = group.device.peak_flops
+        rates = {
+            name: getattr(peaks, name) * (1.0 + MORE)
+            for name in type(peaks).model_fields
+        }
+        device = group.device.replace(peak_flops=peaks.replace(**rates))
+        return group.replace(device=device)
+
+    return _groups(inputs, change)
+
+
+def _scale_up(inputs: Inputs) -> Inputs:
+    def change(group: HostGroup) -> HostGroup:
+        rate = group.scale_up.bw * (1.0 + MORE)
+        return group.replace(scale_up=group.scale_up.replace(bw=rate))
+
+    return _groups(inputs, change)
+
+
+def _nic(inputs: Inputs) -> Inputs:
+    def change(group: HostGroup) -> HostGroup:
+        rate = group.scale_out.nic_bw * (1.0 + MORE)
+        return group.replace(scale_out=group.scale_out.replace(nic_bw=rate))
+
+    return _groups(inputs, change)
+
+
+def _pcie(inputs: Inputs) -> Inputs:
+    def change(group: HostGroup) -> HostGroup:
+        host = group.host
+        rates = {"pcie_bw": host.pcie_bw, "ddr_bw": host.ddr_bw}
+        more = {name: rate * (1.0 + MORE) for name, rate in rates.items()}
+        return group.replace(host=host.replace(**more))
+
+    return _groups(inputs, change)
+
+
+def _latency(inputs: Inputs) -> Inputs:
+    model = measured(inputs.cost_model).collectives
+
+    def shorter(link: LinkModel) -> LinkModel:
+        value = link.latency_s.value * (1.0 - MORE)
+        return link.replace(latency_s=link.latency_s.replace(value=value))
+
+    names = ["all_to_all_scale_up", "all_to_all_scale_out"]
+    names += ["reduce_scale_up", "reduce_scale_out"]
+    changes = {name: shorter(getattr(model, name)) for name in names}
+    if model.all_reduce_scale_up is not None:
+        changes["all_reduce_scale_up"] = shorter(model.all_reduce_scale_up)
+    collectives = model.replace(**changes)
+    return _replaced(
+        inputs, cost_model=measured(inputs.cost_model).replace(collectives=collectives)
+    )
+
+
+def _overhead(inputs: Inputs) -> Inputs:
+    def shorter(runtime: RuntimeModel) -> RuntimeModel:
+        overhead = runtime.step_overhead_s
+        value = overhead.value * (1.0 - MORE)
+        return runtime.replace(step_overhead_s=overhead.replace(value=value))
+
+    model = measured(inputs.cost_model)
+    others = {name: shorter(runtime) for name, runtime in model.runtimes.items()}
+    changed = model.replace(runtime=shorter(model.runtime), runtimes=others)
+    return _replaced(inputs, cost_model=changed)
+
+
+RESOURCES: dict[str, Callable[[Inputs], Inputs]] = {
+    "device memory bandwidth": _hbm,
+    "arithmetic": _flops,
+    "scale-up bandwidth": _scale_up,
+    "NIC bandwidth": _nic,
+    "host memory and PCIe bandwidth": _pcie,
+    "latency of collectives": _latency,
+    "runtime overhead": _overhead,
+}
+"""How to get 1 % more of each resource."""

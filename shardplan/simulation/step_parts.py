@@ -1,0 +1,133 @@
+"""What the forward and the backward pass of a step are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.sharding import Scope
+from shardplan.simulation.operation import Operation, Stage, Stream, meeting
+from shardplan.simulation.sparse_work import GROUP_SCOPES
+from shardplan.workload import Pipeline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.cost_model import RuntimeModel
+    from shardplan.evaluation import Evaluation
+    from shardplan.simulation.dense_work import DenseWork
+    from shardplan.simulation.network import Network
+    from shardplan.simulation.settings import SimulationSettings
+    from shardplan.simulation.sparse_work import Exchange, SparseWork
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+START = ("overhead",)
+"""What the operations of a step that need nothing else wait for."""
+
+
+class Lead(NamedTuple):
+    """Batches that the preparation of a batch runs ahead of its computation."""
+
+    input_copy: int
+    input_dist: int
+    prefetch: int
+
+
+LEADS = {
+    Pipeline.NONE: Lead(0, 0, 0),
+    Pipeline.SPARSE_DIST: Lead(2, 1, 0),
+    Pipeline.PREFETCH_SPARSE_DIST: Lead(3, 2, 1),
+}
+"""As in ``torchrec.distributed.train_pipeline``: each part one batch further."""
+
+
+@dataclass(frozen=True, eq=False)
+class StepParts:
+    """The work of a step, and how to make operations of it."""
+
+    evaluation: Evaluation
+    settings: SimulationSettings
+    sparse: SparseWork
+    dense: DenseWork
+    network: Network
+    lead: Lead
+
+    @property
+    def runtime(self) -> RuntimeModel:
+        """The program that runs the step."""
+        return self.network.runtime
+
+    def reduce(
+        self,
+        name: str,
+        stage: Stage,
+        exchange: Exchange,
+        scope: Scope,
+        after: tuple[str, ...],
+    ) -> Operation:
+        """Make a reduce-scatter or all-gather of one scope."""
+        seconds = self.network.reduce(exchange.reduce[scope], scope)
+        return self.collective(name, stage, seconds, after=after, scope=scope)
+
+    def collective(
+        self,
+        name: str,
+        stage: Stage,
+        seconds: Floats,
+        *,
+        after: tuple[str, ...],
+        behind: tuple[str, ...] = (),
+        lead: int = 0,
+        scope: Scope = Scope.ALL,
+    ) -> Operation:
+        """Make a collective of all ranks, or inside hosts or domains."""
+        return Operation(
+            name,
+            stage,
+            Stream.COMMUNICATION,
+            seconds,
+            after=after,
+            behind=behind,
+            lead=lead,
+            meets=meeting(self._group(scope), seconds),
+            slowdown=self.network.slowdown(scope),
+        )
+
+    def _group(self, scope: Scope) -> Ints:
+        cluster = self.evaluation.cluster
+        if scope is Scope.HOST:
+            return cluster.rank_host
+        if scope is Scope.DOMAIN:
+            return cluster.rank_domain
+        return np.zeros(cluster.world_size, dtype=np.int64)
+
+    def at_least(self, floor: float, seconds: Floats) -> Floats:
+        """Raise kernels that run at all to their least time; count their passes."""
+        passes = self.runtime.lookup_passes
+        if self.settings.overhead and passes is not None:
+            seconds = seconds * passes.value
+        if not self.settings.floors:
+            return seconds
+        return np.where(seconds > 0, np.maximum(seconds, floor), 0.0)
+
+
+def compute(
+    name: str,
+    stage: Stage,
+    seconds: Floats,
+    *,
+    after: tuple[str, ...],
+    behind: tuple[str, ...] = (),
+) -> Operation:
+    """Make a computation."""
+    return Operation(name, stage, Stream.COMPUTE, seconds, after=after, behind=behind)
+
+
+def reduce_names(kind: str) -> list[tuple[Scope, str]]:
+    """Name the collective of each scope that reduces."""
+    groups = [(scope, f"{key}_{kind}") for scope, key in GROUP_SCOPES.items()]
+    return [*groups, (Scope.ALL, kind)]

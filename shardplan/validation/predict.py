@@ -1,0 +1,233 @@
+"""Predict what a measurement measured."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.catalog import load_cost_model, load_topology, load_workload
+from shardplan.cluster import Cluster
+from shardplan.costs.dense import DenseDevice
+from shardplan.costs.gemm import gemm_time
+from shardplan.costs.rates import ClassRates
+from shardplan.costs.storage import element_bytes
+from shardplan.evaluation import evaluate
+from shardplan.plan import Inputs, TierSplit
+from shardplan.shard_matrix import ShardMatrix
+from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
+from shardplan.simulation import SimulationSettings, simulate
+from shardplan.simulation.network import Network
+from shardplan.tables import EmbeddingTable, ZipfAccess
+from shardplan.topology import ScaleUp, Topology
+from shardplan.torchrec_cost_model import measured
+from shardplan.validation.records import (
+    BandwidthMeasurement,
+    CollectiveMeasurement,
+    GemmMeasurement,
+    LookupMeasurement,
+    StepMeasurement,
+    System,
+)
+from shardplan.workload import Pipeline, Workload
+
+if TYPE_CHECKING:
+    from shardplan.cost_model import CostModel
+    from shardplan.plan import Plan
+    from shardplan.simulation import Simulation
+
+
+class Value(NamedTuple):
+    """One predicted and measured value: seconds, or bytes per second."""
+
+    label: str
+    predicted: float
+    measured: float
+
+    @property
+    def error(self) -> float:
+        """Signed relative error of the prediction."""
+        return self.predicted / self.measured - 1.0
+
+
+def system_topology(system: System) -> Topology:
+    """Return the topology of a system with its differences."""
+    topology = load_topology(system.topology)
+    if system.ranks_per_host is not None:
+        groups = []
+        for group in topology.host_groups:
+            size = min(group.scale_up.domain_size, system.ranks_per_host)
+            up = group.scale_up.replace(domain_size=size) if size > 1 else _NO_SCALE_UP
+            changes = {"local_world_size": system.ranks_per_host, "scale_up": up}
+            groups.append(group.replace(**changes))
+        topology = topology.replace(host_groups=tuple(groups))
+    if system.in_network_reduction:
+        fabric = topology.fabric.replace(in_network_reduction=True)
+        topology = topology.replace(fabric=fabric)
+    return topology
+
+
+_NO_SCALE_UP = ScaleUp(kind="none")
+
+
+def system_cost_model(system: System, topology: Topology) -> CostModel:
+    """Return the cost model of a system."""
+    name = system.cost_model or topology.cost_model or "h100"
+    return measured(load_cost_model(name))
+
+
+@singledispatch
+def predict(measurement: object) -> list[Value]:
+    """Return predicted and measured values of a measurement.
+
+    Raises
+    ------
+    InputError
+        If a name or a plan does not fit.
+    """
+    raise TypeError(f"cannot predict a {type(measurement).__name__}")
+
+
+def measured_plan(step: StepMeasurement) -> Plan:
+    """Return the plan that a step was measured with."""
+    topology = system_topology(step.system)
+    workload = load_workload(step.workload)
+    changes: dict[str, object] = {"global_batch_size": step.global_batch_size}
+    if step.num_embeddings:
+        changes["tables"] = tuple(
+            table.replace(num_embeddings=rows)
+            for table, rows in zip(workload.tables, step.num_embeddings, strict=True)
+        )
+    if step.dense_dtype is not None:
+        changes["dense"] = workload.dense.replace(dtype=step.dense_dtype)
+    inputs = Inputs(
+        workload=workload.replace(**changes),
+        topology=topology,
+        cost_model=system_cost_model(step.system, topology),
+    )
+    return step.plan.to_plan(inputs)
+
+
+def simulated_step(step: StepMeasurement) -> Simulation:
+    """Simulate a measured step."""
+    runtime = step.system.runtime
+    settings = SimulationSettings(runtime=runtime, input_copy=step.input_copy)
+    return simulate(measured_plan(step), settings)
+
+
+@predict.register
+def _(measurement: StepMeasurement) -> list[Value]:
+    simulation = simulated_step(measurement)
+    return [Value("step", simulation.step_time_s, measurement.step_s)]
+
+
+@predict.register
+def _(measurement: CollectiveMeasurement) -> list[Value]:
+    """Predict by formula: a measured curve would only be compared with itself."""
+    topology = system_topology(measurement.system)
+    cluster = Cluster.of(topology)
+    rates = ClassRates.of(cluster, system_cost_model(measurement.system, topology))
+    network = Network(cluster, rates, SimulationSettings(curves=False))
+    values = []
+    for size, time in zip(measurement.message_bytes, measurement.time_s, strict=True):
+        if measurement.operation == "all_to_all":
+            per_byte = rates.all_to_all[cluster.rank_class]
+            seconds = network.all_to_all(size * per_byte)
+        elif measurement.operation == "all_reduce":
+            seconds = network.all_reduce(float(size))
+        else:
+            per_byte = rates.reduce_scatter["all"][cluster.rank_class]
+            seconds = network.reduce(size * per_byte, Scope.ALL)
+        values.append(Value(f"{size} B", float(seconds.max()), time))
+    return values
+
+
+@predict.register
+def _(measurement: GemmMeasurement) -> list[Value]:
+    topology = system_topology(measurement.system)
+    model = system_cost_model(measurement.system, topology).dense
+    device = DenseDevice.of(topology.host_groups[0], measurement.dtype)
+    m, n, k = np.array(measurement.shapes_mnk, dtype=float).T
+    seconds = gemm_time(
+        m,
+        n,
+        k,
+        element_bytes=element_bytes(measurement.dtype),
+        peak_flops=device.peak_flops * measurement.clock_ratio,
+        efficiency=model.gemm_efficiency.value,
+        tile=model.gemm_tile.value,
+        num_sms=device.num_sms,
+        memory_bw=device.memory_bw,
+        memory_efficiency=model.memory_efficiency.value,
+        launch_s=model.gemm_launch_s.value,
+    )
+    labels = ["x".join(map(str, shape)) for shape in measurement.shapes_mnk]
+    times = measurement.time_s
+    return [
+        Value(label, float(predicted), time)
+        for label, predicted, time in zip(labels, seconds, times, strict=True)
+    ]
+
+
+@predict.register
+def _(measurement: LookupMeasurement) -> list[Value]:
+    cost = evaluate(_lookup_plan(measurement)).loads.cost[0]
+    seconds = dict(zip(PHASES, cost.tolist(), strict=True))
+    forward = seconds[Phase.FWD_COMPUTE] + seconds[Phase.PREFETCH_COMPUTE]
+    values = []
+    if measurement.forward_s is not None:
+        values.append(Value("forward", forward, measurement.forward_s))
+    if measurement.backward_s is not None:
+        backward = seconds[Phase.BWD_COMPUTE]
+        values.append(Value("backward", backward, measurement.backward_s))
+    return values
+
+
+def _lookup_plan(measurement: LookupMeasurement) -> Plan:
+    """Return a plan of unpooled tables on one rank."""
+    system = measurement.system.replace(ranks_per_host=1)
+    topology = system_topology(system)
+    tables = tuple(
+        EmbeddingTable(
+            name=f"t{index}",
+            num_embeddings=measurement.num_embeddings,
+            embedding_dim=measurement.embedding_dim,
+            dtype=measurement.dtype,
+            is_pooled=False,
+        )
+        for index in range(measurement.num_tables)
+    )
+    workload = Workload(
+        schema_version=1,
+        name=measurement.id,
+        global_batch_size=measurement.lookups_per_table,
+        optimizer=measurement.optimizer,
+        pipeline=Pipeline.NONE,
+        access=ZipfAccess(alpha=measurement.alpha),
+        tables=tables,
+    )
+    cost_model = system_cost_model(system, topology)
+    inputs = Inputs(workload=workload, topology=topology, cost_model=cost_model)
+    matrix = ShardMatrix(ranks=(tuple(range(measurement.num_tables)),))
+    kernel = measurement.compute_kernel
+    tiers = TierSplit(hbm=1.0)
+    if kernel is ComputeKernel.FUSED_UVM:
+        tiers = TierSplit(ddr=1.0)
+    elif kernel in CACHING_KERNELS:
+        tiers = TierSplit(hbm=measurement.cache_load_factor or 0.2, ddr=1.0)
+    plan = matrix.to_plan(inputs)
+    changes = {"compute_kernel": kernel, "tiers": tiers}
+    return plan.replace(tables=tuple(t.replace(**changes) for t in plan.tables))
+
+
+@predict.register
+def _(measurement: BandwidthMeasurement) -> list[Value]:
+    topology = system_topology(measurement.system)
+    model = system_cost_model(measurement.system, topology)
+    group = topology.host_groups[0]
+    if measurement.link == "hbm":
+        rate = group.device.hbm_bw * model.dense.memory_efficiency.value
+    else:
+        rate = group.host.pcie_bw * model.host_memory.miss_efficiency.value
+    return [Value(measurement.link, rate, measurement.bytes_per_s)]

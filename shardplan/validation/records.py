@@ -1,0 +1,216 @@
+"""Measurement files: what was measured, on what, and how near a prediction must be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from shardplan.record import (
+    Count,
+    Flag,
+    Integer,
+    Name,
+    Number,
+    Record,
+    Rows,
+    SchemaVersion,
+)
+from shardplan.shard_matrix import ShardMatrix
+from shardplan.sharding import ComputeKernel
+from shardplan.tables import DType
+from shardplan.workload import Optimizer
+
+Time = Annotated[Number, Field(gt=0, le=3600)]
+Size = Annotated[Integer, Field(ge=1)]
+
+
+class Tolerance(Record):
+    """Largest relative errors of a measurement; what is not given is not required.
+
+    Attributes
+    ----------
+    each : of every value
+    mean, median : of the values' absolute errors
+    """
+
+    each: Annotated[Number, Field(gt=0)] | None = None
+    mean: Annotated[Number, Field(gt=0)] | None = None
+    median: Annotated[Number, Field(gt=0)] | None = None
+
+
+class System(Record):
+    """A cluster: a topology, and what was different.
+
+    Attributes
+    ----------
+    topology : str
+        Shipped name or path, with ``:HOSTS`` for another number of hosts.
+    cost_model : str or None
+        Shipped name or path; None takes the one that the topology names.
+    ranks_per_host : int or None
+        Ranks of each host that took part; None for all.
+    in_network_reduction : bool
+        All-reduces used switches that add up.
+    runtime : str or None
+        Runtime of the cost model; None takes its default.
+    """
+
+    topology: str
+    cost_model: str | None = None
+    ranks_per_host: Count | None = None
+    in_network_reduction: Flag = False
+    runtime: Name | None = None
+
+
+class _Measured(Record):
+    """What all kinds of measurements have.
+
+    Attributes
+    ----------
+    id : str
+        Unique among all files.
+    group : str
+        Measurements that are summed up together.
+    source : str
+        Repository with commit and path, or publication.
+    """
+
+    id: Name
+    group: Name
+    source: Annotated[str, Field(min_length=1, max_length=500)]
+    system: System
+    tolerance: Tolerance
+
+
+class StepMeasurement(_Measured):
+    """The time of a training step.
+
+    Attributes
+    ----------
+    workload : str
+        Shipped name or path.
+    num_embeddings : tuple of int
+        Rows of the tables, where they differ from the workload's.
+    dense_dtype : DType or None
+        Type of the layers, where it differs from the workload's.
+    input_copy : bool
+        False where the inputs were on the device already.
+    plan : ShardMatrix
+    step_s : float
+        [s].
+    """
+
+    kind: Literal["step"] = "step"
+    workload: str
+    global_batch_size: Size
+    num_embeddings: tuple[Rows, ...] = ()
+    dense_dtype: DType | None = None
+    input_copy: Flag = True
+    plan: ShardMatrix
+    step_s: Time
+
+
+class CollectiveMeasurement(_Measured):
+    """The time of a collective over message sizes, all ranks taking part.
+
+    Attributes
+    ----------
+    message_bytes : tuple of float
+        NCCL's size: send buffer of a rank for an all-to-all, else the whole array.
+    time_s : tuple of float [s]
+    """
+
+    kind: Literal["collective"] = "collective"
+    operation: Literal["all_to_all", "all_reduce", "reduce_scatter", "all_gather"]
+    message_bytes: tuple[Size, ...]
+    time_s: tuple[Time, ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.message_bytes) != len(self.time_s):
+            raise ValueError("message_bytes and time_s need the same length")
+        return self
+
+
+class GemmMeasurement(_Measured):
+    """The times of matrix products, (m, k) by (k, n).
+
+    Attributes
+    ----------
+    clock_ratio : float
+        Clock of the measurement over the clock that the device sustains.
+    """
+
+    kind: Literal["gemm"] = "gemm"
+    dtype: DType
+    clock_ratio: Annotated[Number, Field(gt=0)] = 1.0
+    shapes_mnk: tuple[tuple[Size, Size, Size], ...]
+    time_s: tuple[Time, ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Self:
+        if len(self.shapes_mnk) != len(self.time_s):
+            raise ValueError("shapes_mnk and time_s need the same length")
+        return self
+
+
+class LookupMeasurement(_Measured):
+    """The times of an embedding kernel on one rank, without pooling.
+
+    Attributes
+    ----------
+    lookups_per_table : int
+    alpha : float
+        Exponent of the ids' Zipf law; 0 for even ids.
+    cache_load_factor : float or None
+        Cached share of the rows for kernels with a cache.
+    forward_s, backward_s : float
+        [s]; the forward pass includes filling a cache, the backward the update.
+    """
+
+    kind: Literal["lookup"] = "lookup"
+    num_tables: Count
+    num_embeddings: Rows
+    embedding_dim: Size
+    dtype: DType = DType.FP32
+    lookups_per_table: Size
+    alpha: Annotated[Number, Field(ge=0, le=10)] = 0.0
+    optimizer: Optimizer
+    compute_kernel: ComputeKernel
+    cache_load_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
+    forward_s: Time | None = None
+    backward_s: Time | None = None
+
+
+class BandwidthMeasurement(_Measured):
+    """The rate of a rank's device memory or of its link to the host [bytes/s]."""
+
+    kind: Literal["bandwidth"] = "bandwidth"
+    link: Literal["hbm", "host_to_device"]
+    bytes_per_s: Annotated[Number, Field(gt=0)]
+
+
+Measurement = Annotated[
+    StepMeasurement
+    | CollectiveMeasurement
+    | GemmMeasurement
+    | LookupMeasurement
+    | BandwidthMeasurement,
+    Field(discriminator="kind"),
+]
+
+
+class MeasurementFile(Record):
+    """A file of measurements."""
+
+    schema_version: SchemaVersion
+    description: str = ""
+    measurements: Annotated[tuple[Measurement, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Self:
+        ids = [measurement.id for measurement in self.measurements]
+        if len(set(ids)) < len(ids):
+            raise ValueError("ids of measurements must be unique")
+        return self

@@ -1,0 +1,85 @@
+"""What errors of single points do not show: ranking, scaling, and fitting."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shardplan.validation.predict import Value
+
+Pair = tuple[float, float]
+"""A predicted and a measured value."""
+
+
+def kendall_tau(pairs: Sequence[Pair]) -> float:
+    """Return how well predictions rank systems.
+
+    Notes
+    -----
+    ``(concordant - discordant) / pairs``: 1 for the same order, -1 for the reverse.
+
+    References
+    ----------
+    Kendall 1938, A new measure of rank correlation, Biometrika 30.
+    """
+    signs = [
+        np.sign(p - q) * np.sign(m - n) for (p, m), (q, n) in combinations(pairs, 2)
+    ]
+    return float(np.mean(signs)) if signs else 1.0
+
+
+def scaling(throughputs: Mapping[str, Pair]) -> list[dict[str, Any]]:
+    """Return every system's throughput relative to the slowest measured one.
+
+    Parameters
+    ----------
+    throughputs : mapping of name to (predicted, measured)
+        [samples/s].
+    """
+    slowest = min(throughputs.values(), key=lambda pair: pair[1])
+    ordered = sorted(throughputs.items(), key=lambda item: item[1][1])
+    return [
+        {
+            "id": name,
+            "predicted": predicted / slowest[0],
+            "measured": measured / slowest[1],
+        }
+        for name, (predicted, measured) in ordered
+    ]
+
+
+def leave_one_out(steps: Sequence[Value]) -> dict[str, Any]:
+    """Return the error of each step when it does not take part in fitting.
+
+    Parameters
+    ----------
+    steps : sequence of Value
+        Predictions with the overhead of the cost model.
+
+    Returns
+    -------
+    dict
+        Mean and worst absolute error, and the signed error of each step.
+
+    Notes
+    -----
+    The overhead c per step is fitted again by least squares of relative errors:
+    with residuals ``r = measured - predicted``, its change is ``sum(r / m^2) /
+    sum(1 / m^2)`` over the other steps.
+    """
+    predicted = np.array([step.predicted for step in steps])
+    measured = np.array([step.measured for step in steps])
+    weight = 1.0 / measured**2
+    gain = weight * (measured - predicted)
+    change = (gain.sum() - gain) / (weight.sum() - weight)
+    errors = (predicted + change) / measured - 1.0
+    return {
+        "mean_error": float(np.abs(errors).mean()),
+        "worst_error": float(errors[np.abs(errors).argmax()]),
+        "errors": {step.label: float(e) for step, e in zip(steps, errors, strict=True)},
+    }

@@ -1,0 +1,82 @@
+"""Closed forms of the all-reduce over all ranks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from shardplan.catalog import load_cost_model, load_topology
+from shardplan.cluster import Cluster
+from shardplan.costs.all_reduce import all_reduce_seconds
+from shardplan.costs.message_time import p_norm_time
+
+if TYPE_CHECKING:
+    from shardplan.cost_model import CostModel
+    from shardplan.topology import Topology
+
+MODEL = load_cost_model("h100")
+LARGE = 1e12  # so large that latency does not count
+
+
+def seconds(topology: Topology, size: float, model: CostModel = MODEL) -> float:
+    return float(all_reduce_seconds(size, Cluster.of(topology), model))
+
+
+def test_inside_a_switched_host() -> None:
+    """2 * 7/8 of the array on each rank's NVLinks, with the all-reduce's own fit."""
+    link = MODEL.collectives.all_reduce_scale_up
+    assert link is not None
+    x = 2 * 7 / 8 * 1e6 / (450e9 * link.bw_efficiency.value)
+    expected = p_norm_time(x, link.latency_s.value, 1.0, link.exponent.value)
+    assert seconds(load_topology("dgx-h100"), 1e6) == pytest.approx(float(expected))
+
+
+def test_over_pcie() -> None:
+    """Without NVLink, two ranks share a PCIe link, at the efficiency of rings."""
+    peak = 63e9 / 2 * MODEL.collectives.reduce_scale_up.bw_efficiency.value
+    time = seconds(load_topology("h100-pcie"), LARGE)
+    assert time == pytest.approx(2 * 7 / 8 * LARGE / peak, rel=0.01)
+
+
+def test_ring_between_hosts() -> None:
+    """2 (1/8 - 1/32) of the array passes each rank's NIC."""
+    peak = 50e9 * MODEL.collectives.reduce_scale_out.bw_efficiency.value
+    time = seconds(load_topology("dgx-h100", 4), LARGE)
+    assert time == pytest.approx(2 * (1 / 8 - 1 / 32) * LARGE / peak, rel=0.01)
+
+
+def test_switches_that_add_up() -> None:
+    """Each NIC sends its host's share once, and latency is that of one way."""
+    topology = load_topology("dgx-h100", 4)
+    fabric = topology.fabric.replace(in_network_reduction=True)
+    sharp = topology.replace(fabric=fabric)
+    assert seconds(sharp, 1e3) < seconds(topology, 1e3) / 4
+    assert seconds(sharp, LARGE) < seconds(topology, LARGE)
+
+
+def test_latency_grows_with_a_domain() -> None:
+    """A domain of 64 has three doublings over 8 ranks."""
+    b200 = load_cost_model("b200")
+    small = seconds(load_topology("gb200-nvl72", 2), 1.0, b200)
+    large = seconds(load_topology("gb200-nvl72", 16), 1.0, b200)
+    growth = b200.collectives.latency_growth
+    assert growth is not None
+    assert large / small == pytest.approx(1 + 3 * growth.value, rel=0.01)
+
+
+def test_one_rank_needs_nothing() -> None:
+    """A rank alone has nobody to reduce with."""
+    topology = load_topology("dgx-h100")
+    group = topology.host_groups[0]
+    up = {"kind": "none"}
+    alone = group.replace(local_world_size=1, scale_up=up)
+    assert seconds(topology.replace(host_groups=(alone,)), 1e9) == 0.0
+
+
+def test_monotone_in_bytes() -> None:
+    """More bytes take longer."""
+    sizes = np.logspace(0, 10, 50)
+    times = all_reduce_seconds(sizes, Cluster.of(load_topology("dgx-h100", 2)), MODEL)
+    assert (np.diff(times) > 0).all()

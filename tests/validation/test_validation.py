@@ -1,0 +1,158 @@
+"""Predictions against the shipped measurements, and the pins of predictions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from shardplan.catalog import folder
+from shardplan.cli.main import cli
+from shardplan.errors import InputError
+from shardplan.validation import load_measurements, validate_model
+from shardplan.validation.predict import Value
+from shardplan.validation.records import MeasurementFile
+from shardplan.validation.statistics import kendall_tau, leave_one_out, scaling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from shardplan.validation import Validation
+
+MEASUREMENTS = load_measurements()
+
+
+@pytest.fixture(scope="module")
+def validation() -> Validation:
+    """The shipped measurements and their predictions."""
+    return validate_model(MEASUREMENTS)
+
+
+@pytest.mark.parametrize("index", range(len(MEASUREMENTS)), ids=lambda i: str(i))
+def test_every_measurement_is_met(validation: Validation, index: int) -> None:
+    """Each prediction is within the measurement's tolerance."""
+    outcome = validation.outcomes[index]
+    assert outcome.passed, outcome.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("group", "mean", "worst"),
+    [
+        ("mlperf-dcnv2", 0.06, 0.08),
+        ("nccl", 0.10, 0.30),
+        ("simai-all-to-all", 0.15, 0.15),
+        ("embedding-kernel", 0.15, 0.25),
+        ("tensorflow", 0.30, 0.30),
+    ],
+)
+def test_groups(validation: Validation, group: str, mean: float, worst: float) -> None:
+    """Mean and worst errors of groups; an average alone hides errors that cancel."""
+    found = validation.groups()[group]
+    assert found["mean_error"] <= mean
+    assert abs(found["worst_error"]) <= worst
+
+
+def test_ranking_and_left_out_systems(validation: Validation) -> None:
+    """The MLPerf systems are ranked right, and predicted without fitting to them."""
+    data = validation.to_dict()
+    assert data["kendall_tau"]["mlperf-dcnv2"] >= 0.9
+    left_out = data["leave_one_out"]["mlperf-dcnv2"]
+    assert left_out["mean_error"] <= 0.06
+    assert abs(left_out["worst_error"]) <= 0.15
+
+
+def test_predictions_are_pinned(
+    validation: Validation, golden: Callable[[str, str], None]
+) -> None:
+    """A change that moves predictions shows in review: --update-golden writes them."""
+    lines = [
+        f"{outcome.measurement.id} {value.label}: {value.predicted:.4g}"
+        for outcome in validation.outcomes
+        for value in outcome.values
+    ]
+    golden("predictions.txt", "\n".join(lines) + "\n")
+
+
+def test_ids_and_files() -> None:
+    """Every id occurs once; every file has a row in the README of the folder."""
+    ids = [measurement.id for measurement in MEASUREMENTS]
+    assert len(set(ids)) == len(ids)
+    readme = folder("measurements").joinpath("README.md").read_text(encoding="utf-8")
+    for entry in folder("measurements").iterdir():
+        if entry.name.endswith(".json"):
+            assert f"`{entry.name}`" in readme
+
+
+def one_file(path: Path, **changes: object) -> Path:
+    """Write a file of one step that the shipped files have, with changes."""
+    text = folder("measurements").joinpath("mlperf-dcnv2.json").read_text()
+    data = json.loads(text)
+    data["measurements"] = [{**data["measurements"][0], **changes}]
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_against_own_measurements(tmp_path: Path) -> None:
+    """A file of one's own replaces the shipped ones; failures set the exit code."""
+    met = one_file(tmp_path / "met.json")
+    runner = CliRunner()
+    result = runner.invoke(cli, ["validate", "--against", str(met), "--format", "json"])
+    assert result.exit_code == 0
+    data = json.loads(result.stdout)
+    (found,) = data["measurements"]
+    assert found["id"] == "mlperf.dcnv2.a100_1x8_b55296_v30"
+    missed = one_file(tmp_path / "missed.json", step_s=1.0)
+    result = runner.invoke(cli, ["validate", "--against", str(missed)])
+    assert result.exit_code == 1
+    assert "NO" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"system": {"topology": "dgx-h10"}}, "dgx-h100"),
+        ({"system": {"topology": "dgx-h100:2"}}, "has 8 ranks"),
+        ({"workload": "merlin-tiny"}, "places no shard"),
+        ({"plan": {"ranks": [[30]] * 8}}, "names table 30"),
+        ({"system": {"topology": "dgx-h100", "runtime": "x"}}, "no runtime"),
+        ({"kind": "guess"}, "must be one of"),
+        ({"color": 1}, "unknown key"),
+    ],
+)
+def test_wrong_measurements(
+    tmp_path: Path, changes: dict[str, object], rule: str
+) -> None:
+    """What does not fit is named."""
+    path = one_file(tmp_path / "wrong.json", **changes)
+    with pytest.raises(InputError) as caught:
+        validate_model(load_measurements([path]))
+    assert rule in str(caught.value)
+
+
+def test_kendall_tau() -> None:
+    """One of three pairs in the wrong order: (2 - 1) / 3."""
+    assert kendall_tau([(1.0, 1.0), (3.0, 2.0), (2.0, 3.0)]) == pytest.approx(1 / 3)
+
+
+def test_leave_one_out() -> None:
+    """An overhead that is wrong by the same time everywhere is fitted away."""
+    steps = [Value("a", 1.1, 1.0), Value("b", 2.1, 2.0), Value("c", 4.1, 4.0)]
+    found = leave_one_out(steps)
+    assert found["mean_error"] == pytest.approx(0.0, abs=1e-12)
+    assert list(found["errors"]) == ["a", "b", "c"]
+
+
+def test_scaling() -> None:
+    """Throughputs are relative to the slowest measured system."""
+    found = scaling({"two": (30.0, 20.0), "one": (10.0, 10.0)})
+    assert [one["id"] for one in found] == ["one", "two"]
+    assert found[1] == {"id": "two", "predicted": 3.0, "measured": 2.0}
+
+
+def test_a_file_needs_measurements() -> None:
+    """An empty list is a mistake."""
+    with pytest.raises(ValueError, match="measurements"):
+        MeasurementFile.model_validate({"schema_version": 1, "measurements": []})
