@@ -18,6 +18,7 @@ from torchrec.distributed.planner.types import Topology  # noqa: E402
 
 from shardplan.errors import ShardplanError  # noqa: E402
 from shardplan.integrations.torchrec import ShardplanPlanner  # noqa: E402
+from tests.integrations.torchrec import processes  # noqa: E402
 from tests.integrations.torchrec.training import make_model  # noqa: E402
 
 
@@ -36,7 +37,7 @@ def main(mode: str) -> None:
         print(json.dumps({"plan": str(planner.collective_plan(model))}))  # noqa: T201
     except ShardplanError as error:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}))  # noqa: T201
-    dist.destroy_process_group()
+    processes.leave()
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ from torchrec.optim.apply_optimizer_in_backward import (  # noqa: E402
 from torchrec.optim.optimizers import in_backward_optimizer_filter  # noqa: E402
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor  # noqa: E402
 
+from tests.integrations.torchrec import processes  # noqa: E402
+
 ROWS = (50, 64, 33, 101)
 DIM, DENSE, BATCH, STEPS, RATE = 16, 5, 6, 3, 0.1
 PATH = "sparse_arch.embedding_bag_collection"
@@ -209,7 +211,7 @@ def main(folder: Path) -> None:
         found = sharded(plan_file, expected)
         path = plan_file.with_suffix(f".rank{dist.get_rank()}.result")
         path.write_text(json.dumps(found))
-    dist.destroy_process_group()
+    processes.leave()
 
 
 if __name__ == "__main__":
