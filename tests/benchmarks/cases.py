@@ -105,6 +105,7 @@ def _grid() -> list[Case]:
         Case(f.TIGHT, 2000, 128, STEP, 5, goal=Goal(5, float("inf"))),
     ]
     others = [
+        Case(f.HBM, 10_000, 128, MAX_RANK, 10, 1),
         Case(f.HBM, 26, 8, STEP, 10, 2, **small),
         Case(f.TIGHT, 200, 16, MAX_RANK, 10, 2),
         Case(f.DDR, 200, 32, STEP, 10, 2, **quick),
