@@ -31,9 +31,6 @@ _SHARPNESS = 2e-5
 _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
 _BASIC_TESTS = 30
-_FEWEST_TESTS = 2
-_BASIC_WORK = 1.5e6
-"""Options times tests of a quick search."""
 _MOST_TESTS = 60
 _MOST_TREES = 4
 _MOST_WORK = 2e8
@@ -101,8 +98,7 @@ def lower_bound(
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
     search = _Search(relaxed, first, stop, hard=False)
-    tests = int(np.clip(_BASIC_WORK / len(relaxed), _FEWEST_TESTS, _BASIC_TESTS))
-    search.by_prices(upper_bound_s, tests)
+    search.by_prices(upper_bound_s, _BASIC_TESTS)
     return _better(problem, relaxed, first, search.proof)
 
 

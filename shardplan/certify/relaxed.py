@@ -213,6 +213,23 @@ class Relaxed:
             value = np.where(self.everywhere, per_class.max(axis=1), value)
         return np.asarray(np.maximum.reduceat(value, self.item_start[:-1]))
 
+    def base(self, weights: Floats) -> Floats:
+        """Weighted seconds that each option puts on every single rank, shape (O,).
+
+        Parameters
+        ----------
+        weights : float array (D,)
+
+        Notes
+        -----
+        Scope ALL: the sum over items, on the class where it is least; otherwise 0.
+        """
+        every = np.flatnonzero(self.everywhere)
+        item = np.zeros(len(self.times))
+        least = (self.cost[every] @ weights).min(axis=1)
+        item[every] = self.times[every] * least
+        return np.asarray(np.add.reduceat(item, self.item_start[:-1]))
+
     def least_per_bundle(self, values: Floats) -> Floats:
         """Smallest value over each bundle's options; infinite where there is none."""
         least = np.full(self.num_bundles, np.inf)

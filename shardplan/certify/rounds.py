@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.certificate import Prices
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
 from shardplan.certify.verify import Box, open_menu, round_bound
@@ -13,7 +14,6 @@ from shardplan.certify.verify import Box, open_menu, round_bound
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Prices
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
 
@@ -25,8 +25,12 @@ _BASIC_ROUNDS = 2
 _STALLED = 0.99
 """Stop excluding options when a round leaves more than this share of them."""
 _BASIC_SUBSETS = 3
-_MANY_OPTIONS = 400_000
-"""A quick search does without subsets of phases on menus larger than this."""
+_SHARES = (0.5, 0.1)
+"""What is left over of all phases, for the slowest rank to bear."""
+_SUBSET_SHARES = (1.0, 0.3)
+"""The same of some phases."""
+_FORESIGHT = 1.05
+"""A refuted threshold is followed by others up to this times higher."""
 
 
 def best_prices(
@@ -93,26 +97,53 @@ def phase_means(relaxed: Relaxed, prices: Prices) -> Floats:
     return np.asarray(oracle.seconds[choice].sum(axis=0) * oracle.unit)
 
 
-def subset_prices(relaxed: Relaxed, prices: Prices, most: int) -> list[Prices]:
-    """Prices that leave out the phases in which items exceed the mean load.
+class Lean(NamedTuple):
+    """How to turn prices into those that leave something over.
 
-    What an item takes in these phases then counts in full. The subsets of phases are
-    those of most options, the first ones first.
+    Attributes
+    ----------
+    subset : float array (D,)
+        1 for phases of which a share has no price, 0 for others.
+    share : float
+    scale : float
+        What becomes of prices of bytes.
     """
-    if relaxed.num_dimensions == 1 or not len(relaxed) or not most:
+
+    subset: Floats
+    share: float
+    scale: float
+
+    def of(self, prices: Prices) -> Prices:
+        """Return the lean prices."""
+        ranks = np.array(prices.ranks) * (1.0 - self.share * self.subset)
+        pools = np.array([prices.hbm, prices.ddr, prices.ssd]) * self.scale
+        hbm, ddr, ssd = (tuple(row) for row in pools.tolist())
+        return Prices(
+            ranks=tuple(map(tuple, ranks.tolist())), hbm=hbm, ddr=ddr, ssd=ssd
+        )
+
+
+def lean_ways(relaxed: Relaxed, prices: Prices, most: int) -> list[Lean]:
+    """List subsets of phases to leave over: those in which items exceed the mean load.
+
+    The rank of a long item then counts with all that it must hold. The subsets are
+    those of most options, the first ones first; then all phases.
+    """
+    if relaxed.has_empty_bundle:
         return []
-    long = phase_peaks(relaxed) > phase_means(relaxed, prices)
-    code = long @ (1 << np.arange(relaxed.num_dimensions))
-    codes, count = np.unique(code, return_counts=True)
-    everything = int(long.any(axis=0) @ (1 << np.arange(relaxed.num_dimensions)))
+    dimensions = np.arange(relaxed.num_dimensions)
+    means = phase_means(relaxed, prices)
+    long = phase_peaks(relaxed) > means
+    everything = int(long.any(axis=0) @ (1 << dimensions))
+    codes, count = np.unique(long @ (1 << dimensions), return_counts=True)
     useful = (codes > 0) & (codes != everything)
-    codes, count = codes[useful], count[useful]
-    chosen = codes[np.argsort(-count, kind="stable")][:most]
+    subsets = codes[useful][np.argsort(-count[useful], kind="stable")][:most]
     found = []
-    for subset in chosen:
-        keep = 1.0 - ((int(subset) >> np.arange(relaxed.num_dimensions)) & 1)
-        ranks = np.array(prices.ranks) * keep
-        found.append(prices.replace(ranks=tuple(map(tuple, ranks.tolist()))))
+    for code in (*map(int, subsets), *([everything] if everything else [])):
+        subset = ((code >> dimensions) & 1).astype(float)
+        for share in _SHARES if code == everything else _SUBSET_SHARES:
+            left = float(means @ (1.0 - share * subset) / means.sum())
+            found.append(Lean(subset, share, left))
     return found
 
 
@@ -130,45 +161,64 @@ class Refuter:
     def __init__(
         self, relaxed: Relaxed, prices: Prices, stop: Clock | None, *, hard: bool
     ) -> None:
-        self._relaxed = relaxed
+        self._whole = relaxed
         self._stop = stop
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
-        subsets = 2**relaxed.num_dimensions if hard else _BASIC_SUBSETS
-        if not hard and len(relaxed) > _MANY_OPTIONS:
-            subsets = 0
-        self._prices = [prices, *subset_prices(relaxed, prices, subsets)]
-        box = Box.whole(relaxed.num_dimensions, 1e100)
-        self._given = [round_bound(relaxed, p, box).given for p in self._prices]
+        self._most_subsets = 2**relaxed.num_dimensions if hard else _BASIC_SUBSETS
+        self._box = Box.whole(relaxed.num_dimensions, 1e100)
+        self._first = prices
+        given = round_bound(relaxed, prices, self._box).given
+        longest = relaxed.peak(np.ones(relaxed.num_dimensions))
+        self._needs = np.maximum(given, longest)
+        self._horizon = 0.0
 
     def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
         """Return what the first prices leave of the menu, and those that matter."""
-        keep = np.ones(len(self._relaxed), dtype=bool)
+        if threshold > self._horizon:
+            self._look_up_to(_FORESIGHT * threshold)
+        keep = np.ones(len(self._menu), dtype=bool)
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
             left = keep & ~(given >= threshold)
             if not rounds or left.sum() < keep.sum():
                 rounds.append(prices)
             keep = left
-        box = Box.whole(self._relaxed.num_dimensions, threshold)
-        return open_menu(self._relaxed.select(keep), box, None), tuple(rounds)
+        box = Box.whole(self._whole.num_dimensions, threshold)
+        return open_menu(self._menu.select(keep), box, None), tuple(rounds)
 
     def refute(self, threshold: float) -> tuple[float, tuple[Prices, ...]]:
         """Return a value that no plan below the threshold beats, and the rounds."""
         menu, first = self.remainder(threshold)
         rounds = list(first)
-        box = Box.whole(self._relaxed.num_dimensions, threshold)
+        box = Box.whole(self._whole.num_dimensions, threshold)
         best = 0.0
         for _ in range(self._most_rounds):
-            if menu.has_empty_bundle:
-                return threshold, tuple(rounds)
-            prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
-            bound = round_bound(menu, prices, box)
-            rounds.append(prices)
-            best = max(best, bound.value_s)
-            left = ~(bound.given >= threshold)
-            if best >= threshold or left.mean() > _STALLED:
+            if menu.has_empty_bundle or (self._stop and self._stop.now()):
                 break
-            menu = menu.select(left)
+            size = len(menu)
+            prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
+            for some in (prices, *(lean.of(prices) for lean in self._leans)):
+                bound = round_bound(menu, some, box)
+                best = max(best, bound.value_s)
+                left = ~(bound.given >= threshold)
+                if some is prices or not left.all():
+                    rounds.append(some)
+                menu = menu.select(left)
+                if best >= threshold or menu.has_empty_bundle:
+                    break
+            if best >= threshold or len(menu) > _STALLED * size:
+                break
         if menu.has_empty_bundle:
             return threshold, tuple(rounds)
         return min(best, threshold), tuple(rounds)
+
+    def _look_up_to(self, horizon: float) -> None:
+        """Forget options that matter to no threshold up to this."""
+        self._horizon = horizon
+        keep = self._needs < horizon
+        self._menu = self._whole.select(keep)
+        self._leans = lean_ways(self._menu, self._first, self._most_subsets)
+        others = [lean.of(self._first) for lean in self._leans]
+        self._prices = [self._first, *others]
+        given = [round_bound(self._menu, p, self._box).given for p in others]
+        self._given = [self._needs[keep], *given]
