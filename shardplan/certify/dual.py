@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_FIRST_STEP = 2e-4
+_FIRST_STEP = 1e-3
+_MOST_STEP = 0.04
 _SHARPNESS = 2e-5
 """Stop looking for a better threshold when it is known to within this, relatively."""
 _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
 _BASIC_TESTS = 30
+_BASIC_WORK = 2.5e6
+"""Options looked at by a quick search."""
 _MOST_TESTS = 60
 _MOST_TREES = 4
 _MOST_WORK = 2e8
@@ -98,7 +101,7 @@ def lower_bound(
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
     search = _Search(relaxed, first, stop, hard=False)
-    search.by_prices(upper_bound_s, _BASIC_TESTS)
+    search.by_prices(upper_bound_s, _BASIC_TESTS, _BASIC_WORK)
     return _better(problem, relaxed, first, search.proof)
 
 
@@ -154,19 +157,23 @@ class _Search:
         self._low = bound.value_s
         self.proof: _Proof | None = None
 
-    def by_prices(self, upper_bound_s: float, most_tests: int) -> None:
+    def by_prices(
+        self, upper_bound_s: float, most_tests: int, most_work: float = _MOST_WORK
+    ) -> None:
         """Refute thresholds by prices alone: gallop, then bisect."""
         high, step = upper_bound_s, _FIRST_STEP
         for _ in range(most_tests):
             low = self._low
             if high <= low * (1.0 + _SHARPNESS) or (self._stop and self._stop.now()):
                 break
+            if self._refuter.work > most_work:
+                break
             target = low + max(step * low, _LEAST_STEP_S)
             if high < np.inf and target > (low + high) / 2.0:
                 is_first_try = high == upper_bound_s and target >= high
                 target = high if is_first_try else (low + high) / 2.0
             if self._holds(target):
-                step = step * 4.0
+                step = min(step * 4.0, _MOST_STEP)
             else:
                 high, step = target, max(step / 4.0, _SHARPNESS)
 

@@ -8,17 +8,19 @@ import numpy as np
 
 from shardplan.certificate import Prices
 from shardplan.certify.kelley import Domain, maximise
-from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
+from shardplan.certify.oracle import ClassOracle, PoolOracle, first_least, legal_prices
 from shardplan.certify.verify import Box, open_menu, round_bound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 _MOST_ROUNDS = 6
 _BASIC_ROUNDS = 2
@@ -28,8 +30,10 @@ _BASIC_SUBSETS = 3
 _SHARES = (0.5, 0.1)
 """What is left over of all phases, for the slowest rank to bear."""
 _SUBSET_SHARES = (1.0, 0.3)
-"""The same of some phases."""
-_FORESIGHT = 1.05
+"""The same of some phases; a quick search leaves over all of them."""
+_WORTH = 0.998
+"""A round that leaves more than this share of the options is not used again."""
+_FORESIGHT = 1.15
 """A refuted threshold is followed by others up to this times higher."""
 
 
@@ -123,7 +127,9 @@ class Lean(NamedTuple):
         )
 
 
-def lean_ways(relaxed: Relaxed, prices: Prices, most: int) -> list[Lean]:
+def lean_ways(
+    relaxed: Relaxed, prices: Prices, most: int, shares: Sequence[float]
+) -> list[Lean]:
     """List subsets of phases to leave over: those in which items exceed the mean load.
 
     The rank of a long item then counts with all that it must hold. The subsets are
@@ -141,10 +147,47 @@ def lean_ways(relaxed: Relaxed, prices: Prices, most: int) -> list[Lean]:
     found = []
     for code in (*map(int, subsets), *([everything] if everything else [])):
         subset = ((code >> dimensions) & 1).astype(float)
-        for share in _SHARES if code == everything else _SUBSET_SHARES:
+        for share in _SHARES if code == everything else shares:
             left = float(means @ (1.0 - share * subset) / means.sum())
             found.append(Lean(subset, share, left))
     return found
+
+
+def undominated(relaxed: Relaxed, prices: Prices, cost: Floats) -> Bools:
+    """Leave out options that hardly any prices prefer to another of their bundle.
+
+    An option is compared with two others, the cheapest and the cheapest of short
+    items, by its cost, its bytes, and by how much its items exceed what is left of
+    the mean load of a rank after what every rank bears. One class of ranks.
+
+    Parameters
+    ----------
+    cost : float array (O,)
+        Value that no plan with an option goes below at the prices [s].
+    """
+    times = relaxed.times * np.where(relaxed.everywhere, relaxed.class_ranks[0], 1)
+    used = (relaxed.tier_bytes > 0).any(axis=0)
+    sizes = relaxed.tier_bytes[:, used] * times[:, None]
+    choice = first_least(cost, relaxed.start)
+    units = np.eye(relaxed.num_dimensions)
+    base = np.array([relaxed.base(unit)[choice].sum() for unit in units])
+    peaks = np.maximum(phase_peaks(relaxed), phase_means(relaxed, prices) - base)
+    longest = relaxed.peak(units.sum(axis=0))
+    short = cost.min() - base.sum()
+    figures = np.c_[
+        np.add.reduceat(sizes, relaxed.item_start[:-1]),
+        peaks,
+        np.maximum(longest, short),
+    ]
+    keep = np.ones(len(relaxed), dtype=bool)
+    for some in (keep, longest <= short):
+        best = first_least(np.where(keep & some, cost, np.inf), relaxed.start)
+        rival = best[relaxed.bundle]
+        worse = keep[rival] & (rival != np.arange(len(relaxed))) & (cost >= cost[rival])
+        for figure in figures.T:
+            worse &= figure >= figure[rival]
+        keep = keep & ~worse
+    return keep
 
 
 class Refuter:
@@ -156,6 +199,11 @@ class Refuter:
         Those of the bound without a threshold; the first round.
     hard : bool
         Take more rounds and kinds of prices.
+
+    Attributes
+    ----------
+    work : int
+        Options looked at, summed over all rounds.
     """
 
     def __init__(
@@ -164,13 +212,15 @@ class Refuter:
         self._whole = relaxed
         self._stop = stop
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
-        self._most_subsets = 2**relaxed.num_dimensions if hard else _BASIC_SUBSETS
+        every = 2**relaxed.num_dimensions
+        self._subsets = (every, _SUBSET_SHARES) if hard else (_BASIC_SUBSETS, (1.0,))
         self._box = Box.whole(relaxed.num_dimensions, 1e100)
         self._first = prices
         given = round_bound(relaxed, prices, self._box).given
         longest = relaxed.peak(np.ones(relaxed.num_dimensions))
-        self._needs = np.maximum(given, longest)
+        self._needs = given, longest
         self._horizon = 0.0
+        self.work = 0
 
     def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
         """Return what the first prices leave of the menu, and those that matter."""
@@ -180,9 +230,9 @@ class Refuter:
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
             left = keep & ~(given >= threshold)
-            if not rounds or left.sum() < keep.sum():
+            if not rounds or left.sum() < _WORTH * keep.sum():
                 rounds.append(prices)
-            keep = left
+                keep = left
         box = Box.whole(self._whole.num_dimensions, threshold)
         return open_menu(self._menu.select(keep), box, None), tuple(rounds)
 
@@ -199,11 +249,12 @@ class Refuter:
             prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
             for some in (prices, *(lean.of(prices) for lean in self._leans)):
                 bound = round_bound(menu, some, box)
+                self.work += len(menu)
                 best = max(best, bound.value_s)
                 left = ~(bound.given >= threshold)
-                if some is prices or not left.all():
+                if some is prices or left.mean() < _WORTH:
                     rounds.append(some)
-                menu = menu.select(left)
+                    menu = menu.select(left)
                 if best >= threshold or menu.has_empty_bundle:
                     break
             if best >= threshold or len(menu) > _STALLED * size:
@@ -215,10 +266,14 @@ class Refuter:
     def _look_up_to(self, horizon: float) -> None:
         """Forget options that matter to no threshold up to this."""
         self._horizon = horizon
-        keep = self._needs < horizon
-        self._menu = self._whole.select(keep)
-        self._leans = lean_ways(self._menu, self._first, self._most_subsets)
-        others = [lean.of(self._first) for lean in self._leans]
-        self._prices = [self._first, *others]
-        given = [round_bound(self._menu, p, self._box).given for p in others]
-        self._given = [self._needs[keep], *given]
+        given, longest = self._needs
+        keep = (given < horizon) & (longest < horizon)
+        menu, given = self._whole.select(keep), given[keep]
+        if menu.num_classes == 1 and not menu.has_empty_bundle:
+            few = undominated(menu, self._first, given)
+            menu, given = menu.select(few), given[few]
+        self._menu, self._prices, self._given = menu, [self._first], [given]
+        self._leans = lean_ways(menu, self._first, *self._subsets)
+        for lean in self._leans:
+            self._prices.append(lean.of(self._first))
+            self._given.append(round_bound(menu, self._prices[-1], self._box).given)
