@@ -32,7 +32,7 @@ _SHARPNESS = 2e-5
 _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
 _BASIC_TESTS = 30
-_BASIC_WORK = 2.5e6
+_BASIC_WORK = 1.5e6
 """Options looked at by a quick search."""
 _MOST_TESTS = 60
 _MOST_TREES = 4

@@ -201,13 +201,13 @@ class Relaxed:
         max over items of min over classes of sum_d weights[d] max(0, stacked cost[d]
         - low[d]); for scope ALL the largest class counts, for every class takes part.
         """
-        some = np.flatnonzero(weights)
-        per_class = np.zeros(self.cost.shape[:2])
-        for d in some:
-            seconds = self.cost[:, :, d] * self.stacked[:, None]
-            if low is not None and low[d] > 0:
-                seconds = np.maximum(seconds - low[d], 0.0)
-            per_class += weights[d] * seconds
+        if low is not None and low.any():
+            per_class = np.zeros(self.cost.shape[:2])
+            for d in np.flatnonzero(weights):
+                seconds = self.cost[:, :, d] * self.stacked[:, None]
+                per_class += weights[d] * np.maximum(seconds - low[d], 0.0)
+        else:
+            per_class = (self.cost @ weights) * self.stacked[:, None]
         value = self._cheapest(per_class)
         if self.everywhere.any():
             value = np.where(self.everywhere, per_class.max(axis=1), value)

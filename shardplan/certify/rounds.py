@@ -128,7 +128,7 @@ class Lean(NamedTuple):
 
 
 def lean_ways(
-    relaxed: Relaxed, prices: Prices, most: int, shares: Sequence[float]
+    relaxed: Relaxed, means: Floats, most: int, shares: Sequence[float]
 ) -> list[Lean]:
     """List subsets of phases to leave over: those in which items exceed the mean load.
 
@@ -138,7 +138,6 @@ def lean_ways(
     if relaxed.has_empty_bundle:
         return []
     dimensions = np.arange(relaxed.num_dimensions)
-    means = phase_means(relaxed, prices)
     long = phase_peaks(relaxed) > means
     everything = int(long.any(axis=0) @ (1 << dimensions))
     codes, count = np.unique(long @ (1 << dimensions), return_counts=True)
@@ -153,7 +152,7 @@ def lean_ways(
     return found
 
 
-def undominated(relaxed: Relaxed, prices: Prices, cost: Floats) -> Bools:
+def undominated(relaxed: Relaxed, means: Floats, cost: Floats) -> Bools:
     """Leave out options that hardly any prices prefer to another of their bundle.
 
     An option is compared with two others, the cheapest and the cheapest of short
@@ -162,6 +161,8 @@ def undominated(relaxed: Relaxed, prices: Prices, cost: Floats) -> Bools:
 
     Parameters
     ----------
+    means : float array (D,)
+        Mean seconds per rank and phase.
     cost : float array (O,)
         Value that no plan with an option goes below at the prices [s].
     """
@@ -171,7 +172,7 @@ def undominated(relaxed: Relaxed, prices: Prices, cost: Floats) -> Bools:
     choice = first_least(cost, relaxed.start)
     units = np.eye(relaxed.num_dimensions)
     base = np.array([relaxed.base(unit)[choice].sum() for unit in units])
-    peaks = np.maximum(phase_peaks(relaxed), phase_means(relaxed, prices) - base)
+    peaks = np.maximum(phase_peaks(relaxed), means - base)
     longest = relaxed.peak(units.sum(axis=0))
     short = cost.min() - base.sum()
     figures = np.c_[
@@ -219,6 +220,7 @@ class Refuter:
         given = round_bound(relaxed, prices, self._box).given
         longest = relaxed.peak(np.ones(relaxed.num_dimensions))
         self._needs = given, longest
+        self._means = phase_means(relaxed, prices)
         self._horizon = 0.0
         self.work = 0
 
@@ -270,10 +272,10 @@ class Refuter:
         keep = (given < horizon) & (longest < horizon)
         menu, given = self._whole.select(keep), given[keep]
         if menu.num_classes == 1 and not menu.has_empty_bundle:
-            few = undominated(menu, self._first, given)
+            few = undominated(menu, self._means, given)
             menu, given = menu.select(few), given[few]
         self._menu, self._prices, self._given = menu, [self._first], [given]
-        self._leans = lean_ways(menu, self._first, *self._subsets)
+        self._leans = lean_ways(menu, self._means, *self._subsets)
         for lean in self._leans:
             self._prices.append(lean.of(self._first))
             self._given.append(round_bound(menu, self._prices[-1], self._box).given)

@@ -350,9 +350,9 @@ def _margin(relaxed: Relaxed) -> float:
 
 def _own_roundoff(relaxed: Relaxed) -> float:
     """Relative error of a plan's own sums of bytes: additions x 2^-53, at most."""
-    copies = np.maximum.reduceat(relaxed.times, relaxed.item_start[:-1])
-    sizes = np.diff(relaxed.item_start)
-    return float(_ROUNDOFF * (copies * sizes).max() * relaxed.num_bundles)
+    most_items = int(np.diff(relaxed.item_start).max(initial=1))
+    most_copies = float(relaxed.times.max(initial=1.0))
+    return _ROUNDOFF * most_copies * most_items * relaxed.num_bundles
 
 
 def _finite(value: float) -> float:
