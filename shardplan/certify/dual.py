@@ -5,6 +5,7 @@ The search may be as careless as it likes: what it returns went through `verify`
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -123,8 +124,11 @@ def strengthen(
     """
     if not np.isfinite(bound.value_s):
         return bound
+    if stop and stop.now():
+        return bound
     relaxed = Relaxed.of(problem)
-    search = _Search(relaxed, bound, stop, hard=True)
+    early = None if stop is None else Early(stop)
+    search = _Search(relaxed, bound, early, hard=True)
     search.by_prices(upper_bound_s, _MOST_TESTS)
     if relaxed.num_dimensions > 1 and relaxed.num_classes == 1:
         search.by_cases(upper_bound_s)
@@ -136,6 +140,29 @@ def strengthen(
 class _Proof(NamedTuple):
     threshold: float
     cases: tuple[Case, ...]
+
+
+@dataclass
+class Early:
+    """A clock that leaves time to replay the best proof.
+
+    Attributes
+    ----------
+    clock : Clock
+    reserve_s : float
+        Seconds to leave.
+    """
+
+    clock: Clock
+    reserve_s: float = 0.0
+
+    def now(self) -> bool:
+        """Whether it is time to replay."""
+        return self.clock.now() or self.remaining_s() <= 0.0
+
+    def remaining_s(self) -> float:
+        """Seconds left before the replay."""
+        return self.clock.remaining_s() - self.reserve_s
 
 
 class _Search:
@@ -151,7 +178,10 @@ class _Search:
         self, relaxed: Relaxed, bound: Bound, stop: Clock | None, *, hard: bool
     ) -> None:
         self._relaxed = relaxed
+        self._early = stop if isinstance(stop, Early) else None
+        before = time.perf_counter()
         self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
+        self._round_s = time.perf_counter() - before
         self._packer = Packer(relaxed, bound.prices, stop)
         self._stop = stop
         self._low = bound.value_s
@@ -183,16 +213,16 @@ class _Search:
         target, work = high, _MOST_WORK
         for _ in range(_MOST_TREES):
             _, rounds = self._refuter.refute(target)
-            tree = Tree(self._relaxed, rounds, target)
+            if self._stop and self._stop.now():
+                break
+            tree = Tree(self._refuter.menu, rounds, target)
             tree.grow(work, self._stop)
             work -= tree.work
             if tree.value_s > self._low * (1.0 + _WORTH_WRITING):
-                self.proof = _Proof(target, tree.cases())
+                self._keep(_Proof(target, tree.cases()))
             self._low = max(self._low, tree.value_s)
             high = high if tree.value_s >= target else target
             if work <= 0 or high <= self._low * (1.0 + _CLOSE):
-                break
-            if self._stop and self._stop.now():
                 break
             target = (self._low + high) / 2.0
 
@@ -219,7 +249,8 @@ class _Search:
                 case = Case(rounds=rounds, patterns=(packing.record(),))
             if packing is None or menu.has_empty_bundle or packing.ranks_needed > 1.0:
                 low = target
-                self.proof, self._low = _Proof(target, (case,)), target
+                self._keep(_Proof(target, (case,)))
+                self._low = target
                 step *= 4.0
                 target = min(high, (low + high) / 2.0, low * (1.0 + step))
             else:
@@ -227,10 +258,17 @@ class _Search:
                 room = high - low
                 target = min(max(low + 0.3 * room, guess), high - 0.1 * room)
 
+    def _keep(self, proof: _Proof) -> None:
+        """Keep a proof, and the time that it takes to replay it."""
+        self.proof = proof
+        if self._early is not None:
+            rounds = sum(len(case.rounds) for case in proof.cases)
+            self._early.reserve_s = self._round_s * rounds
+
     def _holds(self, target: float) -> bool:
         value, rounds = self._refuter.refute(target)
         if value > self._low * (1.0 + _WORTH_WRITING):
-            self.proof = _Proof(target, (Case(rounds=rounds),))
+            self._keep(_Proof(target, (Case(rounds=rounds),)))
         self._low = max(self._low, value)
         return value >= target
 

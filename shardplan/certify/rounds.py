@@ -152,7 +152,9 @@ def lean_ways(
     return found
 
 
-def undominated(relaxed: Relaxed, means: Floats, cost: Floats) -> Bools:
+def undominated(
+    relaxed: Relaxed, means: Floats, cost: Floats, *, hard: bool
+) -> Bools:
     """Leave out options that hardly any prices prefer to another of their bundle.
 
     An option is compared with two others, the cheapest and the cheapest of short
@@ -165,10 +167,14 @@ def undominated(relaxed: Relaxed, means: Floats, cost: Floats) -> Bools:
         Mean seconds per rank and phase.
     cost : float array (O,)
         Value that no plan with an option goes below at the prices [s].
+    hard : bool
+        Compare the total seconds of every phase as well.
     """
     times = relaxed.times * np.where(relaxed.everywhere, relaxed.class_ranks[0], 1)
     used = (relaxed.tier_bytes > 0).any(axis=0)
-    sizes = relaxed.tier_bytes[:, used] * times[:, None]
+    totals = relaxed.tier_bytes[:, used]
+    if hard:
+        totals = np.c_[totals, relaxed.cost[:, 0]]
     choice = first_least(cost, relaxed.start)
     units = np.eye(relaxed.num_dimensions)
     base = np.array([relaxed.base(unit)[choice].sum() for unit in units])
@@ -176,7 +182,7 @@ def undominated(relaxed: Relaxed, means: Floats, cost: Floats) -> Bools:
     longest = relaxed.peak(units.sum(axis=0))
     short = cost.min() - base.sum()
     figures = np.c_[
-        np.add.reduceat(sizes, relaxed.item_start[:-1]),
+        np.add.reduceat(totals * times[:, None], relaxed.item_start[:-1]),
         peaks,
         np.maximum(longest, short),
     ]
@@ -205,6 +211,8 @@ class Refuter:
     ----------
     work : int
         Options looked at, summed over all rounds.
+    menu : Relaxed
+        Options that matter to thresholds up to the highest one tried so far.
     """
 
     def __init__(
@@ -212,6 +220,7 @@ class Refuter:
     ) -> None:
         self._whole = relaxed
         self._stop = stop
+        self._hard = hard
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
         every = 2**relaxed.num_dimensions
         self._subsets = (every, _SUBSET_SHARES) if hard else (_BASIC_SUBSETS, (1.0,))
@@ -223,12 +232,13 @@ class Refuter:
         self._means = phase_means(relaxed, prices)
         self._horizon = 0.0
         self.work = 0
+        self.menu = relaxed
 
     def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
         """Return what the first prices leave of the menu, and those that matter."""
         if threshold > self._horizon:
             self._look_up_to(_FORESIGHT * threshold)
-        keep = np.ones(len(self._menu), dtype=bool)
+        keep = np.ones(len(self.menu), dtype=bool)
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
             left = keep & ~(given >= threshold)
@@ -236,7 +246,7 @@ class Refuter:
                 rounds.append(prices)
                 keep = left
         box = Box.whole(self._whole.num_dimensions, threshold)
-        return open_menu(self._menu.select(keep), box, None), tuple(rounds)
+        return open_menu(self.menu.select(keep), box, None), tuple(rounds)
 
     def refute(self, threshold: float) -> tuple[float, tuple[Prices, ...]]:
         """Return a value that no plan below the threshold beats, and the rounds."""
@@ -245,7 +255,7 @@ class Refuter:
         box = Box.whole(self._whole.num_dimensions, threshold)
         best = 0.0
         for _ in range(self._most_rounds):
-            if menu.has_empty_bundle or (self._stop and self._stop.now()):
+            if menu.has_empty_bundle or self._is_over():
                 break
             size = len(menu)
             prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
@@ -257,13 +267,16 @@ class Refuter:
                 if some is prices or left.mean() < _WORTH:
                     rounds.append(some)
                     menu = menu.select(left)
-                if best >= threshold or menu.has_empty_bundle:
+                if best >= threshold or menu.has_empty_bundle or self._is_over():
                     break
             if best >= threshold or len(menu) > _STALLED * size:
                 break
         if menu.has_empty_bundle:
             return threshold, tuple(rounds)
         return min(best, threshold), tuple(rounds)
+
+    def _is_over(self) -> bool:
+        return self._stop is not None and self._stop.now()
 
     def _look_up_to(self, horizon: float) -> None:
         """Forget options that matter to no threshold up to this."""
@@ -272,10 +285,12 @@ class Refuter:
         keep = (given < horizon) & (longest < horizon)
         menu, given = self._whole.select(keep), given[keep]
         if menu.num_classes == 1 and not menu.has_empty_bundle:
-            few = undominated(menu, self._means, given)
+            few = undominated(menu, self._means, given, hard=self._hard)
             menu, given = menu.select(few), given[few]
-        self._menu, self._prices, self._given = menu, [self._first], [given]
+        self.menu, self._prices, self._given = menu, [self._first], [given]
         self._leans = lean_ways(menu, self._means, *self._subsets)
         for lean in self._leans:
+            if self._is_over():
+                break
             self._prices.append(lean.of(self._first))
             self._given.append(round_bound(menu, self._prices[-1], self._box).given)
