@@ -36,7 +36,8 @@ _BASIC_TESTS = 30
 _BASIC_WORK = 1.5e6
 """Options looked at by a quick search."""
 _MOST_TESTS = 60
-_MOST_TREES = 4
+_MOST_TREES = 6
+_FIRST_TREE = 0.2
 _MOST_WORK = 2e8
 _MOST_PACKINGS = 8
 _FIRST_PACKING = 0.01
@@ -209,8 +210,8 @@ class _Search:
 
     def by_cases(self, upper_bound_s: float) -> None:
         """Refute thresholds by cases; lower thresholds exclude more options."""
-        high = min(upper_bound_s, _HOPE * self._low)
-        target, work = high, _MOST_WORK
+        high, work = min(upper_bound_s, _HOPE * self._low), _MOST_WORK
+        target = self._low + _FIRST_TREE * (high - self._low)
         for _ in range(_MOST_TREES):
             _, rounds = self._refuter.refute(target)
             if self._stop and self._stop.now():
