@@ -29,7 +29,8 @@ class Relaxed:
     O options of B bundles with I items, C classes, D dimensions of time (the phases
     for `step`; one, their sum, for `max-rank`). Every plan of the problem is a
     solution of the relaxed problem, for it forgets which rank of a class an item is
-    on.
+    on. A class has no place for items that take forever there, as a device without
+    HBM has none for rows in HBM; such plans exceed every bound.
 
     Attributes
     ----------
@@ -93,6 +94,12 @@ class Relaxed:
         crowd = -(-places_needed // np.maximum(num_places, 1))
         single = np.diff(menu.item_start) == 1
         stacked = np.where(single, crowd, 1)[item_option]
+        item_legal = _legal_items(problem, legal)
+        finite = np.isfinite(cost).all(axis=2)
+        if not finite.all():
+            cost = np.where(finite[:, :, None], cost, 0.0)
+            item_legal = finite if item_legal is None else item_legal & finite
+            num_places[item_option[everywhere & ~finite.all(axis=1)]] = 0
         relaxed = cls(
             option=np.arange(len(menu)),
             start=menu.start,
@@ -102,7 +109,7 @@ class Relaxed:
             times=(menu.item_count * np.where(everywhere, 1, size)).astype(np.float64),
             stacked=np.where(everywhere, menu.item_count, stacked).astype(np.float64),
             everywhere=everywhere,
-            legal=_legal_items(problem, legal),
+            legal=item_legal,
             class_ranks=cluster.class_ranks,
             room=_room(problem),
             largest_hbm=_largest_hbm(problem),
