@@ -241,7 +241,7 @@ class _Search:
         for _ in range(_MOST_PACKINGS):
             if high <= low * (1.0 + _CLOSE) or (self._stop and self._stop.now()):
                 break
-            menu, rounds = self._refuter.remainder(target)
+            menu, rounds = self._refuter.left_of_all(target)
             case = Case(rounds=rounds)
             if not menu.has_empty_bundle:
                 packing = self._packer.pack(menu, target, packing)

@@ -95,7 +95,7 @@ class Relaxed:
         single = np.diff(menu.item_start) == 1
         stacked = np.where(single, crowd, 1)[item_option]
         item_legal = _legal_items(problem, legal)
-        finite = np.isfinite(cost).all(axis=2)
+        finite = np.asarray(np.isfinite(cost).all(axis=2))
         if not finite.all():
             cost = np.where(finite[:, :, None], cost, 0.0)
             item_legal = finite if item_legal is None else item_legal & finite

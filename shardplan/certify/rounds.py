@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -27,7 +27,8 @@ _BASIC_ROUNDS = 2
 _STALLED = 0.99
 """Stop excluding options when a round leaves more than this share of them."""
 _BASIC_SUBSETS = 3
-_SHARES = (0.5, 0.1)
+_BASIC_SHARES = (0.5, 0.1)
+_SHARES = (1.0, 0.8, 0.5, 0.25, 0.1, 0.03)
 """What is left over of all phases, for the slowest rank to bear."""
 _SUBSET_SHARES = (1.0, 0.3)
 """The same of some phases; a quick search leaves over all of them."""
@@ -86,19 +87,41 @@ def phase_peaks(relaxed: Relaxed) -> Floats:
     return np.stack([relaxed.peak(unit) for unit in units], axis=1)
 
 
-def phase_means(relaxed: Relaxed, prices: Prices) -> Floats:
-    """Mean seconds per rank and phase of the cheapest options at prices (D,)."""
-    if relaxed.num_classes > 1:
+class Loads(NamedTuple):
+    """What a rank bears if every bundle takes its cheapest option at some prices.
+
+    Attributes
+    ----------
+    mean : float array (D,)
+        Mean seconds per rank and phase.
+    base : float array (D,)
+        The part of it that is on every rank alike.
+    """
+
+    mean: Floats
+    base: Floats
+
+    @property
+    def own(self) -> Floats:
+        """Mean seconds per rank of items that are on some ranks only (D,)."""
+        return self.mean - self.base
+
+    @classmethod
+    def of(cls, relaxed: Relaxed, prices: Prices, cost: Floats) -> Self:
+        """Sum up the options that are cheapest by a cost (O,)."""
+        choice = first_least(cost, relaxed.start)
+        units = np.eye(relaxed.num_dimensions)
+        base = np.array([relaxed.base(unit)[choice].sum() for unit in units])
+        if relaxed.num_classes == 1:
+            seconds = PoolOracle.of(relaxed)
+            return cls(seconds.seconds[choice].sum(axis=0) * seconds.unit, base)
         function = ClassOracle(relaxed)
         shares = np.array(prices.ranks) * relaxed.class_ranks[:, None]
         per_byte = np.array([prices.hbm, prices.ddr, prices.ssd]).T
         where = np.r_[shares.ravel(), (per_byte * relaxed.room).ravel()]
         slope = function(where).slope[: shares.size].reshape(shares.shape)
         weights = relaxed.class_ranks / relaxed.class_ranks.sum()
-        return np.asarray(weights @ slope)
-    oracle = PoolOracle.of(relaxed)
-    choice = oracle(oracle.from_prices(relaxed, prices)).choice
-    return np.asarray(oracle.seconds[choice].sum(axis=0) * oracle.unit)
+        return cls(np.asarray(weights @ slope), base)
 
 
 class Lean(NamedTuple):
@@ -127,10 +150,8 @@ class Lean(NamedTuple):
         )
 
 
-def lean_ways(
-    relaxed: Relaxed, means: Floats, most: int, shares: Sequence[float]
-) -> list[Lean]:
-    """List subsets of phases to leave over: those in which items exceed the mean load.
+def lean_ways(relaxed: Relaxed, loads: Loads, *, hard: bool) -> list[Lean]:
+    """List subsets of phases to leave over: those in which items raise the mean load.
 
     The rank of a long item then counts with all that it must hold. The subsets are
     those of most options, the first ones first; then all phases.
@@ -138,23 +159,26 @@ def lean_ways(
     if relaxed.has_empty_bundle:
         return []
     dimensions = np.arange(relaxed.num_dimensions)
-    long = phase_peaks(relaxed) > means
+    long = phase_peaks(relaxed) > loads.own
     everything = int(long.any(axis=0) @ (1 << dimensions))
     codes, count = np.unique(long @ (1 << dimensions), return_counts=True)
     useful = (codes > 0) & (codes != everything)
-    subsets = codes[useful][np.argsort(-count[useful], kind="stable")][:most]
+    subsets = codes[useful][np.argsort(-count[useful], kind="stable")]
+    most, shares = (None, _SUBSET_SHARES) if hard else (_BASIC_SUBSETS, (1.0,))
+    ways: list[tuple[int, Sequence[float]]]
+    ways = [(int(code), shares) for code in subsets[:most]]
+    if everything:
+        ways.append((everything, _SHARES if hard else _BASIC_SHARES))
     found = []
-    for code in (*map(int, subsets), *([everything] if everything else [])):
+    for code, some in ways:
         subset = ((code >> dimensions) & 1).astype(float)
-        for share in _SHARES if code == everything else shares:
-            left = float(means @ (1.0 - share * subset) / means.sum())
+        for share in some:
+            left = float(loads.mean @ (1.0 - share * subset) / loads.mean.sum())
             found.append(Lean(subset, share, left))
     return found
 
 
-def undominated(
-    relaxed: Relaxed, means: Floats, cost: Floats, *, hard: bool
-) -> Bools:
+def undominated(relaxed: Relaxed, loads: Loads, cost: Floats, *, hard: bool) -> Bools:
     """Leave out options that hardly any prices prefer to another of their bundle.
 
     An option is compared with two others, the cheapest and the cheapest of short
@@ -163,8 +187,7 @@ def undominated(
 
     Parameters
     ----------
-    means : float array (D,)
-        Mean seconds per rank and phase.
+    loads : Loads
     cost : float array (O,)
         Value that no plan with an option goes below at the prices [s].
     hard : bool
@@ -175,12 +198,9 @@ def undominated(
     totals = relaxed.tier_bytes[:, used]
     if hard:
         totals = np.c_[totals, relaxed.cost[:, 0]]
-    choice = first_least(cost, relaxed.start)
-    units = np.eye(relaxed.num_dimensions)
-    base = np.array([relaxed.base(unit)[choice].sum() for unit in units])
-    peaks = np.maximum(phase_peaks(relaxed), means - base)
-    longest = relaxed.peak(units.sum(axis=0))
-    short = cost.min() - base.sum()
+    peaks = np.maximum(phase_peaks(relaxed), loads.own)
+    longest = relaxed.peak(np.ones(relaxed.num_dimensions))
+    short = cost.min() - loads.base.sum()
     figures = np.c_[
         np.add.reduceat(totals * times[:, None], relaxed.item_start[:-1]),
         peaks,
@@ -222,20 +242,29 @@ class Refuter:
         self._stop = stop
         self._hard = hard
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
-        every = 2**relaxed.num_dimensions
-        self._subsets = (every, _SUBSET_SHARES) if hard else (_BASIC_SUBSETS, (1.0,))
         self._box = Box.whole(relaxed.num_dimensions, 1e100)
         self._first = prices
         given = round_bound(relaxed, prices, self._box).given
         longest = relaxed.peak(np.ones(relaxed.num_dimensions))
         self._needs = given, longest
-        self._means = phase_means(relaxed, prices)
+        self._loads = Loads.of(relaxed, prices, given)
         self._horizon = 0.0
         self.work = 0
         self.menu = relaxed
 
+    def left_of_all(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
+        """Return what the first prices leave of the whole menu, and those."""
+        _, rounds = self.remainder(threshold)
+        box = Box.whole(self._whole.num_dimensions, threshold)
+        menu = open_menu(self._whole, box, None)
+        for prices in rounds:
+            if menu.has_empty_bundle:
+                break
+            menu = menu.select(~(round_bound(menu, prices, box).given >= threshold))
+        return menu, rounds
+
     def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
-        """Return what the first prices leave of the menu, and those that matter."""
+        """Return what the first prices leave of `menu`, and those that matter."""
         if threshold > self._horizon:
             self._look_up_to(_FORESIGHT * threshold)
         keep = np.ones(len(self.menu), dtype=bool)
@@ -285,10 +314,10 @@ class Refuter:
         keep = (given < horizon) & (longest < horizon)
         menu, given = self._whole.select(keep), given[keep]
         if menu.num_classes == 1 and not menu.has_empty_bundle:
-            few = undominated(menu, self._means, given, hard=self._hard)
+            few = undominated(menu, self._loads, given, hard=self._hard)
             menu, given = menu.select(few), given[few]
         self.menu, self._prices, self._given = menu, [self._first], [given]
-        self._leans = lean_ways(menu, self._means, *self._subsets)
+        self._leans = lean_ways(menu, self._loads, hard=self._hard)
         for lean in self._leans:
             if self._is_over():
                 break

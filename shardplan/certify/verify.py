@@ -16,9 +16,15 @@ The rest, sum_p (1 - U[p]) M[p], is at least (1 - U[p]) low[p] for U[p] <= 1 and
 bounds the value.
 
 (2) *Options.* If the plan uses option o, its cost replaces the minimum over b's
-options, and low[p] may be replaced by the seconds of o's largest item. If this bound
-reaches T, no plan below T uses o, and o is left out from there on. A bundle without
-options is a contradiction.
+options. Let r be the rank that holds o's largest item. M[p] is at least the load of r,
+hence, for U[p] < 1, the rest (1 - U[p]) M[p] is at least (1 - U[p]) times
+
+    o's item + sum_(b other than o's) (what b's option puts on every rank),
+
+or (1 - U[p]) max(low[p], o's item). Where low[p] = 0 the first is used, and the minima
+are those of the priced cost plus (1 - U[p]) times what an option puts on every rank. If
+this bound reaches T, no plan below T uses o, and o is left out from there on. A bundle
+without options is a contradiction. The same minima without an o bound all plans.
 
 (3) *Patterns.* What a rank can hold in less than T may be bounded by prices of single
 items: see `patterns`.
