@@ -33,7 +33,9 @@ _SHARES = (1.0, 0.8, 0.5, 0.25, 0.1, 0.03)
 _SUBSET_SHARES = (1.0, 0.3)
 """The same of some phases; a quick search leaves over all of them."""
 _WORTH = 0.998
-"""A round that leaves more than this share of the options is not used again."""
+"""A quick search does without rounds that leave more than this share of options."""
+_MOST_OPTIONS = 100_000
+"""A long search leaves out options only where there are more than this."""
 _FORESIGHT = 1.15
 """A refuted threshold is followed by others up to this times higher."""
 
@@ -241,6 +243,7 @@ class Refuter:
         self._whole = relaxed
         self._stop = stop
         self._hard = hard
+        self._worth = 1.0 if hard else _WORTH
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
         self._box = Box.whole(relaxed.num_dimensions, 1e100)
         self._first = prices
@@ -271,7 +274,7 @@ class Refuter:
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
             left = keep & ~(given >= threshold)
-            if not rounds or left.sum() < _WORTH * keep.sum():
+            if not rounds or left.sum() < self._worth * keep.sum():
                 rounds.append(prices)
                 keep = left
         box = Box.whole(self._whole.num_dimensions, threshold)
@@ -293,7 +296,7 @@ class Refuter:
                 self.work += len(menu)
                 best = max(best, bound.value_s)
                 left = ~(bound.given >= threshold)
-                if some is prices or left.mean() < _WORTH:
+                if some is prices or left.mean() < self._worth:
                     rounds.append(some)
                     menu = menu.select(left)
                 if best >= threshold or menu.has_empty_bundle or self._is_over():
@@ -313,7 +316,8 @@ class Refuter:
         given, longest = self._needs
         keep = (given < horizon) & (longest < horizon)
         menu, given = self._whole.select(keep), given[keep]
-        if menu.num_classes == 1 and not menu.has_empty_bundle:
+        most = _MOST_OPTIONS if self._hard else 0
+        if menu.num_classes == 1 and not menu.has_empty_bundle and len(menu) > most:
             few = undominated(menu, self._loads, given, hard=self._hard)
             menu, given = menu.select(few), given[few]
         self.menu, self._prices, self._given = menu, [self._first], [given]
