@@ -34,6 +34,8 @@ _SUBSET_SHARES = (1.0, 0.3)
 """The same of some phases; a quick search leaves over all of them."""
 _WORTH = 0.998
 """A quick search does without rounds that leave more than this share of options."""
+_BASIC_OPTIONS = 5_000
+"""Up to this many, a quick search tries as much per threshold as a long one."""
 _MOST_OPTIONS = 100_000
 """A long search leaves out options only where there are more than this."""
 _FORESIGHT = 1.15
@@ -242,8 +244,8 @@ class Refuter:
     ) -> None:
         self._whole = relaxed
         self._stop = stop
-        self._hard = hard
-        self._worth = 1.0 if hard else _WORTH
+        self._hard = hard or len(relaxed) <= _BASIC_OPTIONS
+        self._worth = 1.0 if self._hard else _WORTH
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
         self._box = Box.whole(relaxed.num_dimensions, 1e100)
         self._first = prices
