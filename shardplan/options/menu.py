@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from shardplan.costs.shards import KERNELS, ShardArrays
+from shardplan.costs.shards import ShardArrays
 from shardplan.options.arrays import SHARDING_TYPES, Options, concatenate, offsets
-from shardplan.options.prune import prune
-from shardplan.options.structures import (
-    COLUMN_UNIT,
-    Structure,
-    Variant,
-    structures,
-    variants,
-)
-from shardplan.sharding import ComputeKernel, Scope, ShardingType, Target
+from shardplan.options.prune import Candidates, Pruner
+from shardplan.options.structures import is_offered, structures, variants
+from shardplan.options.template import Template
+from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.targets import narrowed
 
 if TYPE_CHECKING:
@@ -39,7 +34,9 @@ if TYPE_CHECKING:
 
 _ROOMY = 0.7
 _NEGLIGIBLE = 0.01
-_CHUNK_OPTIONS = 200_000
+_CHUNK_ITEMS = 20_000
+"""Items priced at once, so that intermediate results stay in the cache."""
+_DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +80,7 @@ def enumerate_options(
     pricer: Pricer,
     capacity: Capacity,
     target: Target = Target.ANY,
+    objective: Objective = Objective.STEP,
     *,
     all_tiers: bool = False,
 ) -> Options:
@@ -98,11 +96,17 @@ def enumerate_options(
     """
     together = _colocated(usage)
     offload = Offload.everything(usage) if all_tiers else Offload.of(usage, capacity)
-    parts = [
-        prune(chunk, cluster, capacity, together)
-        for chunk in _chunks(usage, cluster, pricer, target, offload)
-    ]
-    return concatenate(parts, len(usage.num_embeddings))
+    pruner = Pruner(cluster, capacity, objective)
+    num_tables = len(usage.num_embeddings)
+    parts = []
+    for template, members in _kinds(usage, cluster, target, offload):
+        step = max(1, _CHUNK_ITEMS // len(template.item_option))
+        for first in range(0, len(members), step):
+            some = members[first : first + step]
+            candidates = _price(some, template, usage, pricer)
+            keep = pruner.keep(candidates, template, together[some])
+            parts.append(_menu(candidates, template, keep, num_tables))
+    return concatenate(parts, num_tables)
 
 
 def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
@@ -110,14 +114,10 @@ def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
     return np.array([table.name in names for table in usage.workload.tables])
 
 
-def _chunks(
-    usage: TableUsage,
-    cluster: Cluster,
-    pricer: Pricer,
-    target: Target,
-    offload: Offload,
-) -> Iterator[Options]:
-    """Yield unpruned menus of some tables each, in no particular order."""
+def _kinds(
+    usage: TableUsage, cluster: Cluster, target: Target, offload: Offload
+) -> Iterator[tuple[Template, Ints]]:
+    """Yield the options of each kind of table, and the tables of that kind."""
     kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
     workload = usage.workload
     for index, table in enumerate(workload.tables):
@@ -126,115 +126,83 @@ def _chunks(
             continue
         to_ddr, to_ssd = bool(offload.to_ddr[index]), bool(offload.to_ssd[index])
         kinds[table.embedding_dim, table.dtype, limits, to_ddr, to_ssd].append(index)
-    for (_, _, constraints, *_), members in kinds.items():
+    for (dim, _, limits, to_ddr, to_ssd), members in kinds.items():
         table = workload.tables[members[0]]
-        to_ddr, to_ssd = offload.to_ddr[members[0]], offload.to_ssd[members[0]]
-        template = [
-            (structure, variant)
-            for structure in structures(
-                table.embedding_dim, constraints, cluster, target
-            )
-            for variant in variants(table, constraints, cluster, target, to_ddr, to_ssd)
-            if _match(structure, variant)
+        places = variants(table, limits, cluster, target, to_ddr, to_ssd)
+        has_fused = any(place.kernel is ComputeKernel.FUSED for place in places)
+        pairs = [
+            (cut, place)
+            for cut in structures(dim, limits, cluster, target)
+            for place in places
+            if is_offered(cut, place, has_fused=has_fused)
         ]
-        if not template:
-            continue
-        step = max(1, _CHUNK_OPTIONS // len(template))
-        for first in range(0, len(members), step):
-            some = np.array(members[first : first + step])
-            yield _build(some, template, usage, pricer)
+        if pairs:
+            yield Template.of(dim, pairs), np.array(members)
 
 
-def _match(structure: Structure, variant: Variant) -> bool:
-    """Replicated tables use the dense kernel, all others do not."""
-    replicated = structure.sharding_type is ShardingType.DATA_PARALLEL
-    return replicated == (variant.kernel is ComputeKernel.DENSE)
+def _price(
+    members: Ints, template: Template, usage: TableUsage, pricer: Pricer
+) -> Candidates:
+    """Price a template for M tables of its kind."""
+    rows = usage.num_embeddings[members][:, None]
+    block = -(-rows // template.row_shards)
+    size, option = len(members), template.item_option
 
+    def tiled(column: NDArray[Any]) -> NDArray[Any]:
+        return np.tile(column[option], size)
 
-def _build(
-    members: Ints,
-    template: list[tuple[Structure, Variant]],
-    usage: TableUsage,
-    pricer: Pricer,
-) -> Options:
-    """Price one template of options for tables of one kind."""
-    dim = int(usage.embedding_dim[members[0]])
-    shape = [
-        (
-            SHARDING_TYPES.index(s.sharding_type),
-            s.scope,
-            s.column_shards,
-            s.row_shards,
-            KERNELS.index(v.kernel),
-            v.dtype,
-            s.same_host,
+    row_shards = tiled(template.row_shards)
+    prices = pricer.price(
+        ShardArrays(
+            table=np.repeat(members, len(option)),
+            sharding_type=tiled(template.sharding_type),
+            kernel=tiled(template.kernel),
+            dtype=tiled(template.dtype),
+            scope=tiled(template.scope),
+            columns=np.tile(template.item_columns, size),
+            rows=block[:, option].ravel(),
+            row_share=1.0 / row_shards,
+            is_partial=row_shards > 1,
+            is_replicated=tiled(template.sharding_type == _DATA_PARALLEL),
+            hbm_share=tiled(template.hbm_share),
+            ddr_share=tiled(template.ddr_share),
         )
-        for s, v in template
-    ]
-    columns = np.tile(np.array(shape, dtype=np.int64), (len(members), 1)).T
-    shares = np.array([(v.hbm_share, v.ddr_share) for _, v in template])
-    table = np.repeat(members, len(template))
-    rows, row_shards = usage.num_embeddings[table], columns[3]
-    block = -(-rows // row_shards)
-    keep = (row_shards - 1) * block < rows
-    table, columns, block = table[keep], columns[:, keep], block[keep]
-    hbm_share, ddr_share = np.tile(shares, (len(members), 1))[keep].T
-
-    option, width, count = _items(dim, columns[2], columns[3], columns[1])
-    shards = ShardArrays(
-        table=table[option],
-        sharding_type=columns[0][option],
-        kernel=columns[4][option],
-        dtype=columns[5][option],
-        scope=columns[1][option],
-        columns=width,
-        rows=block[option],
-        row_share=1.0 / columns[3][option],
-        is_partial=columns[3][option] > 1,
-        is_replicated=(columns[0] == 0)[option],
-        hbm_share=hbm_share[option],
-        ddr_share=ddr_share[option],
     )
-    prices = pricer.price(shards)
-    num_tables = len(usage.num_embeddings)
+    shape = (size, len(option))
+    return Candidates(
+        tables=members,
+        is_full=(template.row_shards - 1) * block < rows,
+        cost=prices.cost.reshape(*shape, *prices.cost.shape[1:]),
+        tier_bytes=prices.tier_bytes.reshape(*shape, prices.tier_bytes.shape[1]),
+    )
+
+
+def _menu(
+    candidates: Candidates,
+    template: Template,
+    keep: NDArray[np.bool_],
+    num_tables: int,
+) -> Options:
+    """Lay out the options that are kept, bool array (M, K), as a menu."""
+    which, option = np.nonzero(keep)
+    table = candidates.tables[which]
+    kept_items = keep[:, template.item_option]
+    _, item = np.nonzero(kept_items)
     return Options(
         table=table,
-        sharding_type=columns[0],
-        scope=columns[1],
-        column_shards=columns[2],
-        row_shards=columns[3],
-        kernel=columns[4],
-        dtype=columns[5],
-        hbm_share=hbm_share,
-        ddr_share=ddr_share,
-        same_host=columns[6].astype(bool),
+        sharding_type=template.sharding_type[option],
+        scope=template.scope[option],
+        column_shards=template.column_shards[option],
+        row_shards=template.row_shards[option],
+        kernel=template.kernel[option],
+        dtype=template.dtype[option],
+        hbm_share=template.hbm_share[option],
+        ddr_share=template.ddr_share[option],
+        same_host=template.same_host[option],
         start=np.searchsorted(table, np.arange(num_tables + 1)),
-        item_start=offsets(np.bincount(option, minlength=len(table))),
-        item_columns=width,
-        item_count=count,
-        item_cost=prices.cost,
-        item_bytes=prices.tier_bytes,
+        item_start=offsets(np.diff(template.item_start)[option]),
+        item_columns=template.item_columns[item],
+        item_count=template.item_count[item],
+        item_cost=candidates.cost[kept_items],
+        item_bytes=candidates.tier_bytes[kept_items],
     )
-
-
-def _items(
-    dim: int, column_shards: Ints, row_shards: Ints, scope: Ints
-) -> tuple[Ints, Ints, Ints]:
-    """Split columns as evenly as multiples of 4 allow.
-
-    Returns
-    -------
-    option, width, count : int arrays (I,)
-        The option each item belongs to, its columns and its number of places.
-    """
-    unit = COLUMN_UNIT if dim % COLUMN_UNIT == 0 else dim
-    base, extra = np.divmod(dim // unit, column_shards)
-    index = np.arange(len(column_shards))
-    option = np.concatenate([index[extra > 0], index])
-    width = np.concatenate([(base + 1)[extra > 0], base]) * unit
-    count = np.concatenate([extra[extra > 0], column_shards - extra])
-    order = np.lexsort((-width, option))
-    option, width, count = option[order], width[order], count[order]
-    cut_on_ranks = (scope == Scope.RANK) & (row_shards > 1)
-    count = np.where(cut_on_ranks[option], row_shards[option], count)
-    return option, width, count
