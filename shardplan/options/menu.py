@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from shardplan.costs.usage import TableUsage
     from shardplan.tables import DType, TableConstraints
 
-    _Kind = tuple[int, DType, TableConstraints, bool, bool]
+    _Kind = tuple[int, DType, TableConstraints, bool, bool, bool]
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 _ROOMY = 0.7
 _NEGLIGIBLE = 0.01
+_SMALL = 1 / 16
 _CHUNK_ITEMS = 20_000
 """Items priced at once, so that intermediate results stay in the cache."""
 _DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
@@ -41,16 +42,25 @@ _DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
 
 @dataclass(frozen=True, eq=False)
 class Offload:
-    """Which tables are offered slower tiers by default, bool arrays (T,)."""
+    """What tables are offered of slower tiers, bool arrays (T,).
+
+    Attributes
+    ----------
+    to_ddr, to_ssd
+        Rows may live there.
+    cut_rows
+        Such rows may be cut over ranks: tables of more than `_SMALL` of a rank's HBM.
+    """
 
     to_ddr: NDArray[np.bool_]
     to_ssd: NDArray[np.bool_]
+    cut_rows: NDArray[np.bool_]
 
     @classmethod
-    def everything(cls, usage: TableUsage) -> Self:
+    def everything(cls, usage: TableUsage, capacity: Capacity) -> Self:
         """Offer every tier to every table."""
         everyone = np.ones(len(usage.num_embeddings), dtype=bool)
-        return cls(everyone, everyone)
+        return cls(everyone, everyone, _cut_rows(usage, capacity))
 
     @classmethod
     def of(cls, usage: TableUsage, capacity: Capacity) -> Self:
@@ -71,7 +81,14 @@ class Offload:
         return cls(
             matters & bool(stored.sum() > _ROOMY * hbm),
             matters & bool(stored.sum() > _ROOMY * (hbm + ddr)),
+            _cut_rows(usage, capacity),
         )
+
+
+def _cut_rows(usage: TableUsage, capacity: Capacity) -> NDArray[np.bool_]:
+    """Tables whose rows may be cut in slower tiers too; companions may need it."""
+    is_large = usage.stored_bytes > _SMALL * capacity.rank_hbm.min()
+    return np.asarray(is_large | _colocated(usage))
 
 
 def enumerate_options(
@@ -95,7 +112,7 @@ def enumerate_options(
         Offer DDR and SSD to every table, not only where memory could run short.
     """
     together = _colocated(usage)
-    offload = Offload.everything(usage) if all_tiers else Offload.of(usage, capacity)
+    offload = Offload.everything(usage, capacity) if all_tiers else Offload.of(usage, capacity)
     pruner = Pruner(cluster, capacity, objective)
     num_tables = len(usage.num_embeddings)
     parts = []
@@ -125,19 +142,26 @@ def _kinds(
         if limits is None:
             continue
         to_ddr, to_ssd = bool(offload.to_ddr[index]), bool(offload.to_ssd[index])
-        kinds[table.embedding_dim, table.dtype, limits, to_ddr, to_ssd].append(index)
-    for (dim, _, limits, to_ddr, to_ssd), members in kinds.items():
+        cut_rows = bool(offload.cut_rows[index]) or not _may_stay(limits)
+        kind = (table.embedding_dim, table.dtype, limits, to_ddr, to_ssd, cut_rows)
+        kinds[kind].append(index)
+    for (dim, _, limits, to_ddr, to_ssd, cut_rows), members in kinds.items():
         table = workload.tables[members[0]]
         places = variants(table, limits, cluster, target, to_ddr, to_ssd)
-        has_fused = any(place.kernel is ComputeKernel.FUSED for place in places)
         pairs = [
             (cut, place)
             for cut in structures(dim, limits, cluster, target)
             for place in places
-            if is_offered(cut, place, has_fused=has_fused)
+            if is_offered(cut, place, cut_rows=cut_rows)
         ]
         if pairs:
             yield Template.of(dim, pairs), np.array(members)
+
+
+def _may_stay(limits: TableConstraints) -> bool:
+    """Whether constraints let a table stay in HBM whole."""
+    kernels = limits.compute_kernels
+    return not kernels or ComputeKernel.FUSED in kernels
 
 
 def _price(

@@ -79,18 +79,19 @@ def structures(
     return found
 
 
-def is_offered(structure: Structure, variant: Variant, *, has_fused: bool) -> bool:
+def is_offered(structure: Structure, variant: Variant, *, cut_rows: bool) -> bool:
     """Whether a menu has a variant of a structure.
 
     Copies use the dense kernel, and nothing else does. Rows in slower tiers are cut
-    into halves, quarters and so on only, unless the table may not stay in HBM.
+    into 2, 4, 8, ... only, and by rows only if `cut_rows`.
     """
-    if variant.kernel is ComputeKernel.DENSE:
-        return structure.sharding_type is ShardingType.DATA_PARALLEL
-    if structure.sharding_type is ShardingType.DATA_PARALLEL:
-        return False
-    if variant.kernel is ComputeKernel.FUSED or not has_fused:
+    is_copied = structure.sharding_type is ShardingType.DATA_PARALLEL
+    if is_copied or variant.kernel is ComputeKernel.DENSE:
+        return is_copied and variant.kernel is ComputeKernel.DENSE
+    if variant.kernel is ComputeKernel.FUSED:
         return True
+    if structure.row_shards > 1 and not cut_rows:
+        return False
     on_ranks = structure.row_shards if structure.scope == Scope.RANK else 1
     return _is_power_of_two(structure.column_shards) and _is_power_of_two(on_ranks)
 
