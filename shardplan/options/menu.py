@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from shardplan.costs.usage import TableUsage
     from shardplan.tables import DType, TableConstraints
 
-    _Kind = tuple[int, DType, TableConstraints, bool, bool, bool]
-
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
@@ -38,6 +36,18 @@ _SMALL = 1 / 16
 _CHUNK_ITEMS = 20_000
 """Items priced at once, so that intermediate results stay in the cache."""
 _DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
+
+
+class _Kind(NamedTuple):
+    """What tables of one template have in common."""
+
+    dim: int
+    dtype: DType
+    constraints: TableConstraints
+    to_ddr: bool
+    to_ssd: bool
+    cut_rows: bool
+    is_together: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +122,15 @@ def enumerate_options(
         Offer DDR and SSD to every table, not only where memory could run short.
     """
     together = _colocated(usage)
-    offload = Offload.everything(usage, capacity) if all_tiers else Offload.of(usage, capacity)
+    offload = (
+        Offload.everything(usage, capacity)
+        if all_tiers
+        else Offload.of(usage, capacity)
+    )
     pruner = Pruner(cluster, capacity, objective)
     num_tables = len(usage.num_embeddings)
     parts = []
-    for template, members in _kinds(usage, cluster, target, offload):
+    for template, members in _kinds(usage, cluster, target, offload, together):
         step = max(1, _CHUNK_ITEMS // len(template.item_option))
         for first in range(0, len(members), step):
             some = members[first : first + step]
@@ -132,7 +146,11 @@ def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
 
 
 def _kinds(
-    usage: TableUsage, cluster: Cluster, target: Target, offload: Offload
+    usage: TableUsage,
+    cluster: Cluster,
+    target: Target,
+    offload: Offload,
+    together: NDArray[np.bool_],
 ) -> Iterator[tuple[Template, Ints]]:
     """Yield the options of each kind of table, and the tables of that kind."""
     kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
@@ -141,21 +159,31 @@ def _kinds(
         limits = narrowed(workload.table_constraints(table), table, target)
         if limits is None:
             continue
-        to_ddr, to_ssd = bool(offload.to_ddr[index]), bool(offload.to_ssd[index])
-        cut_rows = bool(offload.cut_rows[index]) or not _may_stay(limits)
-        kind = (table.embedding_dim, table.dtype, limits, to_ddr, to_ssd, cut_rows)
-        kinds[kind].append(index)
-    for (dim, _, limits, to_ddr, to_ssd, cut_rows), members in kinds.items():
-        table = workload.tables[members[0]]
-        places = variants(table, limits, cluster, target, to_ddr, to_ssd)
+        kinds[
+            _Kind(
+                table.embedding_dim,
+                table.dtype,
+                limits,
+                to_ddr=bool(offload.to_ddr[index]),
+                to_ssd=bool(offload.to_ssd[index]),
+                cut_rows=bool(offload.cut_rows[index]) or not _may_stay(limits),
+                is_together=bool(together[index]),
+            )
+        ].append(index)
+    for kind, members in kinds.items():
+        table, limits = workload.tables[members[0]], kind.constraints
+        places = variants(table, limits, cluster, target, kind.to_ddr, kind.to_ssd)
+        cuts = structures(
+            kind.dim, limits, cluster, target, every_count=kind.is_together
+        )
         pairs = [
             (cut, place)
-            for cut in structures(dim, limits, cluster, target)
+            for cut in cuts
             for place in places
-            if is_offered(cut, place, cut_rows=cut_rows)
+            if is_offered(cut, place, cut_rows=kind.cut_rows)
         ]
         if pairs:
-            yield Template.of(dim, pairs), np.array(members)
+            yield Template.of(kind.dim, pairs), np.array(members)
 
 
 def _may_stay(limits: TableConstraints) -> bool:

@@ -75,7 +75,7 @@ class Pruner:
         on_host = np.where(everywhere, local, on_host)
         pools = self.capacity
         ok = np.ones(candidates.tier_bytes.shape[:2], dtype=bool)
-        for tier, copies in enumerate((1, on_host, on_host)):
+        for tier, copies in enumerate((np.ones_like(on_host), on_host, on_host)):
             rooms = pools.of_tier(tier)
             limit = np.where(everywhere, rooms.min(), rooms.max())
             ok &= candidates.tier_bytes[:, :, tier] * copies <= limit
@@ -84,7 +84,7 @@ class Pruner:
     def _features(
         self, candidates: Candidates, template: Template
     ) -> tuple[Floats, Floats]:
-        """What the widest and the narrowest item of an option costs, (M, K, F) each.
+        """Return what an option's widest and narrowest items cost, (M, K, F) each.
 
         Features are seconds per class, in each phase or, for `max-rank`, in total,
         and bytes per tier; those that are 0 for all options are left out.

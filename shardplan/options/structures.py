@@ -44,11 +44,23 @@ class Variant(NamedTuple):
 
 
 def structures(
-    dim: int, constraints: TableConstraints, cluster: Cluster, target: Target
+    dim: int,
+    constraints: TableConstraints,
+    cluster: Cluster,
+    target: Target,
+    *,
+    every_count: bool = False,
 ) -> list[Structure]:
-    """List the ways to cut a table of `dim` columns."""
+    """List the ways to cut a table of `dim` columns.
+
+    Parameters
+    ----------
+    every_count : bool
+        Offer every number of column shards, not only one for each width.
+    """
     allowed = _allowed_types(constraints, target)
-    world, splits = cluster.world_size, _column_splits(dim, constraints, cluster)
+    world = cluster.world_size
+    splits = _column_splits(dim, constraints, cluster, every_count)
     found = []
     if ShardingType.DATA_PARALLEL in allowed:
         found.append(Structure(ShardingType.DATA_PARALLEL, Scope.ALL, 1, 1))
@@ -153,11 +165,11 @@ def _allowed_types(
 
 
 def _column_splits(
-    dim: int, constraints: TableConstraints, cluster: Cluster
+    dim: int, constraints: TableConstraints, cluster: Cluster, every_count: bool
 ) -> list[int]:
     """Numbers of column shards: for each width, the fewest shards no wider than it.
 
-    More shards of the same largest width would only look up more ids.
+    More shards of the same largest width only look up more ids.
     """
     if dim % COLUMN_UNIT:
         return []
@@ -165,7 +177,11 @@ def _column_splits(
     units = dim // COLUMN_UNIT
     most = min(units // -(-narrowest // COLUMN_UNIT), cluster.world_size)
     widest = [-(-units // shards) for shards in range(1, most + 1)]
-    return [k for k in range(2, most + 1) if widest[k - 1] < widest[k - 2]]
+    return [
+        shards
+        for shards in range(2, most + 1)
+        if every_count or widest[shards - 1] < widest[shards - 2]
+    ]
 
 
 def _subset_sizes(cluster: Cluster, target: Target) -> list[int]:

@@ -60,7 +60,9 @@ class Template:
         option, width, count = _items(dim, column_shards, row_shards, scope)
         kernel = [KERNELS.index(place.kernel) for place in places]
         return cls(
-            sharding_type=np.array([SHARDING_TYPES.index(c.sharding_type) for c in cuts]),
+            sharding_type=np.array(
+                [SHARDING_TYPES.index(c.sharding_type) for c in cuts]
+            ),
             scope=scope,
             column_shards=column_shards,
             row_shards=row_shards,
