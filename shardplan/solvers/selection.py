@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.bounds import first_least, least_per_table, option_totals
 from shardplan.sharding import TIERS, Scope
 from shardplan.solvers.linear_choice import choose_by_linear_program
+from shardplan.solvers.pool_prices import pool_prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_ROUNDS = 2
-_BISECTIONS = 14
 _REPAIRS = 20
+_GOOD = 0.005
+"""A choice this close to the relaxed one, relatively, is good enough."""
 _AIR = 0.1
 """Share of the room above the least bytes that a choice may always use."""
 
@@ -112,14 +113,40 @@ def select_from(
     room that is left is used. Where several tight tiers defeat that, a linear program
     over a few candidates takes its place.
     """
-    prices = _prices(problem, totals, legal, fill)
-    choice = _cheapest(problem, totals, legal, prices)
+    found = pool_prices(problem, totals, legal, fill)
+    choice = _cheapest(problem, totals, legal, found.prices)
+    choice = _fitted(problem, totals, legal, found.prices, choice, fill)
+    if _is_good(totals, choice, found.least_s, fill):
+        return choice
+    split = choose_by_linear_program(problem, totals, found.candidates, fill)
+    if split is None:
+        return choice
+    split = _fitted(problem, totals, legal, found.prices, split, fill)
+    return min(choice, split, key=lambda c: _merit(totals, c, fill))
+
+
+def _fitted(
+    problem: Problem,
+    totals: OptionTotals,
+    legal: NDArray[np.bool_],
+    prices: Floats,
+    choice: Ints,
+    fill: float,
+) -> Ints:
+    """Make a choice fit, if possible, and use the room that is left."""
     choice = _repair(problem, totals, legal, prices, choice, fill)
-    if (totals.tier_bytes[choice].sum(axis=0) > fill).any():
-        fitting = choose_by_linear_program(problem, totals, legal, fill)
-        if fitting is not None:
-            choice = _repair(problem, totals, legal, prices, fitting, fill)
     return _use_room(problem, totals, legal, choice, fill)
+
+
+def _merit(totals: OptionTotals, choice: Ints, fill: float) -> tuple[float, float]:
+    """Bytes that do not fit, then seconds; the less the better."""
+    over = np.maximum(totals.tier_bytes[choice].sum(axis=0) - fill, 0.0)
+    return float(over.sum()), float(totals.seconds[choice].sum())
+
+
+def _is_good(totals: OptionTotals, choice: Ints, least_s: float, fill: float) -> bool:
+    over, seconds = _merit(totals, choice, fill)
+    return over == 0.0 and seconds <= least_s * (1.0 + _GOOD)
 
 
 def _legal(
@@ -138,31 +165,6 @@ def _cheapest(
     """Option of least priced cost per bundle; the first of equals."""
     priced = np.where(legal, totals.seconds + totals.tier_bytes @ prices, np.inf)
     return first_least(priced, problem.options.start)
-
-
-def _prices(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
-) -> Floats:
-    """Least price of each tier at which the cheapest options fit into it."""
-    prices = np.zeros(len(TIERS))
-    ceiling = 1e3 * (totals.seconds.sum() + 1e-30)
-
-    def used(tier: np.intp) -> float:
-        choice = _cheapest(problem, totals, legal, prices)
-        return float(totals.tier_bytes[choice, tier].sum())
-
-    tiers = np.flatnonzero(totals.tier_bytes.any(axis=0))
-    for _ in range(_ROUNDS if len(tiers) > 1 else 1):
-        for tier in tiers:
-            prices[tier] = 0.0
-            if used(tier) <= fill:
-                continue
-            low, high = 0.0, ceiling
-            for _ in range(_BISECTIONS):
-                middle = prices[tier] = np.sqrt(low * high) if low else high * 1e-6
-                low, high = (low, middle) if used(tier) <= fill else (middle, high)
-            prices[tier] = high
-    return prices
 
 
 def _repair(
