@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import ranks_per_place
+from shardplan.bounds import mean_phase_load
 from shardplan.loads import Loads
 from shardplan.problem import Assignment
 from shardplan.sharding import TIERS, Objective, Scope
@@ -274,15 +274,3 @@ def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
     limited = np.ones(problem.num_bundles)
     limited[[*problem.allowed, *problem.conflicts]] = 0.0
     return np.asarray(np.lexsort((-size, -menu.scope[choice], limited)))
-
-
-def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
-    """Mean load of a rank per phase under a choice of options [s], shape (P,)."""
-    menu = problem.options
-    ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
-    chosen = np.zeros(len(menu), dtype=bool)
-    chosen[choice] = True
-    mask = chosen[menu.item_option]
-    total = (menu.item_count * ranks)[mask] @ menu.item_cost[mask].mean(axis=1)
-    mean = total / problem.world_size
-    return np.asarray(np.maximum(mean, max(float(mean.max()) * 1e-3, 1e-12)))

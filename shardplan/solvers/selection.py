@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import first_least, least_per_table, option_totals
+from shardplan.bounds import (
+    first_least,
+    least_per_table,
+    option_totals,
+)
 from shardplan.sharding import TIERS, Scope
 from shardplan.solvers.linear_choice import choose_by_linear_program
 from shardplan.solvers.pool_prices import pool_prices
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 _REPAIRS = 20
+_LEAST_SHARE = 0.1
+"""Phases shorter than this share of the whole matter as if they were as long."""
 _GOOD = 0.005
 """A choice this close to the relaxed one, relatively, is good enough."""
 _AIR = 0.1
@@ -54,14 +60,34 @@ class OptionTotals:
         shares = tier_bytes / np.maximum(capacity, 1.0)
         menu = problem.options
         item = menu.item_cost.sum(axis=2).min(axis=1)
-        largest = np.maximum.reduceat(item, menu.item_start[:-1])
-        largest = np.where(menu.scope == Scope.ALL, 0.0, largest)
-        return cls(seconds, shares, largest)
+        return cls(seconds, shares, _largest(problem, item))
 
     def mean_rank_seconds(self, problem: Problem) -> float:
         """Mean load of a rank if every bundle took its cheapest option [s]."""
         least = np.minimum.reduceat(self.seconds, problem.options.start[:-1])
         return float(least.sum()) / problem.world_size
+
+    def by_phases(self, problem: Problem, load_s: Floats) -> OptionTotals:
+        """Return the totals with items measured in the phase where they stand out.
+
+        Parameters
+        ----------
+        load_s : float array (P,)
+            Mean load of a rank per phase [s]. An item with x times the load of some
+            phase counts as x times the whole load; phases of less than
+            `_LEAST_SHARE` count as if they had that much.
+        """
+        menu = problem.options
+        share = np.maximum(load_s / load_s.sum(), _LEAST_SHARE)
+        item = (menu.item_cost.min(axis=1) / share).max(axis=1)
+        return replace(self, largest=_largest(problem, item))
+
+
+def _largest(problem: Problem, item_s: Floats) -> Floats:
+    """Longest item of each option that goes to a single rank (O,)."""
+    menu = problem.options
+    largest = np.maximum.reduceat(item_s, menu.item_start[:-1])
+    return np.where(menu.scope == Scope.ALL, 0.0, largest)
 
 
 def select(
