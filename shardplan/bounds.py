@@ -51,18 +51,6 @@ def option_totals(problem: Problem) -> tuple[Floats, Floats]:
     return seconds, tier_bytes
 
 
-def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
-    """Mean load of a rank per phase under a choice of options [s], shape (P,)."""
-    menu = problem.options
-    ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
-    chosen = np.zeros(len(menu), dtype=bool)
-    chosen[choice] = True
-    mask = chosen[menu.item_option]
-    total = (menu.item_count * ranks)[mask] @ menu.item_cost[mask].mean(axis=1)
-    mean = total / problem.world_size
-    return np.asarray(np.maximum(mean, max(float(mean.max()) * 1e-3, 1e-12)))
-
-
 def _per_option(menu: Options, values: Floats) -> Floats:
     """Sum values of items over the items of each option."""
     sums = np.bincount(menu.item_option, values, minlength=len(menu))
