@@ -38,12 +38,18 @@ class Placer:
         What counts as one unit of load per phase [s]; a rank's load is its fullest
         dimension: time over scale (per phase, or summed for `max-rank`), or
         memory over capacity.
+    power : float
+        Load is the norm of this order over the dimensions of time and HBM; the
+        fullest one alone by default.
     """
 
-    def __init__(self, problem: Problem, scale_s: Floats) -> None:
+    def __init__(
+        self, problem: Problem, scale_s: Floats, power: float = np.inf
+    ) -> None:
         self._problem = problem
         self._sums = problem.objective is Objective.MAX_RANK
         self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
+        self._power = power
         times = len(self._scale)
         self._level = np.zeros((times + 1, problem.world_size))
         self.loads = Loads.empty(problem.cluster, problem.num_phases)
@@ -188,7 +194,7 @@ class Placer:
     def _least_loaded(self) -> Ints:
         """Return some of the least loaded ranks, renewed from time to time."""
         if self._near_uses % _RENEWED == 0:
-            load = self._level.max(axis=0)
+            load = self._norm(self._level)
             self._near = np.sort(np.argpartition(load, _NEAR)[:_NEAR])
         self._near_uses += 1
         return self._near
@@ -218,7 +224,7 @@ class Placer:
         """
         cluster, loads = self._problem.cluster, self.loads
         level = np.take(self._level, ranks, axis=1) + self._added(item, ranks)
-        score = level.max(axis=0)
+        score = self._norm(level)
         score[level[-1] > 1.0] = np.inf
         _, ddr, ssd = self._problem.options.item_bytes[item]
         host = cluster.rank_host[ranks] if ddr > 0 or ssd > 0 else None
@@ -231,6 +237,12 @@ class Placer:
                     share = (used[host] + own * on_host) / room[host]
                 score = np.maximum(score, np.where(share <= 1.0, share, np.inf))
         return np.asarray(score)
+
+    def _norm(self, level: Floats) -> Floats:
+        """Load of ranks with these levels (D, N) -> (N,)."""
+        if self._power == np.inf:
+            return np.asarray(level.max(axis=0))
+        return np.asarray((np.maximum(level, 0.0) ** self._power).sum(axis=0))
 
     def _added(self, item: int, ranks: Ints) -> Floats:
         """Levels that an item adds: time per phase or in total, and HBM (D, N)."""
@@ -296,3 +308,16 @@ def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
     total = (menu.item_count * ranks)[mask] @ menu.item_cost[mask].mean(axis=1)
     mean = total / problem.world_size
     return np.asarray(np.maximum(mean, max(float(mean.max()) * 1e-3, 1e-12)))
+
+
+def peak_phase_load(problem: Problem, choice: Ints) -> Floats:
+    """Load of the slowest rank per phase that a choice cannot avoid [s], shape (P,).
+
+    The mean, or the longest item if that takes more: filling ranks up to it is free.
+    """
+    menu = problem.options
+    chosen = np.zeros(len(menu), dtype=bool)
+    chosen[choice] = menu.scope[choice] != Scope.ALL
+    items = menu.item_cost[chosen[menu.item_option]].mean(axis=1)
+    longest = items.max(axis=0, initial=0.0)
+    return np.asarray(np.maximum(mean_phase_load(problem, choice), longest))
