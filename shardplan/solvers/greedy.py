@@ -40,6 +40,8 @@ class Attempt(NamedTuple):
         Avoid items longer than this share of a rank's mean load.
     fill : float
         Share of each tier to use at most.
+    item_fill : float
+        Avoid items of more than this share of a rank's or host's memory.
     power : float
         Norm by which ranks are compared; see `Placer`.
     by_phases : bool
@@ -48,25 +50,27 @@ class Attempt(NamedTuple):
 
     item_share: float
     fill: float
+    item_fill: float = 1.0
     power: float = np.inf
     by_phases: bool = True
 
 
 _ATTEMPTS = (
-    Attempt(0.3, 0.97),
+    Attempt(0.3, 0.97, 0.5),
+    Attempt(0.15, 0.95, 0.25, 8.0),
     Attempt(1.0, 1.0),
-    Attempt(0.5, 0.99, 8.0),
-    Attempt(0.15, 0.93, 8.0),
+    Attempt(1.0, 0.99, 0.25, 8.0),
+    Attempt(0.15, 0.96, by_phases=False),
+    Attempt(0.3, 0.99, 0.125, 8.0),
     Attempt(0.8, 0.96, by_phases=False),
-    Attempt(0.3, 0.98, 4.0),
-    Attempt(0.5, 0.95, 8.0, by_phases=False),
-    Attempt(0.15, 0.9, by_phases=False),
+    Attempt(0.5, 0.95, 0.5, 8.0, by_phases=False),
 )
 _LAST_RESORTS = (
     Attempt(2.0, 0.97, by_phases=False),
-    Attempt(2.0, 0.99, 4.0, by_phases=False),
+    Attempt(1.0, 0.95, 0.125, 8.0, by_phases=False),
+    Attempt(10.0, 0.9, 0.25, by_phases=False),
+    Attempt(10.0, 0.97, 0.0625, 8.0, by_phases=False),
     Attempt(10.0, 0.9, by_phases=False),
-    Attempt(0.1, 0.93, 4.0),
 )
 """More of them, as long as there is no plan: longer items need fewer buffers."""
 _WORK = 2.5e6
@@ -97,8 +101,13 @@ class Greedy:
             enough = stop.now() or work > _WORK or number >= len(_ATTEMPTS)
             if best is not None and enough:
                 break
-            some = measured if attempt.by_phases else totals
-            choice = select(problem, some, attempt.item_share * mean, attempt.fill)
+            choice = select(
+                problem,
+                measured if attempt.by_phases else totals,
+                attempt.item_share * mean,
+                attempt.fill,
+                attempt.item_fill,
+            )
             if choice is None:
                 continue
             scored = min(problem.world_size, _SCORED)

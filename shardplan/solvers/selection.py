@@ -46,11 +46,15 @@ class OptionTotals:
     largest : float array (O,)
         Seconds of the largest item that goes to a single rank; 0 for scope ALL,
         whose loads no placement can change.
+    largest_bytes : float array (O,)
+        Bytes of the item that fills most of some rank or host, as a share of it; 0 for
+        scope ALL.
     """
 
     seconds: Floats
     tier_bytes: Floats
     largest: Floats
+    largest_bytes: Floats
 
     @classmethod
     def of(cls, problem: Problem) -> OptionTotals:
@@ -60,7 +64,9 @@ class OptionTotals:
         shares = tier_bytes / np.maximum(capacity, 1.0)
         menu = problem.options
         item = menu.item_cost.sum(axis=2).min(axis=1)
-        return cls(seconds, shares, _largest(problem, item))
+        pools = [problem.capacity.of_tier(tier).max() for tier in range(len(TIERS))]
+        filled = (menu.item_bytes / np.maximum(pools, 1.0)).max(axis=1)
+        return cls(seconds, shares, _largest(problem, item), _largest(problem, filled))
 
     def mean_rank_seconds(self, problem: Problem) -> float:
         """Mean load of a rank if every bundle took its cheapest option [s]."""
@@ -91,7 +97,11 @@ def _largest(problem: Problem, item_s: Floats) -> Floats:
 
 
 def select(
-    problem: Problem, totals: OptionTotals, item_limit_s: float, fill: float
+    problem: Problem,
+    totals: OptionTotals,
+    item_limit_s: float,
+    fill: float,
+    item_fill: float = 1.0,
 ) -> Ints | None:
     """Choose options without long items that fit into `fill` of each tier.
 
@@ -101,13 +111,18 @@ def select(
         Avoid options with a single-rank item above this [s], where a bundle can.
     fill : float
         Share of each tier that should be used at most.
+    item_fill : float
+        Avoid items that fill more than this share of a rank or host.
 
     Returns
     -------
     int array (B,) or None
         See `select_from`; None if the least bytes of all bundles do not fit.
     """
-    legal = _legal(problem, totals, item_limit_s)
+    start = problem.options.start
+    legal = _below(totals.largest, start, item_limit_s)
+    large = np.where(legal, totals.largest_bytes, np.inf)
+    legal &= _below(large, start, item_fill)
     needed = np.where(legal, totals.tier_bytes.sum(axis=1), np.inf)
     least = float(least_per_table(needed, problem.options).sum())
     least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
@@ -175,14 +190,11 @@ def _is_good(totals: OptionTotals, choice: Ints, least_s: float, fill: float) ->
     return over == 0.0 and seconds <= least_s * (1.0 + _GOOD)
 
 
-def _legal(
-    problem: Problem, totals: OptionTotals, item_limit_s: float
-) -> NDArray[np.bool_]:
-    """Options below the item limit, or a bundle's least violating ones."""
-    start = problem.options.start
-    least = np.minimum.reduceat(totals.largest, start[:-1])
-    limit = np.maximum(item_limit_s, least * (1.0 + 1e-12))
-    return np.asarray(totals.largest <= np.repeat(limit, np.diff(start)))
+def _below(values: Floats, start: Ints, limit: float) -> NDArray[np.bool_]:
+    """Options with values below a limit, or a bundle's least ones (O,)."""
+    least = np.minimum.reduceat(values, start[:-1])
+    limits = np.maximum(limit, least * (1.0 + 1e-12))
+    return np.asarray(values <= np.repeat(limits, np.diff(start)))
 
 
 def _cheapest(
