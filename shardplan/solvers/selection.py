@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _REPAIRS = 20
 _LEAST_SHARE = 0.1
 """Phases shorter than this share of the whole matter as if they were as long."""
+_MISSES = 100
+"""Stop using room after this many switches that do not fit."""
 _GOOD = 0.005
 """A choice this close to the relaxed one, relatively, is good enough."""
 _AIR = 0.1
@@ -280,15 +282,17 @@ def _use_room(
         ratio = np.where(legal & (gain > 0), -gain / (grown + 1e-12), np.inf)
         best = first_least(ratio, start)
         used = totals.tier_bytes[choice].sum(axis=0)
-        result = choice.copy()
+        result, misses = choice.copy(), 0
         for bundle in np.argsort(ratio[best], kind="stable"):
             option = best[bundle]
-            if not np.isfinite(ratio[option]):
+            if not np.isfinite(ratio[option]) or misses > _MISSES:
                 break
             change = totals.tier_bytes[option] - totals.tier_bytes[choice[bundle]]
             if (used + change <= fill).all():
                 used += change
                 result[bundle] = option
+            else:
+                misses += 1
         if np.array_equal(result, choice):
             break
         choice = result
