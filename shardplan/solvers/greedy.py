@@ -64,6 +64,10 @@ _ATTEMPTS = (
     Attempt(0.3, 0.99, 0.125, 8.0),
     Attempt(0.8, 0.96, by_phases=False),
     Attempt(0.5, 0.95, 0.5, 8.0, by_phases=False),
+    Attempt(0.5, 1.0, by_phases=False),
+    Attempt(0.3, 0.95, power=4.0, by_phases=False),
+    Attempt(0.5, 1.0),
+    Attempt(1.0, 1.0, power=4.0),
 )
 _LAST_RESORTS = (
     Attempt(2.0, 0.97, by_phases=False),
