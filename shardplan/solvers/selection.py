@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _REPAIRS = 20
 _LEAST_SHARE = 0.1
 """Phases shorter than this share of the whole matter as if they were as long."""
-_MISSES = 100
+_MISSES = 1000
 """Stop using room after this many switches that do not fit."""
 _GOOD = 0.005
 """A choice this close to the relaxed one, relatively, is good enough."""

@@ -40,7 +40,9 @@ def test_the_least_seconds_are_those_of_the_linear_program(seed: int) -> None:
 
 def test_large_items_are_left_out_where_they_can_be() -> None:
     """With a limit on the share of a rank, bundles take their smaller items."""
-    problem = toy_problem(np.random.default_rng(3), 8, [Hosts(2, 2)], limited=False)
+    problem = toy_problem(
+        np.random.default_rng(3), 8, [Hosts(2, 2)], fill=0.2, limited=False
+    )
     totals = OptionTotals.of(problem)
     choice = select(problem, totals, np.inf, 1.0, 0.0)
     assert choice is not None
