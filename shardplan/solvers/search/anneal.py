@@ -33,6 +33,7 @@ _FREE_UNITS = 8
 _MARGIN = 0.1
 _TAIL = 0.5
 _QUENCH_TAIL = 0.8
+_QUANTILE = 0.95
 _LEVEL_ROUNDS = 4
 _FEWEST_RECUTS = 4
 _RECUT_SHARE = 1 / 64
@@ -95,6 +96,19 @@ class Annealer:
                 return False
         return True
 
+    def redirect(self, bundles: list[int], choice: Ints) -> None:
+        """Give bundles other options, where these hurt least.
+
+        Parameters
+        ----------
+        choice : int array (B,)
+            The option that each bundle should have.
+        """
+        penalty = self._penalty(0.0)
+        for bundle in bundles:
+            self.state.take(bundle)
+            self._recutter.insert(bundle, int(choice[bundle]), penalty)
+
     def return_to(self, assignment: Assignment) -> None:
         """Put everything where an assignment has it."""
         state = self.state
@@ -105,11 +119,16 @@ class Annealer:
                 state.take(bundle)
                 state.put(bundle, option, places)
 
-    def cycle(self, rounds: int, hot: float, cold: float) -> None:
+    def cycle(self, rounds: int, hot: float, cold: float, settle: int = 0) -> None:
         """Anneal from one temperature to another, then quench.
 
         The first two fifths press on the total, the rest more and more on the
         highest ranks.
+
+        Parameters
+        ----------
+        settle : int
+            Rounds before the first re-cut.
         """
         for index in range(rounds):
             if self._stop.now():
@@ -122,13 +141,35 @@ class Annealer:
             self._exchange(self._worst_groups(penalty), penalty, temperature)
             if len(self.state.load) <= _FEW_RANKS:
                 self._divide_pairs(penalty, temperature)
-            self._recut_some(penalty, temperature)
+            if index >= settle:
+                self._recut_some(penalty, temperature)
             self._told()
         self._quench()
 
-    def merit(self) -> tuple[bool, float]:
-        """How promising the state is, for comparison: the less, the better."""
-        return not self.state.fits(), self.state.value()
+    def promise(self) -> tuple[bool, float]:
+        """How promising the state is, for comparison: the less, the better.
+
+        The highest few ranks do not count: they may still be relieved.
+        """
+        load = self.state.load[:, :-1]
+        high = np.quantile(load, _QUANTILE, axis=0)
+        return not self.state.fits(), float(high.sum())
+
+    def base_time(self) -> float:
+        """Least time that wider scopes put on any rank."""
+        state = self.state
+        units = np.concatenate([np.array(u, dtype=np.int64) for u in state.units])
+        rank = state.unit_rank[units]
+        time = state.unit_vector[units, state.rank_class[rank], :-3].sum(axis=1)
+        own = np.bincount(rank, time, minlength=len(state.load))
+        return float((state.load[:, :-1].sum(axis=1) - own).min())
+
+    def on_worst_rank(self) -> list[int]:
+        """Bundles with units on the rank with most time."""
+        state = self.state
+        worst = int(np.argmax(state.load[:, :-1].sum(axis=1)))
+        units = state.slots[worst, : state.count[worst]]
+        return np.unique(state.unit_bundle[units]).tolist()
 
     def _penalty(self, tail: float) -> Penalty:
         """Levels between somewhat below a balanced plan at the bound and the maxima.

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_SHARES = (0.15, 0.3, 0.5)
+_SHARES = (0.15, 0.3, 0.5, 0.5, 0.8, 1.0)
 """Share of a rank's units that may leave; one of these is drawn."""
 _NEVER = 1e6
 _CHUNK = 1 << 17
@@ -85,9 +84,7 @@ class Exchanger:
         group, row, column = np.nonzero(goes)
         return units[group, row, column], ranks[group, to[group, row]]
 
-    def _costs(
-        self, ranks: Ints, units: Ints, goes: Bools, penalty: Penalty
-    ) -> Floats:
+    def _costs(self, ranks: Ints, units: Ints, goes: Bools, penalty: Penalty) -> Floats:
         """Penalty of each rank of a group with each part, (groups, ranks, parts)."""
         state = self._state
         num, size = ranks.shape
@@ -97,7 +94,9 @@ class Exchanger:
         else:
             every = (state.unit_vector[units] * goes[..., None, None]).sum(axis=2)
             kind = state.rank_class[ranks]
-            part = every[np.arange(num)[:, None, None], np.arange(size), kind[..., None]]
+            part = every[
+                np.arange(num)[:, None, None], np.arange(size), kind[..., None]
+            ]
             own = part[:, np.arange(size), np.arange(size)]
         rest = state.load[ranks] - own[..., :-2]
         cost = penalty.of_ranks(rest[:, :, None] + part[..., :-2])

@@ -82,10 +82,6 @@ class Limits:
             np.where(self._everywhere[some], -1.0, np.maximum(time, memory))
         )
 
-    def below(self, value: float) -> Floats:
-        """Limits that items of every plan below a value keep, (D,)."""
-        return np.full(self.longest.shape[1], max(value - self._base_time, 1e-9))
-
     def waste(self, density: float) -> Floats:
         """Time that options leave idle for want of memory, summed over ranks (O,).
 
@@ -107,7 +103,9 @@ class Limits:
         time = 1.0 - self._base_time - self.longest[some].sum(axis=1)
         room = 1.0 - self._base_memory - self.memory[some]
         idle = np.maximum(time - np.maximum(room, 0.0) / density, 0.0)
-        return np.asarray(np.where(self._everywhere[some], 0.0, idle * self._ranks[some]))
+        return np.asarray(
+            np.where(self._everywhere[some], 0.0, idle * self._ranks[some])
+        )
 
     def best(self, density: float) -> Floats:
         """Search, one dimension at a time, for the limits of least value, (D,)."""
