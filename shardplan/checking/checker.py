@@ -9,7 +9,7 @@ from shardplan.certify.verify import InvalidCertificateError, verify
 from shardplan.checking.constraints import check_constraints, check_groups
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.pools import check_capacity
-from shardplan.checking.target import check_target
+from shardplan.checking.target import check_rowless_ranks, check_target
 from shardplan.checking.violation import Violation
 from shardplan.cluster import Cluster
 from shardplan.evaluation import evaluate
@@ -67,6 +67,7 @@ def check(
             found += check_target(placement, table, target or plan.target, cluster)
     if not found:
         found += check_groups(plan)
+        found += check_rowless_ranks(plan, target or plan.target)
         evaluation = evaluate(plan)
         found += check_capacity(evaluation)
         found += _check_outcome(plan, evaluation)

@@ -6,13 +6,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
+from shardplan.exporters.shards import rectangles
 from shardplan.sharding import ComputeKernel, ShardingType, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shardplan.cluster import Cluster
-    from shardplan.plan import ColumnBlock, TablePlacement
+    from shardplan.plan import ColumnBlock, Plan, TablePlacement
     from shardplan.tables import EmbeddingTable
 
 _HUGECTR_TYPES = (
@@ -26,6 +27,20 @@ _SEQUENCE_TYPES = (
     ShardingType.COLUMN_WISE,
     ShardingType.ROW_WISE,
 )
+_ONE_KERNEL = (
+    ComputeKernel.FUSED,
+    ComputeKernel.FUSED_UVM,
+    ComputeKernel.FUSED_UVM_CACHING,
+)
+_NO_SETTINGS = {
+    "module",
+    "table",
+    "feature_names",
+    "pooling_factors",
+    "num_poolings",
+    "batch_sizes",
+}
+"""Fields of a table that do not keep it apart from others in TorchRec."""
 _ROW_CUT = (
     ShardingType.ROW_WISE,
     ShardingType.TABLE_ROW_WISE,
@@ -95,8 +110,52 @@ def _torchrec_rows(
     ceil_blocks = tuple(min(size, max(0, rows - i * size)) for i in range(count))
     if block.row_sizes is not None and block.row_sizes != ceil_blocks:
         yield "row shards are ceil(rows / ranks) each; others train on wrong rows"
-    if size * (count - 1) >= rows:
-        yield f"{rows} rows over {count} ranks leave ranks empty"
+
+
+def check_rowless_ranks(plan: Plan, target: Target) -> Iterator[Violation]:
+    """Refuse row-cut tables that leave a rank without a single row.
+
+    TorchRec fuses the row shards of a rank by module, sharding type, kernel, row type
+    and settings; a rank may miss rows of a table, but not of all that it fuses.
+    """
+    if target is not Target.TORCHREC:
+        return
+    tables = {table.name: table for table in plan.inputs.workload.tables}
+    rows: dict[tuple[object, ...], dict[int, int]] = defaultdict(dict)
+    names: dict[tuple[object, ...], str] = {}
+    for placement in plan.tables:
+        if placement.sharding_type not in _ROW_CUT:
+            continue
+        table = tables[placement.name]
+        key = _fused_with(placement, table)
+        for shard in rectangles(placement, table.num_embeddings):
+            rows[key][shard.rank] = rows[key].get(shard.rank, 0) + shard.num_rows
+            if not shard.num_rows:
+                names.setdefault(key, placement.name)
+    for key, on_rank in rows.items():
+        empty = sorted(rank for rank, count in on_rank.items() if not count)
+        if empty:
+            message = (
+                f"rank {empty[0]} gets no row of any {key[1]} table that TorchRec "
+                "fuses with this one; it needs a larger one there"
+            )
+            yield Violation(f"target {target.value}", names[key], message)
+
+
+def _fused_with(placement: TablePlacement, table: EmbeddingTable) -> tuple[object, ...]:
+    """Return what tables that TorchRec surely fuses have in common."""
+    kernel, given = placement.compute_kernel, table.torchrec
+    is_prefetched = given is not None and given.cache and given.cache.prefetch_pipeline
+    return (
+        table.torchrec_module,
+        placement.sharding_type.value,
+        ComputeKernel.FUSED if kernel in _ONE_KERNEL else kernel,
+        placement.dtype,
+        table.is_pooled,
+        table.is_weighted,
+        table.embedding_dim if is_prefetched else None,
+        given and given.model_dump_json(exclude=_NO_SETTINGS),
+    )
 
 
 def _hugectr(placement: TablePlacement) -> Iterator[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from shardplan.checking import Violation, check
 from shardplan.checking.checker import bound_is_proven, proven_bound
+from shardplan.checking.target import check_rowless_ranks
 from shardplan.plan import Plan
 from shardplan.sharding import Target
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, Instance, workload
@@ -53,7 +54,7 @@ def test_torchrec_refuses(
     assert message in found[table][0]
 
 
-def test_torchrec_has_no_empty_row_shards_and_no_split(data: dict[str, Any]) -> None:
+def test_torchrec_needs_rows_on_every_rank_and_has_no_split() -> None:
     """Five rows over four ranks leave one empty; the static split is not TorchRec's."""
     tables = (
         {"num_embeddings": 5},
@@ -69,8 +70,42 @@ def test_torchrec_has_no_empty_row_shards_and_no_split(data: dict[str, Any]) -> 
         blocks=(block,),
     )
     found = rules(plan.replace(tables=(rows, plan.tables[1])), Target.TORCHREC)
-    assert found["t0"] == ["5 rows over 4 ranks leave ranks empty"]
     assert found["t1"][0] == "there is no kernel 'fused_uvm_split'"
+
+
+@pytest.mark.parametrize(
+    ("other", "rule"),
+    [
+        ({"num_embeddings": 100}, None),
+        ({"num_embeddings": 2}, "rank 3 gets no row of any row_wise table"),
+        ({"is_weighted": True}, "rank 3 gets no row of any row_wise table"),
+        ({"torchrec": {"module": "b"}}, "rank 3 gets no row of any row_wise table"),
+        ({"torchrec": {"module": "a", "output_dtype": "FP16"}}, "rank 3 gets no row"),
+        ({"constraints": {"compute_kernels": ["fused_uvm"]}}, None),
+    ],
+)
+def test_torchrec_needs_a_row_on_every_rank_of_what_it_fuses(
+    other: dict[str, Any], rule: str | None
+) -> None:
+    """Of five rows on four ranks the last has none; a fused larger table mends it."""
+    first = {"num_embeddings": 5, "torchrec": {"module": "a"}}
+    tables = (first, {"torchrec": {"module": "a"}, "num_embeddings": 100, **other})
+    plan = Instance(workload(*tables), ONE_HOST, COST_MODEL).solve(solver="greedy").plan
+    block = {"num_columns": 128, "ranks": "0-3"}
+    rows = [
+        placement.replace(
+            sharding_type="row_wise",
+            compute_kernel="fused_uvm" if "constraints" in table else "fused",
+            tiers={"ddr": 1} if "constraints" in table else {"hbm": 1},
+            blocks=(block,),
+        )
+        for placement, table in zip(plan.tables, tables, strict=True)
+    ]
+    cut = plan.replace(tables=tuple(rows))
+    found = list(check_rowless_ranks(cut, Target.TORCHREC))
+    assert [violation.table for violation in found][:1] == (["t0"] if rule else [])
+    assert rule is None or rule in found[0].message
+    assert not list(check_rowless_ranks(cut, Target.ANY))
 
 
 def test_hugectr_has_three_types_and_one_tier(valid: Plan) -> None:

@@ -140,7 +140,7 @@ REFUSED = {
         with_block(one("table_row_wise"), ranks=(1, 2)),
         "host",
     ),
-    "empty ranks": (one("row_wise", num_embeddings=3), "leave ranks empty"),
+    "empty ranks": (one("row_wise", num_embeddings=3), "gets no row of any"),
     "narrow table": (one("table_wise", embedding_dim=6), "multiples of 4"),
     "cut sequence": (one("table_row_wise", is_pooled=False), "sequence embeddings"),
 }
