@@ -99,6 +99,13 @@ class Evaluation:
                 found[item] = found.get(item, 0.0) + total
         return items
 
+    def rank_bytes(self) -> NDArray[np.float64]:
+        """Bytes of every rank's shards per tier, (W, 3)."""
+        used = np.zeros((self.cluster.world_size, len(TIERS)))
+        for shard, num_bytes in zip(self.shards, self.prices.tier_bytes, strict=True):
+            np.add.at(used, list(shard.ranks), num_bytes)
+        return used
+
     @property
     def cluster(self) -> Cluster:
         """The cluster that the plan is for."""

@@ -32,12 +32,17 @@ class Capacity:
         DDR and SSD of each host [bytes].
     reserved : dict of str to float
         Items taken off one rank's memory (of the first class) [bytes].
+    rank_ddr, rank_ssd : float arrays (W,), optional
+        What of their host's DDR and SSD each rank may use, where ranks do not share
+        it freely [bytes].
     """
 
     rank_hbm: Floats
     host_ddr: Floats
     host_ssd: Floats
     reserved: dict[str, float]
+    rank_ddr: Floats | None = None
+    rank_ssd: Floats | None = None
 
     @classmethod
     def of(cls, cluster: Cluster, usage: TableUsage, cost_model: CostModel) -> Capacity:
@@ -68,6 +73,12 @@ class Capacity:
             host_ssd=ssd[cluster.host_class],
             reserved=ranks,
         )
+
+    def rank_rooms(self) -> Floats | None:
+        """Bytes of each rank per tier, (W, 3); None where ranks share host memory."""
+        if self.rank_ddr is None or self.rank_ssd is None:
+            return None
+        return np.stack([self.rank_hbm, self.rank_ddr, self.rank_ssd], axis=1)
 
     def of_tier(self, tier: int) -> Floats:
         """Return a tier's pools: ranks for HBM (0), hosts for DDR (1), SSD (2)."""

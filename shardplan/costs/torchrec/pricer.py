@@ -92,11 +92,12 @@ class TorchRecPricer:
             yield "shards with their state, caches and buffers", tier, num_bytes
 
     def capacity(self) -> Capacity:
-        """HBM less a share, and all of DDR and SSD."""
+        """HBM less a share, and all of DDR and SSD, divided over a host's ranks."""
         cluster, share = self.cluster, self.cost_model.memory.hbm_reserve_fraction
         groups = cluster.groups
         ddr = np.array([float(g.host.ddr_bytes) for g in groups])
         ssd = np.array([float(g.host.ssd_bytes) for g in groups])
+        local = np.array([g.local_world_size for g in groups])
         hbm = cluster.rank_hbm_bytes
         usable = np.trunc((1 - share.value) * hbm)
         return Capacity(
@@ -104,6 +105,8 @@ class TorchRecPricer:
             host_ddr=ddr[cluster.host_class],
             host_ssd=ssd[cluster.host_class],
             reserved={"kept free": float(hbm[0] - usable[0])},
+            rank_ddr=np.trunc(ddr / local)[cluster.rank_class],
+            rank_ssd=np.trunc(ssd / local)[cluster.rank_class],
         )
 
 

@@ -1,0 +1,137 @@
+"""Host memory that the cost model divides over ranks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shardplan.catalog import load_cost_model
+from shardplan.checking import check
+from shardplan.errors import InfeasibleError, InputError
+from shardplan.evaluation import evaluate
+from shardplan.exporters import export
+from shardplan.plan import ColumnBlock
+from shardplan.planner import solve
+from shardplan.problem import build_problem
+from shardplan.rank_shares import solve_by_rank
+from shardplan.sharding import Objective, Target
+from shardplan.solvers.base import SolverResult, SolveStatus, Stop
+from shardplan.topology import Topology
+from tests.helpers import ONE_HOST, workload
+
+MODEL = load_cost_model("torchrec")
+ROW_BYTES = 128 * 4
+OPTIONS: dict[str, Any] = {
+    "target": "torchrec",
+    "objective": "max-rank",
+    "time_limit_s": 5,
+}
+
+
+def in_host_memory(rows: int, **table: Any) -> dict[str, Any]:
+    """Make a table that is in host memory, in columns or whole."""
+    limits = {
+        "sharding_types": ["table_wise", "column_wise"],
+        "compute_kernels": ["fused_uvm"],
+    }
+    return {"num_embeddings": rows, "constraints": limits, **table}
+
+
+def host_of(share: int) -> Topology:
+    """One host of four ranks, each with a share of its DDR [bytes]."""
+    group = ONE_HOST.host_groups[0]
+    assert group.local_world_size == 4
+    host = group.host.replace(ddr_bytes=4 * share)
+    return ONE_HOST.replace(host_groups=(group.replace(host=host),))
+
+
+def used(plan: Any) -> list[float]:
+    """DDR on every rank [bytes]."""
+    return evaluate(plan).rank_bytes()[:, 1].tolist()
+
+
+def test_a_table_above_a_ranks_share_is_cut() -> None:
+    """A table of two shares fits no rank, though the host has four: it is cut."""
+    rows = 100_000
+    plan = solve(
+        workload(in_host_memory(rows)),
+        host_of(rows * ROW_BYTES // 2),
+        MODEL,
+        **OPTIONS,
+    ).plan
+    assert len(plan.tables[0].blocks) > 1
+    assert max(used(plan)) <= rows * ROW_BYTES / 2
+    assert check(plan) == ()
+
+
+def test_other_cost_models_share_the_host() -> None:
+    """Without TorchRec's estimator host memory is one pool."""
+    rows = 100_000
+    own = load_cost_model("h100")
+    work = workload(
+        in_host_memory(rows, constraints={"compute_kernels": ["fused_uvm"]})
+    )
+    plan = solve(
+        work, host_of(rows * ROW_BYTES), own, **{**OPTIONS, "solver": "greedy"}
+    ).plan
+    assert evaluate(plan).capacity.rank_rooms() is None
+
+
+def test_no_share_is_large_enough() -> None:
+    """A table that may not be cut and is above every share has no plan."""
+    limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused_uvm"]}
+    work = workload(in_host_memory(100_000, constraints=limits))
+    with pytest.raises(InfeasibleError):
+        solve(work, host_of(99_999 * ROW_BYTES), MODEL, **OPTIONS)
+
+
+def test_a_plan_above_a_share_is_refused() -> None:
+    """Export names the table, the rank and its share."""
+    work = workload(in_host_memory(1000), in_host_memory(1000))
+    plan = solve(work, host_of(1500 * ROW_BYTES), MODEL, **OPTIONS).plan
+    block = ColumnBlock(num_columns=128, ranks=(2,))
+    moved = [
+        p.model_copy(update={"blocks": (block,), "sharding_type": "table_wise"})
+        for p in plan.tables
+    ]
+    with pytest.raises(InputError, match=r"capacity: rank 2 may use .* host's DDR"):
+        export(plan.replace(tables=tuple(moved), certificate=None), "torchrec")
+
+
+class Piled:
+    """A solver that puts the first option of everything on one rank."""
+
+    def solve(self, problem: Any, stop: Any, seed: int, observer: Any) -> SolverResult:
+        from shardplan.problem import Assignment
+
+        menu = problem.options
+        places = [
+            np.zeros(menu.item_count[menu.items_of(o)].sum(), dtype=np.int64)
+            for o in menu.start[:-1]
+        ]
+        found = Assignment(menu.start[:-1].copy(), tuple(places))
+        return SolverResult(found, 0.0, SolveStatus.FEASIBLE)
+
+
+@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize(("count", "expected"), [(4, True), (9, False)])
+def test_ranks_above_their_share_hand_items_over(
+    objective: Objective, count: int, expected: bool
+) -> None:
+    """Tables of 1,000 rows piled on a rank are spread: at most two on each."""
+    limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused_uvm"]}
+    work = workload(*[in_host_memory(1000, constraints=limits)] * count)
+    problem = build_problem(
+        work,
+        host_of(2500 * ROW_BYTES),
+        MODEL,
+        target=Target.TORCHREC,
+        objective=objective,
+    )
+    found = solve_by_rank(Piled(), problem, Stop(), 0, None)  # type: ignore[arg-type]
+    assert (found.assignment is not None) == expected
+    if found.assignment is not None:
+        ranks = [int(places[0]) for places in found.assignment.places]
+        assert max(np.bincount(ranks)) <= 2
