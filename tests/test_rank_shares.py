@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,8 +18,10 @@ from shardplan.problem import build_problem
 from shardplan.rank_shares import solve_by_rank
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import SolverResult, SolveStatus, Stop
-from shardplan.topology import Topology
 from tests.helpers import ONE_HOST, workload
+
+if TYPE_CHECKING:
+    from shardplan.topology import Topology
 
 MODEL = load_cost_model("torchrec")
 ROW_BYTES = 128 * 4
