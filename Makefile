@@ -43,7 +43,7 @@ bench-solver-quick: $(VENV)/.installed-dev
 
 bench-torchrec: $(VENV)/.installed-dev torchrec
 	@mkdir -p build
-	$(BIN)/python tests/benchmarks/torchrec_head_to_head.py -o build/torchrec.md
+	$(BIN)/python -m tests.benchmarks.head_to_head -o build/torchrec.md --csv build/torchrec.csv
 
 torchrec: $(VENV)/.installed-torchrec
 
