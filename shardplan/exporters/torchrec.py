@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +52,7 @@ def export(plan: Plan) -> dict[str, Any]:
         own = modules.setdefault(table.torchrec_module, {})
         own[table.torchrec_name] = _table(placement, table)
     is_cpu = topology.host_groups[0].device.kind == "cpu"
-    return {
+    document = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "shardplan_version": VERSION,
@@ -59,6 +61,14 @@ def export(plan: Plan) -> dict[str, Any]:
         "compute_device": "cpu" if is_cpu else "cuda",
         "modules": modules,
     }
+    return {**document, "digest": digest(document)}
+
+
+def digest(document: dict[str, Any]) -> str:
+    """Return the SHA-256 of a document, without its own digest."""
+    rest = {key: value for key, value in document.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _require_row_types(plan: Plan, tables: dict[str, EmbeddingTable]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, Problem
-from shardplan.exporters.torchrec import FORMAT, FORMAT_VERSION
+from shardplan.exporters.torchrec import FORMAT, FORMAT_VERSION, digest
 from shardplan.integrations.torchrec.build import (
     bounds_check_mode,
     cache_params,
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import torch
+
+
+_SHAPE = ("num_embeddings", "embedding_dim", "dtype")
 
 
 def load_sharding_plan(
@@ -45,8 +48,9 @@ def load_sharding_plan(
     Raises
     ------
     InputError
-        If the file is broken or for another model or world size, with everything
-        that differs. Every rank finds the same, before any of them communicates.
+        If the file is broken, was edited, or is for another model or world size,
+        with everything that differs. Every rank finds the same, before any of them
+        communicates.
     """
     require_torchrec()
     where = "plan" if isinstance(source, dict) else os.fspath(source)
@@ -56,6 +60,9 @@ def load_sharding_plan(
         *_world_problems(data, where, world_size),
         *_shard_problems(data, where),
     ]
+    if not problems and digest(data) != data.get("digest"):
+        rule = "the file was edited, so nothing is known of it: export the plan again"
+        raise InputError.single(where, "digest", None, rule)
     if model is not None:
         problems += _model_problems(data, where, model, sharders)
     if problems:
@@ -78,6 +85,12 @@ def _require_format(data: Any, where: str) -> None:
         for key, kind in expected.items()
         if not isinstance(data.get(key), kind)
     ]
+    if not problems:
+        problems += [
+            Problem(where, f"modules[{module}]", "", "must be dict")
+            for module, tables in data["modules"].items()
+            if not isinstance(tables, dict)
+        ]
     if data.get("compute_device") not in ("cpu", "cuda"):
         problems.append(Problem(where, "compute_device", "", "must be cpu or cuda"))
     if problems:
@@ -132,13 +145,17 @@ def _model_problems(
 ) -> Iterator[Problem]:
     """Compare the plan's tables with those of a model."""
     found = {
-        (table.module, table.name): (table.num_embeddings, table.embedding_dim)
+        (table.module, table.name): (
+            table.num_embeddings,
+            table.embedding_dim,
+            table.dtype.value,
+        )
         for table in find_tables(
             model, default_sharders() if sharders is None else sharders
         )
     }
     planned = {
-        (module, name): (entry.get("num_embeddings"), entry.get("embedding_dim"))
+        (module, name): tuple(entry.get(key) for key in _SHAPE)
         for module, tables in data["modules"].items()
         for name, entry in tables.items()
     }
@@ -150,7 +167,7 @@ def _model_problems(
         yield Problem(where, f"modules[{module}].{name}", "", rule)
     for key in sorted(set(planned) & set(found)):
         if planned[key] != found[key]:
-            rule = f"the model's table has shape {found[key]}"
+            rule = f"the model's table has {found[key]} rows, columns and row type"
             place = f"modules[{key[0]}].{key[1]}"
             yield Problem(where, place, str(planned[key]), rule)
 

@@ -188,6 +188,7 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "other file": ({"plan": {}}, "is not a TorchRec export"),
     "newer": ({"format_version": 9}, "format_version"),
     "no modules": ({"modules": 3}, "modules: must be dict"),
+    "no tables": ({"modules": {"ebc": 3}}, r"modules\[ebc\]: must be dict"),
     "device": ({"compute_device": "tpu"}, "must be cpu or cuda"),
 }
 
@@ -220,6 +221,40 @@ def test_edited_documents(changes: dict[str, Any], rule: str) -> None:
     assert "modules[ebc].t0" in str(caught.value)
 
 
+def uneven(entry: dict[str, Any]) -> None:
+    first, second, *_ = entry["shards"]
+    first["size"][0] += 5
+    second["offset"][0] += 5
+    second["size"][0] -= 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "edit"),
+    [
+        ("row_wise", uneven),
+        ("column_wise", lambda entry: entry["shards"][1].update(offset=[0, 0])),
+        ("column_wise", lambda entry: entry.update(compute_kernel="dense")),
+        ("table_wise", lambda entry: entry.update(stochastic_rounding=True)),
+    ],
+)
+def test_edits_that_look_right_are_refused(kind: str, edit: Any) -> None:
+    """An export is proven when it is written; what is changed later is not."""
+    data = export(one(kind), "torchrec")
+    edit(data["modules"]["ebc"]["t0"])
+    with pytest.raises(InputError, match="the file was edited"):
+        load_sharding_plan(data)
+    data.pop("digest")
+    with pytest.raises(InputError, match="the file was edited"):
+        load_sharding_plan(data)
+
+
+def test_plan_for_another_row_type() -> None:
+    """A model whose rows have another type is another model."""
+    model = build_model(workload({"dtype": "fp16"}))
+    with pytest.raises(InputError, match=r"\(1000, 64, 'fp16'\) rows, columns"):
+        load_sharding_plan(document(), model)
+
+
 def test_plan_for_another_model() -> None:
     """Missing, extra and reshaped tables are all named at once."""
     data = document()
@@ -228,7 +263,7 @@ def test_plan_for_another_model() -> None:
         load_sharding_plan(data, model)
     message = str(caught.value)
     assert "the model has this table, the plan does not" in message
-    assert "the model's table has shape (1000, 32)" in message
+    assert "the model's table has (1000, 32, 'fp32') rows, columns" in message
     with pytest.raises(InputError, match="the plan has this table, the model does not"):
         load_sharding_plan(data, build_model(workload({"name": "other"})))
 
