@@ -67,6 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--plan")
+    parser.add_argument("--plan-seconds", type=float, default=20.0)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=512)
     arguments = parser.parse_args()
@@ -85,13 +86,15 @@ def main() -> None:
     if arguments.plan:
         plan = load_sharding_plan(arguments.plan, model, sharders=sharders)
     else:
-        planner = ShardplanPlanner(batch_size=arguments.batch_size, timeout_seconds=20)
+        planner = ShardplanPlanner(
+            batch_size=arguments.batch_size, timeout_seconds=arguments.plan_seconds
+        )
         plan = planner.collective_plan(model, sharders)
     parallel = DistributedModelParallel(
         module=model, device=device, plan=plan, sharders=sharders
     )
     rest = dict(in_backward_optimizer_filter(parallel.named_parameters()))
-    optimizer = torch.optim.Adagrad(rest.values(), lr=0.05)
+    optimizer = torch.optim.Adagrad(rest.values(), lr=0.001)
     for step in range(arguments.steps):
         dense, features, labels = random_batch(arguments.batch_size, device)
         optimizer.zero_grad()
