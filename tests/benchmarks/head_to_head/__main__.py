@@ -1,7 +1,8 @@
 """TorchRec's planner and shardplan on the same inputs, by TorchRec's estimator.
 
 ``python -m tests.benchmarks.head_to_head -o page.md --csv runs.csv`` runs every case,
-one planner at a time, and writes a table and all runs.
+one planner at a time, and writes a table and all runs; of a page with marks it
+writes only the part between them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.head_to_head.cases import CASES
 from tests.benchmarks.head_to_head.runs import Limits, run_case
-from tests.benchmarks.head_to_head.table import Row, as_csv, page
+from tests.benchmarks.head_to_head.table import MARKS, Row, as_csv, between_marks, page
 
 if TYPE_CHECKING:
     from tests.benchmarks.head_to_head.runs import Found
@@ -22,12 +23,19 @@ if TYPE_CHECKING:
 LONG = ("200 tables, 16 A100",)
 
 
+def write_page(path: Path, generated: str) -> None:
+    """Write a page, or the generated part of one that has marks for it."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = between_marks(text, generated) if MARKS[0] in text else generated
+    path.write_text(whole, encoding="utf-8")
+
+
 def main() -> None:
     """Run cases and write what came out, after each of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--limit", type=float, default=20.0, help="a variant [s]")
-    parser.add_argument("--ours", type=float, default=10.0, help="shardplan [s]")
-    parser.add_argument("--long", type=float, default=180.0, help="a long default [s]")
+    parser.add_argument("--limit", type=float, default=15.0, help="a variant [s]")
+    parser.add_argument("--ours", type=float, default=8.0, help="shardplan [s]")
+    parser.add_argument("--long", type=float, default=150.0, help="a long default [s]")
     parser.add_argument("--long-cases", nargs="*", default=list(LONG))
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("-o", "--output", type=Path)
@@ -43,7 +51,7 @@ def main() -> None:
         sys.stderr.write(f"{cells} | {time.perf_counter() - start:.0f} s in all\n")
         sys.stderr.flush()
         if given.output:
-            given.output.write_text(page(results, limits), encoding="utf-8")
+            write_page(given.output, page(results, limits))
         if given.csv:
             given.csv.write_text(as_csv(results), encoding="utf-8")
     sys.stdout.write(page(results, limits))

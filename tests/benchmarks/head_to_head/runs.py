@@ -36,10 +36,15 @@ VARIANTS = (
     "dynamic programming",
     "dynamic programming by perf",
 )
-FOR_MANY_TABLES = (DEFAULT, "uniform", "dynamic programming by perf")
-MANY_TABLES = 200
-"""From here on only some variants are run: the others end by their limit."""
-GRACE_S = 15.0
+PARTS = {
+    DEFAULT: ("grid", "uniform"),
+    "default, sorted by perf": ("greedy by perf", "greedy by sum"),
+}
+"""Proposers that a default runs one after the other: no better, unless it is cut."""
+WHEN_LARGE = (DEFAULT, "uniform", "dynamic programming by perf")
+LARGE = 3200
+"""Tables times ranks from which only these variants are run: others do not end."""
+GRACE_S = 10.0
 """What a variant gets beyond its limit: some cannot be stopped inside a proposal."""
 TOO_LONG = "did not stop"
 
@@ -165,11 +170,17 @@ def plan_theirs(case: str, seconds: dict[str, float], folder: Path) -> None:
         if path.exists():
             rating = rate(Plan.load(path), model=model, reserve_fraction=RESERVE)
             _print(f"{variant} rated", rated(rating))
-    many = len(work.tables) >= MANY_TABLES
-    for variant in FOR_MANY_TABLES if many else VARIANTS:
+    is_large = len(work.tables) * topology.world_size >= LARGE
+    ended: set[str] = set()
+    for variant in WHEN_LARGE if is_large else VARIANTS:
+        if any(variant in PARTS[whole] for whole in ended):
+            continue
         limit_s = seconds[variant]
         run = partial(plan_one, work, topology, model, variant, limit_s)
-        _print(variant, in_fork(run, limit_s))
+        found = in_fork(run, limit_s)
+        if variant in PARTS and found.get("time_s", limit_s) < limit_s:
+            ended.add(variant)
+        _print(variant, found)
 
 
 def _print(name: str, found: Found) -> None:

@@ -12,13 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.head_to_head.runs import DEFAULT, MANY_TABLES, VARIANTS
+from tests.benchmarks.head_to_head.runs import DEFAULT, VARIANTS
 
 if TYPE_CHECKING:
     from tests.benchmarks.head_to_head.runs import Found, Limits
 
+MANY_TABLES = 200
+"""From here on times are compared."""
 SAME = 1e-9
 """Relative difference of two ratings that are equal."""
+MARKS = ("<!-- measured -->", "<!-- end -->")
 HEADER = (
     "case",
     "tables",
@@ -139,6 +142,13 @@ def page(results: dict[str, dict[str, Found]], limits: Limits) -> str:
         f"{', '.join(limits.long_cases) or 'no case'}), "
         f"{limits.ours_s:g} s for shardplan. Machine: {machine()}.\n"
     )
+
+
+def between_marks(text: str, generated: str) -> str:
+    """Put a generated part into a page that has marks for it."""
+    before, _, rest = text.partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    return f"{before}{MARKS[0]}\n\n{generated}\n{MARKS[1]}{after}"
 
 
 def _mean(rows: list[Row], name: str) -> float:
