@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 from torchrec.distributed.types import ShardingPlanner
 
-from shardplan.errors import InputError, ShardplanError
+from shardplan.errors import InputError, ShardplanError, shorten
 from shardplan.integrations.torchrec.sharding import to_sharding_plan
-from shardplan.integrations.torchrec.tables import default_sharders
+from shardplan.integrations.torchrec.tables import default_sharders, find_tables
 from shardplan.integrations.torchrec.topology import read_cost_model, read_topology
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.integrations.torchrec.workload import carries_optimizer, read_workload
@@ -158,7 +159,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         Raises
         ------
         ShardplanError
-            On every rank if planning failed on rank 0.
+            On every rank if planning failed on rank 0, or models differ.
         """
         import torch.distributed as dist
 
@@ -168,6 +169,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
                 raise InputError.single("collective_plan", "pg", None, rule)
             pg = dist.group.WORLD
         assert pg is not None
+        _require_one_model(module, sharders, pg)
         failure: BaseException | None = None
         message: list[Any] = [None, None]
         if pg.rank() == 0:
@@ -190,6 +192,31 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             rule = f"the process group has {size} ranks"
             world = self._topology.world_size
             raise InputError.single("topology", "world_size", world, rule)
+
+
+def _require_one_model(
+    module: torch.nn.Module, sharders: Sequence[Any] | None, pg: dist.ProcessGroup
+) -> None:
+    """Compare the tables of all ranks, so that none waits where others stop.
+
+    Raises
+    ------
+    InputError
+        On every rank, if some have other tables than rank 0.
+    """
+    import torch.distributed as dist
+
+    try:
+        own = repr(find_tables(module, sharders or default_sharders()))
+    except ShardplanError as error:
+        own = str(error)
+    everybody: list[Any] = [None] * pg.size()
+    digest = hashlib.sha256(own.encode()).hexdigest()
+    dist.all_gather_object(everybody, digest, group=pg)
+    others = [rank for rank, found in enumerate(everybody) if found != everybody[0]]
+    if others:
+        rule = f"ranks {shorten(others)} have other tables than rank 0"
+        raise InputError.single("model", "", None, rule)
 
 
 def summary(result: PlanResult) -> str:

@@ -1,7 +1,8 @@
 """One process of a job that plans with the drop-in; prints what it got as JSON.
 
 ``python planning.py MODE``: ``good`` plans, ``broken`` has a model that cannot be
-planned, ``small`` has no room for it, ``size`` has a topology of another world size.
+planned, ``small`` has no room for it, ``size`` has a topology of another world size,
+``models`` has another model on the last rank.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def main(mode: str) -> None:
         created_by_factory=True,
     )
     model = torch.nn.Linear(2, 2) if mode == "broken" else make_model("meta")
+    if mode == "models" and dist.get_rank() > 0:
+        model.sparse_arch = torch.nn.Linear(2, 2)
     planner = ShardplanPlanner(topology, batch_size=6, timeout_seconds=3)
     try:
         print(json.dumps({"plan": str(planner.collective_plan(model))}))  # noqa: T201

@@ -114,6 +114,13 @@ def test_all_ranks_receive_one_plan() -> None:
     assert "sparse_arch.embedding_bag_collection" in first["plan"]
 
 
+def test_ranks_with_other_models_all_stop() -> None:
+    """A rank whose tables differ is named on every rank, before anything is planned."""
+    first, second = together("models")
+    assert first == second
+    assert "ranks [1] have other tables than rank 0" in first["error"]
+
+
 @pytest.mark.parametrize(
     ("mode", "rule"),
     [
