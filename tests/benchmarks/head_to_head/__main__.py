@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=float, default=15.0, help="a variant [s]")
     parser.add_argument("--ours", type=float, default=8.0, help="shardplan [s]")
-    parser.add_argument("--long", type=float, default=150.0, help="a long default [s]")
+    parser.add_argument("--long", type=float, default=120.0, help="a long default [s]")
     parser.add_argument("--long-cases", nargs="*", default=list(LONG))
     parser.add_argument("--cases", nargs="*", default=list(CASES))
     parser.add_argument("-o", "--output", type=Path)

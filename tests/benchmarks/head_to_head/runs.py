@@ -42,10 +42,10 @@ PARTS = {
 }
 """Proposers that a default runs one after the other: no better, unless it is cut."""
 WHEN_LARGE = (DEFAULT, "uniform", "dynamic programming by perf")
-LARGE = 3200
-"""Tables times ranks from which only these variants are run: others do not end."""
-GRACE_S = 10.0
-"""What a variant gets beyond its limit: some cannot be stopped inside a proposal."""
+LARGE, VERY_LARGE = 3200, 8000
+"""Tables times ranks from which only these variants, or only the default, are run."""
+GRACE_S = 45.0
+"""What a variant gets beyond its limit: it is looked at between proposals only."""
 TOO_LONG = "did not stop"
 
 Found = dict[str, Any]
@@ -170,9 +170,8 @@ def plan_theirs(case: str, seconds: dict[str, float], folder: Path) -> None:
         if path.exists():
             rating = rate(Plan.load(path), model=model, reserve_fraction=RESERVE)
             _print(f"{variant} rated", rated(rating))
-    is_large = len(work.tables) * topology.world_size >= LARGE
     ended: set[str] = set()
-    for variant in WHEN_LARGE if is_large else VARIANTS:
+    for variant in variants_of(len(work.tables) * topology.world_size):
         if any(variant in PARTS[whole] for whole in ended):
             continue
         limit_s = seconds[variant]
@@ -181,6 +180,13 @@ def plan_theirs(case: str, seconds: dict[str, float], folder: Path) -> None:
         if variant in PARTS and found.get("time_s", limit_s) < limit_s:
             ended.add(variant)
         _print(variant, found)
+
+
+def variants_of(size: int) -> tuple[str, ...]:
+    """Return the variants that are run on so many tables times ranks."""
+    if size >= VERY_LARGE:
+        return (DEFAULT,)
+    return WHEN_LARGE if size >= LARGE else VARIANTS
 
 
 def _print(name: str, found: Found) -> None:

@@ -27,7 +27,7 @@ MODEL = bags(*(f"t{i}" for i in range(8)), num_embeddings=10**6, embedding_dim=6
 
 def planner(topology: Topology | None = None, **options: Any) -> ShardplanPlanner:
     """Make a drop-in that stops soon."""
-    given = {"batch_size": 512, "timeout_seconds": 2.0, **options}
+    given = {"batch_size": 512, "timeout_seconds": 10.0, **options}
     return ShardplanPlanner(topology or torchrec_topology(), **given)
 
 
