@@ -120,9 +120,19 @@ class HostMemoryModel(Record):
 
 
 class LinkModel(Record):
-    """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p)."""
+    """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p).
+
+    Attributes
+    ----------
+    latency_s : time alpha of an empty operation [s]
+    link_latency_s : of it, one message's way over the link that was measured; the
+        topology's own latency takes its place. Without it, that makes no difference
+    bw_efficiency : beta as a fraction of the line rate
+    exponent : p
+    """
 
     latency_s: Coefficient
+    link_latency_s: Coefficient | None = None
     bw_efficiency: PositiveCoefficient
     exponent: PositiveCoefficient
 

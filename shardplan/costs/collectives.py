@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.cluster import Cluster
-    from shardplan.cost_model import CollectiveModel, CostModel
+    from shardplan.cost_model import CostModel
 
     Floats = NDArray[np.float64]
 
@@ -54,7 +54,6 @@ __all__ = [
     "uniform_all_to_all_s_per_byte",
 ]
 
-_MEASURED_RANKS = 8
 Scope = Literal["all", "host", "domain"]
 """The ranks that reduce together."""
 
@@ -163,17 +162,6 @@ def reduce_scatter_s_per_byte(
     nic = nic_bw(cluster) * model.reduce_scale_out.bw_efficiency.value
     slowest = max(inside.max(), load_time(crossing, nic).max())
     return np.full(len(group), slowest)
-
-
-def latency_growth(num_ranks: float, model: CollectiveModel) -> float:
-    """Return by how much latency in a domain exceeds that of 8 ranks.
-
-    Notes
-    -----
-    ``1 + c log2(n / 8)`` for n ranks above 8: rounds of a tree.
-    """
-    growth = 0.0 if model.latency_growth is None else model.latency_growth.value
-    return 1.0 + growth * max(float(np.log2(num_ranks / _MEASURED_RANKS)), 0.0)
 
 
 def group_size(cluster: Cluster, scope: Scope) -> Floats:

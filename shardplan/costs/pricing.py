@@ -134,6 +134,22 @@ def _dense_optimizer_bytes(shards: ShardArrays, volumes: Volumes) -> Floats:
     return np.where(shards.is_replicated, shards.rows * per_row, 0.0)
 
 
+def fetched_bytes(shards: ShardArrays, volumes: Volumes, usage: TableUsage) -> Floats:
+    """Return the bytes that caches in HBM fetch from host memory in a step (N,).
+
+    Notes
+    -----
+    ``min(n (1 - h), U) (r + o)``: a row is fetched once however often it is missed.
+    """
+    index = np.flatnonzero(shards.is_kernel(*CACHING_KERNELS))
+    fetched = np.zeros(len(shards))
+    if len(index):
+        miss = 1.0 - usage.hit_rate(shards.table[index], shards.hbm_share[index])
+        rows = np.minimum(volumes.ids[index] * miss, volumes.unique[index])
+        fetched[index] = rows * (volumes.row[index] + volumes.state[index])
+    return fetched
+
+
 def _prefetch_times(
     cost: Floats,
     shards: ShardArrays,
@@ -150,9 +166,7 @@ def _prefetch_times(
     ids, unique = volumes.ids[index], volumes.unique[index]
     row = volumes.row[index] + volumes.state[index]
 
-    miss_hbm = 1.0 - usage.hit_rate(some.table, some.hbm_share)
-    fetched = np.minimum(ids * miss_hbm, unique)
-    prefetch = _per_class(fetched * row, rates.miss_bw)
+    prefetch = _per_class(fetched_bytes(shards, volumes, usage)[index], rates.miss_bw)
     prefetch += (ids * host.cache_upkeep_s_per_id.value)[:, None]
 
     on_ssd = some.is_kernel(ComputeKernel.KEY_VALUE)

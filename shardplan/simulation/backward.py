@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from shardplan.simulation.network import Transfer
     from shardplan.simulation.sparse_work import Exchange
 
     Floats = NDArray[np.float64]
@@ -91,7 +92,7 @@ class BackwardPass(StepParts):
             yield self.collective(
                 "replicated_all_reduce",
                 Stage.BWD_COMMS,
-                self._replicated_all_reduce_seconds(),
+                self._replicated_all_reduce(),
                 after=("replicated_backward",),
             )
 
@@ -121,7 +122,7 @@ class BackwardPass(StepParts):
         yield self.collective(
             "gradient_all_to_all",
             Stage.BWD_COMMS,
-            self.network.all_to_all(exchange.personal),
+            self.network.gather(exchange),
             after=(ready,),
         )
         before = ("gradient_all_to_all",)
@@ -202,8 +203,9 @@ class BackwardPass(StepParts):
         rate = float(per_byte[self.evaluation.cluster.rank_class[slowest]])
         return float(seconds[slowest]) / rate if rate else 0.0
 
-    def _replicated_all_reduce_seconds(self) -> Floats:
-        """Seconds for the gradients of replicated tables."""
-        if not self.settings.latency or not self._replicated_bytes():
-            return self.sparse.replicated_all_reduce
-        return self.network.all_reduce(self._replicated_bytes())
+    def _replicated_all_reduce(self) -> Transfer:
+        """All-reduce of the gradients of replicated tables."""
+        transfer = self.network.all_reduce(self._replicated_bytes())
+        if self.settings.latency:
+            return transfer
+        return transfer._replace(seconds=self.sparse.replicated_all_reduce)

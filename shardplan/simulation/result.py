@@ -130,7 +130,7 @@ class Simulation:
     @cached_property
     def links(self) -> LinkLoads:
         """Bytes on the links of the cluster in one step."""
-        return link_loads(self.evaluation, self.settings, self.step_time_s)
+        return link_loads(self.evaluation, self.timeline, self.step_time_s)
 
     @cached_property
     def memory(self) -> MemoryUse:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from shardplan.sharding import PHASES, Phase, Scope
+from shardplan.costs.pricing import fetched_bytes
+from shardplan.costs.shards import volumes_of
+from shardplan.sharding import CACHING_KERNELS, PHASES, Phase, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-GROUP_SCOPES = {Scope.HOST: "host", Scope.DOMAIN: "domain"}
+GROUP_SCOPES: dict[Scope, Literal["host", "domain"]] = {
+    Scope.HOST: "host",
+    Scope.DOMAIN: "domain",
+}
 """Scopes that reduce inside a group of ranks and then exchange between groups."""
 
 
@@ -53,6 +58,7 @@ class SparseWork:
     ----------
     lengths, ids : the two parts of the id exchange
     prefetch : filling caches
+    prefetch_bytes : what that moves from the host [bytes]
     forward, backward : lookups in sharded tables, and their update
     replicated_forward, replicated_backward : the same for replicated tables
     outputs, gradients : Exchange
@@ -62,6 +68,7 @@ class SparseWork:
     lengths: Floats
     ids: Floats
     prefetch: Floats
+    prefetch_bytes: Floats
     forward: Floats
     backward: Floats
     replicated_forward: Floats
@@ -90,6 +97,7 @@ class SparseWork:
             lengths=np.maximum(total(Phase.INPUT_DIST, ~copy) - ids, 0.0),
             ids=ids,
             prefetch=total(Phase.PREFETCH_COMPUTE, copy | ~copy),
+            prefetch_bytes=_prefetch_bytes(evaluation, holders),
             forward=total(Phase.FWD_COMPUTE, ~copy),
             backward=total(Phase.BWD_COMPUTE, ~copy),
             replicated_forward=total(Phase.FWD_COMPUTE, copy),
@@ -121,6 +129,16 @@ class _Holders:
         return np.asarray(
             total + np.bincount(self._rank, own, minlength=self._cluster.world_size)
         )
+
+
+def _prefetch_bytes(evaluation: Evaluation, holders: _Holders) -> Floats:
+    """Bytes that caches of each rank fetch from its host (W,)."""
+    shards, cluster = evaluation.arrays, evaluation.cluster
+    if not shards.is_kernel(*CACHING_KERNELS).any():
+        return np.zeros(cluster.world_size)
+    volumes = volumes_of(shards, evaluation.usage, cluster.world_size)
+    fetched = fetched_bytes(shards, volumes, evaluation.usage)
+    return holders.sum(np.repeat(fetched[:, None], len(cluster.groups), axis=1))
 
 
 def _id_seconds(evaluation: Evaluation) -> Floats:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shardplan.cost_model import RuntimeModel
     from shardplan.evaluation import Evaluation
     from shardplan.simulation.dense_work import DenseWork
-    from shardplan.simulation.network import Network
+    from shardplan.simulation.network import Network, Transfer
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.sparse_work import Exchange, SparseWork
 
@@ -70,14 +70,14 @@ class StepParts:
         after: tuple[str, ...],
     ) -> Operation:
         """Make a reduce-scatter or all-gather of one scope."""
-        seconds = self.network.reduce(exchange.reduce[scope], scope)
-        return self.collective(name, stage, seconds, after=after, scope=scope)
+        transfer = self.network.reduce(exchange.reduce[scope], scope)
+        return self.collective(name, stage, transfer, after=after, scope=scope)
 
     def collective(
         self,
         name: str,
         stage: Stage,
-        seconds: Floats,
+        transfer: Transfer,
         *,
         after: tuple[str, ...],
         behind: tuple[str, ...] = (),
@@ -89,12 +89,13 @@ class StepParts:
             name,
             stage,
             Stream.COMMUNICATION,
-            seconds,
+            transfer.seconds,
             after=after,
             behind=behind,
             lead=lead,
-            meets=meeting(self._group(scope), seconds),
+            meets=meeting(self._group(scope), transfer.seconds),
             slowdown=self.network.slowdown(scope),
+            traffic=transfer.traffic,
         )
 
     def _group(self, scope: Scope) -> Ints:

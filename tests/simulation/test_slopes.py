@@ -41,9 +41,11 @@ def test_overhead_latency_and_floors(tiny):
 
 def test_nic_bound_exchange(tiny, straggler_plan):
     """On two hosts the NIC bounds the exchange; a straggler makes others wait."""
+    group = tiny.host_group(num_hosts=2)
+    group["host"]["pcie_bw"] = 2e9  # of the lane to the NIC, which has 1e9
     plan = tiny.plan(
         straggler_plan.inputs.workload,
-        tiny.topology(tiny.host_group(num_hosts=2)),
+        tiny.topology(group),
         tiny.cost_model(),
         straggler_plan.tables,
     )
