@@ -186,6 +186,8 @@ class RuntimeModel(Record):
     lookup_passes : times that lookups and updates take what fused kernels take
     async_weight_gradients : gradients of weights are put off, so that the exchange
         of embedding gradients starts earlier
+    separate_all_reduce : all-reduces have a communicator of their own, so that they
+        run beside other exchanges and share links with them
     """
 
     step_overhead_s: Coefficient
@@ -195,6 +197,7 @@ class RuntimeModel(Record):
     elementwise_passes: PositiveCoefficient | None = None
     lookup_passes: PositiveCoefficient | None = None
     async_weight_gradients: Flag = False
+    separate_all_reduce: Flag = False
 
 
 class MemoryModel(Record):

@@ -106,6 +106,23 @@ class LinkRates:
             times.append(_slower(traffic.uplink, self.uplink)[self.leaf])
         return np.asarray(np.max(times, axis=0))
 
+    def shares(self, traffic: Traffic, seconds: Floats) -> Floats:
+        """Return the share of links that bytes take in some seconds (6, W).
+
+        Notes
+        -----
+        Of each rank: scale-up links, PCIe lane and NIC, out and in. Copies from the
+        host come in over the lane, as does what the NIC receives.
+        """
+        lane = traffic.pcie + traffic.nic
+        lane[1] += traffic.copied
+        own = (self.nic / np.bincount(self.port, minlength=len(self.nic)))[self.port]
+        load = np.stack([traffic.scale_up, lane, traffic.nic])
+        capacity = np.stack([self.scale_up, self.lane, own])[:, None]
+        room = capacity * seconds
+        share = np.where(room > 0, load / np.where(room > 0, room, 1.0), 0.0)
+        return np.minimum(share, 1.0).reshape(6, -1)
+
 
 def nic_ports(cluster: Cluster) -> tuple[Ints, Floats]:
     """Return the NIC port of each rank (W,), and the line rate of each [bytes/s].

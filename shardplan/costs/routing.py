@@ -9,6 +9,7 @@ over groups of ranks: no matrix is made, and 4,096 ranks take a millisecond.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -117,7 +118,7 @@ class Routes:
         into, out = self._loads(each, inside)
         up_in, up_out = self._to_spine(each, away)
         if self.forwards and inside == "rank":
-            own = self._from_position(each, self.near["rank"][2])
+            own = self._from_position(each, self._near_position)
             out[0] += np.maximum(out[2] - own, 0.0)
             into[0] += own * (self.host.size - 1.0)
             out[2] = own * self.host.size
@@ -165,11 +166,17 @@ class Routes:
 
     def _away(self, inside: Inside) -> Union | None:
         """Ranks that bytes reach below the spine; None if that is all of them."""
-        if not self.num_uplinks:
-            return None
-        rails_kept = self.forwards or inside != "rank"
-        below = self.leaf_group if rails_kept else self.under_leaf
-        return Union.of(below, self.near[inside][2])
+        return self._below[inside] if self.num_uplinks else None
+
+    @cached_property
+    def _below(self) -> dict[Inside, Union]:
+        """Ranks that are reached below the spine."""
+        found: dict[Inside, Union] = {}
+        for inside, levels in self.near.items():
+            rails_kept = self.forwards or inside != "rank"
+            below = self.leaf_group if rails_kept else self.under_leaf
+            found[inside] = Union.of(below, levels[2])
+        return found
 
     def _to_spine(self, each: Floats, away: Group | None) -> tuple[Floats, Floats]:
         """Bytes of each rank that pass the spine, out and in (W,)."""
@@ -179,22 +186,26 @@ class Routes:
         far = len(each) - away.size
         return each * far, np.where(far > 0, into, 0.0)
 
-    def _from_position(self, each: Floats, near: Level) -> Floats:
-        """Return what ranks at one position of other hosts get from one rank."""
-        everywhere = Level(self.position)
-        here = near.split(self.position)
-        return np.maximum(everywhere.sum(each) - here.sum(each), 0.0)
+    def _from_position(self, each: Floats, here: Group) -> Floats:
+        """Return what ranks at one position, but not here, get from one rank."""
+        everywhere = np.bincount(self.position, each)[self.position]
+        return np.maximum(everywhere - here.sum(each), 0.0)
+
+    @cached_property
+    def _near_position(self) -> Level:
+        """Ranks at the same position that no NIC is needed for."""
+        return self.near["rank"][2].split(self.position)
+
+    @cached_property
+    def _below_position(self) -> Union:
+        """Ranks at the same position that no spine is needed for."""
+        return Union.of(self.leaf_group.split(self.position), self._near_position)
 
     def _spine_from_position(self, each: Floats) -> Floats:
         """Return the part of `_from_position` that passes the spine."""
         if not self.num_uplinks:
             return np.zeros(len(each))
-        below = Union.of(
-            self.leaf_group.split(self.position),
-            self.near["rank"][2].split(self.position),
-        )
-        here = below.sum(each)
-        return np.maximum(Level(self.position).sum(each) - here, 0.0)
+        return self._from_position(each, self._below_position)
 
     def _traffic(
         self, out: Floats, into: Floats, up_out: Floats, up_in: Floats

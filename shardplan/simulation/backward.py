@@ -94,6 +94,7 @@ class BackwardPass(StepParts):
                 Stage.BWD_COMMS,
                 self._replicated_all_reduce(),
                 after=("replicated_backward",),
+                stream=self.reduction,
             )
 
     def _embedding_backward(self, ready: str, gradients: list[Operation]) -> Operation:
@@ -169,6 +170,7 @@ class BackwardPass(StepParts):
                         Stage.DENSE_SYNC,
                         self.network.all_reduce(piece.bucket_bytes + joined),
                         after=(name, *also),
+                        stream=self.reduction,
                     )
                 )
                 bucket += 1

@@ -31,27 +31,22 @@ class ForwardPass(StepParts):
         yield Operation(
             "overhead", Stage.OVERHEAD, Stream.COMPUTE, np.full(world, overhead)
         )
-        copy = self._input_copy()
-        yield Operation(
+        yield self.copy(
             "input_copy",
             Stage.INPUT_COPY,
-            Stream.COPY,
-            copy.seconds,
-            behind=START,
+            self._input_copy(),
             lead=self.lead.input_copy,
-            traffic=copy.traffic,
         )
         if not self.lead.input_dist:
             yield from self._id_exchange()
-        yield Operation(
+        fetched = self.network.routes.copies(self.sparse.prefetch_bytes)
+        yield self.copy(
             "cache_prefetch",
             Stage.PREFETCH_COMPUTE,
-            Stream.COPY if self.lead.prefetch else Stream.COMPUTE,
-            self.sparse.prefetch,
+            Transfer(self.sparse.prefetch, fetched),
             after=("id_exchange",),
-            behind=START,
             lead=self.lead.prefetch,
-            traffic=self.network.routes.copies(self.sparse.prefetch_bytes),
+            stream=Stream.COPY if self.lead.prefetch else Stream.COMPUTE,
         )
 
     def forward(self) -> Iterator[Operation]:

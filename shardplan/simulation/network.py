@@ -147,6 +147,15 @@ class Network:
             time = all_reduce_seconds(num_bytes, cluster, self.rates.cost_model)
         return Transfer(np.full(cluster.world_size, float(time)), traffic)
 
+    def uses(self, transfer: Transfer) -> Floats | None:
+        """Return the share of each rank's links that an operation takes (L, W).
+
+        None with links off. The links are those of `LinkRates.by_rank`.
+        """
+        if not (self.settings.links and self.settings.latency):
+            return None
+        return self.link_rates.shares(transfer.traffic, transfer.seconds)
+
     def _all_to_all(self, priced: Floats, traffic: Traffic) -> Transfer:
         """Time the loads of an all-to-all; with links off, take its prices."""
         model = self.rates.cost_model.collectives

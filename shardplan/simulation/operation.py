@@ -23,6 +23,7 @@ class Stream(StrEnum):
 
     COMPUTE = "compute"
     COMMUNICATION = "communication"
+    REDUCTION = "reduction"
     COPY = "copy"
 
 
@@ -72,6 +73,9 @@ class Operation:
         Fraction by which it slows computation that runs beside it.
     traffic : Traffic or None
         What it moves over links.
+    uses : float array (L, W) or None
+        Share of each rank's links that it takes by itself; None where it shares
+        none with other streams.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Operation:
     meets: Ints | None = None
     slowdown: float = 0.0
     traffic: Traffic | None = None
+    uses: Floats | None = None
 
     @cached_property
     def is_idle(self) -> bool:

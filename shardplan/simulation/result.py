@@ -222,7 +222,5 @@ def phase_rows(timeline: Timeline, parts: list[Exposure]) -> tuple[PhaseRow, ...
 
 
 def _busy(run: Run) -> Floats:
-    """Seconds of work: slowed computation as it was, collectives as each needs."""
-    if run.operation.stream is Stream.COMPUTE:
-        return run.end - run.start
-    return run.operation.seconds
+    """Seconds of each rank's own part, as long as it was slowed by others."""
+    return run.done - run.start

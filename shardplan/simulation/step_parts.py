@@ -83,12 +83,13 @@ class StepParts:
         behind: tuple[str, ...] = (),
         lead: int = 0,
         scope: Scope = Scope.ALL,
+        stream: Stream = Stream.COMMUNICATION,
     ) -> Operation:
         """Make a collective of all ranks, or inside hosts or domains."""
         return Operation(
             name,
             stage,
-            Stream.COMMUNICATION,
+            stream,
             transfer.seconds,
             after=after,
             behind=behind,
@@ -96,7 +97,38 @@ class StepParts:
             meets=meeting(self._group(scope), transfer.seconds),
             slowdown=self.network.slowdown(scope),
             traffic=transfer.traffic,
+            uses=self.network.uses(transfer),
         )
+
+    def copy(
+        self,
+        name: str,
+        stage: Stage,
+        transfer: Transfer,
+        *,
+        after: tuple[str, ...] = (),
+        lead: int,
+        stream: Stream = Stream.COPY,
+    ) -> Operation:
+        """Make a copy from the host's memory."""
+        return Operation(
+            name,
+            stage,
+            stream,
+            transfer.seconds,
+            after=after,
+            behind=START,
+            lead=lead,
+            traffic=transfer.traffic,
+            uses=self.network.uses(transfer) if stream is Stream.COPY else None,
+        )
+
+    @property
+    def reduction(self) -> Stream:
+        """The stream of all-reduces."""
+        if self.runtime.separate_all_reduce:
+            return Stream.REDUCTION
+        return Stream.COMMUNICATION
 
     def _group(self, scope: Scope) -> Ints:
         cluster = self.evaluation.cluster
