@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs import lookup, storage
+from shardplan.costs.compression import compress
 from shardplan.costs.footprint import tier_bytes
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
@@ -19,6 +20,7 @@ from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Sc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.costs.compression import Compressed
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage
@@ -197,8 +199,14 @@ def _communication_times(
     """Fill the phases in which ranks exchange ids, outputs and gradients."""
     elements = volumes.outputs * shards.columns
     per_byte = _output_s_per_byte(shards, usage, rates)
-    forward = (elements * usage.forward_element_bytes)[:, None] * per_byte
-    backward = (elements * usage.backward_element_bytes)[:, None] * per_byte
+    forward, backward = (
+        elements[:, None] * usage.element_bytes(phase) * per_byte * sent.share[:, None]
+        + sent.encode_s
+        for phase, sent in (
+            (phase, compressed(phase, shards, volumes, usage, rates))
+            for phase in (Phase.FWD_COMMS, Phase.BWD_COMMS)
+        )
+    )
     lengths = usage.num_lengths[shards.table] * usage.workload.index_bytes
     ids = volumes.ids * usage.id_bytes[shards.table] + lengths
     input_dist = _per_byte(ids, rates.all_to_all)
@@ -210,6 +218,31 @@ def _communication_times(
     cost[:, :, _PHASE[Phase.INPUT_DIST]] = np.where(copy, 0.0, input_dist)
     cost[:, :, _PHASE[Phase.FWD_COMMS]] = np.where(copy, 0.0, forward)
     cost[:, :, _PHASE[Phase.BWD_COMMS]] = np.where(copy, all_reduce, backward)
+
+
+def compressed(
+    phase: Phase,
+    shards: ShardArrays,
+    volumes: Volumes,
+    usage: TableUsage,
+    rates: ClassRates,
+) -> Compressed:
+    """Return what the outputs or gradients of shards are on the wire.
+
+    Notes
+    -----
+    Partial sums are added up on their way, and replicas are all-reduced: what is
+    reduced stays plain.
+    """
+    reduces = usage.is_pooled[shards.table] & shards.is_partial
+    plain = shards.is_replicated | (reduces & (shards.scope != Scope.RANK))
+    num_bytes = volumes.outputs * shards.columns * usage.element_bytes(phase)
+    return compress(
+        np.where(plain, 0.0, num_bytes),
+        _output_s_per_byte(shards, usage, rates),
+        usage.compression(phase),
+        rates.forward_bw,
+    )
 
 
 def _output_s_per_byte(

@@ -120,11 +120,14 @@ class BackwardPass(StepParts):
 
     def _gradient_exchange(self, exchange: Exchange, ready: str) -> Iterator[Operation]:
         """All-to-all, then the all-gathers: the transpose of the outputs'."""
+        yield compute(
+            "gradient_encode", Stage.BWD_COMMS, exchange.encode, after=(ready,)
+        )
         yield self.collective(
             "gradient_all_to_all",
             Stage.BWD_COMMS,
             self.network.gather(exchange),
-            after=(ready,),
+            after=("gradient_encode",),
         )
         before = ("gradient_all_to_all",)
         for scope, name in reduce_names("all_gather"):

@@ -111,7 +111,13 @@ class ForwardPass(StepParts):
 
     def _output_exchange(self, exchange: Exchange) -> Iterator[Operation]:
         """Reduce-scatters inside groups and among all, then the all-to-all."""
-        before: tuple[str, ...] = ("embedding_forward",)
+        yield compute(
+            "output_encode",
+            Stage.FWD_COMMS,
+            exchange.encode,
+            after=("embedding_forward",),
+        )
+        before: tuple[str, ...] = ("output_encode",)
         for scope, name in reduce_names("reduce_scatter"):
             yield self.reduce(name, Stage.FWD_COMMS, exchange, scope, before)
             before = (name,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from shardplan.costs.pricing import fetched_bytes
+from shardplan.costs.pricing import compressed, fetched_bytes
 from shardplan.costs.shards import volumes_of
 from shardplan.sharding import CACHING_KERNELS, PHASES, Phase, Scope
 
@@ -38,11 +38,14 @@ class Exchange:
         Partial sums inside hosts, domains or among all ranks.
     across : dict of Scope to float array (W,)
         Sums of a host or domain to the ranks that own the samples.
+    encode : float array (W,)
+        Compressing and restoring what goes by all-to-all.
     """
 
     all_to_all: Floats
     reduce: dict[Scope, Floats]
     across: dict[Scope, Floats]
+    encode: Floats
 
     @property
     def personal(self) -> Floats:
@@ -152,7 +155,8 @@ def _id_seconds(evaluation: Evaluation) -> Floats:
 def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchange:
     """Split a communication phase by who exchanges with whom."""
     shards, rates = evaluation.arrays, evaluation.rates
-    cost = evaluation.prices.cost[:, :, PHASES.index(phase)]
+    encode = _encode_seconds(evaluation, phase)
+    cost = evaluation.prices.cost[:, :, PHASES.index(phase)] - encode
     pooled = evaluation.usage.is_pooled[shards.table]
     reduces = pooled & shards.is_partial & (shards.scope != Scope.RANK)
     sharded = ~shards.is_replicated
@@ -168,4 +172,13 @@ def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchan
         share = rates.reduce_scatter[key] / np.where(both > 0, both, 1.0)
         reduce[scope] = total(mask, share)
         across[scope] = total(mask, 1.0 - share)
-    return Exchange(total(~reduces), reduce, across)
+    return Exchange(total(~reduces), reduce, across, holders.sum(encode))
+
+
+def _encode_seconds(evaluation: Evaluation, phase: Phase) -> Floats:
+    """Seconds to compress and restore each shard's messages (N, C)."""
+    shards, usage = evaluation.arrays, evaluation.usage
+    if usage.compression(phase) is None:
+        return np.zeros((len(shards), len(evaluation.cluster.groups)))
+    volumes = volumes_of(shards, usage, evaluation.cluster.world_size)
+    return compressed(phase, shards, volumes, usage, evaluation.rates).encode_s
