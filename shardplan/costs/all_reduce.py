@@ -49,7 +49,8 @@ def all_reduce_seconds(
     -----
     Inside a group ``2 (g - 1) / g S`` pass each rank's links; between groups
     ``2 (1/g - 1/W) S`` each NIC in a ring, or ``S / g`` where switches add up. The
-    two go on at once, so ``t = (alpha^p + max(x_in, x_out)^p)^(1/p)``. The latency
+    uplink of a leaf carries one host's flow, summed up or in a ring. The two levels
+    go on at once, so ``t = (alpha^p + max(x_in, x_out)^p)^(1/p)``. The latency
     is that of ``2 log2`` messages in a row; where switches add up, that of the group
     and one way up and down.
 
@@ -80,7 +81,7 @@ def all_reduce_seconds(
             far, cluster, model, 1, leaves=True, rounds=_rounds(ranks / inside)
         )
         if cluster.topology.fabric.in_network_reduction:
-            crossing = 1.0 / group
+            crossing = ring_slowdown(cluster) / group
             hops = max(2.0 * one.scale_out.latency_s for one in cluster.groups)
             latency = near_latency + hops
         nic = nic_bw(cluster) * far.bw_efficiency.value

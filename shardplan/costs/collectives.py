@@ -223,11 +223,15 @@ def _leaf_s_per_byte(cluster: Cluster, efficiency: float) -> Floats:
 
 
 def ring_slowdown(cluster: Cluster) -> float:
-    """Return by how much an uplink is slower than the one host's flow of a ring."""
+    """Return by how much an uplink is slower than the one host's flow of a ring.
+
+    The leaf with the fewest hosts, which may be the last, has the slowest uplink.
+    """
     fabric = cluster.topology.fabric
     if not 0 < fabric.hosts_per_leaf < cluster.num_hosts:
         return 1.0
-    return max(1.0, fabric.oversubscription / fabric.hosts_per_leaf)
+    fewest = int(np.bincount(leaf_of_host(cluster)).min())
+    return max(1.0, fabric.oversubscription / fewest)
 
 
 def inside_bw(cluster: Cluster, group: Floats) -> Floats:

@@ -125,7 +125,9 @@ class Routes:
             up_out = self._spine_from_position(each) * self.host.size
         return self._traffic(out, into, up_out, up_in)
 
-    def ring(self, array: Floats, group: Level, *, crosses: bool) -> Traffic:
+    def ring(
+        self, array: Floats, group: Level, *, crosses: bool, adds_up: bool = False
+    ) -> Traffic:
         """Return the loads of a reduce-scatter or all-gather of each rank's array.
 
         Parameters
@@ -136,16 +138,21 @@ class Routes:
             Ranks that reduce together, or the hosts or domains of a hierarchy.
         crosses : bool
             Whether the groups reduce among each other, too.
+        adds_up : bool
+            Switches between the groups add up and send back the sums, so that the
+            array counts twice, there and back.
 
         Notes
         -----
         ``(g - 1) / g`` of the array on each rank's links inside a group of g, and
-        ``1/g - 1/W`` on its NIC between groups; a ring enters each leaf once.
+        ``1/g - 1/W`` on its NIC between groups, or ``1/2g`` where switches add up; a
+        ring, and what switches add up, enters each leaf once.
         """
         size, world = group.size, self.cluster.world_size
         moved = array * (size - 1.0) / size
         fits = size <= self.near["rank"][1].size
-        far = array * (1.0 / size - 1.0 / world) if crosses else np.zeros(world)
+        share = 0.5 / size if adds_up else 1.0 / size - 1.0 / world
+        far = array * share if crosses else np.zeros(world)
         loads = np.stack([np.where(fits, moved, 0.0), np.where(fits, 0.0, moved), far])
         up = far / self.leaf_group.size * self.host.size
         return self._traffic(loads, loads.copy(), up, up)

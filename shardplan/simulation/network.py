@@ -130,7 +130,9 @@ class Network:
         shardplan.costs.all_reduce.all_reduce_seconds : The formula.
         """
         cluster = self.cluster
-        traffic = self._ring(np.full(cluster.world_size, 2.0 * num_bytes), Scope.ALL)
+        adds_up = cluster.topology.fabric.in_network_reduction
+        array = np.full(cluster.world_size, 2.0 * num_bytes)
+        traffic = self._ring(array, Scope.ALL, adds_up=adds_up)
         if not self.settings.latency or num_bytes <= 0:
             per_byte = 2.0 * self.rates.reduce_scatter["all"][cluster.rank_class]
             return Transfer(np.asarray(num_bytes * per_byte), traffic)
@@ -178,9 +180,10 @@ class Network:
         rate = self.rates.across_groups[key][self.cluster.rank_class]
         return _per(seconds, rate) / self._group(scope).size
 
-    def _ring(self, array: Floats, scope: Scope) -> Traffic:
-        crosses = scope in (Scope.ALL, Scope.RANK)
-        return self.routes.ring(array, self._group(scope), crosses=crosses)
+    def _ring(self, array: Floats, scope: Scope, *, adds_up: bool = False) -> Traffic:
+        crosses = scope in (Scope.ALL, Scope.RANK) and self.leaves_hosts
+        group = self._group(scope)
+        return self.routes.ring(array, group, crosses=crosses, adds_up=adds_up)
 
     def _group(self, scope: Scope) -> Level:
         """Ranks that reduce together, or first where all reduce."""
