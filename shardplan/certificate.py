@@ -19,7 +19,8 @@ class Prices(Record):
     ----------
     ranks : tuple of tuples of float
         Per class of ranks: the price of a second on each rank of the class, in each
-        phase for `step`, or in total (one number) for `max-rank`.
+        phase for `step`, or in total (one number) for `max-rank`. What is missing to
+        a sum of 1 over ranks weighs on the slowest rank, whichever that is.
     hbm, ddr, ssd : tuple of float
         Per class: the price of a byte of HBM on each of its ranks, and of DDR and
         SSD on each of its hosts [s/byte].

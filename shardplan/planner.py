@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -154,8 +154,9 @@ def solve(
             found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
     if found.assignment is None:
         raise advised(no_plan(problem, found, stop), problem, inputs, stop)
-    plan = make_plan(problem, found, inputs, solver=solver, seed=seed)
-    violations = check(plan, menu=problem)
+    proof = prove(problem, found)
+    plan = make_plan(problem, found, inputs, solver=solver, seed=seed, proof=proof)
+    violations = check(plan, menu=problem, proven_s=proof.bound_s)
     if violations:
         raise AssertionError(f"the solver made an invalid plan: {violations[0]}")
     return PlanResult(plan, stop.elapsed_s())
@@ -260,11 +261,17 @@ def make_plan(
     *,
     solver: str,
     seed: int,
+    proof: Proof | None = None,
 ) -> Plan:
-    """Turn a solver's result into a self-contained plan."""
+    """Turn a solver's result into a self-contained plan.
+
+    The bound leaves its proof some room, for sums differ between machines in the last
+    digits.
+    """
     assert result.assignment is not None
     value = problem.value(result.assignment)
-    certificate, bound = _certified(problem, result, value)
+    certificate, proven = proof or prove(problem, result)
+    bound = min(proven * (1.0 - _ROOM), value)
     is_claimed_optimal = result.status is SolveStatus.OPTIMAL
     claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
     is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
@@ -308,18 +315,21 @@ def _joined(plan: Plan) -> Plan:
     return joined.model_copy(update={"outcome": outcome})
 
 
-def _certified(
-    problem: problems.Problem, result: SolverResult, value: float
-) -> tuple[Certificate, float]:
-    """Return a certificate and the bound that it proves on any machine [s].
+class Proof(NamedTuple):
+    """A certificate and the bound that it proves here, verified [s]."""
 
-    Sums differ between machines in the last digits; the bound leaves them some room.
-    """
+    certificate: Certificate
+    bound_s: float
+
+
+def prove(problem: problems.Problem, result: SolverResult) -> Proof:
+    """Verify the certificate of a result, or find one."""
+    assert result.assignment is not None
     certificate = result.certificate
     if certificate is None:
+        value = problem.value(result.assignment)
         certificate = lower_bound(problem, value).certificate
-    proven = verify(problem, certificate) * (1.0 - _ROOM)
-    return certificate, min(proven, value)
+    return Proof(certificate, verify(problem, certificate))
 
 
 def _member(kind: type[E], name: str, value: E | str) -> E:

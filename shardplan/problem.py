@@ -220,7 +220,7 @@ def build_problem(
     pricer = make_pricer(cluster, usage, cost_model)
     capacity = pricer.capacity()
     menu = enumerate_options(
-        usage, cluster, pricer, capacity, target, all_tiers=all_tiers
+        usage, cluster, pricer, capacity, target, objective, all_tiers=all_tiers
     )
     bundles, options = Bundles.of(workload, menu)
     allowed = allowed_ranks(workload, cluster, bundles)

@@ -27,6 +27,7 @@ from shardplan.options.structures import (
     structures,
     variants,
 )
+from shardplan.options.template import Template
 from shardplan.problem import Assignment, Problem
 from shardplan.realize import placements
 from shardplan.sharding import ComputeKernel, Objective, Scope, ShardingType, Target
@@ -80,7 +81,7 @@ def test_every_type_on_two_hosts() -> None:
     assert found.count((ShardingType.DATA_PARALLEL, Scope.ALL, 1, 1)) == 1
     assert found.count((ShardingType.TABLE_WISE, Scope.RANK, 1, 1)) == 1
     columns = [k for kind, _, k, _ in found if kind == "column_wise"]
-    assert columns == list(range(2, world + 1))
+    assert columns == list(range(2, world + 1))  # 16, 11, 8, 7, 6, 5 and 4 blocks
     subsets = [
         n for kind, scope, _, n in found if kind == "row_wise" and scope == Scope.RANK
     ]
@@ -118,8 +119,28 @@ def test_every_legal_column_width(
     dim: int, narrowest: int | None, expected: int
 ) -> None:
     """Any number of shards whose widths are multiples of 4 and wide enough."""
-    found = cuts(dim, sharding_types=["column_wise"], min_column_width=narrowest)
-    assert [k for _, _, k, _ in found] == list(range(2, expected + 1))
+    limits = TableConstraints(
+        sharding_types=("column_wise",), min_column_width=narrowest
+    )
+    cluster = Cluster.of(CLUSTERS["two_hosts"])
+    found = structures(dim, limits, cluster, Target.ANY, every_count=True)
+    assert [cut.column_shards for cut in found] == list(range(2, expected + 1))
+
+
+@pytest.mark.parametrize(
+    ("dim", "expected"),
+    [
+        (16, [2, 4]),
+        (20, [2, 3, 5]),
+        (36, [2, 3, 5]),
+        (48, [2, 3, 4, 6]),
+        (128, [*range(2, 9)]),
+    ],
+)
+def test_one_cut_for_each_width(dim: int, expected: list[int]) -> None:
+    """Of 12 blocks of 4 columns, 5 shards are no narrower than 4: both have 3."""
+    found = cuts(dim, sharding_types=["column_wise"])
+    assert [k for _, _, k, _ in found] == expected
 
 
 @settings(max_examples=50, deadline=None)
@@ -312,17 +333,18 @@ def test_grid_of_one_block_is_table_row_wise() -> None:
     problem = Instance(workload({}), TWO_HOSTS, COST_MODEL).problem()
     fused = Variant(ComputeKernel.FUSED, 0, 1.0, 0.0)
     kinds = (ShardingType.GRID_SHARD, ShardingType.TABLE_ROW_WISE)
-    template = [(Structure(kind, Scope.HOST, 1, 4), fused) for kind in kinds]
-    menu = module._build(np.array([0]), template, problem.usage, problem.pricer)
-    assert menu.item_columns.tolist() == [128, 128]
-    assert menu.item_cost[0].tolist() == menu.item_cost[1].tolist()
-    assert menu.item_bytes[0].tolist() == menu.item_bytes[1].tolist()
+    pairs = [(Structure(kind, Scope.HOST, 1, 4), fused) for kind in kinds]
+    template = Template.of(128, pairs)
+    found = module._price(np.array([0]), template, problem.usage, problem.pricer)
+    assert template.item_columns.tolist() == [128, 128]
+    assert found.cost[0, 0].tolist() == found.cost[0, 1].tolist()
+    assert found.tier_bytes[0, 0].tolist() == found.tier_bytes[0, 1].tolist()
 
 
 def test_table_wise_is_row_wise_on_one_rank() -> None:
-    """A single rank has no use for cuts; what is left costs the same."""
+    """A single rank has no use for cuts, nor for a copy, which needs more memory."""
     _, menu = menu_of({}, "one_rank")
-    assert kinds(menu) == {("table_wise", "fused"), ("data_parallel", "dense")}
+    assert kinds(menu) == {("table_wise", "fused")}
     assert (menu.item_cost[:, :, [0, 3, 4]] == 0).all()
 
 
@@ -378,6 +400,11 @@ def test_a_table_without_options_keeps_its_place() -> None:
     assert len(none) == 0
 
 
+def nothing_dominated(*given: Any) -> np.ndarray:
+    """Stand in for the rules of dominance; the last argument is (M, K, F)."""
+    return np.zeros(given[-1].shape[:2], dtype=bool)
+
+
 SMALL = [
     {"num_embeddings": 9_000_000, "pooling_factor": 5.0},
     {"num_embeddings": 200_000, "embedding_dim": 24, "pooling_factor": 20.0},
@@ -395,13 +422,41 @@ def test_dominated_options_are_never_the_only_optimum(
     instance = Instance(tables, topology(local_world_size=2), COST_MODEL)
     pruned = instance.problem(objective=objective, all_tiers=True)
     value, best = brute_force(pruned)
-    monkeypatch.setattr(
-        pruning, "_dominated", lambda options, fits: np.zeros(len(options), dtype=bool)
-    )
+    for name in ("dominated_by_variant", "dominated_by_columns"):
+        monkeypatch.setattr(pruning, name, nothing_dominated)
     everything = instance.problem(objective=objective, all_tiers=True)
     assert len(everything.options) > len(pruned.options)
     assert best is not None
     assert brute_force(everything)[0] == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("objective", list(Objective))
+def test_what_columns_replace_is_never_the_only_optimum(
+    objective: Objective, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random tables on two hosts with little memory, cut in every way."""
+    rng = np.random.default_rng(seed)
+    tables = [
+        {
+            "num_embeddings": int(10.0 ** rng.uniform(3.0, 7.2)),
+            "embedding_dim": int(rng.choice([8, 16])),
+            "pooling_factor": float(rng.uniform(1.0, 4.0)),
+        }
+        for _ in range(2)
+    ]
+    limits = {"compute_kernels": ["dense", "fused", "fused_uvm_caching"]}
+    limits["cache_load_factor"] = 0.2
+    model = workload(*tables, constraints=limits)
+    cluster = topology(local_world_size=2, num_hosts=2)
+    instance = Instance(model, cluster, COST_MODEL)
+    pruned = instance.problem(objective=objective, all_tiers=True)
+    monkeypatch.setattr(pruning, "dominated_by_columns", nothing_dominated)
+    everything = instance.problem(objective=objective, all_tiers=True)
+    dropped = len(everything.options) - len(pruned.options)
+    assert dropped > (0 if objective is Objective.MAX_RANK else -1)
+    best = brute_force(everything)[0]
+    assert brute_force(pruned)[0] == pytest.approx(best, rel=1e-12)
 
 
 def test_menus_are_sorted_and_whole() -> None:
@@ -420,7 +475,7 @@ def test_small_chunks_give_the_same_menu(monkeypatch: pytest.MonkeyPatch) -> Non
     tables = workload(*[{"num_embeddings": 100 * (i + 1)} for i in range(5)])
     instance = Instance(tables, TWO_HOSTS, COST_MODEL)
     whole = instance.problem().options
-    monkeypatch.setattr(module, "_CHUNK_OPTIONS", 1)
+    monkeypatch.setattr(module, "_CHUNK_ITEMS", 1)
     parts = instance.problem().options
     for name in Options.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))

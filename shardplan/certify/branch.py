@@ -97,7 +97,7 @@ class Tree:
             best = limit
         self._menu = menu
         keep = np.ones(len(menu), dtype=bool)
-        first = rounds[-1]
+        first = rounds[0]
         self._root = _Node(box, keep, None, min(best, limit), first, list(rounds))
         self._order = 0
         self._open: list[tuple[float, int, _Node]] = []

@@ -5,6 +5,7 @@ The search may be as careless as it likes: what it returns went through `verify`
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,17 +26,18 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_FIRST_STEP = 2e-4
+_FIRST_STEP = 1e-3
+_MOST_STEP = 0.04
 _SHARPNESS = 2e-5
 """Stop looking for a better threshold when it is known to within this, relatively."""
 _LEAST_STEP_S = 1e-12
 _WORTH_WRITING = 1e-9
 _BASIC_TESTS = 30
-_FEWEST_TESTS = 2
 _BASIC_WORK = 1.5e6
-"""Options times tests of a quick search."""
+"""Options looked at by a quick search."""
 _MOST_TESTS = 60
-_MOST_TREES = 4
+_MOST_TREES = 6
+_FIRST_TREE = 0.2
 _MOST_WORK = 2e8
 _MOST_PACKINGS = 8
 _FIRST_PACKING = 0.01
@@ -101,8 +103,7 @@ def lower_bound(
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
     search = _Search(relaxed, first, stop, hard=False)
-    tests = int(np.clip(_BASIC_WORK / len(relaxed), _FEWEST_TESTS, _BASIC_TESTS))
-    search.by_prices(upper_bound_s, tests)
+    search.by_prices(upper_bound_s, _BASIC_TESTS, _BASIC_WORK)
     return _better(problem, relaxed, first, search.proof)
 
 
@@ -124,8 +125,11 @@ def strengthen(
     """
     if not np.isfinite(bound.value_s):
         return bound
+    if stop and stop.now():
+        return bound
     relaxed = Relaxed.of(problem)
-    search = _Search(relaxed, bound, stop, hard=True)
+    early = None if stop is None else Early(stop)
+    search = _Search(relaxed, bound, early, hard=True)
     search.by_prices(upper_bound_s, _MOST_TESTS)
     if relaxed.num_dimensions > 1 and relaxed.num_classes == 1:
         search.by_cases(upper_bound_s)
@@ -137,6 +141,29 @@ def strengthen(
 class _Proof(NamedTuple):
     threshold: float
     cases: tuple[Case, ...]
+
+
+@dataclass
+class Early:
+    """A clock that leaves time to replay the best proof.
+
+    Attributes
+    ----------
+    clock : Clock
+    reserve_s : float
+        Seconds to leave.
+    """
+
+    clock: Clock
+    reserve_s: float = 0.0
+
+    def now(self) -> bool:
+        """Whether it is time to replay."""
+        return self.clock.now() or self.remaining_s() <= 0.0
+
+    def remaining_s(self) -> float:
+        """Seconds left before the replay."""
+        return self.clock.remaining_s() - self.reserve_s
 
 
 class _Search:
@@ -152,44 +179,51 @@ class _Search:
         self, relaxed: Relaxed, bound: Bound, stop: Clock | None, *, hard: bool
     ) -> None:
         self._relaxed = relaxed
+        self._early = stop if isinstance(stop, Early) else None
+        before = time.perf_counter()
         self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
+        self._round_s = time.perf_counter() - before
         self._packer = Packer(relaxed, bound.prices, stop)
         self._stop = stop
         self._low = bound.value_s
         self.proof: _Proof | None = None
 
-    def by_prices(self, upper_bound_s: float, most_tests: int) -> None:
+    def by_prices(
+        self, upper_bound_s: float, most_tests: int, most_work: float = _MOST_WORK
+    ) -> None:
         """Refute thresholds by prices alone: gallop, then bisect."""
         high, step = upper_bound_s, _FIRST_STEP
         for _ in range(most_tests):
             low = self._low
             if high <= low * (1.0 + _SHARPNESS) or (self._stop and self._stop.now()):
                 break
+            if self._refuter.work > most_work:
+                break
             target = low + max(step * low, _LEAST_STEP_S)
             if high < np.inf and target > (low + high) / 2.0:
                 is_first_try = high == upper_bound_s and target >= high
                 target = high if is_first_try else (low + high) / 2.0
             if self._holds(target):
-                step = step * 4.0
+                step = min(step * 4.0, _MOST_STEP)
             else:
                 high, step = target, max(step / 4.0, _SHARPNESS)
 
     def by_cases(self, upper_bound_s: float) -> None:
         """Refute thresholds by cases; lower thresholds exclude more options."""
-        high = min(upper_bound_s, _HOPE * self._low)
-        target, work = high, _MOST_WORK
+        high, work = min(upper_bound_s, _HOPE * self._low), _MOST_WORK
+        target = self._low + _FIRST_TREE * (high - self._low)
         for _ in range(_MOST_TREES):
             _, rounds = self._refuter.refute(target)
-            tree = Tree(self._relaxed, rounds, target)
+            if self._stop and self._stop.now():
+                break
+            tree = Tree(self._refuter.menu, rounds, target)
             tree.grow(work, self._stop)
             work -= tree.work
             if tree.value_s > self._low * (1.0 + _WORTH_WRITING):
-                self.proof = _Proof(target, tree.cases())
+                self._keep(_Proof(target, tree.cases()))
             self._low = max(self._low, tree.value_s)
             high = high if tree.value_s >= target else target
             if work <= 0 or high <= self._low * (1.0 + _CLOSE):
-                break
-            if self._stop and self._stop.now():
                 break
             target = (self._low + high) / 2.0
 
@@ -207,7 +241,7 @@ class _Search:
         for _ in range(_MOST_PACKINGS):
             if high <= low * (1.0 + _CLOSE) or (self._stop and self._stop.now()):
                 break
-            menu, rounds = self._refuter.remainder(target)
+            menu, rounds = self._refuter.left_of_all(target)
             case = Case(rounds=rounds)
             if not menu.has_empty_bundle:
                 packing = self._packer.pack(menu, target, packing)
@@ -216,7 +250,8 @@ class _Search:
                 case = Case(rounds=rounds, patterns=(packing.record(),))
             if packing is None or menu.has_empty_bundle or packing.ranks_needed > 1.0:
                 low = target
-                self.proof, self._low = _Proof(target, (case,)), target
+                self._keep(_Proof(target, (case,)))
+                self._low = target
                 step *= 4.0
                 target = min(high, (low + high) / 2.0, low * (1.0 + step))
             else:
@@ -224,10 +259,17 @@ class _Search:
                 room = high - low
                 target = min(max(low + 0.3 * room, guess), high - 0.1 * room)
 
+    def _keep(self, proof: _Proof) -> None:
+        """Keep a proof, and the time that it takes to replay it."""
+        self.proof = proof
+        if self._early is not None:
+            rounds = sum(len(case.rounds) for case in proof.cases)
+            self._early.reserve_s = self._round_s * rounds
+
     def _holds(self, target: float) -> bool:
         value, rounds = self._refuter.refute(target)
         if value > self._low * (1.0 + _WORTH_WRITING):
-            self.proof = _Proof(target, (Case(rounds=rounds),))
+            self._keep(_Proof(target, (Case(rounds=rounds),)))
         self._low = max(self._low, value)
         return value >= target
 

@@ -40,6 +40,9 @@ class Clock(Protocol):
     def now(self) -> bool:
         """Whether time is over."""
 
+    def remaining_s(self) -> float:
+        """Seconds left."""
+
 
 @dataclass(frozen=True, eq=False)
 class Domain:

@@ -29,7 +29,8 @@ class Relaxed:
     O options of B bundles with I items, C classes, D dimensions of time (the phases
     for `step`; one, their sum, for `max-rank`). Every plan of the problem is a
     solution of the relaxed problem, for it forgets which rank of a class an item is
-    on.
+    on. A class has no place for items that take forever there, as a device without
+    HBM has none for rows in HBM; such plans exceed every bound.
 
     Attributes
     ----------
@@ -93,6 +94,12 @@ class Relaxed:
         crowd = -(-places_needed // np.maximum(num_places, 1))
         single = np.diff(menu.item_start) == 1
         stacked = np.where(single, crowd, 1)[item_option]
+        item_legal = _legal_items(problem, legal)
+        finite = np.asarray(np.isfinite(cost).all(axis=2))
+        if not finite.all():
+            cost = np.where(finite[:, :, None], cost, 0.0)
+            item_legal = finite if item_legal is None else item_legal & finite
+            num_places[item_option[everywhere & ~finite.all(axis=1)]] = 0
         relaxed = cls(
             option=np.arange(len(menu)),
             start=menu.start,
@@ -102,7 +109,7 @@ class Relaxed:
             times=(menu.item_count * np.where(everywhere, 1, size)).astype(np.float64),
             stacked=np.where(everywhere, menu.item_count, stacked).astype(np.float64),
             everywhere=everywhere,
-            legal=_legal_items(problem, legal),
+            legal=item_legal,
             class_ranks=cluster.class_ranks,
             room=_room(problem),
             largest_hbm=_largest_hbm(problem),
@@ -201,17 +208,34 @@ class Relaxed:
         max over items of min over classes of sum_d weights[d] max(0, stacked cost[d]
         - low[d]); for scope ALL the largest class counts, for every class takes part.
         """
-        some = np.flatnonzero(weights)
-        per_class = np.zeros(self.cost.shape[:2])
-        for d in some:
-            seconds = self.cost[:, :, d] * self.stacked[:, None]
-            if low is not None and low[d] > 0:
-                seconds = np.maximum(seconds - low[d], 0.0)
-            per_class += weights[d] * seconds
+        if low is not None and low.any():
+            per_class = np.zeros(self.cost.shape[:2])
+            for d in np.flatnonzero(weights):
+                seconds = self.cost[:, :, d] * self.stacked[:, None]
+                per_class += weights[d] * np.maximum(seconds - low[d], 0.0)
+        else:
+            per_class = (self.cost @ weights) * self.stacked[:, None]
         value = self._cheapest(per_class)
         if self.everywhere.any():
             value = np.where(self.everywhere, per_class.max(axis=1), value)
         return np.asarray(np.maximum.reduceat(value, self.item_start[:-1]))
+
+    def base(self, weights: Floats) -> Floats:
+        """Weighted seconds that each option puts on every single rank, shape (O,).
+
+        Parameters
+        ----------
+        weights : float array (D,)
+
+        Notes
+        -----
+        Scope ALL: the sum over items, on the class where it is least; otherwise 0.
+        """
+        every = np.flatnonzero(self.everywhere)
+        item = np.zeros(len(self.times))
+        least = (self.cost[every] @ weights).min(axis=1)
+        item[every] = self.times[every] * least
+        return np.asarray(np.add.reduceat(item, self.item_start[:-1]))
 
     def least_per_bundle(self, values: Floats) -> Floats:
         """Smallest value over each bundle's options; infinite where there is none."""

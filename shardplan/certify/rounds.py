@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from shardplan.certificate import Prices
 from shardplan.certify.kelley import Domain, maximise
-from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
+from shardplan.certify.oracle import ClassOracle, PoolOracle, first_least, legal_prices
 from shardplan.certify.verify import Box, open_menu, round_bound
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Prices
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 _MOST_ROUNDS = 6
 _BASIC_ROUNDS = 2
 _STALLED = 0.99
 """Stop excluding options when a round leaves more than this share of them."""
 _BASIC_SUBSETS = 3
-_MANY_OPTIONS = 400_000
-"""A quick search does without subsets of phases on menus larger than this."""
+_BASIC_SHARES = (0.5, 0.1)
+_SHARES = (1.0, 0.8, 0.5, 0.25, 0.1, 0.03)
+"""What is left over of all phases, for the slowest rank to bear."""
+_SUBSET_SHARES = (1.0, 0.3)
+"""The same of some phases; a quick search leaves over all of them."""
+_WORTH = 0.998
+"""A quick search does without rounds that leave more than this share of options."""
+_BASIC_OPTIONS = 5_000
+"""Up to this many, a quick search tries as much per threshold as a long one."""
+_MOST_OPTIONS = 100_000
+"""A long search leaves out options only where there are more than this."""
+_FORESIGHT = 1.15
+"""A refuted threshold is followed by others up to this times higher."""
 
 
 def best_prices(
@@ -78,42 +91,134 @@ def phase_peaks(relaxed: Relaxed) -> Floats:
     return np.stack([relaxed.peak(unit) for unit in units], axis=1)
 
 
-def phase_means(relaxed: Relaxed, prices: Prices) -> Floats:
-    """Mean seconds per rank and phase of the cheapest options at prices (D,)."""
-    if relaxed.num_classes > 1:
+class Loads(NamedTuple):
+    """What a rank bears if every bundle takes its cheapest option at some prices.
+
+    Attributes
+    ----------
+    mean : float array (D,)
+        Mean seconds per rank and phase.
+    base : float array (D,)
+        The part of it that is on every rank alike.
+    """
+
+    mean: Floats
+    base: Floats
+
+    @property
+    def own(self) -> Floats:
+        """Mean seconds per rank of items that are on some ranks only (D,)."""
+        return self.mean - self.base
+
+    @classmethod
+    def of(cls, relaxed: Relaxed, prices: Prices, cost: Floats) -> Self:
+        """Sum up the options that are cheapest by a cost (O,)."""
+        choice = first_least(cost, relaxed.start)
+        units = np.eye(relaxed.num_dimensions)
+        base = np.array([relaxed.base(unit)[choice].sum() for unit in units])
+        if relaxed.num_classes == 1:
+            seconds = PoolOracle.of(relaxed)
+            return cls(seconds.seconds[choice].sum(axis=0) * seconds.unit, base)
         function = ClassOracle(relaxed)
         shares = np.array(prices.ranks) * relaxed.class_ranks[:, None]
         per_byte = np.array([prices.hbm, prices.ddr, prices.ssd]).T
         where = np.r_[shares.ravel(), (per_byte * relaxed.room).ravel()]
         slope = function(where).slope[: shares.size].reshape(shares.shape)
         weights = relaxed.class_ranks / relaxed.class_ranks.sum()
-        return np.asarray(weights @ slope)
-    oracle = PoolOracle.of(relaxed)
-    choice = oracle(oracle.from_prices(relaxed, prices)).choice
-    return np.asarray(oracle.seconds[choice].sum(axis=0) * oracle.unit)
+        return cls(np.asarray(weights @ slope), base)
 
 
-def subset_prices(relaxed: Relaxed, prices: Prices, most: int) -> list[Prices]:
-    """Prices that leave out the phases in which items exceed the mean load.
+class Lean(NamedTuple):
+    """How to turn prices into those that leave something over.
 
-    What an item takes in these phases then counts in full. The subsets of phases are
-    those of most options, the first ones first.
+    Attributes
+    ----------
+    subset : float array (D,)
+        1 for phases of which a share has no price, 0 for others.
+    share : float
+    scale : float
+        What becomes of prices of bytes.
     """
-    if relaxed.num_dimensions == 1 or not len(relaxed) or not most:
+
+    subset: Floats
+    share: float
+    scale: float
+
+    def of(self, prices: Prices) -> Prices:
+        """Return the lean prices."""
+        ranks = np.array(prices.ranks) * (1.0 - self.share * self.subset)
+        pools = np.array([prices.hbm, prices.ddr, prices.ssd]) * self.scale
+        hbm, ddr, ssd = (tuple(row) for row in pools.tolist())
+        return Prices(
+            ranks=tuple(map(tuple, ranks.tolist())), hbm=hbm, ddr=ddr, ssd=ssd
+        )
+
+
+def lean_ways(relaxed: Relaxed, loads: Loads, *, hard: bool) -> list[Lean]:
+    """List subsets of phases to leave over: those in which items raise the mean load.
+
+    The rank of a long item then counts with all that it must hold. The subsets are
+    those of most options, the first ones first; then all phases.
+    """
+    if relaxed.has_empty_bundle:
         return []
-    long = phase_peaks(relaxed) > phase_means(relaxed, prices)
-    code = long @ (1 << np.arange(relaxed.num_dimensions))
-    codes, count = np.unique(code, return_counts=True)
-    everything = int(long.any(axis=0) @ (1 << np.arange(relaxed.num_dimensions)))
+    dimensions = np.arange(relaxed.num_dimensions)
+    long = phase_peaks(relaxed) > loads.own
+    everything = int(long.any(axis=0) @ (1 << dimensions))
+    codes, count = np.unique(long @ (1 << dimensions), return_counts=True)
     useful = (codes > 0) & (codes != everything)
-    codes, count = codes[useful], count[useful]
-    chosen = codes[np.argsort(-count, kind="stable")][:most]
+    subsets = codes[useful][np.argsort(-count[useful], kind="stable")]
+    most, shares = (None, _SUBSET_SHARES) if hard else (_BASIC_SUBSETS, (1.0,))
+    ways: list[tuple[int, Sequence[float]]]
+    ways = [(int(code), shares) for code in subsets[:most]]
+    if everything:
+        ways.append((everything, _SHARES if hard else _BASIC_SHARES))
     found = []
-    for subset in chosen:
-        keep = 1.0 - ((int(subset) >> np.arange(relaxed.num_dimensions)) & 1)
-        ranks = np.array(prices.ranks) * keep
-        found.append(prices.replace(ranks=tuple(map(tuple, ranks.tolist()))))
+    for code, some in ways:
+        subset = ((code >> dimensions) & 1).astype(float)
+        for share in some:
+            left = float(loads.mean @ (1.0 - share * subset) / loads.mean.sum())
+            found.append(Lean(subset, share, left))
     return found
+
+
+def undominated(relaxed: Relaxed, loads: Loads, cost: Floats, *, hard: bool) -> Bools:
+    """Leave out options that hardly any prices prefer to another of their bundle.
+
+    An option is compared with two others, the cheapest and the cheapest of short
+    items, by its cost, its bytes, and by how much its items exceed what is left of
+    the mean load of a rank after what every rank bears. One class of ranks.
+
+    Parameters
+    ----------
+    loads : Loads
+    cost : float array (O,)
+        Value that no plan with an option goes below at the prices [s].
+    hard : bool
+        Compare the total seconds of every phase as well.
+    """
+    times = relaxed.times * np.where(relaxed.everywhere, relaxed.class_ranks[0], 1)
+    used = (relaxed.tier_bytes > 0).any(axis=0)
+    totals = relaxed.tier_bytes[:, used]
+    if hard:
+        totals = np.c_[totals, relaxed.cost[:, 0]]
+    peaks = np.maximum(phase_peaks(relaxed), loads.own)
+    longest = relaxed.peak(np.ones(relaxed.num_dimensions))
+    short = cost.min() - loads.base.sum()
+    figures = np.c_[
+        np.add.reduceat(totals * times[:, None], relaxed.item_start[:-1]),
+        peaks,
+        np.maximum(longest, short),
+    ]
+    keep = np.ones(len(relaxed), dtype=bool)
+    for some in (keep, longest <= short):
+        best = first_least(np.where(keep & some, cost, np.inf), relaxed.start)
+        rival = best[relaxed.bundle]
+        worse = keep[rival] & (rival != np.arange(len(relaxed))) & (cost >= cost[rival])
+        for figure in figures.T:
+            worse &= figure >= figure[rival]
+        keep = keep & ~worse
+    return keep
 
 
 class Refuter:
@@ -125,50 +230,102 @@ class Refuter:
         Those of the bound without a threshold; the first round.
     hard : bool
         Take more rounds and kinds of prices.
+
+    Attributes
+    ----------
+    work : int
+        Options looked at, summed over all rounds.
+    menu : Relaxed
+        Options that matter to thresholds up to the highest one tried so far.
     """
 
     def __init__(
         self, relaxed: Relaxed, prices: Prices, stop: Clock | None, *, hard: bool
     ) -> None:
-        self._relaxed = relaxed
+        self._whole = relaxed
         self._stop = stop
+        self._hard = hard or len(relaxed) <= _BASIC_OPTIONS
+        self._worth = 1.0 if self._hard else _WORTH
         self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
-        subsets = 2**relaxed.num_dimensions if hard else _BASIC_SUBSETS
-        if not hard and len(relaxed) > _MANY_OPTIONS:
-            subsets = 0
-        self._prices = [prices, *subset_prices(relaxed, prices, subsets)]
-        box = Box.whole(relaxed.num_dimensions, 1e100)
-        self._given = [round_bound(relaxed, p, box).given for p in self._prices]
+        self._box = Box.whole(relaxed.num_dimensions, 1e100)
+        self._first = prices
+        given = round_bound(relaxed, prices, self._box).given
+        longest = relaxed.peak(np.ones(relaxed.num_dimensions))
+        self._needs = given, longest
+        self._loads = Loads.of(relaxed, prices, given)
+        self._horizon = 0.0
+        self.work = 0
+        self.menu = relaxed
+
+    def left_of_all(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
+        """Return what the first prices leave of the whole menu, and those."""
+        _, rounds = self.remainder(threshold)
+        box = Box.whole(self._whole.num_dimensions, threshold)
+        menu = open_menu(self._whole, box, None)
+        for prices in rounds:
+            if menu.has_empty_bundle:
+                break
+            menu = menu.select(~(round_bound(menu, prices, box).given >= threshold))
+        return menu, rounds
 
     def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
-        """Return what the first prices leave of the menu, and those that matter."""
-        keep = np.ones(len(self._relaxed), dtype=bool)
+        """Return what the first prices leave of `menu`, and those that matter."""
+        if threshold > self._horizon:
+            self._look_up_to(_FORESIGHT * threshold)
+        keep = np.ones(len(self.menu), dtype=bool)
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
             left = keep & ~(given >= threshold)
-            if not rounds or left.sum() < keep.sum():
+            if not rounds or left.sum() < self._worth * keep.sum():
                 rounds.append(prices)
-            keep = left
-        box = Box.whole(self._relaxed.num_dimensions, threshold)
-        return open_menu(self._relaxed.select(keep), box, None), tuple(rounds)
+                keep = left
+        box = Box.whole(self._whole.num_dimensions, threshold)
+        return open_menu(self.menu.select(keep), box, None), tuple(rounds)
 
     def refute(self, threshold: float) -> tuple[float, tuple[Prices, ...]]:
         """Return a value that no plan below the threshold beats, and the rounds."""
         menu, first = self.remainder(threshold)
         rounds = list(first)
-        box = Box.whole(self._relaxed.num_dimensions, threshold)
+        box = Box.whole(self._whole.num_dimensions, threshold)
         best = 0.0
         for _ in range(self._most_rounds):
-            if menu.has_empty_bundle:
-                return threshold, tuple(rounds)
-            prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
-            bound = round_bound(menu, prices, box)
-            rounds.append(prices)
-            best = max(best, bound.value_s)
-            left = ~(bound.given >= threshold)
-            if best >= threshold or left.mean() > _STALLED:
+            if menu.has_empty_bundle or self._is_over():
                 break
-            menu = menu.select(left)
+            size = len(menu)
+            prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
+            for some in (prices, *(lean.of(prices) for lean in self._leans)):
+                bound = round_bound(menu, some, box)
+                self.work += len(menu)
+                best = max(best, bound.value_s)
+                left = ~(bound.given >= threshold)
+                if some is prices or left.mean() < self._worth:
+                    rounds.append(some)
+                    menu = menu.select(left)
+                if best >= threshold or menu.has_empty_bundle or self._is_over():
+                    break
+            if best >= threshold or len(menu) > _STALLED * size:
+                break
         if menu.has_empty_bundle:
             return threshold, tuple(rounds)
         return min(best, threshold), tuple(rounds)
+
+    def _is_over(self) -> bool:
+        return self._stop is not None and self._stop.now()
+
+    def _look_up_to(self, horizon: float) -> None:
+        """Forget options that matter to no threshold up to this."""
+        self._horizon = horizon
+        given, longest = self._needs
+        keep = (given < horizon) & (longest < horizon)
+        menu, given = self._whole.select(keep), given[keep]
+        most = _MOST_OPTIONS if self._hard else 0
+        if menu.num_classes == 1 and not menu.has_empty_bundle and len(menu) > most:
+            few = undominated(menu, self._loads, given, hard=self._hard)
+            menu, given = menu.select(few), given[few]
+        self.menu, self._prices, self._given = menu, [self._first], [given]
+        self._leans = lean_ways(menu, self._loads, hard=self._hard)
+        for lean in self._leans:
+            if self._is_over():
+                break
+            self._prices.append(lean.of(self._first))
+            self._given.append(round_bound(menu, self._prices[-1], self._box).given)

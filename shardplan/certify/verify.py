@@ -16,9 +16,15 @@ The rest, sum_p (1 - U[p]) M[p], is at least (1 - U[p]) low[p] for U[p] <= 1 and
 bounds the value.
 
 (2) *Options.* If the plan uses option o, its cost replaces the minimum over b's
-options, and low[p] may be replaced by the seconds of o's largest item. If this bound
-reaches T, no plan below T uses o, and o is left out from there on. A bundle without
-options is a contradiction.
+options. Let r be the rank that holds o's largest item. M[p] is at least the load of r,
+hence, for U[p] < 1, the rest (1 - U[p]) M[p] is at least (1 - U[p]) times
+
+    o's item + sum_(b other than o's) (what b's option puts on every rank),
+
+or (1 - U[p]) max(low[p], o's item). Where low[p] = 0 the first is used, and the minima
+are those of the priced cost plus (1 - U[p]) times what an option puts on every rank. If
+this bound reaches T, no plan below T uses o, and o is left out from there on. A bundle
+without options is a contradiction. The same minima without an o bound all plans.
 
 (3) *Patterns.* What a rank can hold in less than T may be bounded by prices of single
 items: see `patterns`.
@@ -68,6 +74,8 @@ _OPERATIONS = 64
 """More than the operations behind one priced cost, besides those counted."""
 _LARGEST = 1e200
 """Prices above this could overflow."""
+_NOTHING = 1e-12
+"""A share of a phase that is left over is worth counting only above this."""
 _TINY = 1e-250
 """More than all that underflow can lose."""
 
@@ -226,26 +234,31 @@ def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
 
     Notes
     -----
-    value = sum_b min_o c[o] - v . room + sum_p (1 - U[p]) (low[p] or high[p]), with
-    c[o] the priced cost of option o; given[o] = value - min c + c[o] + sum_p
-    (1 - U[p]) (what o's largest item exceeds low[p] by), over the p with U[p] < 1.
+    value = sum_b min_o (c[o] + e[o]) - v . room + sum_p (1 - U[p]) (low[p] or high[p]),
+    with c[o] the priced cost of option o, and e[o] = sum_p (1 - U[p]) (what o puts on
+    every rank) over the p with U[p] < 1 and low[p] = 0. In given[o], o's c + e
+    replaces the minimum of its bundle, and e is at least i[o] = sum_p (1 - U[p])
+    (what o's largest item exceeds low[p] by), over the p with U[p] < 1.
     """
     margin = _margin(relaxed)
     byte_prices = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
     cost = relaxed.priced(np.array(prices.ranks, dtype=np.float64), byte_prices)
-    least = relaxed.least_per_bundle(cost)
+    rest, gain, loss = _left_over(prices, relaxed, box)
+    low = np.array(box.low)
+    item = base = np.zeros(len(cost))
+    if box.limit < math.inf and rest.any():
+        item = relaxed.peak(rest, low)
+        base = relaxed.base(np.where(low > 0, 0.0, rest))
+    least = relaxed.least_per_bundle(cost + base)
     room = math.fsum((byte_prices * relaxed.room).ravel())
     if room:
         room *= 1.0 + margin + _own_roundoff(relaxed)
     total = math.fsum(least)
-    rest, gain, loss = _left_over(prices, relaxed, box)
     value = total * (1.0 - margin) + gain - room - loss - _TINY
-    extra = cost - np.repeat(least, np.diff(relaxed.start))
-    item = np.zeros(len(cost))
-    if box.limit < math.inf and rest.any():
-        item = relaxed.peak(rest, np.array(box.low))
-    slack = margin * (total + room + gain + loss + cost + item)
-    return RoundBound(_finite(value), value + extra + item - slack)
+    own = cost + np.maximum(base, item)
+    extra = own - np.repeat(least, np.diff(relaxed.start))
+    slack = margin * (total + room + gain + loss + own)
+    return RoundBound(_finite(value), value + extra - slack)
 
 
 def is_refuted(relaxed: Relaxed, prices: PatternPrices, limit: float) -> bool:
@@ -326,7 +339,7 @@ def _left_over(
                 f"prices of phase {phase} add up to 1 + {float(total - 1):.3g}, above 1"
             )
         share = float(1 - total)
-        rest.append(max(0.0, share * (1.0 - 2.0 * _ROUNDOFF)))
+        rest.append(share * (1.0 - 2.0 * _ROUNDOFF) if share > _NOTHING else 0.0)
         gains.append(rest[-1] * box.low[phase])
         if share < 0:
             losses.append(-share * box.high[phase])
@@ -343,9 +356,9 @@ def _margin(relaxed: Relaxed) -> float:
 
 def _own_roundoff(relaxed: Relaxed) -> float:
     """Relative error of a plan's own sums of bytes: additions x 2^-53, at most."""
-    copies = np.maximum.reduceat(relaxed.times, relaxed.item_start[:-1])
-    sizes = np.diff(relaxed.item_start)
-    return float(_ROUNDOFF * (copies * sizes).max() * relaxed.num_bundles)
+    most_items = int(np.diff(relaxed.item_start).max(initial=1))
+    most_copies = float(relaxed.times.max(initial=1.0))
+    return _ROUNDOFF * most_copies * most_items * relaxed.num_bundles
 
 
 def _finite(value: float) -> float:

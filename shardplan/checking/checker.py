@@ -29,7 +29,11 @@ TOLERANCE = 1e-9
 
 
 def check(
-    plan: Plan, target: Target | None = None, *, menu: Problem | None = None
+    plan: Plan,
+    target: Target | None = None,
+    *,
+    menu: Problem | None = None,
+    proven_s: float | None = None,
 ) -> tuple[Violation, ...]:
     """Prove a plan, or say everything that is wrong with it.
 
@@ -44,6 +48,8 @@ def check(
         Check the shapes of this framework instead of the plan's own target.
     menu : Problem, optional
         The problem of the plan's inputs, if it has been built already.
+    proven_s : float, optional
+        What the plan's certificate proves on that menu, if that has been verified [s].
 
     Returns
     -------
@@ -64,7 +70,7 @@ def check(
         evaluation = evaluate(plan)
         found += check_capacity(evaluation)
         found += _check_outcome(plan, evaluation)
-        found += _check_certificate(plan, menu)
+        found += _check_certificate(plan, menu, proven_s)
     return tuple(found)
 
 
@@ -104,9 +110,11 @@ def proven_bound(plan: Plan, menu: Problem | None = None) -> float:
     return verify(problem, certificate)
 
 
-def _check_certificate(plan: Plan, menu: Problem | None) -> Iterator[Violation]:
+def _check_certificate(
+    plan: Plan, menu: Problem | None, proven_s: float | None
+) -> Iterator[Violation]:
     try:
-        proven = proven_bound(plan, menu)
+        proven = proven_bound(plan, menu) if proven_s is None else proven_s
     except InvalidCertificateError as error:
         yield Violation("certificate", "", f"the certificate proves nothing: {error}")
         return

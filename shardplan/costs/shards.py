@@ -95,14 +95,13 @@ def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volum
     share = np.where(shards.is_replicated, 1.0 / world_size, shards.row_share)
     pooled = usage.is_pooled[table]
     output_share = np.where(pooled & ~shards.is_replicated, 1.0, share)
-    own = np.array([DTYPES.index(t.dtype) for t in usage.workload.tables])[table]
     return Volumes(
         ids=usage.num_lookups[table] * share,
         unique=_unique_rows(shards, usage, world_size),
         outputs=usage.num_outputs[table] * output_share,
         row=_row_bytes(shards.dtype, shards.columns),
         state=storage.state_bytes(usage.workload.optimizer, shards.columns),
-        full_row=_row_bytes(own, shards.columns),
+        full_row=_row_bytes(usage.dtype[table], shards.columns),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from shardplan.costs import access, storage
 from shardplan.sharding import Phase
+from shardplan.tables import DType
 from shardplan.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ class TableUsage:
             for t in self.workload.tables
         ]
         return np.asarray(self.num_embeddings * np.array(row))
+
+    @cached_property
+    def dtype(self) -> NDArray[np.int64]:
+        """Row type of each table, as an index into the members of `DType`."""
+        codes = {dtype: code for code, dtype in enumerate(DType)}
+        return np.array([codes[t.dtype] for t in self.workload.tables])
 
     @property
     def pipeline_depth(self) -> int:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from shardplan.costs.shards import KERNELS, ShardArrays
+from shardplan.costs.shards import ShardArrays
 from shardplan.options.arrays import SHARDING_TYPES, Options, concatenate, offsets
-from shardplan.options.prune import prune
-from shardplan.options.structures import (
-    COLUMN_UNIT,
-    Structure,
-    Variant,
-    structures,
-    variants,
-)
-from shardplan.sharding import ComputeKernel, Scope, ShardingType, Target
+from shardplan.options.prune import Candidates, Pruner
+from shardplan.options.structures import is_offered, structures, variants
+from shardplan.options.template import Template
+from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.targets import narrowed
 
 if TYPE_CHECKING:
@@ -32,28 +27,50 @@ if TYPE_CHECKING:
     from shardplan.costs.usage import TableUsage
     from shardplan.tables import DType, TableConstraints
 
-    _Kind = tuple[int, DType, TableConstraints, bool, bool]
-
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 _ROOMY = 0.7
 _NEGLIGIBLE = 0.01
-_CHUNK_OPTIONS = 200_000
+_SMALL = 1 / 16
+_CHUNK_ITEMS = 20_000
+"""Items priced at once, so that intermediate results stay in the cache."""
+_DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
+
+
+class _Kind(NamedTuple):
+    """What tables of one template have in common."""
+
+    dim: int
+    dtype: DType
+    constraints: TableConstraints
+    to_ddr: bool
+    to_ssd: bool
+    cut_rows: bool
+    is_together: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Offload:
-    """Which tables are offered slower tiers by default, bool arrays (T,)."""
+    """What tables are offered of slower tiers, bool arrays (T,).
+
+    Attributes
+    ----------
+    to_ddr, to_ssd
+        Rows may live there.
+    cut_rows
+        Such rows may be cut over ranks: tables of more than `_SMALL` of a rank's HBM.
+    """
 
     to_ddr: NDArray[np.bool_]
     to_ssd: NDArray[np.bool_]
+    cut_rows: NDArray[np.bool_]
 
     @classmethod
-    def everything(cls, usage: TableUsage) -> Self:
+    def everything(cls, usage: TableUsage, capacity: Capacity) -> Self:
         """Offer every tier to every table."""
         everyone = np.ones(len(usage.num_embeddings), dtype=bool)
-        return cls(everyone, everyone)
+        return cls(everyone, everyone, _cut_rows(usage, capacity))
 
     @classmethod
     def of(cls, usage: TableUsage, capacity: Capacity) -> Self:
@@ -74,7 +91,14 @@ class Offload:
         return cls(
             matters & bool(stored.sum() > _ROOMY * hbm),
             matters & bool(stored.sum() > _ROOMY * (hbm + ddr)),
+            _cut_rows(usage, capacity),
         )
+
+
+def _cut_rows(usage: TableUsage, capacity: Capacity) -> NDArray[np.bool_]:
+    """Tables whose rows may be cut in slower tiers too; companions may need it."""
+    is_large = usage.stored_bytes > _SMALL * capacity.rank_hbm.min()
+    return np.asarray(is_large | _colocated(usage))
 
 
 def enumerate_options(
@@ -83,6 +107,7 @@ def enumerate_options(
     pricer: Pricer,
     capacity: Capacity,
     target: Target = Target.ANY,
+    objective: Objective = Objective.STEP,
     *,
     all_tiers: bool = False,
 ) -> Options:
@@ -97,12 +122,22 @@ def enumerate_options(
         Offer DDR and SSD to every table, not only where memory could run short.
     """
     together = _colocated(usage)
-    offload = Offload.everything(usage) if all_tiers else Offload.of(usage, capacity)
-    parts = [
-        prune(chunk, cluster, capacity, together)
-        for chunk in _chunks(usage, cluster, pricer, target, offload)
-    ]
-    return concatenate(parts, len(usage.num_embeddings))
+    offload = (
+        Offload.everything(usage, capacity)
+        if all_tiers
+        else Offload.of(usage, capacity)
+    )
+    pruner = Pruner(cluster, capacity, objective)
+    num_tables = len(usage.num_embeddings)
+    parts = []
+    for template, members in _kinds(usage, cluster, target, offload, together):
+        step = max(1, _CHUNK_ITEMS // len(template.item_option))
+        for first in range(0, len(members), step):
+            some = members[first : first + step]
+            candidates = _price(some, template, usage, pricer)
+            keep = pruner.keep(candidates, template, together[some])
+            parts.append(_menu(candidates, template, keep, num_tables))
+    return concatenate(parts, num_tables)
 
 
 def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
@@ -110,131 +145,116 @@ def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
     return np.array([table.name in names for table in usage.workload.tables])
 
 
-def _chunks(
+def _kinds(
     usage: TableUsage,
     cluster: Cluster,
-    pricer: Pricer,
     target: Target,
     offload: Offload,
-) -> Iterator[Options]:
-    """Yield unpruned menus of some tables each, in no particular order."""
+    together: NDArray[np.bool_],
+) -> Iterator[tuple[Template, Ints]]:
+    """Yield the options of each kind of table, and the tables of that kind."""
     kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
     workload = usage.workload
     for index, table in enumerate(workload.tables):
         limits = narrowed(workload.table_constraints(table), table, target)
         if limits is None:
             continue
-        to_ddr, to_ssd = bool(offload.to_ddr[index]), bool(offload.to_ssd[index])
-        kinds[table.embedding_dim, table.dtype, limits, to_ddr, to_ssd].append(index)
-    for (_, _, constraints, *_), members in kinds.items():
-        table = workload.tables[members[0]]
-        to_ddr, to_ssd = offload.to_ddr[members[0]], offload.to_ssd[members[0]]
-        template = [
-            (structure, variant)
-            for structure in structures(
-                table.embedding_dim, constraints, cluster, target
+        kinds[
+            _Kind(
+                table.embedding_dim,
+                table.dtype,
+                limits,
+                to_ddr=bool(offload.to_ddr[index]),
+                to_ssd=bool(offload.to_ssd[index]),
+                cut_rows=bool(offload.cut_rows[index]) or not _may_stay(limits),
+                is_together=bool(together[index]),
             )
-            for variant in variants(table, constraints, cluster, target, to_ddr, to_ssd)
-            if _match(structure, variant)
-        ]
-        if not template:
-            continue
-        step = max(1, _CHUNK_OPTIONS // len(template))
-        for first in range(0, len(members), step):
-            some = np.array(members[first : first + step])
-            yield _build(some, template, usage, pricer)
-
-
-def _match(structure: Structure, variant: Variant) -> bool:
-    """Replicated tables use the dense kernel, all others do not."""
-    replicated = structure.sharding_type is ShardingType.DATA_PARALLEL
-    return replicated == (variant.kernel is ComputeKernel.DENSE)
-
-
-def _build(
-    members: Ints,
-    template: list[tuple[Structure, Variant]],
-    usage: TableUsage,
-    pricer: Pricer,
-) -> Options:
-    """Price one template of options for tables of one kind."""
-    dim = int(usage.embedding_dim[members[0]])
-    shape = [
-        (
-            SHARDING_TYPES.index(s.sharding_type),
-            s.scope,
-            s.column_shards,
-            s.row_shards,
-            KERNELS.index(v.kernel),
-            v.dtype,
-            s.same_host,
+        ].append(index)
+    for kind, members in kinds.items():
+        table, limits = workload.tables[members[0]], kind.constraints
+        places = variants(table, limits, cluster, target, kind.to_ddr, kind.to_ssd)
+        cuts = structures(
+            kind.dim, limits, cluster, target, every_count=kind.is_together
         )
-        for s, v in template
-    ]
-    columns = np.tile(np.array(shape, dtype=np.int64), (len(members), 1)).T
-    shares = np.array([(v.hbm_share, v.ddr_share) for _, v in template])
-    table = np.repeat(members, len(template))
-    rows, row_shards = usage.num_embeddings[table], columns[3]
-    block = -(-rows // row_shards)
-    keep = (row_shards - 1) * block < rows
-    table, columns, block = table[keep], columns[:, keep], block[keep]
-    hbm_share, ddr_share = np.tile(shares, (len(members), 1))[keep].T
+        pairs = [
+            (cut, place)
+            for cut in cuts
+            for place in places
+            if is_offered(cut, place, cut_rows=kind.cut_rows)
+        ]
+        if pairs:
+            yield Template.of(kind.dim, pairs), np.array(members)
 
-    option, width, count = _items(dim, columns[2], columns[3], columns[1])
-    shards = ShardArrays(
-        table=table[option],
-        sharding_type=columns[0][option],
-        kernel=columns[4][option],
-        dtype=columns[5][option],
-        scope=columns[1][option],
-        columns=width,
-        rows=block[option],
-        row_share=1.0 / columns[3][option],
-        is_partial=columns[3][option] > 1,
-        is_replicated=(columns[0] == 0)[option],
-        hbm_share=hbm_share[option],
-        ddr_share=ddr_share[option],
+
+def _may_stay(limits: TableConstraints) -> bool:
+    """Whether constraints let a table stay in HBM whole."""
+    kernels = limits.compute_kernels
+    return not kernels or ComputeKernel.FUSED in kernels
+
+
+def _price(
+    members: Ints, template: Template, usage: TableUsage, pricer: Pricer
+) -> Candidates:
+    """Price a template for M tables of its kind."""
+    rows = usage.num_embeddings[members][:, None]
+    block = -(-rows // template.row_shards)
+    size, option = len(members), template.item_option
+
+    def tiled(column: NDArray[Any]) -> NDArray[Any]:
+        return np.tile(column[option], size)
+
+    row_shards = tiled(template.row_shards)
+    prices = pricer.price(
+        ShardArrays(
+            table=np.repeat(members, len(option)),
+            sharding_type=tiled(template.sharding_type),
+            kernel=tiled(template.kernel),
+            dtype=tiled(template.dtype),
+            scope=tiled(template.scope),
+            columns=np.tile(template.item_columns, size),
+            rows=block[:, option].ravel(),
+            row_share=1.0 / row_shards,
+            is_partial=row_shards > 1,
+            is_replicated=tiled(template.sharding_type == _DATA_PARALLEL),
+            hbm_share=tiled(template.hbm_share),
+            ddr_share=tiled(template.ddr_share),
+        )
     )
-    prices = pricer.price(shards)
-    num_tables = len(usage.num_embeddings)
+    shape = (size, len(option))
+    return Candidates(
+        tables=members,
+        is_full=(template.row_shards - 1) * block < rows,
+        cost=prices.cost.reshape(*shape, *prices.cost.shape[1:]),
+        tier_bytes=prices.tier_bytes.reshape(*shape, prices.tier_bytes.shape[1]),
+    )
+
+
+def _menu(
+    candidates: Candidates,
+    template: Template,
+    keep: NDArray[np.bool_],
+    num_tables: int,
+) -> Options:
+    """Lay out the options that are kept, bool array (M, K), as a menu."""
+    which, option = np.nonzero(keep)
+    table = candidates.tables[which]
+    kept_items = keep[:, template.item_option]
+    _, item = np.nonzero(kept_items)
     return Options(
         table=table,
-        sharding_type=columns[0],
-        scope=columns[1],
-        column_shards=columns[2],
-        row_shards=columns[3],
-        kernel=columns[4],
-        dtype=columns[5],
-        hbm_share=hbm_share,
-        ddr_share=ddr_share,
-        same_host=columns[6].astype(bool),
+        sharding_type=template.sharding_type[option],
+        scope=template.scope[option],
+        column_shards=template.column_shards[option],
+        row_shards=template.row_shards[option],
+        kernel=template.kernel[option],
+        dtype=template.dtype[option],
+        hbm_share=template.hbm_share[option],
+        ddr_share=template.ddr_share[option],
+        same_host=template.same_host[option],
         start=np.searchsorted(table, np.arange(num_tables + 1)),
-        item_start=offsets(np.bincount(option, minlength=len(table))),
-        item_columns=width,
-        item_count=count,
-        item_cost=prices.cost,
-        item_bytes=prices.tier_bytes,
+        item_start=offsets(np.diff(template.item_start)[option]),
+        item_columns=template.item_columns[item],
+        item_count=template.item_count[item],
+        item_cost=candidates.cost[kept_items],
+        item_bytes=candidates.tier_bytes[kept_items],
     )
-
-
-def _items(
-    dim: int, column_shards: Ints, row_shards: Ints, scope: Ints
-) -> tuple[Ints, Ints, Ints]:
-    """Split columns as evenly as multiples of 4 allow.
-
-    Returns
-    -------
-    option, width, count : int arrays (I,)
-        The option each item belongs to, its columns and its number of places.
-    """
-    unit = COLUMN_UNIT if dim % COLUMN_UNIT == 0 else dim
-    base, extra = np.divmod(dim // unit, column_shards)
-    index = np.arange(len(column_shards))
-    option = np.concatenate([index[extra > 0], index])
-    width = np.concatenate([(base + 1)[extra > 0], base]) * unit
-    count = np.concatenate([extra[extra > 0], column_shards - extra])
-    order = np.lexsort((-width, option))
-    option, width, count = option[order], width[order], count[order]
-    cut_on_ranks = (scope == Scope.RANK) & (row_shards > 1)
-    count = np.where(cut_on_ranks[option], row_shards[option], count)
-    return option, width, count

@@ -44,12 +44,23 @@ class Variant(NamedTuple):
 
 
 def structures(
-    dim: int, constraints: TableConstraints, cluster: Cluster, target: Target
+    dim: int,
+    constraints: TableConstraints,
+    cluster: Cluster,
+    target: Target,
+    *,
+    every_count: bool = False,
 ) -> list[Structure]:
-    """List the ways to cut a table of `dim` columns."""
+    """List the ways to cut a table of `dim` columns.
+
+    Parameters
+    ----------
+    every_count : bool
+        Offer every number of column shards, not only one for each width.
+    """
     allowed = _allowed_types(constraints, target)
-    world, most = cluster.world_size, _most_column_shards(dim, constraints, cluster)
-    splits = range(2, most + 1)
+    world = cluster.world_size
+    splits = _column_splits(dim, constraints, cluster, every_count)
     found = []
     if ShardingType.DATA_PARALLEL in allowed:
         found.append(Structure(ShardingType.DATA_PARALLEL, Scope.ALL, 1, 1))
@@ -78,6 +89,27 @@ def structures(
                 Structure(ShardingType.GRID_SHARD, scope, k, size) for k in splits
             ]
     return found
+
+
+def is_offered(structure: Structure, variant: Variant, *, cut_rows: bool) -> bool:
+    """Whether a menu has a variant of a structure.
+
+    Copies use the dense kernel, and nothing else does. Rows in slower tiers are cut
+    into 2, 4, 8, ... only, and by rows only if `cut_rows`.
+    """
+    is_copied = structure.sharding_type is ShardingType.DATA_PARALLEL
+    if is_copied or variant.kernel is ComputeKernel.DENSE:
+        return is_copied and variant.kernel is ComputeKernel.DENSE
+    if variant.kernel is ComputeKernel.FUSED:
+        return True
+    if structure.row_shards > 1 and not cut_rows:
+        return False
+    on_ranks = structure.row_shards if structure.scope == Scope.RANK else 1
+    return _is_power_of_two(structure.column_shards) and _is_power_of_two(on_ranks)
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 def variants(
@@ -132,15 +164,24 @@ def _allowed_types(
     return allowed
 
 
-def _most_column_shards(
-    dim: int, constraints: TableConstraints, cluster: Cluster
-) -> int:
-    """Return the largest number of column shards of legal width; 1 if uncuttable."""
+def _column_splits(
+    dim: int, constraints: TableConstraints, cluster: Cluster, every_count: bool
+) -> list[int]:
+    """Numbers of column shards: for each width, the fewest shards no wider than it.
+
+    More shards of the same largest width only look up more ids.
+    """
     if dim % COLUMN_UNIT:
-        return 1
+        return []
     narrowest = max(constraints.min_column_width or COLUMN_UNIT, COLUMN_UNIT)
-    units_each = -(-narrowest // COLUMN_UNIT)
-    return max(1, min(dim // COLUMN_UNIT // units_each, cluster.world_size))
+    units = dim // COLUMN_UNIT
+    most = min(units // -(-narrowest // COLUMN_UNIT), cluster.world_size)
+    widest = [-(-units // shards) for shards in range(1, most + 1)]
+    return [
+        shards
+        for shards in range(2, most + 1)
+        if every_count or widest[shards - 1] < widest[shards - 2]
+    ]
 
 
 def _subset_sizes(cluster: Cluster, target: Target) -> list[int]:
@@ -149,7 +190,8 @@ def _subset_sizes(cluster: Cluster, target: Target) -> list[int]:
         return []
     world = cluster.world_size
     powers = {2**i for i in range(1, world.bit_length())}
-    whole_hosts = {int(n) for n in np.cumsum(cluster.host_num_ranks)[:8]}
+    hosts = [n - 1 for n in (1, 2, 4, 8) if n <= cluster.num_hosts]
+    whole_hosts = {int(n) for n in np.cumsum(cluster.host_num_ranks)[hosts]}
     sizes = set(range(2, _SMALL_SUBSET + 1)) | powers | whole_hosts
     return sorted(n for n in sizes if n < world)
 

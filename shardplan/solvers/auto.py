@@ -1,44 +1,129 @@
-"""The default: fast heuristics first, then a search until the gap is closed."""
+"""The default: fast heuristics, a search, exact methods where small, and a proof."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.solvers.base import Observer, Solver, SolverResult, Stop, finished
+import numpy as np
+
+from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.solvers.base import (
+    Observer,
+    Silent,
+    Solver,
+    SolverResult,
+    SolveStatus,
+    Stop,
+    finished,
+)
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
 from shardplan.solvers.search.guide import Guide
-from shardplan.solvers.search.portfolio import Incumbent, Portfolio
+from shardplan.solvers.search.incumbent import Incumbent
+from shardplan.solvers.search.neighbourhood import Neighbourhood
+from shardplan.solvers.search.portfolio import Portfolio
 from shardplan.solvers.selection import OptionTotals
 
 if TYPE_CHECKING:
     from shardplan.problem import Problem
 
-_LDM_WORK = 400_000
+_LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""
+_SMALL = 12_000
+"""Options times ranks up to which exact methods are tried."""
+_PROOF_SHARE, _LEAST_PROOF_S, _MOST_PROOF_S = 0.1, 0.3, 30.0
+_SEARCH_SHARE = 0.3
+"""Of the time, where exact methods come after the search."""
+_EXACT_SHARE = 0.6
+_EXACT_S = 60.0
+"""Time for exact methods and the proof of small problems, if there is no limit."""
+_NEIGHBOURHOODS = 40
 
 
 class Auto:
-    """Greedy and largest differencing, then annealing from them and other starts."""
+    """Greedy and largest differencing, then annealing from them and other starts.
+
+    On small problems the integer program takes over, whole or for some tables at a
+    time. The last part of the time goes into the proof of how good the plan is.
+    """
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`."""
-        totals = OptionTotals.of(problem)
-        guide = Guide.of(problem, totals)
-        incumbent = Incumbent(problem, guide.bound_s, stop, observer)
+        bound = lower_bound(problem, stop=stop)
+        incumbent = Incumbent(problem, bound, stop, observer)
+        self._quickly(problem, stop, seed, incumbent)
+        is_small = len(problem.options) * problem.world_size <= _SMALL
+        is_optimal = False
+        with stop.sooner(_proof_start_s(stop, is_small)):
+            with stop.sooner(_search_s(stop, is_small)):
+                if not (stop.now() or incumbent.is_close):
+                    totals = OptionTotals.of(problem)
+                    guide = Guide.of(problem, totals)
+                    Portfolio(problem, totals, guide, stop, seed, incumbent).run()
+            if is_small and not (stop.now() or incumbent.is_close):
+                is_optimal = self._exactly(problem, stop, seed, incumbent)
+        if not (stop.now() or incumbent.is_close):
+            with stop.sooner(_EXACT_S):
+                better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)
+            incumbent.raise_bound(better)
+        return _result(incumbent, stop, is_optimal)
+
+    def _quickly(
+        self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
+    ) -> None:
+        """Run the heuristics; none of them is ever better than the result."""
         quick: list[Solver] = [Greedy()]
         if problem.num_bundles * problem.world_size <= _LDM_WORK:
             quick.append(LargestDifferencing())
         for solver in quick:
             if stop.now() and incumbent.assignment is not None:
+                return
+            incumbent.offer(solver.solve(problem, stop, seed, Silent()).assignment)
+
+    def _exactly(
+        self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
+    ) -> bool:
+        """Try the integer program, then parts of it; whether it proved optimality."""
+        from shardplan.solvers.ilp.model import IntegerProgram
+
+        remaining = min(stop.remaining_s(), _EXACT_S)
+        with stop.sooner(_EXACT_SHARE * remaining):
+            program = IntegerProgram(incumbent.assignment)
+            found = program.solve(problem, stop, seed, Silent())
+        incumbent.offer(found.assignment)
+        if found.status is SolveStatus.OPTIMAL:
+            return found.assignment is not None
+        neighbourhood = Neighbourhood(problem, np.random.default_rng(seed))
+        for number in range(_NEIGHBOURHOODS):
+            if stop.now() or incumbent.assignment is None or incumbent.is_close:
                 break
-            result = solver.solve(problem, stop, seed, observer)
-            if result.assignment is not None:
-                incumbent.offer(result.assignment, problem.value(result.assignment))
-        if not (stop.now() or incumbent.is_close):
-            Portfolio(problem, totals, guide, stop, seed, incumbent).run()
-        return finished(
-            incumbent.assignment, incumbent.value_s, incumbent.bound_s, stop
-        )
+            better = neighbourhood.improve(incumbent.assignment, stop, number)
+            incumbent.offer(better)
+        return False
+
+
+def _proof_start_s(stop: Stop, is_small: bool) -> float:
+    """Seconds from now after which the proof must begin."""
+    remaining = stop.remaining_s()
+    share = 2.0 * _PROOF_SHARE if is_small else _PROOF_SHARE
+    proof = float(np.clip(share * remaining, _LEAST_PROOF_S, _MOST_PROOF_S))
+    return max(remaining - proof, remaining / 2.0)
+
+
+def _search_s(stop: Stop, is_small: bool) -> float:
+    """Seconds from now after which exact methods take over."""
+    remaining = stop.remaining_s()
+    return _SEARCH_SHARE * remaining if is_small else remaining
+
+
+def _result(incumbent: Incumbent, stop: Stop, is_optimal: bool) -> SolverResult:
+    bound = incumbent.bound
+    value = min(bound.value_s, incumbent.value_s)
+    if is_optimal:
+        status = SolveStatus.OPTIMAL
+        return SolverResult(incumbent.assignment, value, status, bound.certificate)
+    return finished(
+        incumbent.assignment, incumbent.value_s, value, stop, bound.certificate
+    )

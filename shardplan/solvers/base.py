@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from shardplan.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shardplan.certificate import Certificate
     from shardplan.problem import Assignment, Problem
 
@@ -99,6 +102,16 @@ class Stop:
         """Seconds left, at least 0."""
         return max(0.0, self.time_limit_s - self.elapsed_s())
 
+    @contextmanager
+    def sooner(self, seconds: float) -> Iterator[None]:
+        """Within the block, stop after so many seconds at the latest."""
+        limit = self.time_limit_s
+        self.time_limit_s = min(limit, self.elapsed_s() + seconds)
+        try:
+            yield
+        finally:
+            self.time_limit_s = limit
+
     def now(self) -> bool:
         """Whether time or work is over or somebody asked to stop."""
         return (
@@ -113,7 +126,11 @@ class Stop:
 
 
 def finished(
-    assignment: Assignment | None, value: float, lower_bound_s: float, stop: Stop
+    assignment: Assignment | None,
+    value: float,
+    lower_bound_s: float,
+    stop: Stop,
+    certificate: Certificate | None = None,
 ) -> SolverResult:
     """Make the result of a search that ended with its best assignment, if any."""
     if assignment is None:
@@ -122,7 +139,7 @@ def finished(
         status = SolveStatus.OPTIMAL
     else:
         status = SolveStatus.TIME_LIMIT if stop.now() else SolveStatus.FEASIBLE
-    return SolverResult(assignment, lower_bound_s, status)
+    return SolverResult(assignment, lower_bound_s, status, certificate)
 
 
 class Solver(Protocol):

@@ -7,15 +7,17 @@ rank with the least total. Memory counts as one more dimension of the load.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.bounds import simple_lower_bound
+from shardplan.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.placement import (
     Placer,
     mean_phase_load,
+    peak_phase_load,
     place_fallback,
     placing_order,
 )
@@ -28,16 +30,61 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
 
-_ATTEMPTS = ((1.0, 1.0), (0.5, 1.0), (0.8, 0.97), (0.3, 0.95), (0.15, 0.9))
-"""Item limit (share of the mean load) and fill (share of the memory), in order."""
-_LAST_RESORTS = ((2.0, 0.97), (10.0, 0.9))
+
+class Attempt(NamedTuple):
+    """How to choose and place.
+
+    Attributes
+    ----------
+    item_share : float
+        Avoid items longer than this share of a rank's mean load.
+    fill : float
+        Share of each tier to use at most.
+    item_fill : float
+        Avoid items of more than this share of a rank's or host's memory.
+    power : float
+        Norm by which ranks are compared; see `Placer`.
+    by_phases : bool
+        Measure items by phases, where the objective does.
+    """
+
+    item_share: float
+    fill: float
+    item_fill: float = 1.0
+    power: float = np.inf
+    by_phases: bool = True
+
+
+_ATTEMPTS = (
+    Attempt(0.3, 0.97, 0.5),
+    Attempt(0.15, 0.95, 0.25, 8.0),
+    Attempt(1.0, 1.0),
+    Attempt(1.0, 0.99, 0.25, 8.0),
+    Attempt(0.15, 0.96, by_phases=False),
+    Attempt(0.3, 0.99, 0.125, 8.0),
+    Attempt(0.8, 0.96, by_phases=False),
+    Attempt(0.5, 0.95, 0.5, 8.0, by_phases=False),
+    Attempt(0.5, 1.0, by_phases=False),
+    Attempt(0.3, 0.95, power=4.0, by_phases=False),
+    Attempt(0.5, 1.0),
+    Attempt(1.0, 1.0, power=4.0),
+)
+_LAST_RESORTS = (
+    Attempt(2.0, 0.97, by_phases=False),
+    Attempt(1.0, 0.95, 0.125, 8.0, by_phases=False),
+    Attempt(10.0, 0.9, 0.25, by_phases=False),
+    Attempt(10.0, 0.97, 0.0625, 8.0, by_phases=False),
+    Attempt(10.0, 0.9, by_phases=False),
+)
 """More of them, as long as there is no plan: longer items need fewer buffers."""
-_WORK = 2e6
+_WORK = 2.5e6
 """Stop after this many scored ranks, once there is a plan."""
+_SCORED = 256
+"""Ranks that are looked at for an item, about, where there are many."""
 
 
 class Greedy:
-    """Try a few limits on the largest item and keep the best plan that fits."""
+    """Try a few ways to choose and place, and keep the best plan that fits."""
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -45,18 +92,31 @@ class Greedy:
         """See `Solver`; the seed is not used, for nothing here is random."""
         bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
-        mean = max(totals.mean_rank_seconds(problem), bound)
+        relaxed = select(problem, totals, np.inf, 1.0)
+        if relaxed is None:
+            return finished(None, np.inf, bound, stop)
+        measured = totals
+        if problem.objective is Objective.STEP:
+            measured = totals.by_phases(problem, mean_phase_load(problem, relaxed))
+        mean = max(float(totals.seconds[relaxed].sum()) / problem.world_size, bound)
         best: Assignment | None = None
         value, work = np.inf, 0.0
-        for number, (item_share, fill) in enumerate(_ATTEMPTS + _LAST_RESORTS):
+        for number, attempt in enumerate(_ATTEMPTS + _LAST_RESORTS):
             enough = stop.now() or work > _WORK or number >= len(_ATTEMPTS)
             if best is not None and enough:
                 break
-            choice = select(problem, totals, item_share * mean, fill)
+            choice = select(
+                problem,
+                measured if attempt.by_phases else totals,
+                attempt.item_share * mean,
+                attempt.fill,
+                attempt.item_fill,
+            )
             if choice is None:
                 continue
-            work += float(_num_items(problem, choice)) * problem.world_size
-            placer = place_all(problem, totals, choice)
+            scored = min(problem.world_size, _SCORED)
+            work += float(_num_items(problem, choice)) * scored
+            placer = place_all(problem, totals, choice, attempt.power)
             if placer is None:
                 continue
             found = placer.loads.value(problem.objective)
@@ -68,17 +128,20 @@ class Greedy:
         return finished(best, value, bound, stop)
 
 
-def place_all(problem: Problem, totals: OptionTotals, choice: Ints) -> Placer | None:
+def place_all(
+    problem: Problem, totals: OptionTotals, choice: Ints, power: float = np.inf
+) -> Placer | None:
     """Place a choice of options: over all ranks, then groups, then the longest first.
 
     A bundle that does not fit takes its next cheapest option that does; None if a
     bundle has none.
     """
-    placer = Placer(problem, mean_phase_load(problem, choice))
+    by_phases = problem.objective is Objective.STEP
+    load = peak_phase_load if by_phases else mean_phase_load
+    placer = Placer(problem, load(problem, choice), power)
     for bundle in placing_order(problem, totals, choice):
-        if not place_fallback(
-            problem, totals, placer, int(bundle), int(choice[bundle])
-        ):
+        option = int(choice[bundle])
+        if not place_fallback(problem, totals, placer, int(bundle), option):
             return None
     return placer
 

@@ -160,41 +160,67 @@ def largest_differencing(pieces: list[Piece], num_parts: int) -> list[list[Piece
     Karmarkar and Karp, "The differencing method of set partitioning", 1982;
     multi-way as in Michiels, Korst and Aarts, 2003.
     """
-    Part = tuple[float, list[Piece]]
-    heap: list[tuple[float, int, list[Part]]] = []
+    children: list[tuple[int, int]] = []
+    heap: list[tuple[float, int, Partition]] = []
     for number, piece in enumerate(pieces):
-        parts = [(piece.weight, [piece])]
-        heap.append((-_difference(parts, num_parts), number, parts))
+        single = Partition(np.array([piece.weight]), np.array([number]))
+        heap.append((-_difference(single, num_parts), number, single))
     heapq.heapify(heap)
     number = len(pieces)
     while len(heap) > 1:
         _, _, first = heapq.heappop(heap)
         _, _, second = heapq.heappop(heap)
-        joined = _join(first, second, num_parts)
+        joined = _join(first, second, num_parts, len(pieces), children)
         heapq.heappush(heap, (-_difference(joined, num_parts), number, joined))
         number += 1
-    return [part for _, part in heap[0][2]] if heap else []
+    return _expanded(heap[0][2], pieces, children) if heap else []
 
 
-def _difference(parts: list[tuple[float, list[Piece]]], num_parts: int) -> float:
-    lightest = parts[-1][0] if len(parts) == num_parts else 0.0
-    return parts[0][0] - lightest
+class Partition(NamedTuple):
+    """Non-empty parts, heaviest first: weights, and the nodes that stand for them.
+
+    Nodes are pieces, and after them pairs of nodes that were put together.
+    """
+
+    weight: Floats
+    node: Ints
+
+
+def _difference(parts: Partition, num_parts: int) -> float:
+    lightest = parts.weight[-1] if len(parts.weight) == num_parts else 0.0
+    return float(parts.weight[0] - lightest)
 
 
 def _join(
-    first: list[tuple[float, list[Piece]]],
-    second: list[tuple[float, list[Piece]]],
+    first: Partition,
+    second: Partition,
     num_parts: int,
-) -> list[tuple[float, list[Piece]]]:
+    num_pieces: int,
+    children: list[tuple[int, int]],
+) -> Partition:
     """Add the heavy parts of one to the light (or empty) parts of the other."""
-    overlap = max(0, len(first) + len(second) - num_parts)
-    keep = len(first) - overlap
-    lightest_last = first[keep:]
-    heaviest_first = second[len(second) - overlap :][::-1]
-    both = [
-        (a + b, x + y)
-        for (a, x), (b, y) in zip(lightest_last, heaviest_first, strict=True)
-    ]
-    parts = first[:keep] + second[: len(second) - overlap] + both
-    parts.sort(key=lambda part: -part[0])
-    return parts
+    overlap = max(0, len(first.weight) + len(second.weight) - num_parts)
+    keep, rest = len(first.weight) - overlap, len(second.weight) - overlap
+    light, heavy = first.node[keep:], second.node[rest:][::-1]
+    both = num_pieces + len(children) + np.arange(overlap)
+    children.extend(zip(light.tolist(), heavy.tolist(), strict=True))
+    sums = first.weight[keep:] + second.weight[rest:][::-1]
+    weight = np.concatenate([first.weight[:keep], second.weight[:rest], sums])
+    node = np.concatenate([first.node[:keep], second.node[:rest], both])
+    order = np.argsort(-weight, kind="stable")
+    return Partition(weight[order], node[order])
+
+
+def _expanded(
+    parts: Partition, pieces: list[Piece], children: list[tuple[int, int]]
+) -> list[list[Piece]]:
+    """List the pieces of every part."""
+    part_of = dict(zip(parts.node.tolist(), range(len(parts.node)), strict=True))
+    for number in range(len(children) - 1, -1, -1):
+        part = part_of[len(pieces) + number]
+        for child in children[number]:
+            part_of[child] = part
+    result: list[list[Piece]] = [[] for _ in parts.node]
+    for number, piece in enumerate(pieces):
+        result[part_of[number]].append(piece)
+    return result

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import first_least
 from shardplan.sharding import TIERS
 
 if TYPE_CHECKING:
@@ -19,14 +17,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_PRICE_LEVELS = (0.0, 1.0, 30.0)
-"""Prices of a whole tier, in units of all tables' seconds, that propose candidates."""
-
 
 def choose_by_linear_program(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+    problem: Problem, totals: OptionTotals, options: Ints, fill: float
 ) -> Ints | None:
     """Solve the linear relaxation of the choice over a few candidates per bundle.
+
+    Parameters
+    ----------
+    options : sorted int array
+        The candidates, at least one of each bundle.
 
     Returns
     -------
@@ -38,13 +38,11 @@ def choose_by_linear_program(
     Notes
     -----
     min sum_o seconds_o x_o with sum over a bundle's options of x = 1, total bytes per
-    tier at most `fill`, x >= 0. The candidates are the cheapest options at each price
-    vector of a coarse grid.
+    tier at most `fill`, x >= 0.
     """
     import scipy.optimize
     import scipy.sparse
 
-    options = _candidates(problem, totals, legal)
     bundle = problem.options.table[options]
     one = scipy.sparse.csr_array(
         (np.ones(len(options)), (bundle, np.arange(len(options)))),
@@ -64,16 +62,3 @@ def choose_by_linear_program(
     order = np.lexsort((options, -found.x, bundle))
     first = np.unique(bundle[order], return_index=True)[1]
     return np.asarray(options[order[first]])
-
-
-def _candidates(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_]
-) -> Ints:
-    """Cheapest options at each price vector of the grid, without repetition."""
-    total = totals.seconds.sum() / max(len(totals.seconds), 1) * problem.num_bundles
-    chosen = []
-    for levels in product(_PRICE_LEVELS, repeat=len(TIERS)):
-        priced = totals.seconds + totals.tier_bytes @ (np.array(levels) * total)
-        priced = np.where(legal, priced, np.inf)
-        chosen.append(first_least(priced, problem.options.start))
-    return np.unique(np.concatenate(chosen))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MANY_RANKS = 512
 _NEAR = 96
 _RENEWED = 48
+_LEAST_ROOM = 1e-6
 _SLACK = 1e-9
 """Share of a pool left free, so that another order of summation still fits."""
 
@@ -37,15 +38,23 @@ class Placer:
         What counts as one unit of load per phase [s]; a rank's load is its fullest
         dimension: time over scale (per phase, or summed for `max-rank`), or
         memory over capacity.
+    power : float
+        Load is the norm of this order over the dimensions of time and HBM; the
+        fullest one alone by default.
     """
 
-    def __init__(self, problem: Problem, scale_s: Floats) -> None:
+    def __init__(
+        self, problem: Problem, scale_s: Floats, power: float = np.inf
+    ) -> None:
         self._problem = problem
         self._sums = problem.objective is Objective.MAX_RANK
         self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
+        self._power = power
+        times = len(self._scale)
+        self._level = np.zeros((times + 1, problem.world_size))
         self.loads = Loads.empty(problem.cluster, problem.num_phases)
         capacity = problem.capacity
-        self._hbm = capacity.rank_hbm * (1.0 - _SLACK)
+        self._hbm = np.maximum(capacity.rank_hbm * (1.0 - _SLACK), _LEAST_ROOM)
         self._ddr = capacity.host_ddr * (1.0 - _SLACK)
         self._ssd = capacity.host_ssd * (1.0 - _SLACK)
         self._users: dict[int, NDArray[np.bool_]] = {}
@@ -139,6 +148,9 @@ class Placer:
         ):
             return False
         loads.add_everywhere(menu.item_cost[items], menu.item_bytes[items])
+        everyone = np.arange(self._problem.world_size)
+        for item in range(items.start, items.stop):
+            self._level += self._added(item, everyone)
         self._keep(bundle, option, Scope.ALL, [])
         return True
 
@@ -182,10 +194,7 @@ class Placer:
     def _least_loaded(self) -> Ints:
         """Return some of the least loaded ranks, renewed from time to time."""
         if self._near_uses % _RENEWED == 0:
-            time = self.loads.cost.sum(axis=1, keepdims=True)
-            time = time if self._sums else self.loads.cost
-            share = self.loads.hbm / np.maximum(self._hbm, 1.0)
-            load = np.maximum((time / self._scale).max(axis=1), share)
+            load = self._norm(self._level)
             self._near = np.sort(np.argpartition(load, _NEAR)[:_NEAR])
         self._near_uses += 1
         return self._near
@@ -213,37 +222,50 @@ class Placer:
         on_host : int array, optional
             How many ranks of the same place share each rank's host.
         """
-        menu, cluster, loads = self._problem.options, self._problem.cluster, self.loads
-        cost = menu.item_cost[item][cluster.rank_class[ranks]]
-        time = loads.cost[ranks] + cost
-        if self._sums:
-            time = time.sum(axis=1, keepdims=True)
-        score = (time / self._scale).max(axis=1)
-        hbm, ddr, ssd = menu.item_bytes[item]
-        host = cluster.rank_host[ranks]
-        pools = (
-            (loads.hbm[ranks] + hbm, self._hbm[ranks], hbm),
-            (loads.ddr[host] + ddr * on_host, self._ddr[host], ddr),
-            (loads.ssd[host] + ssd * on_host, self._ssd[host], ssd),
-        )
-        for used, room, own in pools:
+        cluster, loads = self._problem.cluster, self.loads
+        level = np.take(self._level, ranks, axis=1) + self._added(item, ranks)
+        score = self._norm(level)
+        score[level[-1] > 1.0] = np.inf
+        _, ddr, ssd = self._problem.options.item_bytes[item]
+        host = cluster.rank_host[ranks] if ddr > 0 or ssd > 0 else None
+        for own, used, room in (
+            (ddr, loads.ddr, self._ddr),
+            (ssd, loads.ssd, self._ssd),
+        ):
             if own > 0:
                 with np.errstate(divide="ignore"):
-                    score = np.maximum(
-                        score, np.where(used <= room, used / room, np.inf)
-                    )
+                    share = (used[host] + own * on_host) / room[host]
+                score = np.maximum(score, np.where(share <= 1.0, share, np.inf))
         return np.asarray(score)
+
+    def _norm(self, level: Floats) -> Floats:
+        """Load of ranks with these levels (D, N) -> (N,)."""
+        if self._power == np.inf:
+            return np.asarray(level.max(axis=0))
+        return np.asarray((np.maximum(level, 0.0) ** self._power).sum(axis=0))
+
+    def _added(self, item: int, ranks: Ints) -> Floats:
+        """Levels that an item adds: time per phase or in total, and HBM (D, N)."""
+        menu, classes = self._problem.options, self._problem.cluster.rank_class
+        cost = menu.item_cost[item]
+        time = (cost.sum(axis=1, keepdims=True) if self._sums else cost) / self._scale
+        added = np.empty((len(self._level), len(ranks)))
+        added[:-1] = time[classes[ranks]].T if len(cost) > 1 else time.T
+        added[-1] = menu.item_bytes[item, 0] / self._hbm[ranks]
+        return added
 
     def _add(self, scope: int, item: int, place: int, sign: float) -> None:
         menu, cluster, loads = self._problem.options, self._problem.cluster, self.loads
-        ranks = self._problem.place_ranks(scope, place)
-        classes = cluster.rank_class[ranks]
-        loads.cost[ranks] += sign * menu.item_cost[item][classes]
+        span = self._problem.place_ranks(scope, place)
+        ranks = np.arange(span.start, span.stop)
+        loads.cost[ranks] += sign * menu.item_cost[item][cluster.rank_class[ranks]]
         hbm, ddr, ssd = menu.item_bytes[item]
         loads.hbm[ranks] += sign * hbm
-        hosts = cluster.rank_host[ranks]
-        np.add.at(loads.ddr, hosts, sign * ddr)
-        np.add.at(loads.ssd, hosts, sign * ssd)
+        self._level[:, ranks] += sign * self._added(item, ranks)
+        if ddr > 0 or ssd > 0:
+            hosts = cluster.rank_host[ranks]
+            np.add.at(loads.ddr, hosts, sign * ddr)
+            np.add.at(loads.ssd, hosts, sign * ssd)
 
     def _load_per_host(self) -> Floats:
         time = self.loads.cost.sum(axis=1)
@@ -286,3 +308,16 @@ def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
     total = (menu.item_count * ranks)[mask] @ menu.item_cost[mask].mean(axis=1)
     mean = total / problem.world_size
     return np.asarray(np.maximum(mean, max(float(mean.max()) * 1e-3, 1e-12)))
+
+
+def peak_phase_load(problem: Problem, choice: Ints) -> Floats:
+    """Load of the slowest rank per phase that a choice cannot avoid [s], shape (P,).
+
+    The mean, or the longest item if that takes more: filling ranks up to it is free.
+    """
+    menu = problem.options
+    chosen = np.zeros(len(menu), dtype=bool)
+    chosen[choice] = menu.scope[choice] != Scope.ALL
+    items = menu.item_cost[chosen[menu.item_option]].mean(axis=1)
+    longest = items.max(axis=0, initial=0.0)
+    return np.asarray(np.maximum(mean_phase_load(problem, choice), longest))

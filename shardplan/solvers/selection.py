@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import first_least, least_per_table, option_totals
+from shardplan.bounds import (
+    first_least,
+    least_per_table,
+    option_totals,
+)
 from shardplan.sharding import TIERS, Scope
 from shardplan.solvers.linear_choice import choose_by_linear_program
+from shardplan.solvers.pool_prices import pool_prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,9 +24,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_ROUNDS = 2
-_BISECTIONS = 14
 _REPAIRS = 20
+_LEAST_SHARE = 0.1
+"""Phases shorter than this share of the whole matter as if they were as long."""
+_MISSES = 1000
+"""Stop using room after this many switches that do not fit."""
+_GOOD = 0.005
+"""A choice this close to the relaxed one, relatively, is good enough."""
 _AIR = 0.1
 """Share of the room above the least bytes that a choice may always use."""
 
@@ -39,11 +48,15 @@ class OptionTotals:
     largest : float array (O,)
         Seconds of the largest item that goes to a single rank; 0 for scope ALL,
         whose loads no placement can change.
+    largest_bytes : float array (O,)
+        Bytes of the item that fills most of some rank or host, as a share of it; 0 for
+        scope ALL.
     """
 
     seconds: Floats
     tier_bytes: Floats
     largest: Floats
+    largest_bytes: Floats
 
     @classmethod
     def of(cls, problem: Problem) -> OptionTotals:
@@ -53,18 +66,44 @@ class OptionTotals:
         shares = tier_bytes / np.maximum(capacity, 1.0)
         menu = problem.options
         item = menu.item_cost.sum(axis=2).min(axis=1)
-        largest = np.maximum.reduceat(item, menu.item_start[:-1])
-        largest = np.where(menu.scope == Scope.ALL, 0.0, largest)
-        return cls(seconds, shares, largest)
+        pools = [problem.capacity.of_tier(tier).max() for tier in range(len(TIERS))]
+        filled = (menu.item_bytes / np.maximum(pools, 1.0)).max(axis=1)
+        return cls(seconds, shares, _largest(problem, item), _largest(problem, filled))
 
     def mean_rank_seconds(self, problem: Problem) -> float:
         """Mean load of a rank if every bundle took its cheapest option [s]."""
         least = np.minimum.reduceat(self.seconds, problem.options.start[:-1])
         return float(least.sum()) / problem.world_size
 
+    def by_phases(self, problem: Problem, load_s: Floats) -> OptionTotals:
+        """Return the totals with items measured in the phase where they stand out.
+
+        Parameters
+        ----------
+        load_s : float array (P,)
+            Mean load of a rank per phase [s]. An item with x times the load of some
+            phase counts as x times the whole load; phases of less than
+            `_LEAST_SHARE` count as if they had that much.
+        """
+        menu = problem.options
+        share = np.maximum(load_s / load_s.sum(), _LEAST_SHARE)
+        item = (menu.item_cost.min(axis=1) / share).max(axis=1)
+        return replace(self, largest=_largest(problem, item))
+
+
+def _largest(problem: Problem, item_s: Floats) -> Floats:
+    """Longest item of each option that goes to a single rank (O,)."""
+    menu = problem.options
+    largest = np.maximum.reduceat(item_s, menu.item_start[:-1])
+    return np.where(menu.scope == Scope.ALL, 0.0, largest)
+
 
 def select(
-    problem: Problem, totals: OptionTotals, item_limit_s: float, fill: float
+    problem: Problem,
+    totals: OptionTotals,
+    item_limit_s: float,
+    fill: float,
+    item_fill: float = 1.0,
 ) -> Ints | None:
     """Choose options without long items that fit into `fill` of each tier.
 
@@ -74,13 +113,18 @@ def select(
         Avoid options with a single-rank item above this [s], where a bundle can.
     fill : float
         Share of each tier that should be used at most.
+    item_fill : float
+        Avoid items that fill more than this share of a rank or host.
 
     Returns
     -------
     int array (B,) or None
         See `select_from`; None if the least bytes of all bundles do not fit.
     """
-    legal = _legal(problem, totals, item_limit_s)
+    start = problem.options.start
+    legal = _below(totals.largest, start, item_limit_s)
+    large = np.where(legal, totals.largest_bytes, np.inf)
+    legal &= _below(large, start, item_fill)
     needed = np.where(legal, totals.tier_bytes.sum(axis=1), np.inf)
     least = float(least_per_table(needed, problem.options).sum())
     least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
@@ -112,24 +156,47 @@ def select_from(
     room that is left is used. Where several tight tiers defeat that, a linear program
     over a few candidates takes its place.
     """
-    prices = _prices(problem, totals, legal, fill)
-    choice = _cheapest(problem, totals, legal, prices)
+    found = pool_prices(problem, totals, legal, fill)
+    choice = _cheapest(problem, totals, legal, found.prices)
+    choice = _fitted(problem, totals, legal, found.prices, choice, fill)
+    if _is_good(totals, choice, found.least_s, fill):
+        return choice
+    split = choose_by_linear_program(problem, totals, found.candidates, fill)
+    if split is None:
+        return choice
+    split = _fitted(problem, totals, legal, found.prices, split, fill)
+    return min(choice, split, key=lambda c: _merit(totals, c, fill))
+
+
+def _fitted(
+    problem: Problem,
+    totals: OptionTotals,
+    legal: NDArray[np.bool_],
+    prices: Floats,
+    choice: Ints,
+    fill: float,
+) -> Ints:
+    """Make a choice fit, if possible, and use the room that is left."""
     choice = _repair(problem, totals, legal, prices, choice, fill)
-    if (totals.tier_bytes[choice].sum(axis=0) > fill).any():
-        fitting = choose_by_linear_program(problem, totals, legal, fill)
-        if fitting is not None:
-            choice = _repair(problem, totals, legal, prices, fitting, fill)
     return _use_room(problem, totals, legal, choice, fill)
 
 
-def _legal(
-    problem: Problem, totals: OptionTotals, item_limit_s: float
-) -> NDArray[np.bool_]:
-    """Options below the item limit, or a bundle's least violating ones."""
-    start = problem.options.start
-    least = np.minimum.reduceat(totals.largest, start[:-1])
-    limit = np.maximum(item_limit_s, least * (1.0 + 1e-12))
-    return np.asarray(totals.largest <= np.repeat(limit, np.diff(start)))
+def _merit(totals: OptionTotals, choice: Ints, fill: float) -> tuple[float, float]:
+    """Bytes that do not fit, then seconds; the less the better."""
+    over = np.maximum(totals.tier_bytes[choice].sum(axis=0) - fill, 0.0)
+    return float(over.sum()), float(totals.seconds[choice].sum())
+
+
+def _is_good(totals: OptionTotals, choice: Ints, least_s: float, fill: float) -> bool:
+    over, seconds = _merit(totals, choice, fill)
+    return over == 0.0 and seconds <= least_s * (1.0 + _GOOD)
+
+
+def _below(values: Floats, start: Ints, limit: float) -> NDArray[np.bool_]:
+    """Options with values below a limit, or a bundle's least ones (O,)."""
+    least = np.minimum.reduceat(values, start[:-1])
+    limits = np.maximum(limit, least * (1.0 + 1e-12))
+    return np.asarray(values <= np.repeat(limits, np.diff(start)))
 
 
 def _cheapest(
@@ -138,31 +205,6 @@ def _cheapest(
     """Option of least priced cost per bundle; the first of equals."""
     priced = np.where(legal, totals.seconds + totals.tier_bytes @ prices, np.inf)
     return first_least(priced, problem.options.start)
-
-
-def _prices(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
-) -> Floats:
-    """Least price of each tier at which the cheapest options fit into it."""
-    prices = np.zeros(len(TIERS))
-    ceiling = 1e3 * (totals.seconds.sum() + 1e-30)
-
-    def used(tier: np.intp) -> float:
-        choice = _cheapest(problem, totals, legal, prices)
-        return float(totals.tier_bytes[choice, tier].sum())
-
-    tiers = np.flatnonzero(totals.tier_bytes.any(axis=0))
-    for _ in range(_ROUNDS if len(tiers) > 1 else 1):
-        for tier in tiers:
-            prices[tier] = 0.0
-            if used(tier) <= fill:
-                continue
-            low, high = 0.0, ceiling
-            for _ in range(_BISECTIONS):
-                middle = prices[tier] = np.sqrt(low * high) if low else high * 1e-6
-                low, high = (low, middle) if used(tier) <= fill else (middle, high)
-            prices[tier] = high
-    return prices
 
 
 def _repair(
@@ -240,15 +282,17 @@ def _use_room(
         ratio = np.where(legal & (gain > 0), -gain / (grown + 1e-12), np.inf)
         best = first_least(ratio, start)
         used = totals.tier_bytes[choice].sum(axis=0)
-        result = choice.copy()
+        result, misses = choice.copy(), 0
         for bundle in np.argsort(ratio[best], kind="stable"):
             option = best[bundle]
-            if not np.isfinite(ratio[option]):
+            if not np.isfinite(ratio[option]) or misses > _MISSES:
                 break
             change = totals.tier_bytes[option] - totals.tier_bytes[choice[bundle]]
             if (used + change <= fill).all():
                 used += change
                 result[bundle] = option
+            else:
+                misses += 1
         if np.array_equal(result, choice):
             break
         choice = result

@@ -228,8 +228,8 @@ def _sized(outcome: Outcome) -> Sized:
     step = outcome.measurement
     assert isinstance(step, StepMeasurement)
     topology = system_topology(step.system)
-    family = (topology.name, step.system.runtime, step.workload, step.num_embeddings)
-    family += (step.dense_dtype, step.system.cost_model)
+    software = (step.system.runtime, step.system.cost_model, step.dense_dtype)
+    family = (topology.name, step.workload, step.num_embeddings, *software)
     return Sized(
         id=step.id,
         family=str(family),

@@ -1,4 +1,4 @@
-"""Annealing of many pairs of ranks at once, with re-cuts in between."""
+"""Annealing of all ranks at once: exchanges, divisions and re-cuts in rounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.exchange import Exchanger
+from shardplan.solvers.search.noise import Noise
 from shardplan.solvers.search.penalty import Penalty
+from shardplan.solvers.search.proposals import Proposer
 from shardplan.solvers.search.recut import Recutter
 from shardplan.solvers.search.repartition import Repartitioner, disjoint
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from shardplan.problem import Assignment
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.repartition import Divisions
     from shardplan.solvers.search.state import State
@@ -22,15 +26,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+_GROUP = 64
+_FEW_RANKS = 32
+"""Up to so many ranks, pairs are divided in every round as well."""
 _FREE_UNITS = 8
-_FREE_UNITS_AT_SCALE = 6
-_SCALE = 256
 _MARGIN = 0.1
-_TAIL = 0.8
+_TAIL = 0.5
+_QUENCH_TAIL = 0.8
+_QUANTILE = 0.95
 _LEVEL_ROUNDS = 4
-_SORTED_ROUNDS = 3
-_RECUT_ROUNDS = 8
-_RECUT_SHARE = 1 / 32
+_FEWEST_RECUTS = 4
+_RECUT_SHARE = 1 / 64
 _TARGETS = 96
 _WORST = 8
 _RECUT_RANKS = 3
@@ -41,9 +47,9 @@ _QUENCH_STEPS = 60
 class Annealer:
     """Improves a state in place.
 
-    Every round pairs the ranks, at random or high with low, and divides units of each
-    pair anew; every few rounds some bundles are re-cut: some with large regret, some
-    of the highest ranks, some at random.
+    Every round deals out units anew in groups of ranks, at random or the worst with
+    others, and re-cuts some bundles: some with large regret, some of the worst ranks,
+    some at random. With few ranks, pairs of them are divided anew as well.
 
     Parameters
     ----------
@@ -63,26 +69,66 @@ class Annealer:
         report: Callable[[State], None],
     ) -> None:
         self.state = state
-        self._regret, self._rng, self._stop = regret, rng, stop
-        self._report = report
-        self._divider = Repartitioner(state, rng)
-        self._recutter = Recutter(state, regret, excess, rng)
-        at_scale = len(state.load) > _SCALE
-        self._free_units = _FREE_UNITS_AT_SCALE if at_scale else _FREE_UNITS
-        self._recuts = 1 + int(len(state.load) * _RECUT_SHARE)
+        self._rng, self._stop, self._report = rng, stop, report
+        self._noise = Noise(rng)
+        self._divider = Repartitioner(state, rng, self._noise)
+        self._exchanger = Exchanger(state, rng, self._noise)
+        self.limit(regret, excess)
+        self._top = np.full(state.num_times, np.inf)
 
-    def insert(self, bundles: list[int]) -> bool:
-        """Put bundles that are out where they hurt least; False if one cannot be."""
+    def limit(self, regret: Floats, excess: Floats) -> None:
+        """Say which options to try from now on; see `Recutter`."""
+        self._regret = regret
+        self._recutter = Recutter(self.state, regret, excess, self._rng)
+        self._proposer = Proposer(self.state, self._recutter, self._rng, self._noise)
+
+    def insert(self, bundles: list[int], choice: Ints) -> bool:
+        """Put bundles that are out where they hurt least; False if one cannot be.
+
+        Parameters
+        ----------
+        choice : int array (B,)
+            The option that each bundle should have.
+        """
         for bundle in bundles:
-            if not self._recutter.insert(bundle, self._penalty(0.0)):
+            penalty = self._penalty(0.0)
+            if not self._recutter.insert(bundle, int(choice[bundle]), penalty):
                 return False
         return True
 
-    def cycle(self, rounds: int, hot: float, cold: float) -> None:
+    def redirect(self, bundles: list[int], choice: Ints) -> None:
+        """Give bundles other options, where these hurt least.
+
+        Parameters
+        ----------
+        choice : int array (B,)
+            The option that each bundle should have.
+        """
+        penalty = self._penalty(0.0)
+        for bundle in bundles:
+            self.state.take(bundle)
+            self._recutter.insert(bundle, int(choice[bundle]), penalty)
+
+    def return_to(self, assignment: Assignment) -> None:
+        """Put everything where an assignment has it."""
+        state = self.state
+        for bundle, option in enumerate(assignment.option.tolist()):
+            places = assignment.places[bundle]
+            is_there = state.option[bundle] == option
+            if not (is_there and np.array_equal(state.places_of(bundle), places)):
+                state.take(bundle)
+                state.put(bundle, option, places)
+
+    def cycle(self, rounds: int, hot: float, cold: float, settle: int = 0) -> None:
         """Anneal from one temperature to another, then quench.
 
         The first two fifths press on the total, the rest more and more on the
         highest ranks.
+
+        Parameters
+        ----------
+        settle : int
+            Rounds before the first re-cut.
         """
         for index in range(rounds):
             if self._stop.now():
@@ -91,74 +137,118 @@ class Annealer:
             if index % _LEVEL_ROUNDS == 0:
                 penalty = self._penalty(min(1.0, max(0.0, 2.5 * progress - 1.0)))
             temperature = hot * (cold / hot) ** progress
-            self._divide_pairs(penalty, temperature, index % _SORTED_ROUNDS == 0)
-            if index % _RECUT_ROUNDS == 0:
+            self._exchange(self._random_groups(), penalty, temperature)
+            self._exchange(self._worst_groups(penalty), penalty, temperature)
+            if len(self.state.load) <= _FEW_RANKS:
+                self._divide_pairs(penalty, temperature)
+            if index >= settle:
                 self._recut_some(penalty, temperature)
             self._told()
         self._quench()
 
-    def loosen(self, excess: Floats) -> None:
-        """Try other options from now on; see `Recutter`."""
-        self._recutter = Recutter(self.state, self._regret, excess, self._rng)
+    def promise(self) -> tuple[bool, float]:
+        """How promising the state is, for comparison: the less, the better.
 
-    def merit(self) -> tuple[bool, float]:
-        """How promising the state is, for comparison: the less, the better."""
-        return not self.state.fits(), self.state.value()
+        The highest few ranks do not count: they may still be relieved.
+        """
+        load = self.state.load[:, :-1]
+        high = np.quantile(load, _QUANTILE, axis=0)
+        return not self.state.fits(), float(high.sum())
+
+    def base_time(self) -> float:
+        """Least time that wider scopes put on any rank."""
+        state = self.state
+        units = np.concatenate([np.array(u, dtype=np.int64) for u in state.units])
+        rank = state.unit_rank[units]
+        time = state.unit_vector[units, state.rank_class[rank], :-3].sum(axis=1)
+        own = np.bincount(rank, time, minlength=len(state.load))
+        return float((state.load[:, :-1].sum(axis=1) - own).min())
+
+    def on_worst_rank(self) -> list[int]:
+        """Bundles with units on the rank with most time."""
+        state = self.state
+        worst = int(np.argmax(state.load[:, :-1].sum(axis=1)))
+        units = state.slots[worst, : state.count[worst]]
+        return np.unique(state.unit_bundle[units]).tolist()
 
     def _penalty(self, tail: float) -> Penalty:
         """Levels between somewhat below a balanced plan at the bound and the maxima.
 
         Low levels penalise all time, and so the total; high ones only the highest
-        ranks.
+        ranks. The maxima are the lowest seen, for a hot state has some odd ranks.
         """
         load = self.state.load[:, :-1]
         mean, top = load.mean(axis=0), load.max(axis=0)
+        if top.sum() < self._top.sum():
+            self._top = top
         low = mean * ((1.0 - _MARGIN) / max(float(mean.sum()), 1e-12))
-        high = mean + _TAIL * (top - mean)
+        high = mean + _TAIL * np.maximum(np.minimum(top, self._top) - mean, 0.0)
         return Penalty(low + tail * (high - low))
 
     def _told(self) -> None:
-        self._stop.work += self._divider.evaluated + self._recutter.evaluated
-        self._divider.evaluated = self._recutter.evaluated = 0
+        for part in (self._divider, self._exchanger, self._recutter, self._proposer):
+            self._stop.work += part.evaluated
+            part.evaluated = 0
         self._report(self.state)
 
-    def _divide_pairs(
-        self, penalty: Penalty, temperature: float, is_sorted: bool
-    ) -> None:
-        state = self.state
-        half = len(state.load) // 2
-        if is_sorted:
-            order = np.argsort(state.load[:, :-1].sum(axis=1), kind="stable")[::-1]
-            rank, other = order[:half], order[::-1][:half]
-        else:
-            order = self._rng.permutation(len(state.load))
-            rank, other = order[:half], order[half : 2 * half]
-        found = self._divider.best(rank, other, penalty, temperature, self._free_units)
-        self._apply(found.take(np.flatnonzero(found.goes.any(axis=1))))
+    def _exchange(self, groups: Ints, penalty: Penalty, temperature: float) -> None:
+        if groups.size:
+            self._exchanger.exchange(groups, penalty, temperature)
+
+    def _random_groups(self) -> Ints:
+        """Divide the ranks into groups at random; some are left out."""
+        world = len(self.state.load)
+        size = min(world, _GROUP)
+        order = self._rng.permutation(world)
+        return order[: world - world % size].reshape(-1, size)
+
+    def _worst_groups(self, penalty: Penalty) -> Ints:
+        """Put the worst eighth of the ranks into groups with three times as many."""
+        world, quarter = len(self.state.load), _GROUP // 4
+        num = world // 8 // quarter
+        order = np.argsort(-penalty.of_ranks(self.state.load), kind="stable")
+        worst, others = order[: num * quarter], order[num * quarter :]
+        others = self._rng.permutation(others)[: 3 * len(worst)]
+        groups = [worst.reshape(num, quarter), others.reshape(num, 3 * quarter)]
+        return np.concatenate(groups, axis=1)
+
+    def _divide_pairs(self, penalty: Penalty, temperature: float) -> None:
+        half = len(self.state.load) // 2
+        order = self._rng.permutation(len(self.state.load))
+        rank, other = order[:half], order[half : 2 * half]
+        found = self._divider.best(rank, other, penalty, temperature, _FREE_UNITS)
+        self._apply(found)
 
     def _apply(self, found: Divisions) -> None:
-        self.state.divide(found.rank, found.other, found.units, found.goes)
+        pair, column = np.nonzero(found.goes)
+        units = found.units[pair, column]
+        here = self.state.unit_rank[units] == found.rank[pair]
+        self.state.move(units, np.where(here, found.other[pair], found.rank[pair]))
 
     def _recut_some(self, penalty: Penalty, temperature: float) -> None:
-        state, rng, few = self.state, self._rng, self._recuts
-        bundles = rng.integers(len(state.option), size=4 * few)
+        state, rng = self.state, self._rng
+        world = len(state.load)
+        few = _FEWEST_RECUTS + int(world * _RECUT_SHARE)
+        bundles = rng.integers(len(state.option), size=2 * few)
         regret = self._regret[state.option[bundles]]
-        costly = bundles[np.argsort(-regret, kind="stable")[:few]]
-        high = np.argmax(state.load[:, :-1], axis=0)
-        ranks = np.r_[high, rng.integers(len(state.load), size=few)]
+        costly = bundles[np.argsort(-regret, kind="stable")[: few // 2]]
+        each = penalty.of_ranks(state.load)
+        worst = np.argsort(-each, kind="stable")[: few // 2]
+        ranks = np.r_[worst, rng.integers(world, size=few // 2)]
         ranks = ranks[state.count[ranks] > 0]
         slot = (rng.random(len(ranks)) * state.count[ranks]).astype(np.int64)
         loaded = state.unit_bundle[state.slots[ranks, slot]]
-        self._recutter.look_around()
-        for bundle in np.unique(np.r_[costly, bundles[:few], loaded]).tolist():
-            self._recutter.recut(bundle, penalty, temperature)
+        some = rng.permutation(np.unique(np.r_[costly, bundles[:1], loaded]))
+        self._proposer.recut(some, penalty, temperature)
 
     def _quench(self) -> None:
         """Relieve the worst ranks, by divisions or re-cuts, until nothing helps."""
         for _ in range(_QUENCH_STEPS):
             if self._stop.now():
                 return
-            penalty = self._penalty(1.0)
+            load = self.state.load[:, :-1]
+            mean, top = load.mean(axis=0), load.max(axis=0)
+            penalty = Penalty(mean + _QUENCH_TAIL * (top - mean))
             each = penalty.of_ranks(self.state.load)
             worst = np.argsort(-each, kind="stable")[:_WORST]
             worst = worst[each[worst] > 0.0]

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_FACTORS = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
-_PASSES = 2
+_COARSE = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
+_FINE = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
+_PASSES = (_COARSE, _COARSE, _FINE)
 _KEPT = 120_000
 _FEWEST, _MOST = 12, 64
 
@@ -34,6 +35,8 @@ class Limits:
         placement can change.
     memory : float array (O,)
         HBM of each option's largest shard, likewise.
+    mean_density : float
+        HBM per unit of time of a rank's own shards, in a plan of least regret.
     """
 
     def __init__(self, vectors: Vectors, guide: Guide) -> None:
@@ -44,46 +47,73 @@ class Limits:
         ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
         weight = (menu.item_count * ranks / problem.world_size)[:, None]
         first = menu.item_start[:-1]
+        self._unit, self._world = vectors.unit_s, problem.world_size
+        self._ranks = np.add.reduceat(menu.item_count * ranks, first)
         self._everywhere = menu.scope == Scope.ALL
         largest = np.maximum.reduceat(item, first)
         largest[self._everywhere] = 0.0
         self.longest, self.memory = largest[:, :-1], largest[:, -1]
         self._regret = guide.regret
         self._some = _most_useful(guide.regret, menu.start)
-        mean = np.add.reduceat(item * weight, first)[:, :-1]
-        self._mean = mean[self._some]
+        mean = np.add.reduceat(item * weight, first)
+        self._mean = mean[self._some, :-1]
         table = menu.table[self._some]
         self._start_of = np.searchsorted(table, np.arange(len(menu.start)))
         self._wide = (menu.scope != Scope.RANK)[self._some]
+        choice = self._some[self._cheapest(self._regret[self._some])]
+        base = mean[choice[self._everywhere[choice]]].sum(axis=0)
+        self._base_time, self._base_memory = float(base[:-1].sum()), float(base[-1])
+        own = mean[choice].sum(axis=0) - base
+        self.mean_density = float(own[-1] / max(own[:-1].sum(), 1e-12))
 
-    def excess(self, limit: Floats, density: float) -> Floats:
+    def excess(self, limit: Floats) -> Floats:
         """How far each option's longest shard exceeds the limits, relatively (O,).
 
         Parameters
         ----------
         limit : float array (D,)
-        density : float
-            HBM that the other shards of a rank need for each unit of time: a shard
-            must leave that much to them, or its rank stays idle.
         """
-        return self._excess(slice(None), limit, density)
+        return self._excess(slice(None), limit)
 
-    def _excess(self, some: Ints | slice, limit: Floats, density: float) -> Floats:
-        longest = self.longest[some]
-        time = (longest / limit).max(axis=1) - 1.0
-        rest = np.maximum(1.0 - longest.sum(axis=1), 0.0)
-        memory = self.memory[some] + density * rest - 1.0
+    def _excess(self, some: Ints | slice, limit: Floats) -> Floats:
+        time = (self.longest[some] / limit).max(axis=1) - 1.0
+        memory = self.memory[some] + self._base_memory - 1.0
         return np.asarray(
             np.where(self._everywhere[some], -1.0, np.maximum(time, memory))
+        )
+
+    def waste(self, density: float) -> Floats:
+        """Time that options leave idle for want of memory, summed over ranks (O,).
+
+        Parameters
+        ----------
+        density : float
+            HBM that the other shards of a rank need for each unit of time.
+
+        Notes
+        -----
+        A rank with a shard of time t and memory m has 1 - t for others, who can use
+        at most (1 - m) / density of it.
+        """
+        return self._waste(slice(None), density)
+
+    def _waste(self, some: Ints | slice, density: float) -> Floats:
+        if density <= 0.0:
+            return np.zeros(len(self.memory[some]))
+        time = 1.0 - self._base_time - self.longest[some].sum(axis=1)
+        room = 1.0 - self._base_memory - self.memory[some]
+        idle = np.maximum(time - np.maximum(room, 0.0) / density, 0.0)
+        return np.asarray(
+            np.where(self._everywhere[some], 0.0, idle * self._ranks[some])
         )
 
     def best(self, density: float) -> Floats:
         """Search, one dimension at a time, for the limits of least value, (D,)."""
         limit = self._start()
         value = self._value(limit, density)
-        for _ in range(_PASSES):
+        for factors in _PASSES:
             for d in range(len(limit)):
-                for factor in _FACTORS:
+                for factor in factors:
                     other = limit.copy()
                     other[d] *= factor
                     found = self._value(other, density)
@@ -104,13 +134,15 @@ class Limits:
         -----
         sum_d max(mean load, longest shard + load that is on groups of ranks anyway).
         """
-        excess = self._excess(self._some, limit, density)
-        regret = self._regret[self._some]
+        excess = self._excess(self._some, limit)
+        waste = self._waste(self._some, density)
+        regret = self._regret[self._some] + waste * self._unit
         choice = self._cheapest(np.where(excess <= 0.0, regret, 1e30 * (1.0 + excess)))
         mean = self._mean[choice]
+        idle = float(waste[choice].sum()) / self._world
         base = mean[self._wide[choice]].sum(axis=0)
         top = self.longest[self._some[choice]].max(axis=0) + base
-        return float(np.maximum(mean.sum(axis=0), top).sum())
+        return float(np.maximum(mean.sum(axis=0), top).sum()) + idle
 
     def _cheapest(self, cost: Floats) -> Ints:
         """Option of least cost of each bundle, the first of equals (B,)."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.bounds import first_least
 from shardplan.solvers.placement import Placer, mean_phase_load, placing_order
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.limits import Limits
@@ -16,54 +18,58 @@ from shardplan.solvers.selection import select_from
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Assignment, Problem
-    from shardplan.solvers.base import Observer, Stop
+    from shardplan.problem import Problem
+    from shardplan.solvers.base import Stop
+    from shardplan.solvers.search.incumbent import Incumbent
     from shardplan.solvers.search.guide import Guide
     from shardplan.solvers.selection import OptionTotals
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_STARTS = ((1.0, 0.15), (0.9, 0.3), (0.8, 0.6), (1.0, 0.0))
-"""Scale of the limits and density of memory; see `Limits`."""
-_HOT, _COLD = 0.02, 1e-3
+_HOTTEST, _HOTTER, _HOT, _COLD = 0.03, 0.01, 0.005, 3e-4
 """Temperatures are squares of these excess times, as shares of the bound."""
 _RACE_ROUNDS = 100
-_CYCLE_ROUNDS = 400
-_PATIENCE = 3
+_CYCLE_ROUNDS = 60
+_LONG, _LONG_EVERY, _LONGER = 5, 4, 1.1
+_MOST_RELAXED, _FEWEST_RELAXED, _LESS = 0.3, 0.02, 0.7
+_FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
+_PATIENCE = 12
+_FRUITLESS = 6
+_WORTH = 1e-5
 
 
-class Incumbent:
-    """The best assignment so far."""
+class Start(NamedTuple):
+    """How options are chosen at first.
 
-    def __init__(
-        self, problem: Problem, bound_s: float, stop: Stop, observer: Observer
-    ) -> None:
-        self._problem, self._stop, self._observer = problem, stop, observer
-        self.bound_s = bound_s
-        self.assignment: Assignment | None = None
-        self.value_s = np.inf
+    Attributes
+    ----------
+    scale : float
+        Of the limits on single shards.
+    density : float
+        See `Limits.waste`; a share of the mean density.
+    fill : float
+        Share of the memory that options may need together.
+    """
 
-    @property
-    def is_close(self) -> bool:
-        """Whether the wanted gap is reached."""
-        return self._stop.close_enough(self.value_s, self.bound_s)
+    scale: float
+    density: float
+    fill: float
 
-    def offer(self, assignment: Assignment, value_s: float) -> None:
-        """Keep an assignment that fits, if it is better."""
-        if value_s < self.value_s:
-            self.assignment, self.value_s = assignment, value_s
-            self._observer.improved(value_s, self.bound_s)
 
-    def look_at(self, state: State) -> None:
-        """Keep what a state holds, if it fits and is better."""
-        value = state.value() * state.vectors.unit_s
-        if value < self.value_s * (1.0 - 1e-9) and state.fits():
-            self.offer(state.assignment(), value)
+_STARTS = (
+    Start(1.0, 0.6, 0.97),
+    Start(1.0, 0.3, 0.99),
+    Start(1.0, 0.15, 1.0),
+    Start(0.9, 0.8, 0.95),
+)
 
 
 class Portfolio:
-    """Anneals from several starts; the best goes on, in ever longer cycles."""
+    """Anneals from several starts; the best goes on in longer and longer cycles.
+
+    When nothing improves any more, another start is drawn at random.
+    """
 
     def __init__(
         self,
@@ -82,49 +88,150 @@ class Portfolio:
 
     def run(self) -> None:
         """Search until the gap is closed, the stop says so, or nothing improves."""
-        racers = []
-        for scale, density in _STARTS:
-            limit = scale * self._limits.best(density)
-            annealer = self._start(self._limits.excess(limit, density))
-            if annealer is None:
-                continue
-            annealer.cycle(_RACE_ROUNDS, _HOT**2, _COLD**2)
-            racers.append(annealer)
-            if self._stop.now() or self._incumbent.is_close:
-                return
-        best = min(racers, key=lambda racer: racer.merit(), default=None)
-        if best is not None:
-            best.loosen(self._limits.excess(self._limits.best(0.0), 0.0))
-            self._improve(best)
-
-    def _improve(self, annealer: Annealer) -> None:
-        rounds, patience, hot = _CYCLE_ROUNDS, _PATIENCE, _HOT
-        while patience and not (self._stop.now() or self._incumbent.is_close):
+        starts, fruitless = list(_STARTS), 0
+        while fruitless < _FRUITLESS and not self._is_over():
             before = self._incumbent.value_s
-            annealer.cycle(rounds, hot**2, _COLD**2)
-            if self._incumbent.value_s > before * (1.0 - 1e-4):
-                patience -= 1
-                annealer.loosen(np.zeros(len(self._guide.regret)))
-            rounds, hot = 2 * rounds, max(hot / 2, 2 * _COLD)
+            self._race(starts)
+            starts = [self._random_start()]
+            improved = self._incumbent.value_s < before * (1.0 - _WORTH)
+            fruitless = 0 if improved else fruitless + 1
 
-    def _start(self, excess: Floats) -> Annealer | None:
+    def _is_over(self) -> bool:
+        return self._stop.now() or self._incumbent.is_close
+
+    def _random_start(self) -> Start:
+        draw = self._rng.random(3)
+        return Start(0.8 + 0.3 * draw[0], 0.9 * draw[1], 1.0 - 0.06 * draw[2])
+
+    def _race(self, starts: list[Start]) -> None:
+        """Anneal from each start for a while, from half of them for longer, ..."""
+        racers = []
+        for start in starts:
+            annealer = self._begin(start)
+            if annealer is not None:
+                annealer.cycle(_RACE_ROUNDS, _HOTTEST**2, _COLD**2)
+                racers.append((annealer, start))
+            if self._is_over():
+                return
+        rounds = _RACE_ROUNDS
+        while len(racers) > 1:
+            racers.sort(key=lambda racer: racer[0].promise())
+            racers, rounds = racers[: len(racers) // 2], 2 * rounds
+            for annealer, start in racers:
+                self._kick(annealer, start, 0.0)
+                annealer.cycle(rounds, _HOTTER**2, _COLD**2)
+                if self._is_over():
+                    return
+        if racers:
+            self._improve(*racers[0])
+
+    def _improve(self, annealer: Annealer, start: Start) -> None:
+        """Relax some options at a time and balance again; keep what is better.
+
+        Every few times it anneals for longer instead.
+        """
+        share, rounds, patience = _MOST_RELAXED, _CYCLE_ROUNDS, _PATIENCE
+        self._allow(annealer, start)
+        while patience and not self._is_over():
+            before = self._incumbent.value_s
+            if self._incumbent.assignment is not None:
+                annealer.return_to(self._incumbent.assignment)
+            if patience % _LONG_EVERY:
+                self._kick(annealer, start, share)
+                annealer.cycle(rounds, _HOT**2, _COLD**2, settle=rounds // 3)
+            else:
+                annealer.cycle(_LONG * rounds, _HOTTER**2, _COLD**2)
+            if self._incumbent.value_s < before * (1.0 - _WORTH):
+                patience = _PATIENCE
+                self._allow(annealer, start)
+                continue
+            share = max(share * _LESS, _FEWEST_RELAXED)
+            rounds = int(rounds * _LONGER)
+            patience -= 1
+
+    def _kick(self, annealer: Annealer, start: Start, share: float) -> None:
+        """Relax some bundles, and cut one of the worst rank more finely."""
+        target = self._target(start)
+        some = self._some(annealer, target, share)
+        top = annealer.state.value() - annealer.base_time()
+        for bundle in annealer.on_worst_rank():
+            option = int(annealer.state.option[bundle])
+            finer = self._finer(bundle, option)
+            alone = self._limits.longest[option].sum() > _ALONE * top
+            if finer is not None and (alone or self._rng.random() < _FINER):
+                target[bundle] = finer
+                some.append(bundle)
+        annealer.redirect(list(dict.fromkeys(some)), target)
+
+    def _finer(self, bundle: int, option: int) -> int | None:
+        """Cheapest option of a bundle with clearly smaller shards."""
+        start, end = self._problem.options.start[bundle : bundle + 2]
+        longest = self._limits.longest[start:end].sum(axis=1)
+        most = _CLEARLY * self._limits.longest[option].sum()
+        fits = self._limits.memory[start:end] <= self._limits.memory[option]
+        regret = np.where(
+            (longest < most) & fits, self._guide.regret[start:end], np.inf
+        )
+        best = int(np.argmin(regret))
+        return int(start) + best if np.isfinite(regret[best]) else None
+
+    def _target(self, start: Start) -> Ints:
+        """Best option of each bundle if memory mattered less than at the start."""
+        less = start._replace(density=start.density * float(self._rng.random()))
+        limit = start.scale * self._limits.best(self._density(less))
+        excess = np.maximum(self._limits.excess(limit), 0.0)
+        return first_least(
+            self._regret(less) + 1e3 * self._vectors.unit_s * excess,
+            self._problem.options.start,
+        )
+
+    def _some(self, annealer: Annealer, target: Ints, share: float) -> list[int]:
+        """Draw some bundles that are not yet where they should be, and cost more."""
+        regret, option = self._guide.regret, annealer.state.option
+        worse = np.flatnonzero((regret[option] > regret[target]) & (option != target))
+        size = int(np.ceil(share * len(worse)))
+        return self._rng.permutation(worse)[:size].tolist()
+
+    def _allow(self, annealer: Annealer, start: Start) -> None:
+        """Let an annealer use all options that can still improve."""
+        limit = start.scale * self._limits.best(0.0)
+        if self._vectors.is_sum and np.isfinite(self._incumbent.value_s):
+            value = self._incumbent.value_s / self._vectors.unit_s
+            most = value * (1.0 - _WORTH) - annealer.base_time()
+            limit = np.minimum(limit, max(most, 1e-9))
+        annealer.limit(self._guide.regret, self._limits.excess(limit))
+
+    def _density(self, start: Start) -> float:
+        return start.density * self._limits.mean_density
+
+    def _waste_s(self, start: Start) -> Floats:
+        waste = self._limits.waste(self._density(start))
+        return np.asarray(waste * self._vectors.unit_s)
+
+    def _regret(self, start: Start) -> Floats:
+        return np.asarray(self._guide.regret + self._waste_s(start))
+
+    def _begin(self, start: Start) -> Annealer | None:
         """Choose options by price within limits and place them, too full if need be."""
         menu = self._problem.options
-        excess = np.maximum(excess, 0.0)
+        limit = start.scale * self._limits.best(self._density(start))
+        excess = np.maximum(self._limits.excess(limit), 0.0)
         least = np.minimum.reduceat(excess, menu.start[:-1])
         legal = excess <= np.repeat(least, np.diff(menu.start)) + 1e-9
-        choice = select_from(self._problem, self._totals, legal, 1.0)
+        seconds = self._totals.seconds + self._waste_s(start)
+        totals = replace(self._totals, seconds=seconds)
+        choice = select_from(self._problem, totals, legal, start.fill)
         state = State(self._problem, self._vectors)
         left = self._place(state, choice)
         annealer = Annealer(
             state,
-            self._guide.regret,
+            self._regret(start),
             excess,
             self._rng,
             self._stop,
             self._incumbent.look_at,
         )
-        if not annealer.insert(left):
+        if not annealer.insert(left, choice):
             return None
         self._incumbent.look_at(state)
         return annealer

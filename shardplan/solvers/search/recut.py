@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_SHORT_LIST = 64
-_TRIED = 10
-_RANKS = 48
+SHORT_LIST = 64
+TRIED = 10
+RANKS = 48
 _HOSTS = 4
 _WIDE_TRIED = 1
-_PRICE = 0.1
+PRICE = 0.1
 """Penalty of an option's regret, in units of `Vectors.unit_s`."""
 
 
@@ -52,9 +52,9 @@ class Recutter:
     ) -> None:
         self._state, self._rng = state, rng
         self._regret, self._excess = regret, excess
-        self._price = _PRICE * regret / state.vectors.unit_s
+        self.price = PRICE * regret / state.vectors.unit_s
         self._short: dict[int, Ints] = {}
-        self._roomy: Ints = np.zeros(0, dtype=np.int64)
+        self.roomy: Ints = np.zeros(0, dtype=np.int64)
         self.evaluated = 0
 
     def recut(self, bundle: int, penalty: Penalty, temperature: float) -> bool:
@@ -77,17 +77,21 @@ class Recutter:
         rise = penalty.of_ranks(state.load[touched]).sum()
         rise -= penalty.of_ranks(before_rows[touched]).sum()
         rise += penalty.of_hosts(state.host_load).sum() - penalty.of_hosts(hosts).sum()
-        rise += self._price[way.option] - self._price[option]
+        rise += self.price[way.option] - self.price[option]
         if rise < temperature * self._rng.exponential():
             return True
         state.take(bundle)
         state.put(bundle, option, places)
         return False
 
-    def insert(self, bundle: int, penalty: Penalty) -> bool:
-        """Put a bundle that is out the best way found, if there is one."""
+    def insert(self, bundle: int, option: int, penalty: Penalty) -> bool:
+        """Put a bundle that is out where its option hurts least, or else another."""
         self.look_around()
-        way = self.best_way(bundle, penalty, -1, np.zeros(0, dtype=np.int64))
+        none = np.zeros(0, dtype=np.int64)
+        mask = self._state.without_conflicts(bundle)
+        ways = self._ways(np.array([option]), penalty, option, mask, none)
+        way = min(ways, key=lambda way: way.change, default=None)
+        way = way or self.best_way(bundle, penalty, -1, none)
         if way is not None:
             self._state.put(bundle, way.option, way.places)
         return way is not None
@@ -97,21 +101,21 @@ class Recutter:
     ) -> Way | None:
         """Find the least penalised of some ways to place a bundle that is out."""
         mask = self._state.without_conflicts(bundle)
-        ways = self._ways(bundle, penalty, current, mask, extra)
+        options = self._options(bundle, current)
+        ways = self._ways(options, penalty, current, mask, extra)
         return min(
-            ways, key=lambda way: way.change + self._price[way.option], default=None
+            ways, key=lambda way: way.change + self.price[way.option], default=None
         )
 
     def _ways(
         self,
-        bundle: int,
+        options: Ints,
         penalty: Penalty,
         current: int,
         mask: NDArray[np.bool_],
         extra: Ints,
     ) -> Iterator[Way]:
         menu = self._state.problem.options
-        options = self._options(bundle, current)
         single = (menu.scope[options] == Scope.RANK) & ~menu.same_host[options]
         if single.any():
             ranks = self._candidates(mask, extra)
@@ -129,8 +133,8 @@ class Recutter:
     def _options(self, bundle: int, current: int) -> Ints:
         """Sample the short list, small regret first, with the current option."""
         short = self.short_list(bundle)
-        if len(short) > _TRIED:
-            draw = self._rng.random(_TRIED)
+        if len(short) > TRIED:
+            draw = self._rng.random(TRIED)
             short = short[np.unique((len(short) * draw**3).astype(np.int64))]
         return np.union1d(short, [current]) if current >= 0 else short
 
@@ -143,27 +147,27 @@ class Recutter:
             excess = excess - excess.min()
             order = np.lexsort((self._regret[start:end], excess))
             order = order[: int((excess <= 1e-9).sum())]
-            found = self._short[bundle] = start + order[:_SHORT_LIST]
+            found = self._short[bundle] = start + order[:SHORT_LIST]
         return found
 
     def look_around(self) -> None:
         """Renew the ranks that have room: little time, or little memory."""
-        world, quarter = len(self._state.load), _RANKS // 4
-        if world <= _RANKS:
+        world, quarter = len(self._state.load), RANKS // 4
+        if world <= RANKS:
             return
         load = self._state.load
         time = load[:, :-1].sum(axis=1)
         low_time = np.argpartition(time, 2 * quarter)[: 2 * quarter]
         low_memory = np.argpartition(load[:, -1], quarter)[:quarter]
-        self._roomy = np.concatenate([low_time, low_memory])
+        self.roomy = np.concatenate([low_time, low_memory])
 
     def _candidates(self, mask: NDArray[np.bool_], extra: Ints) -> Ints:
         """Ranks with room, random ones, and the old ones."""
         world = len(mask)
-        if world <= _RANKS:
+        if world <= RANKS:
             return np.flatnonzero(mask)
-        random = self._rng.integers(world, size=_RANKS // 4)
-        chosen = np.unique(np.concatenate([self._roomy, random, extra[:_RANKS]]))
+        random = self._rng.integers(world, size=RANKS // 4)
+        chosen = np.unique(np.concatenate([self.roomy, random, extra[:RANKS]]))
         return np.asarray(chosen[mask[chosen]])
 
     def _rises(self, items: Ints, ranks: Ints, penalty: Penalty) -> Floats:

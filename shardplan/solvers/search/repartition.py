@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.solvers.search.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 _CHUNK = 1 << 17
-_NOISE_SIZE = 1 << 20
 
 
 class Divisions(NamedTuple):
@@ -61,9 +61,8 @@ class Repartitioner:
     that half of the ranks anneal at once.
     """
 
-    def __init__(self, state: State, rng: np.random.Generator) -> None:
-        self._state, self._rng = state, rng
-        self._noise: Singles | None = None
+    def __init__(self, state: State, rng: np.random.Generator, noise: Noise) -> None:
+        self._state, self._rng, self._noise = state, rng, noise
         self.evaluated = 0
 
     def best(
@@ -101,7 +100,7 @@ class Repartitioner:
         self.evaluated += value.size
         noisy = value
         if temperature > 0.0:
-            noisy = value - np.float32(temperature) * self._gumbel(value.shape)
+            noisy = value - np.float32(temperature) * self._noise.draw(value.shape)
         chosen = np.argmin(noisy, axis=1)
         change = value[np.arange(len(rank)), chosen] - value[:, 0]
         goes = (flips[chosen] > 0) & (units > 0)
@@ -165,15 +164,6 @@ class Repartitioner:
         moved = change[..., -2:] * apart[:, None, None]
         excess = np.maximum(moved + over[:, None, :], np.float32(0.0))
         return np.asarray(np.float32(penalty.memory) * excess.sum(axis=2))
-
-    def _gumbel(self, shape: tuple[int, ...]) -> Singles:
-        """Noise from a long table, entered at random."""
-        if self._noise is None:
-            noise = self._rng.gumbel(size=_NOISE_SIZE)
-            self._noise = noise.astype(np.float32)
-        size = int(np.prod(shape))
-        start = int(self._rng.integers(len(self._noise) - size))
-        return self._noise[start : start + size].reshape(shape)
 
 
 def _all_subsets(size: int) -> Singles:

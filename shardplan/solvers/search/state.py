@@ -144,46 +144,30 @@ class State:
 
     # Units
 
-    def divide(self, rank: Ints, other: Ints, units: Ints, goes: Bools) -> None:
-        """Move units between the two ranks of disjoint pairs.
-
-        Parameters
-        ----------
-        units : int array (K, n)
-            Units on `rank` or `other`, 0 for none.
-        goes : bool array (K, n)
-            Which of them change sides.
-        """
-        pair, column = np.nonzero(goes)
-        moving = units[pair, column]
-        source = self.unit_rank[moving]
-        goal = np.where(source == rank[pair], other[pair], rank[pair])
-        self._add(moving, source, -1.0)
-        self._add(moving, goal, 1.0)
-        self.unit_rank[moving] = goal
-        self._sort_slots(rank, other)
-        touched = self.unit_bundle[moving]
+    def move(self, units: Ints, goals: Ints) -> None:
+        """Move K distinct units, each to a rank that may hold it."""
+        sources = self.unit_rank[units]
+        self._add(units, sources, -1.0)
+        self._add(units, goals, 1.0)
+        self.unit_rank[units] = goals
+        self._sort_slots(np.union1d(sources, goals))
+        touched = self.unit_bundle[units]
         for bundle in np.unique(touched[self.legal_row[touched] > 0]).tolist():
             self._refresh(bundle)
 
-    def _sort_slots(self, rank: Ints, other: Ints) -> None:
-        """Fill the slots of pairs of ranks after units changed sides."""
-        width = int(self.count[np.r_[rank, other]].max(initial=0))
-        both = np.concatenate(
-            [self.slots[rank, :width], self.slots[other, :width]], axis=1
-        )
-        while 2 * width >= self.slots.shape[1]:
+    def _sort_slots(self, ranks: Ints) -> None:
+        """Fill the slots of ranks after units moved among them."""
+        units = self.slots[ranks]
+        units = units[units > 0]
+        self.slots[ranks] = 0
+        units = units[np.argsort(self.unit_rank[units], kind="stable")]
+        rank = self.unit_rank[units]
+        slot = np.arange(len(units)) - np.searchsorted(rank, rank)
+        while slot.max(initial=0) >= self.slots.shape[1] - 1:
             self._widen()
-        for side in (rank, other):
-            is_here = (self.unit_rank[both] == side[:, None]) & (both > 0)
-            order = np.argsort(~is_here, axis=1, kind="stable")
-            count = is_here.sum(axis=1)
-            column = np.arange(2 * width)
-            here = column < count[:, None]
-            sorted_units = np.where(here, np.take_along_axis(both, order, axis=1), 0)
-            self.slots[side, : 2 * width] = sorted_units
-            self.unit_slot[sorted_units[here]] = np.nonzero(here)[1]
-            self.count[side] = count
+        self.slots[rank, slot] = units
+        self.unit_slot[units] = slot
+        self.count[ranks] = np.bincount(rank, minlength=len(self.count))[ranks]
 
     def _add(self, unit: Ints, rank: Ints, sign: float) -> None:
         """Add units to the loads of ranks, or take them off."""

@@ -1,0 +1,134 @@
+"""Exchange parts of the loads of many ranks at once, by optimal assignment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.solvers.search.noise import Noise
+    from shardplan.solvers.search.penalty import Penalty
+    from shardplan.solvers.search.state import State
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_SHARES = (0.15, 0.3, 0.5, 0.5, 0.8, 1.0)
+"""Share of a rank's units that may leave; one of these is drawn."""
+_NEVER = 1e6
+_CHUNK = 1 << 17
+
+
+class Exchanger:
+    """Takes some units off each rank of a group and deals these parts out anew.
+
+    Which part goes where is the optimum of an assignment problem, solved by SciPy:
+    among G ranks one of G! ways is found in about G^2 steps. Ranks that hold few
+    large shards profit most, for no exchange of two or three of them may help.
+    """
+
+    def __init__(self, state: State, rng: np.random.Generator, noise: Noise) -> None:
+        self._state, self._rng, self._noise = state, rng, noise
+        self.evaluated = 0
+
+    def exchange(self, groups: Ints, penalty: Penalty, temperature: float) -> None:
+        """Deal out parts within each of many disjoint groups.
+
+        Parameters
+        ----------
+        groups : int array (g, G)
+            Ranks of each group.
+        temperature : float
+            Above 0, noise decides between parts of similar penalty.
+        """
+        size = groups.shape[1]
+        step = max(1, _CHUNK // (size * size))
+        moves = [
+            self._deal(groups[i : i + step], penalty, temperature)
+            for i in range(0, len(groups), step)
+        ]
+        units, goals = (np.concatenate(column) for column in zip(*moves, strict=True))
+        self._state.move(units, goals)
+
+    def _deal(
+        self, ranks: Ints, penalty: Penalty, temperature: float
+    ) -> tuple[Ints, Ints]:
+        """Choose which units go to which ranks."""
+        from scipy.optimize import linear_sum_assignment
+
+        state, (num, size) = self._state, ranks.shape
+        units = state.slots[ranks, : max(int(state.count[ranks].max()), 1)]
+        share = _SHARES[int(self._rng.integers(len(_SHARES)))]
+        goes = self._rng.random(units.shape, dtype=np.float32) < share
+        goes &= units > 0
+        cost = self._costs(ranks, units, goes, penalty)
+        self.evaluated += cost.size
+        noisy = cost
+        if temperature > 0.0:
+            noisy = cost - temperature * self._noise.draw(cost.shape)
+        to = np.tile(np.arange(size), (num, 1))
+        for group in range(num):
+            goal, part = linear_sum_assignment(noisy[group])
+            to[group, part] = goal
+        if temperature <= 0.0:
+            each = np.arange(num)[:, None], to, np.arange(size)
+            now = np.diagonal(cost, axis1=1, axis2=2).sum(axis=1)
+            worse = cost[each].sum(axis=1) > now - 1e-12
+            to[worse] = np.arange(size)
+        goes &= (to != np.arange(size))[..., None]
+        group, row, column = np.nonzero(goes)
+        return units[group, row, column], ranks[group, to[group, row]]
+
+    def _costs(self, ranks: Ints, units: Ints, goes: Bools, penalty: Penalty) -> Floats:
+        """Penalty of each rank of a group with each part, (groups, ranks, parts)."""
+        state = self._state
+        num, size = ranks.shape
+        if state.unit_vector.shape[1] == 1:
+            own = (state.unit_vector[units, 0] * goes[..., None]).sum(axis=2)
+            part = own[:, None]
+        else:
+            every = (state.unit_vector[units] * goes[..., None, None]).sum(axis=2)
+            kind = state.rank_class[ranks]
+            part = every[
+                np.arange(num)[:, None, None], np.arange(size), kind[..., None]
+            ]
+            own = part[:, np.arange(size), np.arange(size)]
+        rest = state.load[ranks] - own[..., :-2]
+        cost = penalty.of_ranks(rest[:, :, None] + part[..., :-2])
+        if state.uses_hosts:
+            cost = cost + self._host_costs(ranks, own, part, penalty)
+        if len(state.legal) > 1:
+            cost = np.where(self._illegal(ranks, units, goes), _NEVER, cost)
+        return np.asarray(cost)
+
+    def _host_costs(
+        self, ranks: Ints, own: Floats, part: Floats, penalty: Penalty
+    ) -> Floats:
+        """Penalty of hosts, split among their ranks.
+
+        Each rank may use its own part's bytes and an equal share of what its host has
+        left (or lacks); the sum over ranks is right for the parts where they are, and
+        not below the truth for others.
+        """
+        state = self._state
+        host = state.rank_host[ranks]
+        each = np.bincount(host.ravel(), minlength=len(state.host_load))[host]
+        slack = (1.0 - state.host_load[host]) / each[..., None]
+        more = part[..., -2:] - (own[..., -2:] + slack)[:, :, None]
+        return penalty.memory * np.maximum(more, 0.0).sum(axis=3)
+
+    def _illegal(self, ranks: Ints, units: Ints, goes: Bools) -> Bools:
+        """Ranks where a unit of a part may not go, (groups, ranks, parts)."""
+        state, (num, size) = self._state, ranks.shape
+        row = state.legal_row[state.unit_bundle[units]] * goes
+        illegal = np.zeros((num, size, size), dtype=bool)
+        for group, part in np.argwhere(row.any(axis=2)).tolist():
+            legal = state.legal[row[group, part]][:, ranks[group]].all(axis=0)
+            illegal[group, :, part] = ~legal
+            illegal[group, part, part] = False
+        return illegal

@@ -1,0 +1,66 @@
+"""The best assignment so far, and the best bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from shardplan.certify.dual import Bound
+    from shardplan.problem import Assignment, Problem
+    from shardplan.solvers.base import Observer, Stop
+    from shardplan.solvers.search.state import State
+
+_WORTH = 1e-9
+
+
+class Incumbent:
+    """Keeps what is best and tells the observer.
+
+    Attributes
+    ----------
+    assignment : Assignment or None
+    value_s : float
+        Its value; infinite without one [s].
+    bound : Bound
+        Certified.
+    """
+
+    def __init__(
+        self, problem: Problem, bound: Bound, stop: Stop, observer: Observer
+    ) -> None:
+        self._problem, self._stop, self._observer = problem, stop, observer
+        self.bound = bound
+        self.assignment: Assignment | None = None
+        self.value_s = np.inf
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the wanted gap is reached."""
+        return self._stop.close_enough(self.value_s, self.bound.value_s)
+
+    def offer(self, assignment: Assignment | None) -> None:
+        """Keep an assignment that fits, if it is better."""
+        if assignment is None:
+            return
+        value = self._problem.value(assignment)
+        if value < self.value_s:
+            self.assignment, self.value_s = assignment, value
+            self._tell()
+
+    def look_at(self, state: State) -> None:
+        """Keep what a state holds, if it fits and is better."""
+        value = state.value() * state.vectors.unit_s
+        if value < self.value_s * (1.0 - _WORTH) and state.fits():
+            self.offer(state.assignment())
+
+    def raise_bound(self, bound: Bound) -> None:
+        """Keep a bound, if it is better."""
+        if bound.value_s > self.bound.value_s:
+            self.bound = bound
+            self._tell()
+
+    def _tell(self) -> None:
+        bound = min(self.bound.value_s, self.value_s)
+        self._observer.improved(self.value_s, bound)

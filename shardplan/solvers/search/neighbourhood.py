@@ -1,0 +1,82 @@
+"""Large neighbourhoods of small problems: an exact plan for some bundles at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.problem import Assignment
+from shardplan.sharding import Scope
+from shardplan.solvers.base import Silent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Problem
+    from shardplan.solvers.base import Stop
+
+_SECONDS = 2.0
+_FREE = 9
+"""Bundles that may change at a time."""
+
+
+class Neighbourhood:
+    """Frees bundles of the worst and best ranks and some others; the rest stays.
+
+    The integer program of the free ones has few enough variables for HiGHS to solve
+    it, or nearly so, in a moment.
+    """
+
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        self._problem, self._rng = problem, rng
+
+    def improve(self, assignment: Assignment, stop: Stop, seed: int) -> Assignment:
+        """Search once for a better assignment; returns one that is no worse."""
+        from shardplan.solvers.ilp.model import IntegerProgram
+
+        free = self._free(assignment)
+        part, keep = self._part(assignment, free)
+        start = replace(assignment, option=np.searchsorted(keep, assignment.option))
+        with stop.sooner(_SECONDS):
+            found = IntegerProgram(start).solve(part, stop, seed, Silent())
+        if found.assignment is None:
+            return assignment
+        better = Assignment(keep[found.assignment.option], found.assignment.places)
+        value = self._problem.value
+        return better if value(better) < value(assignment) else assignment
+
+    def _free(self, assignment: Assignment) -> NDArray[np.bool_]:
+        """Choose bundles: most of those on the worst and best rank, some others."""
+        problem = self._problem
+        load = problem.loads(assignment).cost.sum(axis=1)
+        ends = {int(np.argmax(load)), int(np.argmin(load))}
+        near = np.zeros(problem.num_bundles)
+        for bundle, option in enumerate(assignment.option.tolist()):
+            if problem.options.scope[option] == Scope.RANK:
+                near[bundle] = bool(ends & set(assignment.places[bundle].tolist()))
+        order = np.argsort(-near - self._rng.random(problem.num_bundles) * 1.5)
+        free = np.zeros(problem.num_bundles, dtype=bool)
+        free[order[:_FREE]] = True
+        return free
+
+    def _part(
+        self, assignment: Assignment, free: NDArray[np.bool_]
+    ) -> tuple[Problem, NDArray[np.int64]]:
+        """Fix all other bundles' options and ranks; options left, by index."""
+        problem = self._problem
+        menu = problem.options
+        keep = free[menu.table]
+        keep[assignment.option] = True
+        kept = np.flatnonzero(keep)
+        allowed = dict(problem.allowed)
+        for bundle in np.flatnonzero(~free).tolist():
+            scope = int(menu.scope[assignment.option[bundle]])
+            if scope != Scope.ALL:
+                mask = np.zeros(problem.world_size, dtype=bool)
+                for place in assignment.places[bundle].tolist():
+                    mask[problem.place_ranks(scope, place)] = True
+                allowed[bundle] = mask
+        options = menu.select(kept, problem.num_bundles)
+        return replace(problem, options=options, allowed=allowed), kept

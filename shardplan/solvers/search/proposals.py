@@ -1,0 +1,201 @@
+"""Look for better cuts and places of many bundles at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.sharding import Scope
+from shardplan.solvers.search.recut import RANKS, TRIED
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.solvers.search.noise import Noise
+    from shardplan.solvers.search.penalty import Penalty
+    from shardplan.solvers.search.recut import Recutter
+    from shardplan.solvers.search.state import State
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_BATCH = 64
+_OWN = 4
+_SINGLY = 4
+"""Bundles per call that are looked at one by one, wider scopes included."""
+
+
+class View(NamedTuple):
+    """What K bundles see: ranks, and the loads there without the bundle.
+
+    Attributes
+    ----------
+    ranks : int array (K, R)
+        Ranks to look at; -1 for none.
+    load : float array (K, R, D + 1)
+    host_load : float array (K, R, 2)
+    added : float array (K,)
+        What the bundle adds to the penalty now.
+    """
+
+    ranks: Ints
+    load: Floats
+    host_load: Floats
+    added: Floats
+
+
+class Proposer:
+    """Evaluates some options of many bundles on some ranks in one pass.
+
+    Moves that look good are made one after the other; those that meet a rank that
+    has changed since are left for another time. Bundles with limits, or of wider
+    scopes, go through `Recutter`.
+    """
+
+    def __init__(
+        self, state: State, recutter: Recutter, rng: np.random.Generator, noise: Noise
+    ) -> None:
+        self._state, self._recutter = state, recutter
+        self._rng, self._noise = rng, noise
+        menu = state.problem.options
+        self._count = np.add.reduceat(menu.item_count, menu.item_start[:-1])
+        self._usable = (menu.scope == Scope.RANK) & ~menu.same_host
+        self.evaluated = 0
+
+    def recut(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
+        """Re-place those of many bundles that it helps; return how many."""
+        state = self._state
+        menu = state.problem.options
+        self._recutter.look_around()
+        plain = menu.scope[state.option[bundles]] == Scope.RANK
+        plain &= state.legal_row[bundles] == 0
+        singly = np.r_[bundles[~plain][:_SINGLY], bundles[plain][:1]]
+        moved = 0
+        for bundle in singly.tolist():
+            moved += self._recutter.recut(bundle, penalty, temperature)
+        some = bundles[plain][1:]
+        for i in range(0, len(some), _BATCH):
+            moved += self._recut(some[i : i + _BATCH], penalty, temperature)
+        return moved
+
+    def _recut(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
+        state, price = self._state, self._recutter.price
+        options, view = self._sample(bundles), self._view(bundles, penalty)
+        rise = self._rises(options, view, penalty)
+        self.evaluated += rise.size
+        order = np.argsort(rise, axis=2, kind="stable")
+        total = np.cumsum(np.take_along_axis(rise, order, axis=2), axis=2)
+        count = self._count[options]
+        last = np.minimum(count, rise.shape[2])[..., None] - 1
+        change = np.take_along_axis(total, last, axis=2)[..., 0] + price[options]
+        change[(count > rise.shape[2]) | ~self._usable[options]] = np.inf
+        noisy, most = change, np.full(len(bundles), -1e-12)
+        if temperature > 0.0:
+            noisy = change - temperature * self._noise.draw(change.shape)
+            most = temperature * self._rng.exponential(size=len(bundles))
+        best = np.argmin(noisy, axis=1)
+        change = change[np.arange(len(bundles)), best]
+        change -= view.added + price[state.option[bundles]]
+        changed = np.zeros(len(state.load), dtype=bool)
+        moved = 0
+        for k in np.flatnonzero(change < most).tolist():
+            option, size = int(options[k, best[k]]), int(count[k, best[k]])
+            places = view.ranks[k, order[k, best[k], :size]]
+            moved += self._move(int(bundles[k]), option, places, changed)
+        return moved
+
+    def _move(self, bundle: int, option: int, places: Ints, changed: Bools) -> bool:
+        """Re-place a bundle unless ranks (or hosts, if they matter) have changed."""
+        state = self._state
+        ranks = np.concatenate([state.places_of(bundle), places])
+        if changed[ranks].any():
+            return False
+        state.take(bundle)
+        state.put(bundle, option, places)
+        if state.uses_hosts:
+            changed[np.isin(state.rank_host, state.rank_host[ranks])] = True
+        else:
+            changed[ranks] = True
+        return True
+
+    def _sample(self, bundles: Ints) -> Ints:
+        """Draw options of each bundle, small regret first, and its own, (K, T)."""
+        draw = self._rng.random((len(bundles), TRIED - 1)) ** 3
+        found = np.empty((len(bundles), TRIED), dtype=np.int64)
+        for k, bundle in enumerate(bundles.tolist()):
+            short = self._recutter.short_list(bundle)
+            found[k, :-1] = short[(draw[k] * len(short)).astype(np.int64)]
+        found[:, -1] = self._state.option[bundles]
+        return found
+
+    def _rises(self, options: Ints, view: View, penalty: Penalty) -> Floats:
+        """Rise of the penalty with an option's wider item on each rank, (K, T, R)."""
+        state = self._state
+        num, tried = options.shape
+        item = state.problem.options.item_start[options]
+        vector = state.vectors.of_items(item.ravel())
+        vector = vector.reshape(num, tried, *vector.shape[1:])
+        if vector.shape[2] > 1:
+            kind = state.rank_class[view.ranks][:, None, :]
+            rows = np.arange(num)[:, None, None]
+            vector = vector[rows, np.arange(tried)[:, None], kind]
+        load = view.load[:, None]
+        rise = penalty.of_ranks(load + vector[..., :-2]) - penalty.of_ranks(load)
+        if state.uses_hosts:
+            host = view.host_load[:, None]
+            rise += penalty.of_hosts(host + vector[..., -2:]) - penalty.of_hosts(host)
+        nowhere = np.broadcast_to((view.ranks < 0)[:, None], rise.shape)
+        return np.where(nowhere, np.inf, rise)
+
+    def _view(self, bundles: Ints, penalty: Penalty) -> View:
+        """Look at ranks with room, random ones, and some of each bundle's own."""
+        state, num = self._state, len(bundles)
+        common = self._common()
+        ranks = np.full((num, len(common) + _OWN), -1, dtype=np.int64)
+        ranks[:, : len(common)] = common
+        where = np.full(len(state.load), -1, dtype=np.int64)
+        where[common] = np.arange(len(common))
+        owner, rank, vector = self._own(bundles)
+        column = where[rank]
+        outside = np.flatnonzero(column < 0)
+        nth = np.arange(len(outside)) - np.searchsorted(owner[outside], owner[outside])
+        column[outside] = np.where(nth < _OWN, len(common) + nth, -1)
+        seen = column >= 0
+        ranks[owner[seen], column[seen]] = rank[seen]
+        load, host_load = state.load[ranks], state.host_load[state.rank_host[ranks]]
+        rest = state.load[rank] - vector[:, :-2]
+        load[owner[seen], column[seen]] = rest[seen]
+        gone = penalty.of_ranks(state.load[rank]) - penalty.of_ranks(rest)
+        added = np.bincount(owner, gone, minlength=num)
+        if state.uses_hosts:
+            hosts = state.rank_host[rank]
+            own = np.zeros((num, len(state.host_load), 2))
+            np.add.at(own, (owner, hosts), vector[:, -2:])
+            rest = state.host_load - own
+            gone = penalty.of_hosts(state.host_load) - penalty.of_hosts(rest)
+            added += gone.sum(axis=1)
+            host_load = rest[np.arange(num)[:, None], state.rank_host[ranks]]
+        return View(ranks, load, host_load, added)
+
+    def _common(self) -> Ints:
+        world = len(self._state.load)
+        if world <= RANKS:
+            return np.arange(world)
+        random = self._rng.integers(world, size=RANKS // 2)
+        return np.union1d(self._recutter.roomy, random)
+
+    def _own(self, bundles: Ints) -> tuple[Ints, Ints, Floats]:
+        """Which of K bundles has what on which rank: (S,), (S,), (S, D + 3)."""
+        state = self._state
+        units = [state.units[bundle] for bundle in bundles.tolist()]
+        owner = np.repeat(np.arange(len(units)), [len(some) for some in units])
+        unit = np.array([u for some in units for u in some], dtype=np.int64)
+        rank = state.unit_rank[unit]
+        vector = state.unit_vector[unit, state.rank_class[rank]]
+        world = len(state.load)
+        key, back = np.unique(owner * world + rank, return_inverse=True)
+        total = np.zeros((len(key), vector.shape[1]))
+        np.add.at(total, back, vector)
+        return key // world, key % world, total
