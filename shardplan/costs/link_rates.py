@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 
+KINDS = ("scale-up links", "PCIe link", "PCIe lane", "NIC", "uplink of the leaf")
+"""Links that a rank's bytes pass."""
+
+
 @dataclass(frozen=True, eq=False)
 class LinkRates:
     """Peaks times efficiencies, one direction [bytes/s]; W ranks.
@@ -95,16 +99,29 @@ class LinkRates:
         ----------
         Bertsekas, Gallager 1992, Data Networks, section 6.5 (max-min fairness).
         """
+        return np.asarray(self._seconds_by_kind(traffic).max(axis=0))
+
+    def fullest(self, traffic: Traffic) -> tuple[str, int] | None:
+        """Return the kind of the fullest link and a rank on it; None if all rest."""
+        times = self._seconds_by_kind(traffic)
+        kind, rank = np.unravel_index(int(times.argmax()), times.shape)
+        return (KINDS[kind], int(rank)) if times[kind, rank] > 0 else None
+
+    def _seconds_by_kind(self, traffic: Traffic) -> Floats:
+        """Seconds of each rank's link of every kind (len(KINDS), W)."""
         on_link = traffic.pcie + np.where(self.nic_passes_link, traffic.nic, 0.0)
-        times = [
-            _slower(traffic.scale_up, self.scale_up),
-            _slower(traffic.pcie + traffic.nic, self.lane),
-            _shared(on_link, self.pcie_link, self.pcie),
-            _shared(traffic.nic, self.port, self.nic),
-        ]
+        uplink = np.zeros(len(self.leaf))
         if len(self.uplink):
-            times.append(_slower(traffic.uplink, self.uplink)[self.leaf])
-        return np.asarray(np.max(times, axis=0))
+            uplink = _slower(traffic.uplink, self.uplink)[self.leaf]
+        return np.array(
+            [
+                _slower(traffic.scale_up, self.scale_up),
+                _shared(on_link, self.pcie_link, self.pcie),
+                _slower(traffic.pcie + traffic.nic, self.lane),
+                _shared(traffic.nic, self.port, self.nic),
+                uplink,
+            ]
+        )
 
     def shares(self, traffic: Traffic, seconds: Floats) -> Floats:
         """Return the share of links that bytes take in some seconds (6, W).
