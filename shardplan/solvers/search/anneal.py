@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_GROUP = 64
+_GROUP, _GROUP_AT_SCALE = 64, 32
+_SCALE = 1024
 _FEW_RANKS = 32
 """Up to so many ranks, pairs are divided in every round as well."""
 _FREE_UNITS = 8
@@ -74,6 +75,7 @@ class Annealer:
         self._divider = Repartitioner(state, rng, self._noise)
         self._exchanger = Exchanger(state, rng, self._noise)
         self.limit(regret, excess)
+        self._group = _GROUP if len(state.load) <= _SCALE else _GROUP_AT_SCALE
         self._top = np.full(state.num_times, np.inf)
 
     def limit(self, regret: Floats, excess: Floats) -> None:
@@ -169,7 +171,7 @@ class Annealer:
         state = self.state
         worst = int(np.argmax(state.load[:, :-1].sum(axis=1)))
         units = state.slots[worst, : state.count[worst]]
-        return np.unique(state.unit_bundle[units]).tolist()
+        return [int(bundle) for bundle in np.unique(state.unit_bundle[units])]
 
     def _penalty(self, tail: float) -> Penalty:
         """Levels between somewhat below a balanced plan at the bound and the maxima.
@@ -198,13 +200,13 @@ class Annealer:
     def _random_groups(self) -> Ints:
         """Divide the ranks into groups at random; some are left out."""
         world = len(self.state.load)
-        size = min(world, _GROUP)
+        size = min(world, self._group)
         order = self._rng.permutation(world)
         return order[: world - world % size].reshape(-1, size)
 
     def _worst_groups(self, penalty: Penalty) -> Ints:
         """Put the worst eighth of the ranks into groups with three times as many."""
-        world, quarter = len(self.state.load), _GROUP // 4
+        world, quarter = len(self.state.load), self._group // 4
         num = world // 8 // quarter
         order = np.argsort(-penalty.of_ranks(self.state.load), kind="stable")
         worst, others = order[: num * quarter], order[num * quarter :]

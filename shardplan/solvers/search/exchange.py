@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 _SHARES = (0.15, 0.3, 0.5, 0.5, 0.8, 1.0)
 """Share of a rank's units that may leave; one of these is drawn."""
 _NEVER = 1e6
-_CHUNK = 1 << 17
+_CHUNK = 1 << 16
+_LEAST_GAIN = 1e-9
 
 
 class Exchanger:
@@ -48,12 +48,9 @@ class Exchanger:
         """
         size = groups.shape[1]
         step = max(1, _CHUNK // (size * size))
-        moves = [
-            self._deal(groups[i : i + step], penalty, temperature)
-            for i in range(0, len(groups), step)
-        ]
-        units, goals = (np.concatenate(column) for column in zip(*moves, strict=True))
-        self._state.move(units, goals)
+        for i in range(0, len(groups), step):
+            units, goals = self._deal(groups[i : i + step], penalty, temperature)
+            self._state.move(units, goals)
 
     def _deal(
         self, ranks: Ints, penalty: Penalty, temperature: float
@@ -72,13 +69,13 @@ class Exchanger:
         if temperature > 0.0:
             noisy = cost - temperature * self._noise.draw(cost.shape)
         to = np.tile(np.arange(size), (num, 1))
-        for group in range(num):
-            goal, part = linear_sum_assignment(noisy[group])
-            to[group, part] = goal
+        for each, costs in zip(to, noisy, strict=True):
+            goal, part = linear_sum_assignment(costs)
+            each[part] = goal
         if temperature <= 0.0:
-            each = np.arange(num)[:, None], to, np.arange(size)
             now = np.diagonal(cost, axis1=1, axis2=2).sum(axis=1)
-            worse = cost[each].sum(axis=1) > now - 1e-12
+            then = cost[np.arange(num)[:, None], to, np.arange(size)].sum(axis=1)
+            worse = then > now - _LEAST_GAIN
             to[worse] = np.arange(size)
         goes &= (to != np.arange(size))[..., None]
         group, row, column = np.nonzero(goes)
@@ -98,10 +95,11 @@ class Exchanger:
                 np.arange(num)[:, None, None], np.arange(size), kind[..., None]
             ]
             own = part[:, np.arange(size), np.arange(size)]
-        rest = state.load[ranks] - own[..., :-2]
-        cost = penalty.of_ranks(rest[:, :, None] + part[..., :-2])
+        rest = state.load[ranks] - own[..., :-2] - np.r_[penalty.level, 1.0]
+        small, more = rest.astype(np.float32), part[..., :-2].astype(np.float32)
+        cost: Floats = penalty.of_excess(small[:, :, None] + more).astype(np.float64)
         if state.uses_hosts:
-            cost = cost + self._host_costs(ranks, own, part, penalty)
+            cost += self._host_costs(ranks, own, part, penalty)
         if len(state.legal) > 1:
             cost = np.where(self._illegal(ranks, units, goes), _NEVER, cost)
         return np.asarray(cost)
@@ -120,7 +118,7 @@ class Exchanger:
         each = np.bincount(host.ravel(), minlength=len(state.host_load))[host]
         slack = (1.0 - state.host_load[host]) / each[..., None]
         more = part[..., -2:] - (own[..., -2:] + slack)[:, :, None]
-        return penalty.memory * np.maximum(more, 0.0).sum(axis=3)
+        return np.asarray(penalty.memory * np.maximum(more, 0.0).sum(axis=3))
 
     def _illegal(self, ranks: Ints, units: Ints, goes: Bools) -> Bools:
         """Ranks where a unit of a part may not go, (groups, ranks, parts)."""

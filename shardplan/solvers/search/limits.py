@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.bounds import ranks_per_place
+from shardplan.bounds import first_least, ranks_per_place
 from shardplan.sharding import Scope
 
 if TYPE_CHECKING:
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 _COARSE = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
 _FINE = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
 _PASSES = (_COARSE, _COARSE, _FINE)
-_KEPT = 120_000
-_FEWEST, _MOST = 12, 64
+_TOO_LONG = 1e30
+_KEPT = 80_000
+_FEWEST, _MOST = 10, 64
 
 
 class Limits:
@@ -53,18 +55,22 @@ class Limits:
         largest = np.maximum.reduceat(item, first)
         largest[self._everywhere] = 0.0
         self.longest, self.memory = largest[:, :-1], largest[:, -1]
-        self._regret = guide.regret
-        self._some = _most_useful(guide.regret, menu.start)
         mean = np.add.reduceat(item * weight, first)
-        self._mean = mean[self._some, :-1]
-        table = menu.table[self._some]
-        self._start_of = np.searchsorted(table, np.arange(len(menu.start)))
-        self._wide = (menu.scope != Scope.RANK)[self._some]
-        choice = self._some[self._cheapest(self._regret[self._some])]
+        some = _most_useful(guide.regret, menu.start)
+        start = np.searchsorted(menu.table[some], np.arange(len(menu.start)))
+        choice = some[first_least(guide.regret[some], start)]
         base = mean[choice[self._everywhere[choice]]].sum(axis=0)
         self._base_time, self._base_memory = float(base[:-1].sum()), float(base[-1])
         own = mean[choice].sum(axis=0) - base
         self.mean_density = float(own[-1] / max(own[:-1].sum(), 1e-12))
+        self._some, self._start, self._first = (
+            some,
+            start,
+            mean[choice, :-1].sum(axis=0),
+        )
+        self._regret, self._mean = guide.regret[some], mean[some, :-1]
+        self._wide = (menu.scope != Scope.RANK)[some]
+        self._found: dict[float, Floats] = {}
 
     def excess(self, limit: Floats) -> Floats:
         """How far each option's longest shard exceeds the limits, relatively (O,).
@@ -73,14 +79,9 @@ class Limits:
         ----------
         limit : float array (D,)
         """
-        return self._excess(slice(None), limit)
-
-    def _excess(self, some: Ints | slice, limit: Floats) -> Floats:
-        time = (self.longest[some] / limit).max(axis=1) - 1.0
-        memory = self.memory[some] + self._base_memory - 1.0
-        return np.asarray(
-            np.where(self._everywhere[some], -1.0, np.maximum(time, memory))
-        )
+        time = (self.longest / limit).max(axis=1) - 1.0
+        memory = self.memory + self._base_memory - 1.0
+        return np.asarray(np.where(self._everywhere, -1.0, np.maximum(time, memory)))
 
     def waste(self, density: float) -> Floats:
         """Time that options leave idle for want of memory, summed over ranks (O,).
@@ -95,61 +96,87 @@ class Limits:
         A rank with a shard of time t and memory m has 1 - t for others, who can use
         at most (1 - m) / density of it.
         """
-        return self._waste(slice(None), density)
-
-    def _waste(self, some: Ints | slice, density: float) -> Floats:
         if density <= 0.0:
-            return np.zeros(len(self.memory[some]))
-        time = 1.0 - self._base_time - self.longest[some].sum(axis=1)
-        room = 1.0 - self._base_memory - self.memory[some]
+            return np.zeros(len(self.memory))
+        time = 1.0 - self._base_time - self.longest.sum(axis=1)
+        room = 1.0 - self._base_memory - self.memory
         idle = np.maximum(time - np.maximum(room, 0.0) / density, 0.0)
-        return np.asarray(
-            np.where(self._everywhere[some], 0.0, idle * self._ranks[some])
-        )
+        return np.asarray(np.where(self._everywhere, 0.0, idle * self._ranks))
 
     def best(self, density: float) -> Floats:
         """Search, one dimension at a time, for the limits of least value, (D,)."""
-        limit = self._start()
-        value = self._value(limit, density)
+        if density not in self._found:
+            self._found[density] = self._search(self.waste(density)[self._some])
+        found: Floats = self._found[density]
+        return found
+
+    def _search(self, waste: Floats) -> Floats:
+        trial = _Trial(
+            regret=self._regret + waste * self._unit,
+            longest=np.ascontiguousarray(self.longest[self._some].T),
+            mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
+            start=self._start,
+            wide=self._wide,
+            fits=self.memory[self._some] + self._base_memory <= 1.0,
+        )
+        limit = np.maximum(self._first, 1e-6)
+        below = trial.longest <= limit[:, None]
+        value = trial.value(below)
         for factors in _PASSES:
             for d in range(len(limit)):
                 for factor in factors:
-                    other = limit.copy()
-                    other[d] *= factor
-                    found = self._value(other, density)
+                    other = below.copy()
+                    other[d] = trial.longest[d] <= factor * limit[d]
+                    found = trial.value(other)
                     if found < value - 1e-9:
-                        limit, value = other, found
+                        limit[d] *= factor
+                        below, value = other, found
         return limit
 
-    def _start(self) -> Floats:
-        """Mean load where every bundle takes its option of least regret."""
-        choice = self._cheapest(self._regret[self._some])
-        mean: Floats = self._mean[choice].sum(axis=0)
-        return np.maximum(mean, 1e-6)
 
-    def _value(self, limit: Floats, density: float) -> float:
-        """Objective of a perfectly balanced plan within the limits.
+class _Trial(NamedTuple):
+    """The menu that limits are tried on, N options of B bundles.
+
+    Attributes
+    ----------
+    regret : float array (N,)
+    longest : float array (D, N)
+    mean : float array (N, D + 1)
+        Mean load per dimension, and idle time, over all ranks.
+    start : int array (B + 1,)
+    wide, fits : bool arrays (N,)
+        Whether an option is for groups of ranks; whether a rank has its memory.
+    """
+
+    regret: Floats
+    longest: Floats
+    mean: Floats
+    start: Ints
+    wide: Bools
+    fits: Bools
+
+    def value(self, below: Bools) -> float:
+        """Objective of a perfectly balanced plan within the limits, plus idle time.
+
+        Parameters
+        ----------
+        below : bool array (D, N)
+            Whether an option's longest shard is within the limit.
 
         Notes
         -----
         sum_d max(mean load, longest shard + load that is on groups of ranks anyway).
         """
-        excess = self._excess(self._some, limit)
-        waste = self._waste(self._some, density)
-        regret = self._regret[self._some] + waste * self._unit
-        choice = self._cheapest(np.where(excess <= 0.0, regret, 1e30 * (1.0 + excess)))
-        mean = self._mean[choice]
-        idle = float(waste[choice].sum()) / self._world
-        base = mean[self._wide[choice]].sum(axis=0)
-        top = self.longest[self._some[choice]].max(axis=0) + base
-        return float(np.maximum(mean.sum(axis=0), top).sum()) + idle
-
-    def _cheapest(self, cost: Floats) -> Ints:
-        """Option of least cost of each bundle, the first of equals (B,)."""
-        start = self._start_of
-        least = np.repeat(np.minimum.reduceat(cost, start[:-1]), np.diff(start))
-        index = np.where(cost <= least, np.arange(len(cost)), len(cost))
-        return np.asarray(np.minimum.reduceat(index, start[:-1]))
+        legal = below.all(axis=0) & self.fits
+        cost = np.where(
+            legal, self.regret, _TOO_LONG * (1.0 + self.longest.sum(axis=0))
+        )
+        choice = first_least(cost, self.start)
+        mean = self.mean[choice]
+        base = mean[self.wide[choice], :-1].sum(axis=0)
+        top = self.longest[:, choice].max(axis=1) + base
+        total = mean.sum(axis=0)
+        return float(np.maximum(total[:-1], top).sum() + total[-1])
 
 
 def _most_useful(regret: Floats, start: Ints) -> Ints:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Singles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,13 @@ class Penalty:
         return np.asarray(
             np.einsum("...d,...d->...", over, over) + self.memory * memory
         )
+
+    def of_excess(self, excess: Singles) -> Singles:
+        """Penalty of ranks that exceed levels and memory by so much; overwrites it."""
+        np.maximum(excess, np.float32(0.0), out=excess)
+        time, memory = excess[..., :-1], excess[..., -1]
+        squares = np.einsum("...d,...d->...", time, time)
+        return np.asarray(squares + np.float32(self.memory) * memory)
 
     def of_hosts(self, load: Floats) -> Floats:
         """Penalty of each host: load (..., 2) -> (...)."""

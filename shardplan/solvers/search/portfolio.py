@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from shardplan.problem import Problem
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.search.incumbent import Incumbent
     from shardplan.solvers.search.guide import Guide
+    from shardplan.solvers.search.incumbent import Incumbent
     from shardplan.solvers.selection import OptionTotals
 
     Floats = NDArray[np.float64]
@@ -30,11 +30,16 @@ if TYPE_CHECKING:
 _HOTTEST, _HOTTER, _HOT, _COLD = 0.03, 0.01, 0.005, 3e-4
 """Temperatures are squares of these excess times, as shares of the bound."""
 _RACE_ROUNDS = 100
+_COLDER = 0.3
+_FEWEST_ROUNDS = 25
+_RACE_WORK = 1 << 16
 _CYCLE_ROUNDS = 60
 _LONG, _LONG_EVERY, _LONGER = 5, 4, 1.1
-_MOST_RELAXED, _FEWEST_RELAXED, _LESS = 0.3, 0.02, 0.7
+_MOST_RELAXED, _FEWEST_RELAXED, _LESS = 0.3, 0.01, 0.7
+_MANY_RANKS = 256
 _FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
 _PATIENCE = 12
+_LEVELS = 4
 _FRUITLESS = 6
 _WORTH = 1e-5
 
@@ -64,6 +69,9 @@ _STARTS = (
     Start(0.9, 0.8, 0.95),
 )
 
+_STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97), Start(1.0, 0.55, 0.97))
+_SCALE = 1024
+
 
 class Portfolio:
     """Anneals from several starts; the best goes on in longer and longer cycles.
@@ -85,10 +93,14 @@ class Portfolio:
         self._rng = np.random.default_rng(seed)
         self._vectors = Vectors.of(problem, guide.bound_s)
         self._limits = Limits(self._vectors, guide)
+        self._at_scale = problem.world_size > _SCALE
+        self._starts = _STARTS_AT_SCALE if self._at_scale else _STARTS
+        most = _RACE_WORK // problem.world_size
+        self._race_rounds = int(np.clip(most, _FEWEST_ROUNDS, _RACE_ROUNDS))
 
     def run(self) -> None:
         """Search until the gap is closed, the stop says so, or nothing improves."""
-        starts, fruitless = list(_STARTS), 0
+        starts, fruitless = list(self._starts), 0
         while fruitless < _FRUITLESS and not self._is_over():
             before = self._incumbent.value_s
             self._race(starts)
@@ -109,28 +121,33 @@ class Portfolio:
         for start in starts:
             annealer = self._begin(start)
             if annealer is not None:
-                annealer.cycle(_RACE_ROUNDS, _HOTTEST**2, _COLD**2)
+                annealer.cycle(self._race_rounds, self._temperature(_HOTTEST), _COLD**2)
                 racers.append((annealer, start))
             if self._is_over():
                 return
-        rounds = _RACE_ROUNDS
+        rounds = self._race_rounds
         while len(racers) > 1:
             racers.sort(key=lambda racer: racer[0].promise())
             racers, rounds = racers[: len(racers) // 2], 2 * rounds
             for annealer, start in racers:
                 self._kick(annealer, start, 0.0)
-                annealer.cycle(rounds, _HOTTER**2, _COLD**2)
+                annealer.cycle(rounds, self._temperature(_HOTTER), _COLD**2)
                 if self._is_over():
                     return
         if racers:
             self._improve(*racers[0])
+
+    def _temperature(self, excess: float) -> float:
+        """Few rounds per second must do at scale: stay colder."""
+        return float((excess * (_COLDER if self._at_scale else 1.0)) ** 2)
 
     def _improve(self, annealer: Annealer, start: Start) -> None:
         """Relax some options at a time and balance again; keep what is better.
 
         Every few times it anneals for longer instead.
         """
-        share, rounds, patience = _MOST_RELAXED, _CYCLE_ROUNDS, _PATIENCE
+        share = _MOST_RELAXED / (1.0 + self._problem.world_size / _MANY_RANKS)
+        rounds, patience = _CYCLE_ROUNDS, _PATIENCE
         self._allow(annealer, start)
         while patience and not self._is_over():
             before = self._incumbent.value_s
@@ -138,9 +155,11 @@ class Portfolio:
                 annealer.return_to(self._incumbent.assignment)
             if patience % _LONG_EVERY:
                 self._kick(annealer, start, share)
-                annealer.cycle(rounds, _HOT**2, _COLD**2, settle=rounds // 3)
+                annealer.cycle(
+                    rounds, self._temperature(_HOT), _COLD**2, settle=rounds // 3
+                )
             else:
-                annealer.cycle(_LONG * rounds, _HOTTER**2, _COLD**2)
+                annealer.cycle(_LONG * rounds, self._temperature(_HOTTER), _COLD**2)
             if self._incumbent.value_s < before * (1.0 - _WORTH):
                 patience = _PATIENCE
                 self._allow(annealer, start)
@@ -177,7 +196,8 @@ class Portfolio:
 
     def _target(self, start: Start) -> Ints:
         """Best option of each bundle if memory mattered less than at the start."""
-        less = start._replace(density=start.density * float(self._rng.random()))
+        share = int(self._rng.integers(_LEVELS)) / _LEVELS
+        less = start._replace(density=start.density * share)
         limit = start.scale * self._limits.best(self._density(less))
         excess = np.maximum(self._limits.excess(limit), 0.0)
         return first_least(
@@ -190,7 +210,7 @@ class Portfolio:
         regret, option = self._guide.regret, annealer.state.option
         worse = np.flatnonzero((regret[option] > regret[target]) & (option != target))
         size = int(np.ceil(share * len(worse)))
-        return self._rng.permutation(worse)[:size].tolist()
+        return [int(bundle) for bundle in self._rng.permutation(worse)[:size]]
 
     def _allow(self, annealer: Annealer, start: Start) -> None:
         """Let an annealer use all options that can still improve."""

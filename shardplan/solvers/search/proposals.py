@@ -164,19 +164,20 @@ class Proposer:
         column[outside] = np.where(nth < _OWN, len(common) + nth, -1)
         seen = column >= 0
         ranks[owner[seen], column[seen]] = rank[seen]
-        load, host_load = state.load[ranks], state.host_load[state.rank_host[ranks]]
+        load = state.load[ranks]
+        host_load: Floats = state.host_load[state.rank_host[ranks]]
         rest = state.load[rank] - vector[:, :-2]
         load[owner[seen], column[seen]] = rest[seen]
         gone = penalty.of_ranks(state.load[rank]) - penalty.of_ranks(rest)
-        added = np.bincount(owner, gone, minlength=num)
+        added: Floats = np.bincount(owner, gone, minlength=num).astype(np.float64)
         if state.uses_hosts:
             hosts = state.rank_host[rank]
             own = np.zeros((num, len(state.host_load), 2))
             np.add.at(own, (owner, hosts), vector[:, -2:])
-            rest = state.host_load - own
-            gone = penalty.of_hosts(state.host_load) - penalty.of_hosts(rest)
+            without = state.host_load - own
+            gone = penalty.of_hosts(state.host_load) - penalty.of_hosts(without)
             added += gone.sum(axis=1)
-            host_load = rest[np.arange(num)[:, None], state.rank_host[ranks]]
+            host_load = without[np.arange(num)[:, None], state.rank_host[ranks]]
         return View(ranks, load, host_load, added)
 
     def _common(self) -> Ints:

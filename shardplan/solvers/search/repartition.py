@@ -146,10 +146,7 @@ class Repartitioner:
             load = state.load[place]
             level = np.r_[penalty.level, 1.0]
             over = (load - level).astype(np.float32)[:, None, :]
-            excess = np.maximum(change[..., :-2] + over, np.float32(0.0))
-            memory = excess[..., -1] * np.float32(penalty.memory)
-            times = excess[..., :-1]
-            total += np.einsum("ksd,ksd->ks", times, times) + memory
+            total += penalty.of_excess(change[..., :-2] + over)
             if state.uses_hosts:
                 total += self._host_values(rank, other, place, change, penalty)
         return total
