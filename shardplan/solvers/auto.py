@@ -37,7 +37,7 @@ _SEARCH_SHARE = 0.3
 _EXACT_SHARE = 0.6
 _GLANCE_S, _GLANCE_SHARE = 2.0, 0.3
 """Time for a first look at the integer program of a small problem."""
-_EXACT_S = 20.0
+_EXACT_S = 8.0
 """Time for exact methods and the proof of small problems, if there is no limit."""
 _NEIGHBOURHOODS = 40
 
@@ -68,7 +68,8 @@ class Auto:
                     guide = Guide.of(problem, totals)
                     Portfolio(problem, totals, guide, stop, seed, incumbent).run()
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
-                is_optimal = self._exactly(problem, stop, seed, incumbent)
+                with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
+                    is_optimal = self._exactly(problem, stop, seed, incumbent)
         if not (stop.now() or incumbent.is_close):
             with stop.sooner(_EXACT_S):
                 better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)
@@ -91,8 +92,7 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> bool:
         """Try the integer program, then parts of it; whether it proved optimality."""
-        remaining = min(stop.remaining_s(), _EXACT_S)
-        share = _EXACT_SHARE * remaining
+        share = _EXACT_SHARE * stop.remaining_s()
         if self._is_proven(problem, stop, seed, incumbent, share):
             return True
         neighbourhood = Neighbourhood(problem, np.random.default_rng(seed))
