@@ -1,8 +1,7 @@
 """TorchRec's planner and shardplan on the same inputs, by TorchRec's estimator.
 
-``python -m tests.benchmarks.head_to_head -o page.md --csv runs.csv`` runs every case,
-one planner at a time, and writes a table and all runs; of a page with marks it
-writes only the part between them.
+``python -m tests.benchmarks.head_to_head -o page.md --csv runs.csv`` runs every case
+and writes a table and all runs; of a page with marks only the part between them.
 """
 
 from __future__ import annotations

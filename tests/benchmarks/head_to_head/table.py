@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.head_to_head.runs import DEFAULT, VARIANTS
+from tests.benchmarks.head_to_head.runs import DEFAULT, TOO_LONG, VARIANTS
 
 if TYPE_CHECKING:
     from tests.benchmarks.head_to_head.runs import Found, Limits
@@ -97,12 +97,13 @@ class Row:
             str(self.found["shardplan"].get("tables", "-")),
             _ms(ours),
             "-" if gap is None else f"{gap:.1%}",
-            _ms(self.theirs.get(DEFAULT, {})),
+            _ms(default),
             top,
             *(_number(self.ratio(n), ".3f") for n in ("default", "best", "path")),
             _number(self.found["shardplan"].get("time_s"), ".1f", " s"),
             _number(self.seconds_to_best(), ".2f", " s"),
-            _number(default.get("time_s"), ".1f", " s"),
+            ("> " if default.get("error") == TOO_LONG else "")
+            + _number(default.get("time_s"), ".1f", " s"),
             _memory(self.found["shardplan"]),
             _memory(default),
         ]
@@ -113,7 +114,9 @@ def _share(value: float | None, other: float | None) -> float | None:
 
 
 def _ms(found: Found) -> str:
-    return f"{found['rating_ms']:.3f} ms" if "rating_ms" in found else "no plan"
+    if found.get("error") == TOO_LONG:
+        return "did not end"
+    return f"{found['rating_ms']:.3f} ms" if found.get("fits") else "no plan"
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
@@ -186,7 +189,9 @@ def _broken(rows: list[Row]) -> str:
                 broken.append(f"{row.case}: {ratio:.4f} of {name}")
     alone = [row.case for row in rows if row.ours() and not row.theirs]
     said = "Worse than TorchRec: " + ("; ".join(broken) or "nowhere") + "."
-    return said + f" Only shardplan found a plan: {', '.join(alone) or 'nowhere'}."
+    return said + (
+        f" Only shardplan had a plan within its limit: {', '.join(alone) or 'nowhere'}."
+    )
 
 
 def machine() -> str:
