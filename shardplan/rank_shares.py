@@ -7,6 +7,7 @@ share hand items to others.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+_LESS = 0.99
+"""An exchange gives back at most this share of what is moved away."""
 _SLACK = 1e-9
 """Share of a rank's memory left free: another order of summation still fits."""
 
@@ -125,24 +128,92 @@ class _Ranks:
         return np.asarray(self._used > self._rooms)
 
     def relieve(self) -> bool:
-        """Make the best move off the fullest rank; False if there is none."""
+        """Make the best move or swap off the fullest rank; False if there is none."""
         excess = (self._used - self._rooms) / np.maximum(self._rooms, 1.0)
-        rank, tier = np.unravel_index(excess.argmax(), excess.shape)
-        moves = [
-            (self._value_after(item, int(rank), target), number, target)
+        rank, tier = (int(i) for i in np.unravel_index(excess.argmax(), excess.shape))
+        held = [
+            number
             for number, (_, _, item) in enumerate(self._movable)
             if self._holder(number) == rank
             and self._problem.options.item_bytes[item, tier] > 0
+        ]
+        moves = [
+            (self._value_after(self._movable[number][2], rank, target), number, target)
+            for number in held
             for target in self._targets(number)
         ]
-        if not moves:
+        if moves:
+            _, number, target = min(moves)
+            self._move(number, target)
+            return True
+        swaps = [swap for number in held for swap in self._swaps(number, rank, tier)]
+        if not swaps:
             return False
-        _, number, target = min(moves)
+        _, number, target, others = min(swaps)
+        self._move(number, target)
+        for other in others:
+            self._move(other, rank)
+        return True
+
+    def _move(self, number: int, target: int) -> None:
         bundle, position, item = self._movable[number]
-        self._put(item, np.array([rank]), -1.0)
+        self._put(item, self._places[bundle][position : position + 1], -1.0)
         self._put(item, np.array([target]), 1.0)
         self._places[bundle][position] = target
-        return True
+
+    def _swaps(
+        self, number: int, rank: int, tier: int
+    ) -> Iterator[tuple[float, int, int, tuple[int, ...]]]:
+        """Yield exchanges with other ranks: (slower rank, item, target, items back).
+
+        The rank then holds less of the tier, and no other rank is above its share.
+        """
+        menu = self._problem.options
+        bundle, _, item = self._movable[number]
+        on_rank: dict[int, list[int]] = defaultdict(list)
+        for other in range(len(self._movable)):
+            on_rank[self._holder(other)].append(other)
+        room = np.maximum(self._rooms[rank], self._used[rank]) - self._used[rank]
+        room = room + menu.item_bytes[item]
+        room[tier] = menu.item_bytes[item, tier] * _LESS
+        legal = self._problem.allowed_ranks(bundle)
+        for target in np.flatnonzero(legal).tolist():
+            if target == rank:
+                continue
+            missing = self._used[target] + menu.item_bytes[item] - self._rooms[target]
+            others = self._in_return(on_rank[target], rank, missing, room)
+            if others:
+                given = [self._movable[other][2] for other in others]
+                yield self._slower(item, given, rank, target), number, target, others
+
+    def _in_return(
+        self, numbers: list[int], rank: int, missing: Floats, room: Floats
+    ) -> tuple[int, ...]:
+        """Choose items, large ones first, that free what is missing and find room."""
+        item_bytes = self._problem.options.item_bytes
+        chosen, size = [], np.zeros(len(room))
+        for number in sorted(
+            numbers, key=lambda n: -item_bytes[self._movable[n][2], 0]
+        ):
+            bundle, _, item = self._movable[number]
+            fits = (size + item_bytes[item] <= room).all()
+            if fits and self._problem.allowed_ranks(bundle)[rank]:
+                chosen.append(number)
+                size = size + item_bytes[item]
+                if (size >= missing).all():
+                    return tuple(chosen)
+        return ()
+
+    def _slower(self, item: int, given: list[int], rank: int, target: int) -> float:
+        """Seconds of the slower of two ranks after an exchange, over all phases."""
+        cost, rank_class = (
+            self._problem.options.item_cost,
+            self._problem.cluster.rank_class,
+        )
+        ours, theirs = cost[:, rank_class[rank]], cost[:, rank_class[target]]
+        here = self._cost[rank].sum() - ours[item].sum() + ours[given].sum()
+        there = self._cost[target].sum() + theirs[item].sum() - theirs[given].sum()
+        return float(max(here, there))
 
     def _add_bundle(self, bundle: int, option: int) -> None:
         problem, menu = self._problem, self._problem.options

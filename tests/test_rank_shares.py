@@ -103,16 +103,16 @@ def test_a_plan_above_a_share_is_refused() -> None:
 
 
 class Piled:
-    """A solver that puts the first option of everything on one rank."""
+    """A solver that puts the first option of everything where it is told."""
+
+    def __init__(self, *ranks: int) -> None:
+        self._ranks = ranks
 
     def solve(self, problem: Any, stop: Any, seed: int, observer: Any) -> SolverResult:
         from shardplan.problem import Assignment
 
         menu = problem.options
-        places = [
-            np.zeros(menu.item_count[menu.items_of(o)].sum(), dtype=np.int64)
-            for o in menu.start[:-1]
-        ]
+        places = [np.array([rank]) for rank in self._ranks]
         found = Assignment(menu.start[:-1].copy(), tuple(places))
         return SolverResult(found, 0.0, SolveStatus.FEASIBLE)
 
@@ -132,8 +132,24 @@ def test_ranks_above_their_share_hand_items_over(
         target=Target.TORCHREC,
         objective=objective,
     )
-    found = solve_by_rank(Piled(), problem, Stop(), 0, None)  # type: ignore[arg-type]
+    found = solve_by_rank(Piled(*[0] * count), problem, Stop(), 0, None)  # type: ignore[arg-type]
     assert (found.assignment is not None) == expected
     if found.assignment is not None:
         ranks = [int(places[0]) for places in found.assignment.places]
         assert max(np.bincount(ranks)) <= 2
+
+
+def test_ranks_exchange_where_nothing_fits_as_it_is() -> None:
+    """Of 2 + 2, 1 + 1, 3 and 3 on ranks with room for 3, a 2 and a 1 change places."""
+    limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused_uvm"]}
+    sizes, ranks = (2, 2, 1, 1, 3, 3), (0, 0, 1, 1, 2, 3)
+    tables = [in_host_memory(1000 * size, constraints=limits) for size in sizes]
+    problem = build_problem(
+        workload(*tables), host_of(3001 * ROW_BYTES), MODEL, target=Target.TORCHREC
+    )
+    found = solve_by_rank(Piled(*ranks), problem, Stop(), 0, None)  # type: ignore[arg-type]
+    assert found.assignment is not None
+    on_rank = [0, 0, 0, 0]
+    for size, places in zip(sizes, found.assignment.places, strict=True):
+        on_rank[int(places[0])] += size
+    assert on_rank == [3, 3, 3, 3]
