@@ -64,6 +64,7 @@ class Auto:
                     Portfolio(problem, totals, guide, stop, seed, incumbent).run()
             if is_small and not (stop.now() or incumbent.is_close):
                 is_optimal = self._exactly(problem, stop, seed, incumbent)
+        incumbent.resplit()
         if not (stop.now() or incumbent.is_close):
             with stop.sooner(_EXACT_S):
                 better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)

@@ -194,7 +194,7 @@ class _Split:
         for _ in range(_PASSES):
             before = self._value
             for rank in self._slowest_first().tolist():
-                if stop is not None and stop.now():
+                if stop is not None and (stop.requested or not stop.remaining_s()):
                     return
                 self._improve(rank)
             if self._value > before * (1.0 - _WORTH):
