@@ -64,8 +64,8 @@ class Start(NamedTuple):
 
 _STARTS = (
     Start(1.0, 0.6, 0.97),
-    Start(1.0, 0.3, 0.99),
-    Start(1.0, 0.15, 1.0),
+    Start(1.0, 0.3, 0.95),
+    Start(1.0, 0.15, 0.92),
     Start(0.9, 0.8, 0.95),
 )
 
