@@ -270,6 +270,8 @@ class _Split:
     ) -> tuple[float, Choice]:
         """Spend a rank's HBM greedily; return what it saves there, and the choice.
 
+        What is left goes to steps of the curves of the alternatives that still fit.
+
         Parameters
         ----------
         anew : bool
@@ -296,7 +298,10 @@ class _Split:
         if anew:
             for index, part in enumerate(parts):
                 take(index, _least(part))
-        spend([_curve_of(part, now[part.bundle]) for part in parts], take)
+        curves = [_curve_of(part, now[part.bundle], np.inf) for part in parts]
+        if spend(curves, take) is not None:
+            curves = [_curve_of(part, now[part.bundle], room[0]) for part in parts]
+            spend(curves, take)
         saved = sum(p.time_s[p.present] - p.time_s[now[p.bundle]] for p in parts)
         changed = {p.bundle: now[p.bundle] for p in parts if now[p.bundle] != p.present}
         return saved, changed
@@ -342,8 +347,12 @@ def _least(part: Part) -> int:
     return min(usable, key=lambda i: (part.tier_bytes[i][0], part.time_s[i]))
 
 
-def _curve_of(part: Part, first: int) -> list[Step]:
-    return curve([tiers[0] for tiers in part.tier_bytes], part.time_s, first)
+def _curve_of(part: Part, first: int, room: float) -> list[Step]:
+    """Curve of the alternatives that need at most so many more bytes of HBM."""
+    hbm = [tiers[0] for tiers in part.tier_bytes]
+    most = hbm[first] + room
+    time_s = [t if h <= most else np.inf for h, t in zip(hbm, part.time_s, strict=True)]
+    return curve(hbm, time_s, first)
 
 
 def _bundles(
