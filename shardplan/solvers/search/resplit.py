@@ -58,7 +58,8 @@ def curve(hbm: Sequence[float], time_s: Sequence[float], first: int) -> list[Ste
 
     The gain falls from step to step. What saves time and no bytes comes first.
     """
-    steps, point = [], first
+    steps: list[Step] = []
+    point = first
     while True:
         best, gain = -1, 0.0
         for other, (size, time) in enumerate(zip(hbm, time_s, strict=True)):
@@ -204,10 +205,10 @@ class _Split:
         """Ranks that hold caches, in order of how much they bound the objective."""
         has = np.array([bool(bundles) for bundles in self._on_rank])
         order = np.argsort(-self._level().max(axis=1), kind="stable")
-        return order[has[order]]
+        return np.asarray(order[has[order]])
 
     def _level(self) -> Floats:
-        """Loads of ranks, as shares of the slowest one's (W, D)."""
+        """Look up the loads of ranks as shares of the slowest one's (W, D)."""
         cost = self._cost
         if self._is_sum:
             cost = cost.sum(axis=1, keepdims=True)
@@ -355,9 +356,7 @@ def _curve_of(part: Part, first: int, room: float) -> list[Step]:
     return curve(hbm, time_s, first)
 
 
-def _bundles(
-    problem: Problem, assignment: Assignment
-) -> Iterator[tuple[int, _Bundle]]:
+def _bundles(problem: Problem, assignment: Assignment) -> Iterator[tuple[int, _Bundle]]:
     """Yield the bundles that have a choice, with what it means at their ranks."""
     menu, rank_class = problem.options, problem.cluster.rank_class
     option = assignment.option
@@ -401,4 +400,5 @@ def _is_similar(problem: Problem, option: Ints) -> Bools:
         menu.item_columns[menu.item_start[:-1]],
     )
     own = option[menu.table]
-    return np.logical_and.reduce([column == column[own] for column in columns])
+    same = [column == column[own] for column in columns]
+    return np.asarray(np.logical_and.reduce(same))
