@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shardplan.problem import Problem
     from shardplan.solvers.base import Stop
 
-_SECONDS = 2.0
+_SECONDS = 1.0
 _FREE = 9
 """Bundles that may change at a time."""
 
@@ -31,6 +31,11 @@ class Neighbourhood:
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self._problem, self._rng = problem, rng
+
+    @property
+    def is_part(self) -> bool:
+        """Whether anything is left to fix."""
+        return self._problem.num_bundles > _FREE
 
     def improve(self, assignment: Assignment, stop: Stop, seed: int) -> Assignment:
         """Search once for a better assignment; returns one that is no worse."""
