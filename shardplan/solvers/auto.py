@@ -54,7 +54,9 @@ class Auto:
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
         self._quickly(problem, stop, seed, incumbent)
+        # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_small = len(problem.options) * problem.world_size <= _SMALL
+        is_small &= np.isinf(stop.work_limit)
         is_optimal = False
         with stop.sooner(_proof_start_s(stop, is_small)):
             with stop.sooner(_search_s(stop, is_small)):
