@@ -30,7 +30,7 @@ CLUSTERS = {
 
 
 class Started(NamedTuple):
-    """A state that holds greedy's plan, and what the moves need."""
+    """A state, and what the moves need."""
 
     state: State
     guide: Guide
@@ -39,13 +39,18 @@ class Started(NamedTuple):
 
 def start(problem: Problem, kind: type[State] = State) -> Started:
     """Fill a state by the greedy solver."""
-    guide = Guide.of(problem, OptionTotals.of(problem))
-    vectors = Vectors.of(problem, guide.bound_s)
-    state = kind(problem, vectors)
+    begun = empty(problem, kind)
     found = Greedy().solve(problem, Stop(), 0, Silent())
     assert found.assignment is not None
-    state.fill(found.assignment)
-    return Started(state, guide, Limits(vectors, guide))
+    begun.state.fill(found.assignment)
+    return begun
+
+
+def empty(problem: Problem, kind: type[State] = State) -> Started:
+    """Make a state with nothing in it."""
+    guide = Guide.of(problem, OptionTotals.of(problem))
+    vectors = Vectors.of(problem, guide.bound_s)
+    return Started(kind(problem, vectors), guide, Limits(vectors, guide))
 
 
 def low_levels(state: State) -> Penalty:

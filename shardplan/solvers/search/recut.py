@@ -24,7 +24,7 @@ SHORT_LIST = 64
 TRIED = 10
 RANKS = 48
 _FEW_RANKS = 8
-"""Where fewer of the sampled ranks are allowed, others are drawn from those that are."""
+"""Where fewer sampled ranks are allowed, others that are allowed are drawn."""
 _HOSTS = 4
 _WIDE_TRIED = 1
 PRICE = 0.1
