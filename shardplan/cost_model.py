@@ -120,9 +120,19 @@ class HostMemoryModel(Record):
 
 
 class LinkModel(Record):
-    """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p)."""
+    """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p).
+
+    Attributes
+    ----------
+    latency_s : time alpha of an empty operation [s]
+    link_latency_s : of it, one message's way over the link that was measured; the
+        topology's own latency takes its place. Without it, that makes no difference
+    bw_efficiency : beta as a fraction of the line rate
+    exponent : p
+    """
 
     latency_s: Coefficient
+    link_latency_s: Coefficient | None = None
     bw_efficiency: PositiveCoefficient
     exponent: PositiveCoefficient
 
@@ -176,6 +186,8 @@ class RuntimeModel(Record):
     lookup_passes : times that lookups and updates take what fused kernels take
     async_weight_gradients : gradients of weights are put off, so that the exchange
         of embedding gradients starts earlier
+    separate_all_reduce : all-reduces have a communicator of their own, so that they
+        run beside other exchanges and share links with them
     """
 
     step_overhead_s: Coefficient
@@ -185,6 +197,7 @@ class RuntimeModel(Record):
     elementwise_passes: PositiveCoefficient | None = None
     lookup_passes: PositiveCoefficient | None = None
     async_weight_gradients: Flag = False
+    separate_all_reduce: Flag = False
 
 
 class MemoryModel(Record):

@@ -49,7 +49,7 @@ class Device(Record):
     hbm_bw : float
         Peak bandwidth [bytes/s].
     l2_bytes, num_sms : int
-        Last-level cache [bytes] and streaming multiprocessors.
+        Last-level cache (recorded, in no formula) [bytes]; streaming multiprocessors.
     """
 
     name: Name
@@ -121,7 +121,7 @@ class ScaleUp(Record):
     bw : float
         Per rank, one direction, all links together [bytes/s].
     latency_s : float
-        Of one message [s].
+        Of one message; 0 if unknown [s].
     """
 
     kind: Literal["switch", "mesh", "none"]
@@ -149,7 +149,7 @@ class ScaleOut(Record):
     nic_bw : float
         Line rate of one NIC, one direction [bytes/s].
     latency_s : float
-        Of one message between hosts under one leaf [s].
+        Of one message between hosts under one leaf; 0 if unknown [s].
     rail_optimized : bool
         NIC i of every host is attached to leaf switch (rail) i.
     """
@@ -203,12 +203,15 @@ class Fabric(Record):
         Hosts under one leaf switch (or one group of rails); 0: all of them.
     oversubscription : float
         Bandwidth into a leaf over bandwidth from it to the spine; 1 blocks nothing.
+    spine_latency_s : float
+        What the way through the spine adds to a message's latency [s].
     in_network_reduction : bool
         Switches add up what passes through them (SHARP), and all-reduces use it.
     """
 
     hosts_per_leaf: Annotated[Integer, Field(ge=0, le=MAX_RANKS)] = 0
     oversubscription: Annotated[Number, Field(ge=1, le=1000)] = 1.0
+    spine_latency_s: Seconds = 0.0
     in_network_reduction: Flag = False
     sources: Sources = Field(default_factory=dict)
 

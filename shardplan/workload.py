@@ -8,7 +8,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from shardplan.record import Integer, Name, Record, SchemaVersion, reject_text
+from shardplan.record import (
+    Bytes,
+    Integer,
+    Name,
+    Number,
+    Record,
+    SchemaVersion,
+    reject_text,
+)
 from shardplan.tables import (
     AccessDistribution,
     DType,
@@ -36,12 +44,45 @@ class Pipeline(StrEnum):
     PREFETCH_SPARSE_DIST = "prefetch_sparse_dist"
 
 
+class Compression(Record):
+    """Exchanges in which values near zero are left out.
+
+    Attributes
+    ----------
+    method : str
+        ``dct`` (dynamic communication thresholding) or ``top_k``; a name only, the
+        numbers below say what it does.
+    ratio : float
+        Bytes of the plain form over those on the wire, positions included.
+    threshold_bytes : int
+        Shards whose whole message of a step is smaller send the plain form [bytes].
+    passes : float
+        Times that the plain form moves through device memory to be encoded and
+        decoded.
+    """
+
+    method: Literal["dct", "top_k"]
+    ratio: Annotated[Number, Field(gt=1, le=1e6)]
+    threshold_bytes: Bytes = 0
+    passes: Annotated[Number, Field(ge=0, le=1000)] = 4.0
+
+
 class CommDtypes(Record):
-    """Element types on the wire."""
+    """Element types on the wire, and compression of all-to-alls.
+
+    Attributes
+    ----------
+    forward, backward, dense : DType
+        Of outputs, their gradients, and gradients of dense weights.
+    forward_compression, backward_compression : Compression or None
+        Of outputs and gradients that go by all-to-all; used where it pays.
+    """
 
     forward: StoredDType = DType.FP32
     backward: StoredDType = DType.FP32
     dense: StoredDType = DType.FP32
+    forward_compression: Compression | None = None
+    backward_compression: Compression | None = None
 
 
 Width = Annotated[Integer, Field(ge=1, le=1_000_000)]

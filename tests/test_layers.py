@@ -30,7 +30,7 @@ LAYERS = [
     ["solvers"],
     ["refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
-    ["validation"],
+    ["validation", "studies"],
     ["frames", "exporters"],
     ["integrations"],
     ["report"],

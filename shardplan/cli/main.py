@@ -18,6 +18,7 @@ COMMANDS = {
         "shardplan.cli.validate",
         "Compare predictions with published measurements.",
     ),
+    "study": ("shardplan.cli.study", "Compare systems and settings."),
     "show": ("shardplan.cli.show", "Show what a plan decides."),
     "explain": ("shardplan.cli.explain", "Explain why a plan costs what it costs."),
     "diff": ("shardplan.cli.diff", "Compare two plans."),

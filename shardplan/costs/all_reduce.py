@@ -9,10 +9,10 @@ import numpy as np
 from shardplan.costs.collectives import (
     group_size,
     inside_bw,
-    latency_growth,
     nic_bw,
     ring_slowdown,
 )
+from shardplan.costs.latency import link_latency
 from shardplan.costs.links import load_time
 from shardplan.costs.message_time import p_norm_time
 
@@ -49,8 +49,10 @@ def all_reduce_seconds(
     -----
     Inside a group ``2 (g - 1) / g S`` pass each rank's links; between groups
     ``2 (1/g - 1/W) S`` each NIC in a ring, or ``S / g`` where switches add up. The
-    two go on at once, so ``t = (alpha^p + max(x_in, x_out)^p)^(1/p)``. The latency
-    of switches that add up is that of the group and one way up and down.
+    uplink of a leaf carries one host's flow, summed up or in a ring. The two levels
+    go on at once, so ``t = (alpha^p + max(x_in, x_out)^p)^(1/p)``. The latency
+    is that of ``2 log2`` messages in a row; where switches add up, that of the group
+    and one way up and down.
 
     References
     ----------
@@ -66,20 +68,31 @@ def all_reduce_seconds(
     group = np.minimum(group, ranks)
     peak = near.bw_efficiency.value * inside_bw(cluster, group)
     seconds = load_time(2.0 * (group - 1.0) / group, peak).max()
-    latency = near.latency_s.value * latency_growth(group.max(), model)
+    inside = float(group.max())
+    latency = near_latency = link_latency(
+        near, cluster, model, inside, leaves=False, rounds=_rounds(inside)
+    )
     exponent = near.exponent.value
     if group.min() < ranks:
         far = model.reduce_scale_out
         crossing = 2.0 * (1.0 / group - 1.0 / ranks) * ring_slowdown(cluster)
-        latency, exponent = far.latency_s.value, far.exponent.value
+        exponent = far.exponent.value
+        latency = link_latency(
+            far, cluster, model, 1, leaves=True, rounds=_rounds(ranks / inside)
+        )
         if cluster.topology.fabric.in_network_reduction:
-            crossing = 1.0 / group
+            crossing = ring_slowdown(cluster) / group
             hops = max(2.0 * one.scale_out.latency_s for one in cluster.groups)
-            latency = near.latency_s.value * latency_growth(group.max(), model) + hops
+            latency = near_latency + hops
         nic = nic_bw(cluster) * far.bw_efficiency.value
         seconds = max(seconds, load_time(crossing, nic).max())
     time = p_norm_time(np.asarray(num_bytes, float) * seconds, latency, 1.0, exponent)
     return np.asarray(time * (ranks > 1))
+
+
+def _rounds(num_ranks: float) -> float:
+    """Messages in a row of a tree: up and down again."""
+    return 2.0 * float(np.log2(max(num_ranks, 2.0)))
 
 
 def joined_by_switch(cluster: Cluster) -> bool:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.cluster import Cluster
-    from shardplan.cost_model import CollectiveModel, CostModel
+    from shardplan.cost_model import CostModel
 
     Floats = NDArray[np.float64]
 
@@ -54,7 +54,6 @@ __all__ = [
     "uniform_all_to_all_s_per_byte",
 ]
 
-_MEASURED_RANKS = 8
 Scope = Literal["all", "host", "domain"]
 """The ranks that reduce together."""
 
@@ -165,17 +164,6 @@ def reduce_scatter_s_per_byte(
     return np.full(len(group), slowest)
 
 
-def latency_growth(num_ranks: float, model: CollectiveModel) -> float:
-    """Return by how much latency in a domain exceeds that of 8 ranks.
-
-    Notes
-    -----
-    ``1 + c log2(n / 8)`` for n ranks above 8: rounds of a tree.
-    """
-    growth = 0.0 if model.latency_growth is None else model.latency_growth.value
-    return 1.0 + growth * max(float(np.log2(num_ranks / _MEASURED_RANKS)), 0.0)
-
-
 def group_size(cluster: Cluster, scope: Scope) -> Floats:
     """Ranks that reduce together, per class (C,)."""
     if scope == "all":
@@ -235,11 +223,15 @@ def _leaf_s_per_byte(cluster: Cluster, efficiency: float) -> Floats:
 
 
 def ring_slowdown(cluster: Cluster) -> float:
-    """Return by how much an uplink is slower than the one host's flow of a ring."""
+    """Return by how much an uplink is slower than the one host's flow of a ring.
+
+    The leaf with the fewest hosts, which may be the last, has the slowest uplink.
+    """
     fabric = cluster.topology.fabric
     if not 0 < fabric.hosts_per_leaf < cluster.num_hosts:
         return 1.0
-    return max(1.0, fabric.oversubscription / fabric.hosts_per_leaf)
+    fewest = int(np.bincount(leaf_of_host(cluster)).min())
+    return max(1.0, fabric.oversubscription / fewest)
 
 
 def inside_bw(cluster: Cluster, group: Floats) -> Floats:

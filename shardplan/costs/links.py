@@ -202,29 +202,6 @@ def pcie_links(cluster: Cluster) -> tuple[Ints, Ints]:
     return link, cluster.rank_class[first]
 
 
-def shared_links(cluster: Cluster, *, leaves_hosts: bool) -> tuple[Ints, Floats] | None:
-    """Return the link of every rank (W,) and how many ranks share it (W,).
-
-    Between hosts these are the NICs of a host, where it has fewer than ranks; inside
-    a host without scale-up links, PCIe links. None if every rank has its own.
-    """
-    if cluster.is_cpu:
-        return None
-    if leaves_hosts:
-        nics = np.array([max(g.scale_out.nics_per_host, 1) for g in cluster.groups])
-        local = np.array([g.local_world_size for g in cluster.groups])
-        sharing = np.maximum(local / nics, 1.0)[cluster.rank_class]
-        own = np.arange(cluster.world_size) + cluster.num_hosts
-        link = np.where(sharing > 1.0, cluster.rank_host, own)
-        link = np.unique(link, return_inverse=True)[1]
-    else:
-        if any(group.scale_up.kind != "none" for group in cluster.groups):
-            return None
-        link, _ = pcie_links(cluster)
-        sharing = np.bincount(link)[link].astype(float)
-    return (link, sharing) if sharing.max() > 1.0 else None
-
-
 def host_link_bw(cluster: Cluster) -> Floats:
     """Return the peak of one link of :func:`pcie_links` per class (C,) [bytes/s]."""
     hosts = [group.host for group in cluster.groups]

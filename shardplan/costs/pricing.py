@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs import lookup, storage
+from shardplan.costs.compression import compress
 from shardplan.costs.footprint import tier_bytes
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
@@ -19,6 +20,7 @@ from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Sc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.costs.compression import Compressed
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage
@@ -134,6 +136,22 @@ def _dense_optimizer_bytes(shards: ShardArrays, volumes: Volumes) -> Floats:
     return np.where(shards.is_replicated, shards.rows * per_row, 0.0)
 
 
+def fetched_bytes(shards: ShardArrays, volumes: Volumes, usage: TableUsage) -> Floats:
+    """Return the bytes that caches in HBM fetch from host memory in a step (N,).
+
+    Notes
+    -----
+    ``min(n (1 - h), U) (r + o)``: a row is fetched once however often it is missed.
+    """
+    index = np.flatnonzero(shards.is_kernel(*CACHING_KERNELS))
+    fetched = np.zeros(len(shards))
+    if len(index):
+        miss = 1.0 - usage.hit_rate(shards.table[index], shards.hbm_share[index])
+        rows = np.minimum(volumes.ids[index] * miss, volumes.unique[index])
+        fetched[index] = rows * (volumes.row[index] + volumes.state[index])
+    return fetched
+
+
 def _prefetch_times(
     cost: Floats,
     shards: ShardArrays,
@@ -150,9 +168,7 @@ def _prefetch_times(
     ids, unique = volumes.ids[index], volumes.unique[index]
     row = volumes.row[index] + volumes.state[index]
 
-    miss_hbm = 1.0 - usage.hit_rate(some.table, some.hbm_share)
-    fetched = np.minimum(ids * miss_hbm, unique)
-    prefetch = _per_class(fetched * row, rates.miss_bw)
+    prefetch = _per_class(fetched_bytes(shards, volumes, usage)[index], rates.miss_bw)
     prefetch += (ids * host.cache_upkeep_s_per_id.value)[:, None]
 
     on_ssd = some.is_kernel(ComputeKernel.KEY_VALUE)
@@ -183,8 +199,14 @@ def _communication_times(
     """Fill the phases in which ranks exchange ids, outputs and gradients."""
     elements = volumes.outputs * shards.columns
     per_byte = _output_s_per_byte(shards, usage, rates)
-    forward = (elements * usage.forward_element_bytes)[:, None] * per_byte
-    backward = (elements * usage.backward_element_bytes)[:, None] * per_byte
+    forward, backward = (
+        elements[:, None] * usage.element_bytes(phase) * per_byte * sent.share[:, None]
+        + sent.encode_s
+        for phase, sent in (
+            (phase, compressed(phase, shards, volumes, usage, rates))
+            for phase in (Phase.FWD_COMMS, Phase.BWD_COMMS)
+        )
+    )
     lengths = usage.num_lengths[shards.table] * usage.workload.index_bytes
     ids = volumes.ids * usage.id_bytes[shards.table] + lengths
     input_dist = _per_byte(ids, rates.all_to_all)
@@ -196,6 +218,31 @@ def _communication_times(
     cost[:, :, _PHASE[Phase.INPUT_DIST]] = np.where(copy, 0.0, input_dist)
     cost[:, :, _PHASE[Phase.FWD_COMMS]] = np.where(copy, 0.0, forward)
     cost[:, :, _PHASE[Phase.BWD_COMMS]] = np.where(copy, all_reduce, backward)
+
+
+def compressed(
+    phase: Phase,
+    shards: ShardArrays,
+    volumes: Volumes,
+    usage: TableUsage,
+    rates: ClassRates,
+) -> Compressed:
+    """Return what the outputs or gradients of shards are on the wire.
+
+    Notes
+    -----
+    Partial sums are added up on their way, and replicas are all-reduced: what is
+    reduced stays plain.
+    """
+    reduces = usage.is_pooled[shards.table] & shards.is_partial
+    plain = shards.is_replicated | (reduces & (shards.scope != Scope.RANK))
+    num_bytes = volumes.outputs * shards.columns * usage.element_bytes(phase)
+    return compress(
+        np.where(plain, 0.0, num_bytes),
+        _output_s_per_byte(shards, usage, rates),
+        usage.compression(phase),
+        rates.forward_bw,
+    )
 
 
 def _output_s_per_byte(

@@ -96,6 +96,7 @@ def parameter_server_worker_time(
     worker_bw: float,
     server_bw: float,
     num_servers: int,
+    server_memory_s: float = 0.0,
     overlaps: bool = False,
 ) -> Floats:
     """Return the time of each worker's step with parameters on servers [s].
@@ -111,6 +112,8 @@ def parameter_server_worker_time(
         NIC of a worker and of a server, one direction [bytes/s].
     num_servers : int
         Servers that the parameters are spread over evenly.
+    server_memory_s : float
+        What lookups and updates of all workers take in the servers' memory [s].
     overlaps : bool
         Whether the next batch is pulled while this one is computed.
 
@@ -122,8 +125,8 @@ def parameter_server_worker_time(
     Notes
     -----
     The exchange takes ``max(bytes_i / worker_bw, sum_j bytes_j / (S server_bw))``:
-    its own NIC, or the servers that all workers share. It adds to the computation,
-    or hides it.
+    its own NIC, or the servers that all workers share, or their memory. It adds to
+    the computation, or hides it.
 
     References
     ----------
@@ -132,6 +135,6 @@ def parameter_server_worker_time(
     """
     compute = np.asarray(compute_s, dtype=float)
     sent = np.asarray(exchanged_bytes, dtype=float)
-    servers = sent.sum() / (num_servers * server_bw)
+    servers = max(sent.sum() / (num_servers * server_bw), server_memory_s)
     exchange = np.maximum(sent / worker_bw, servers)
     return np.asarray(np.maximum(compute, exchange) if overlaps else compute + exchange)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs import access, storage
+from shardplan.sharding import Phase
 from shardplan.tables import DType
 from shardplan.workload import Pipeline, Workload
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from shardplan.workload import Compression
 
 _PIPELINE_DEPTH = {
     Pipeline.NONE: 1,
@@ -98,15 +101,18 @@ class TableUsage:
         """Batches whose inputs are in memory at the same time."""
         return _PIPELINE_DEPTH[self.workload.pipeline]
 
-    @property
-    def forward_element_bytes(self) -> float:
-        """Bytes of an output element on the wire."""
-        return storage.element_bytes(self.workload.comm_dtypes.forward)
+    def element_bytes(self, phase: Phase) -> float:
+        """Bytes on the wire of an element of outputs or, backward, gradients."""
+        dtypes = self.workload.comm_dtypes
+        is_forward = phase is Phase.FWD_COMMS
+        return storage.element_bytes(dtypes.forward if is_forward else dtypes.backward)
 
-    @property
-    def backward_element_bytes(self) -> float:
-        """Bytes of a gradient element on the wire."""
-        return storage.element_bytes(self.workload.comm_dtypes.backward)
+    def compression(self, phase: Phase) -> Compression | None:
+        """Return how outputs or, backward, gradients are compressed."""
+        dtypes = self.workload.comm_dtypes
+        if phase is Phase.FWD_COMMS:
+            return dtypes.forward_compression
+        return dtypes.backward_compression
 
     @cached_property
     def bins(self) -> access.RowBins:

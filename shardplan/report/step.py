@@ -82,6 +82,9 @@ def render_step(data: dict[str, Any]) -> RenderableType:
         bounds = _bounds_table(data["explanation"])
         parts.append(section("What 1 % more of each resource saves", saved))
         parts.append(section("What bounds each operation", bounds))
+        fullest = data["explanation"]["fullest_link"]
+        links = table((whole("operation"), "fullest link"), fullest.items())
+        parts.append(section("Where bytes meet", links))
     return Group(*parts)
 
 

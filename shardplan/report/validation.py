@@ -34,6 +34,9 @@ def render_validation(data: dict[str, Any]) -> RenderableType:
         parts.append(section(title, _scaling(systems, left_out)))
         tau = f"Kendall tau of the ranking {data['kendall_tau'][name]:.2f}"
         parts.append(facts({"ranking": tau}))
+        if shape := data["scaling_shape"][name]:
+            title = f"{name}: throughput per doubling of ranks"
+            parts.append(section(title, _shape(shape)))
     return Group(*parts)
 
 
@@ -94,6 +97,25 @@ def _scaling(
     headings = (
         *(whole("system"), number("predicted"), number("measured")),
         number("error, left out of the fit"),
+    )
+    return table(headings, rows)
+
+
+def _shape(pairs: list[dict[str, Any]]) -> RenderableType:
+    rows = [
+        (
+            f"{one['from']} to {one['to']}",
+            " to ".join(map(str, one["ranks"])),
+            " to ".join(map(str, one["hosts"])),
+            f"{one['predicted_per_doubling']:.2f}",
+            f"{one['measured_per_doubling']:.2f}",
+            _signed(one["error"]),
+        )
+        for one in pairs
+    ]
+    headings = (
+        *("systems", number("ranks"), number("hosts"), number("predicted")),
+        *(number("measured"), number("error")),
     )
     return table(headings, rows)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from shardplan.simulation.network import Transfer
     from shardplan.simulation.sparse_work import Exchange
 
     Floats = NDArray[np.float64]
@@ -91,8 +92,9 @@ class BackwardPass(StepParts):
             yield self.collective(
                 "replicated_all_reduce",
                 Stage.BWD_COMMS,
-                self._replicated_all_reduce_seconds(),
+                self._replicated_all_reduce(),
                 after=("replicated_backward",),
+                stream=self.reduction,
             )
 
     def _embedding_backward(self, ready: str, gradients: list[Operation]) -> Operation:
@@ -118,11 +120,14 @@ class BackwardPass(StepParts):
 
     def _gradient_exchange(self, exchange: Exchange, ready: str) -> Iterator[Operation]:
         """All-to-all, then the all-gathers: the transpose of the outputs'."""
+        yield compute(
+            "gradient_encode", Stage.BWD_COMMS, exchange.encode, after=(ready,)
+        )
         yield self.collective(
             "gradient_all_to_all",
             Stage.BWD_COMMS,
-            self.network.all_to_all(exchange.personal),
-            after=(ready,),
+            self.network.gather(exchange),
+            after=("gradient_encode",),
         )
         before = ("gradient_all_to_all",)
         for scope, name in reduce_names("all_gather"):
@@ -168,6 +173,7 @@ class BackwardPass(StepParts):
                         Stage.DENSE_SYNC,
                         self.network.all_reduce(piece.bucket_bytes + joined),
                         after=(name, *also),
+                        stream=self.reduction,
                     )
                 )
                 bucket += 1
@@ -202,8 +208,9 @@ class BackwardPass(StepParts):
         rate = float(per_byte[self.evaluation.cluster.rank_class[slowest]])
         return float(seconds[slowest]) / rate if rate else 0.0
 
-    def _replicated_all_reduce_seconds(self) -> Floats:
-        """Seconds for the gradients of replicated tables."""
-        if not self.settings.latency or not self._replicated_bytes():
-            return self.sparse.replicated_all_reduce
-        return self.network.all_reduce(self._replicated_bytes())
+    def _replicated_all_reduce(self) -> Transfer:
+        """All-reduce of the gradients of replicated tables."""
+        transfer = self.network.all_reduce(self._replicated_bytes())
+        if self.settings.latency:
+            return transfer
+        return transfer._replace(seconds=self.sparse.replicated_all_reduce)

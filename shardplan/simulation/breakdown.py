@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.simulation.operation import STAGES, Stage, Stream
+from shardplan.simulation.operation import STAGES, STREAMS, Stage, Stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,15 +93,12 @@ def exposures(timeline: Timeline) -> list[Exposure]:
     window = timeline.window
     spans = {stream: _spans(timeline, stream) for stream in Stream}
     found = []
-    for stream, hiding in (
-        (Stream.COMPUTE, ()),
-        (Stream.COMMUNICATION, (Stream.COMPUTE,)),
-        (Stream.COPY, (Stream.COMPUTE, Stream.COMMUNICATION)),
-    ):
+    for order, stream in enumerate(STREAMS):
         for run in spans[stream][0]:
             start, end = _clip(run.start, run.end, window)
             length = end - start
-            exposed = length - _covered(start, end, [spans[s] for s in hiding])
+            hiding = [spans[other] for other in STREAMS[:order]]
+            exposed = length - _covered(start, end, hiding)
             share = _own_share(run)
             found.append(
                 Exposure(run, length * share, exposed * share, exposed * (1.0 - share))
@@ -116,16 +113,18 @@ def breakdown(timeline: Timeline, parts: list[Exposure]) -> Breakdown:
     by_stream = {
         Stream.COMPUTE: compute,
         Stream.COMMUNICATION: communication,
+        Stream.REDUCTION: communication,
         Stream.COPY: copy,
     }
     hidden = 0.0
     for part in parts:
         operation = part.run.operation
         by_stream[operation.stream][operation.stage] += float(part.exposed.mean())
-        if operation.stream is Stream.COMMUNICATION:
+        if by_stream[operation.stream] is communication:
             hidden += float((part.busy - part.exposed).mean())
     overhead = compute.pop(Stage.OVERHEAD)
-    busy = sum(sum(stages.values()) for stages in by_stream.values()) + overhead
+    parts_s = (compute, communication, copy)
+    busy = sum(sum(stages.values()) for stages in parts_s) + overhead
     return Breakdown(
         compute_s=_used(compute),
         exposed_communication_s=_used(communication),
@@ -164,22 +163,19 @@ def _clip(
 
 
 def _covered(start: Floats, end: Floats, hiding: list[Spans]) -> Floats:
-    """Seconds of intervals (W,) in which one of at most two streams is busy.
+    """Seconds of intervals (W,) in which one of several streams is busy.
 
-    A stream's own intervals are disjoint, so that only pairs can overlap.
+    In order of their begins, each interval adds what lies behind all ends so far.
     """
-    covered = np.zeros(len(start))
-    cuts = []
-    for _, starts, ends in hiding:
-        low, high = np.maximum(starts, start), np.minimum(ends, end)
-        covered += np.maximum(high - low, 0.0).sum(axis=0)
-        cuts.append((low, high))
-    if len(cuts) == 2:
-        (low, high), (lows, highs) = cuts
-        for first, last in zip(low, high, strict=True):
-            both = np.minimum(highs, last) - np.maximum(lows, first)
-            covered -= np.maximum(both, 0.0).sum(axis=0)
-    return covered
+    if not hiding:
+        return np.zeros(len(start))
+    low = np.concatenate([np.maximum(starts, start) for _, starts, _ in hiding])
+    high = np.concatenate([np.minimum(ends, end) for _, _, ends in hiding])
+    order = np.argsort(low, axis=0)
+    low, high = (np.take_along_axis(part, order, axis=0) for part in (low, high))
+    reached = np.maximum.accumulate(high, axis=0)
+    low[1:] = np.maximum(low[1:], reached[:-1])
+    return np.asarray(np.maximum(high - low, 0.0).sum(axis=0))
 
 
 def _own_share(run: Run) -> Floats:
@@ -187,7 +183,7 @@ def _own_share(run: Run) -> Floats:
     length = run.end - run.start
     if run.operation.meets is None:
         return np.ones(len(length))
-    own = run.operation.seconds / np.where(length > 0, length, 1.0)
+    own = (run.done - run.start) / np.where(length > 0, length, 1.0)
     return np.minimum(own, 1.0)
 
 

@@ -89,10 +89,7 @@ def critical_path(timeline: Timeline) -> CriticalPath:
 
 def _link(timeline: Timeline, run: Run, rank: int, step: int) -> Link:
     begin = timeline.window[0]
-    lasted = run.end - run.start
-    mean = float(run.operation.seconds.mean())
-    if run.operation.meets is None:
-        mean = float(lasted.mean())
+    mean = float((run.done - run.start).mean())
     start, end = float(run.start[rank]), float(run.end[rank])
     return Link(
         operation=run.operation.name,

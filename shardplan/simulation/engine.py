@@ -6,11 +6,12 @@ them off in that order, so that one pass gives all times.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.simulation.operation import STAGES, Stream
+from shardplan.simulation.sharing import SharedLinks
 from shardplan.simulation.timeline import Run, Timeline
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+
+_MOST_RETURNS = 100  # per task, never reached: each settles a later moment for good
 
 
 def run_overlapped(program: Sequence[Operation], num_steps: int) -> Timeline:
@@ -42,13 +45,19 @@ def run_overlapped(program: Sequence[Operation], num_steps: int) -> Timeline:
     then takes the time of its slowest rank. What takes no time holds up nothing
     that does not wait for it by name. Computation that runs beside a
     communication proceeds at ``1 / (1 + slowdown)``.
+
+    Operations of different streams that share links slow each other. Where a later
+    one turns out to slow an earlier one, time goes back to that one, until nothing
+    moves: what happens depends only on what happened before, so that each return
+    is right for longer.
     """
-    schedule = _Schedule(len(program[0].seconds))
+    queue = _Queue()
     for step in range(-max(op.lead for op in program), num_steps):
         for operation in program:
             if step >= 0 or step + operation.lead >= 0:
-                schedule.issue(operation, step)
-    return Timeline(tuple(schedule.runs), schedule.step_end(num_steps), False)
+                queue.issue(operation, step)
+    runs = _Clock(queue.tasks).runs()
+    return Timeline(tuple(runs), queue.step_end(runs, num_steps), False)
 
 
 def run_in_line(program: Sequence[Operation], num_steps: int) -> Timeline:
@@ -69,49 +78,49 @@ def run_in_line(program: Sequence[Operation], num_steps: int) -> Timeline:
             end = start + operation.seconds
             before = (len(runs) - 1,) if runs else ()
             runs.append(
-                Run(len(runs), operation, step, step, before, clock, start, end)
+                Run(len(runs), operation, step, step, before, clock, start, end, end)
             )
             clock = end
         step_end.append(clock)
     return Timeline(tuple(runs), np.array(step_end), True)
 
 
-class _Schedule:
-    """The runs issued so far, and where to find what the next one waits for."""
+class _Task(NamedTuple):
+    """An operation for one batch, and the tasks that must have ended before."""
 
-    def __init__(self, world_size: int) -> None:
-        self.runs: list[Run] = []
-        self._world_size = world_size
+    operation: Operation
+    step: int
+    batch: int
+    waits_for: tuple[int, ...]
+
+
+class _Queue:
+    """The tasks issued so far, and where to find what the next one waits for."""
+
+    def __init__(self) -> None:
+        self.tasks: list[_Task] = []
         self._by_batch: dict[tuple[str, int], int] = {}
         self._by_step: dict[tuple[str, int], int] = {}
-        self._main_runs: dict[int, list[int]] = {}
+        self._main_tasks: dict[int, list[int]] = {}
         self._last: dict[Stream, int] = {}
-        self._slowing: list[Run] = []
 
     def issue(self, operation: Operation, step: int) -> None:
-        """Add one operation of a step and work out its times."""
-        position, batch = len(self.runs), step + operation.lead
+        """Add one operation of a step."""
+        position, batch = len(self.tasks), step + operation.lead
         waits_for = self._waits_for(operation, step, batch)
-        ready = np.zeros(self._world_size)
-        for other in waits_for:
-            ready = np.maximum(ready, self.runs[other].end)
-        start, end = self._times(operation, ready)
-        run = Run(position, operation, step, batch, waits_for, ready, start, end)
-        self.runs.append(run)
-        if operation.slowdown and not operation.is_idle:
-            self._slowing.append(run)
+        self.tasks.append(_Task(operation, step, batch, waits_for))
         self._by_batch[operation.name, batch] = position
         self._by_step[operation.name, step] = position
         if not operation.is_idle:
             self._last[operation.stream] = position
         if not operation.lead:
-            self._main_runs.setdefault(step, []).append(position)
+            self._main_tasks.setdefault(step, []).append(position)
 
-    def step_end(self, num_steps: int) -> Floats:
+    def step_end(self, runs: Sequence[Run], num_steps: int) -> Floats:
         """When each rank ended each step: all but the work for later batches."""
         return np.array(
             [
-                np.max([self.runs[i].end for i in self._main_runs[step]], axis=0)
+                np.max([runs[i].end for i in self._main_tasks[step]], axis=0)
                 for step in range(num_steps)
             ]
         )
@@ -124,29 +133,115 @@ class _Schedule:
             if (name, step) in self._by_step:
                 found.append(self._by_step[name, step])
         if not operation.after and not operation.behind:
-            found += self._main_runs.get(step - 1, [])
+            found += self._main_tasks.get(step - 1, [])
         if operation.stream in self._last and not operation.is_idle:
             found.append(self._last[operation.stream])
         return tuple(dict.fromkeys(found))
 
-    def _times(self, operation: Operation, ready: Floats) -> tuple[Floats, Floats]:
+
+class _Times(NamedTuple):
+    """When a task could begin, began and ended, and its rank's own part did (W,)."""
+
+    ready: Floats
+    start: Floats
+    end: Floats
+    done: Floats
+
+
+class _Clock:
+    """The times of all tasks, and the communication that slows each of them."""
+
+    def __init__(self, tasks: Sequence[_Task]) -> None:
+        self._tasks = tasks
+        self._begin = np.zeros(len(tasks[0].operation.seconds))
+        self._times: list[_Times] = []
+        self._slowing: list[tuple[int, ...]] = [()]
+        # How the pipeline fills does not matter for the steady state.
+        filled = sum(task.step < 0 for task in tasks)
+        self._shared = SharedLinks.of([task.operation for task in tasks], filled)
+
+    def runs(self) -> list[Run]:
+        """Return tasks with their times, worked out in order of issue.
+
+        Notes
+        -----
+        From a task that slows an earlier one, time goes back to that one.
+        """
+        position, returns = 0, _MOST_RETURNS * len(self._tasks)
+        while position < len(self._tasks):
+            del self._times[position:], self._slowing[position + 1 :]
+            self._work_out(position)
+            position += 1
+            if self._shared is not None and returns:
+                slowed = self._shared.unsettled()
+                if slowed is not None:
+                    position, returns = slowed, returns - 1
+        return self._listed()
+
+    def _work_out(self, position: int) -> None:
+        """Add the times of one task, and what slows those after it."""
+        operation = self._tasks[position].operation
+        ready = self._begin
+        for other in self._tasks[position].waits_for:
+            ready = np.maximum(ready, self._times[other].end)
+        slowing = self._slowing[position]
+        if operation.is_idle:
+            self._times.append(_Times(ready, ready, ready, ready))
+        else:
+            slowing = self._still(slowing, operation, ready)
+            self._times.append(self._run(position, operation, ready, slowing))
+            if operation.slowdown:
+                slowing = (*slowing, position)
+        self._slowing.append(slowing)
+
+    def _listed(self) -> list[Run]:
+        return [
+            Run(position, *task, *times)
+            for position, (task, times) in enumerate(
+                zip(self._tasks, self._times, strict=True)
+            )
+        ]
+
+    def _run(
+        self,
+        position: int,
+        operation: Operation,
+        ready: Floats,
+        slowing: tuple[int, ...],
+    ) -> _Times:
+        start = ready
         if operation.meets is not None:
             start = _group_max(ready, operation.meets)
-            return start, start + _group_max(operation.seconds, operation.meets)
         if operation.stream is Stream.COMPUTE:
-            return ready, self._slowed(ready, operation.seconds)
-        return ready, ready + operation.seconds
+            done = self._slowed(start, operation.seconds, slowing)
+        elif self._shared is not None and position in self._shared.rows:
+            done = self._shared.finish(position, operation, start)
+        else:
+            done = start + operation.seconds
+        end = done if operation.meets is None else _group_max(done, operation.meets)
+        return _Times(ready, start, end, done)
 
-    def _slowed(self, start: Floats, seconds: Floats) -> Floats:
+    def _still(
+        self, slowing: tuple[int, ...], operation: Operation, start: Floats
+    ) -> tuple[int, ...]:
+        """Communication that has not ended when a computation starts.
+
+        Computation starts in order on every rank: what has ended, has for good.
+        """
+        if operation.stream is not Stream.COMPUTE:
+            return slowing
+        return tuple(i for i in slowing if (self._times[i].end > start).any())
+
+    def _slowed(
+        self, start: Floats, seconds: Floats, slowing: tuple[int, ...]
+    ) -> Floats:
         """End of computation that shares its ranks with communication."""
         time, left = start, seconds
-        # Computation starts in order on every rank: what has ended, has for good.
-        self._slowing = [run for run in self._slowing if (run.end > start).any()]
-        for run in self._slowing:
-            slowdown = run.operation.slowdown
-            alone = np.clip(run.start - time, 0.0, left)
+        for other in slowing:
+            slowdown = self._tasks[other].operation.slowdown
+            alone = np.minimum(np.maximum(self._times[other].start - time, 0.0), left)
             time, left = time + alone, left - alone
-            beside = np.maximum(run.end - time, 0.0) / (1.0 + slowdown)
+            beside = np.maximum(self._times[other].end - time, 0.0) / (1.0 + slowdown)
             beside = np.minimum(beside, left)
             time, left = time + beside * (1.0 + slowdown), left - beside
         return time + left

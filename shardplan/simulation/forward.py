@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.storage import FP32_BYTES
+from shardplan.simulation.network import Transfer
 from shardplan.simulation.operation import Operation, Stage, Stream
 from shardplan.simulation.step_parts import START, StepParts, compute, reduce_names
 
@@ -30,24 +31,22 @@ class ForwardPass(StepParts):
         yield Operation(
             "overhead", Stage.OVERHEAD, Stream.COMPUTE, np.full(world, overhead)
         )
-        yield Operation(
+        yield self.copy(
             "input_copy",
             Stage.INPUT_COPY,
-            Stream.COPY,
-            self._input_copy_seconds(),
-            behind=START,
+            self._input_copy(),
             lead=self.lead.input_copy,
         )
         if not self.lead.input_dist:
             yield from self._id_exchange()
-        yield Operation(
+        fetched = self.network.routes.copies(self.sparse.prefetch_bytes)
+        yield self.copy(
             "cache_prefetch",
             Stage.PREFETCH_COMPUTE,
-            Stream.COPY if self.lead.prefetch else Stream.COMPUTE,
-            self.sparse.prefetch,
+            Transfer(self.sparse.prefetch, fetched),
             after=("id_exchange",),
-            behind=START,
             lead=self.lead.prefetch,
+            stream=Stream.COPY if self.lead.prefetch else Stream.COMPUTE,
         )
 
     def forward(self) -> Iterator[Operation]:
@@ -103,7 +102,7 @@ class ForwardPass(StepParts):
             yield self.collective(
                 name,
                 Stage.INPUT_DIST,
-                self.network.all_to_all(seconds),
+                self.network.gather_ids(seconds),
                 after=(before,),
                 behind=START,
                 lead=self.lead.input_dist,
@@ -112,19 +111,25 @@ class ForwardPass(StepParts):
 
     def _output_exchange(self, exchange: Exchange) -> Iterator[Operation]:
         """Reduce-scatters inside groups and among all, then the all-to-all."""
-        before: tuple[str, ...] = ("embedding_forward",)
+        yield compute(
+            "output_encode",
+            Stage.FWD_COMMS,
+            exchange.encode,
+            after=("embedding_forward",),
+        )
+        before: tuple[str, ...] = ("output_encode",)
         for scope, name in reduce_names("reduce_scatter"):
             yield self.reduce(name, Stage.FWD_COMMS, exchange, scope, before)
             before = (name,)
         yield self.collective(
             "output_all_to_all",
             Stage.FWD_COMMS,
-            self.network.all_to_all(exchange.personal),
+            self.network.spread(exchange),
             after=before,
         )
 
-    def _input_copy_seconds(self) -> Floats:
-        """Seconds to copy a rank's ids, lengths and dense features to its device.
+    def _input_copy(self) -> Transfer:
+        """Copy a rank's ids, lengths and dense features to its device.
 
         Notes
         -----
@@ -133,11 +138,14 @@ class ForwardPass(StepParts):
         """
         cluster, usage = self.evaluation.cluster, self.evaluation.usage
         if not self.settings.input_copy or cluster.is_cpu:
-            return np.zeros(cluster.world_size)
+            nothing = np.zeros(cluster.world_size)
+            return Transfer(nothing, self.network.routes.copies(nothing))
         workload = usage.workload
         sparse = float(usage.num_lookups @ usage.id_bytes)
         features = sum(table.num_outputs for table in workload.tables)
         sparse += usage.batch_size * features * workload.index_bytes
         dense = usage.batch_size * workload.dense.num_dense * FP32_BYTES
         num_bytes = (sparse + dense) / cluster.world_size
-        return np.asarray(num_bytes / self.evaluation.rates.miss_bw)[cluster.rank_class]
+        seconds = num_bytes / self.evaluation.rates.miss_bw[cluster.rank_class]
+        copied = np.full(cluster.world_size, num_bytes)
+        return Transfer(seconds, self.network.routes.copies(copied))

@@ -1,27 +1,41 @@
-"""Seconds of collectives with latency, from their seconds by bandwidth alone."""
+"""Collectives on a cluster: their seconds on every rank, and their bytes on links."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.costs.all_reduce import all_reduce_seconds, joined_by_switch
-from shardplan.costs.collectives import latency_growth
-from shardplan.costs.links import shared_links
+from shardplan.costs.latency import link_latency
+from shardplan.costs.link_rates import LinkRates
 from shardplan.costs.message_time import curve_time, p_norm_time
+from shardplan.costs.routing import routes_of
 from shardplan.sharding import Scope
+from shardplan.simulation.sparse_work import GROUP_SCOPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.cluster import Cluster
     from shardplan.cost_model import LinkModel, RuntimeModel
+    from shardplan.costs.groups import Level
     from shardplan.costs.rates import ClassRates
+    from shardplan.costs.routing import Routes
+    from shardplan.costs.traffic import Traffic
     from shardplan.simulation.settings import SimulationSettings
+    from shardplan.simulation.sparse_work import Exchange
 
     Floats = NDArray[np.float64]
+
+
+class Transfer(NamedTuple):
+    """A collective: what it takes on each rank (W,) [s], and what it moves."""
+
+    seconds: Floats
+    traffic: Traffic
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +59,16 @@ class Network:
         """The program that the settings name."""
         return self.rates.cost_model.runtime_named(self.settings.runtime)
 
+    @cached_property
+    def routes(self) -> Routes:
+        """How ranks reach each other."""
+        return routes_of(self.cluster)
+
+    @cached_property
+    def link_rates(self) -> LinkRates:
+        """What every link carries."""
+        return LinkRates.of(self.routes, self.rates.cost_model)
+
     @property
     def leaves_hosts(self) -> bool:
         """Whether an operation of all ranks uses NICs."""
@@ -58,32 +82,60 @@ class Network:
             return self.runtime.overlap_slowdown_scale_out.value
         return self.runtime.overlap_slowdown_scale_up.value
 
-    def all_to_all(self, seconds: Floats) -> Floats:
-        """Return the seconds of an all-to-all of all ranks (W,)."""
-        model = self.rates.cost_model.collectives
-        out = self.leaves_hosts
-        link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
-        ranks = 1 if out else self.cluster.world_size
-        return self._with_latency(self._on_shared_links(seconds), link, ranks)
+    def spread(self, exchange: Exchange) -> Transfer:
+        """Return the all-to-all in which holders send outputs to the samples."""
+        traffic = self.routes.spread(self._sent(exchange.all_to_all))
+        for scope, key in GROUP_SCOPES.items():
+            if exchange.across[scope].any():
+                volume = self._across(exchange.across[scope], scope)
+                traffic += self.routes.spread(volume, key)
+        return self._all_to_all(exchange.personal, traffic)
 
-    def reduce(self, seconds: Floats, scope: Scope) -> Floats:
-        """Return the seconds of a reduce-scatter or all-gather (W,)."""
+    def gather(self, exchange: Exchange) -> Transfer:
+        """Return the all-to-all in which samples send gradients to the holders."""
+        traffic = self.routes.gather(self._sent(exchange.all_to_all))
+        for scope, key in GROUP_SCOPES.items():
+            if exchange.across[scope].any():
+                volume = self._across(exchange.across[scope], scope)
+                traffic += self.routes.gather(volume, key)
+        return self._all_to_all(exchange.personal, traffic)
+
+    def gather_ids(self, seconds: Floats) -> Transfer:
+        """Return the all-to-all in which samples send ids to the holders."""
+        return self._all_to_all(seconds, self.routes.gather(self._sent(seconds)))
+
+    def even_all_to_all(self, num_bytes: float) -> Transfer:
+        """Return the all-to-all in which each rank sends as many bytes."""
+        sent = np.full(self.cluster.world_size, num_bytes)
+        seconds = sent * self.rates.all_to_all[self.cluster.rank_class]
+        return self._all_to_all(seconds, self.routes.spread(sent))
+
+    def reduce(self, seconds: Floats, scope: Scope) -> Transfer:
+        """Return a reduce-scatter or all-gather with seconds by bandwidth (W,)."""
         model = self.rates.cost_model.collectives
         out = self._is_out(scope)
         link = model.reduce_scale_out if out else model.reduce_scale_up
-        return self._with_latency(seconds, link, self._near_ranks(scope))
+        rate = self.rates.reduce_scatter[GROUP_SCOPES.get(scope, "all")]
+        traffic = self._ring(_per(seconds, rate[self.cluster.rank_class]), scope)
+        ranks = self._near_ranks(scope)
+        rounds = float(np.log2(max(self._ranks(scope), 2)))
+        timed = self._with_latency(seconds, link, ranks, out=out, rounds=rounds)
+        return Transfer(timed, traffic)
 
-    def all_reduce(self, num_bytes: float) -> Floats:
-        """Return the seconds of an all-reduce of an array [bytes] (W,).
+    def all_reduce(self, num_bytes: float) -> Transfer:
+        """Return an all-reduce of an array over all ranks [bytes].
 
         See Also
         --------
         shardplan.costs.all_reduce.all_reduce_seconds : The formula.
         """
         cluster = self.cluster
+        adds_up = cluster.topology.fabric.in_network_reduction
+        array = np.full(cluster.world_size, 2.0 * num_bytes)
+        traffic = self._ring(array, Scope.ALL, adds_up=adds_up)
         if not self.settings.latency or num_bytes <= 0:
             per_byte = 2.0 * self.rates.reduce_scatter["all"][cluster.rank_class]
-            return np.asarray(num_bytes * per_byte)
+            return Transfer(np.asarray(num_bytes * per_byte), traffic)
         curve = self.rates.cost_model.collectives.all_reduce_curve
         if (
             self.settings.curves
@@ -95,42 +147,86 @@ class Network:
             time = curve_time(num_bytes, curve.message_bytes, curve.time_s)
         else:
             time = all_reduce_seconds(num_bytes, cluster, self.rates.cost_model)
-        return np.full(cluster.world_size, float(time))
+        return Transfer(np.full(cluster.world_size, float(time)), traffic)
+
+    def uses(self, transfer: Transfer) -> Floats | None:
+        """Return the share of each rank's links that an operation takes (L, W).
+
+        None with links off. The links are those of `LinkRates.by_rank`.
+        """
+        if not (self.settings.links and self.settings.latency):
+            return None
+        return self.link_rates.shares(transfer.traffic, transfer.seconds)
+
+    def _all_to_all(self, priced: Floats, traffic: Traffic) -> Transfer:
+        """Time the loads of an all-to-all; with links off, take its prices."""
+        model = self.rates.cost_model.collectives
+        out = self.leaves_hosts
+        link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
+        ranks = 1 if out else self.cluster.world_size
+        seconds = priced
+        if self.settings.links and self.settings.latency:
+            seconds = self.link_rates.seconds(traffic)
+        timed = self._with_latency(seconds, link, ranks, out=out, rounds=1.0)
+        return Transfer(timed, traffic)
+
+    def _sent(self, seconds: Floats) -> Floats:
+        """Bytes behind the seconds that prices have for an all-to-all (W,)."""
+        return _per(seconds, self.rates.all_to_all[self.cluster.rank_class])
+
+    def _across(self, seconds: Floats, scope: Scope) -> Floats:
+        """Bytes that each rank has left after reducing in its group (W,)."""
+        key = GROUP_SCOPES[scope]
+        rate = self.rates.across_groups[key][self.cluster.rank_class]
+        return _per(seconds, rate) / self._group(scope).size
+
+    def _ring(self, array: Floats, scope: Scope, *, adds_up: bool = False) -> Traffic:
+        crosses = scope in (Scope.ALL, Scope.RANK) and self.leaves_hosts
+        group = self._group(scope)
+        return self.routes.ring(array, group, crosses=crosses, adds_up=adds_up)
+
+    def _group(self, scope: Scope) -> Level:
+        """Ranks that reduce together, or first where all reduce."""
+        near = self.routes.near
+        if scope is Scope.HOST:
+            return near["host"][0]
+        return near["domain"][0] if scope is Scope.DOMAIN else near["rank"][2]
 
     def _is_out(self, scope: Scope) -> bool:
         return scope in (Scope.ALL, Scope.RANK) and self.leaves_hosts
 
-    def _on_shared_links(self, seconds: Floats) -> Floats:
-        """Let ranks use what others of their PCIe link or NICs leave idle (W,).
-
-        Notes
-        -----
-        Prices give each of k ranks 1/k of a link. Together they take the mean of
-        their seconds, but none less than 1/k of its own: ``max(mean, own / k)``.
-        """
-        shared = shared_links(self.cluster, leaves_hosts=self.leaves_hosts)
-        if not self.settings.latency or shared is None:
-            return seconds
-        link, sharing = shared
-        mean = np.bincount(link, seconds) / np.bincount(link)
-        least = np.zeros(len(mean))
-        np.maximum.at(least, link, seconds / sharing)
-        return np.asarray(np.maximum(mean, least)[link])
-
-    def _near_ranks(self, scope: Scope) -> int:
-        """Ranks whose number latency grows with; on the network it does not."""
+    def _ranks(self, scope: Scope) -> int:
+        """Ranks that take part in a reduction."""
         cluster = self.cluster
-        if self._is_out(scope):
-            return 1
         if scope is Scope.HOST:
             return int(cluster.host_num_ranks.max())
         if scope is Scope.DOMAIN:
             return int(cluster.domain_num_ranks.max())
         return cluster.world_size
 
-    def _with_latency(self, seconds: Floats, link: LinkModel, num_ranks: int) -> Floats:
+    def _near_ranks(self, scope: Scope) -> int:
+        """Ranks whose number latency grows with; on the network it does not."""
+        return 1 if self._is_out(scope) else self._ranks(scope)
+
+    def _with_latency(
+        self,
+        seconds: Floats,
+        link: LinkModel,
+        num_ranks: int,
+        *,
+        out: bool,
+        rounds: float,
+    ) -> Floats:
         if not self.settings.latency or not seconds.any():
             return seconds
-        growth = latency_growth(num_ranks, self.rates.cost_model.collectives)
-        latency = link.latency_s.value * growth
+        model = self.rates.cost_model.collectives
+        latency = link_latency(
+            link, self.cluster, model, num_ranks, leaves=out, rounds=rounds
+        )
         return p_norm_time(seconds, latency, 1.0, link.exponent.value)
+
+
+def _per(seconds: Floats, s_per_byte: Floats) -> Floats:
+    """Bytes behind seconds; 0 where bytes take no time."""
+    rate = np.where(s_per_byte > 0, s_per_byte, np.inf)
+    return np.asarray(seconds / rate)

@@ -12,6 +12,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.costs.traffic import Traffic
+
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
@@ -21,6 +23,7 @@ class Stream(StrEnum):
 
     COMPUTE = "compute"
     COMMUNICATION = "communication"
+    REDUCTION = "reduction"
     COPY = "copy"
 
 
@@ -68,6 +71,11 @@ class Operation:
         A collective: ranks with the same number start and end together.
     slowdown : float
         Fraction by which it slows computation that runs beside it.
+    traffic : Traffic or None
+        What it moves over links.
+    uses : float array (L, W) or None
+        Share of each rank's links that it takes by itself; None where it shares
+        none with other streams.
     """
 
     name: str
@@ -79,6 +87,8 @@ class Operation:
     lead: int = 0
     meets: Ints | None = None
     slowdown: float = 0.0
+    traffic: Traffic | None = None
+    uses: Floats | None = None
 
     @cached_property
     def is_idle(self) -> bool:

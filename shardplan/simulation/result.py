@@ -130,7 +130,7 @@ class Simulation:
     @cached_property
     def links(self) -> LinkLoads:
         """Bytes on the links of the cluster in one step."""
-        return link_loads(self.evaluation, self.settings, self.step_time_s)
+        return link_loads(self.evaluation, self.timeline, self.step_time_s)
 
     @cached_property
     def memory(self) -> MemoryUse:
@@ -222,7 +222,5 @@ def phase_rows(timeline: Timeline, parts: list[Exposure]) -> tuple[PhaseRow, ...
 
 
 def _busy(run: Run) -> Floats:
-    """Seconds of work: slowed computation as it was, collectives as each needs."""
-    if run.operation.stream is Stream.COMPUTE:
-        return run.end - run.start
-    return run.operation.seconds
+    """Seconds of each rank's own part, as long as it was slowed by others."""
+    return run.done - run.start

@@ -18,6 +18,10 @@ class SimulationSettings:
         ends. Nothing runs beside anything, and batches do not overlap either.
     latency : bool
         Off: a collective takes its bytes over its bandwidth.
+    links : bool
+        Collectives take the time of the fullest link, ranks that share links and
+        rails among them, in place of the slowest rank's price; and operations that
+        run beside each other share links. Needs `latency`.
     curves : bool
         Use the cost model's measured curve of all-reduce where it was measured
         with as many ranks inside one host or domain; needs `latency`.
@@ -41,6 +45,7 @@ class SimulationSettings:
 
     overlap: bool = True
     latency: bool = True
+    links: bool = True
     curves: bool = True
     dense: bool = True
     floors: bool = True
@@ -68,6 +73,7 @@ class SimulationSettings:
         return cls(
             overlap=False,
             latency=False,
+            links=False,
             curves=False,
             dense=False,
             floors=False,

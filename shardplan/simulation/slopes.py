@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shardplan.costs.link_rates import LinkRates
+from shardplan.costs.routing import routes_of
 from shardplan.plan import Inputs
 from shardplan.simulation.step import simulate
 from shardplan.torchrec_cost_model import measured
@@ -35,6 +37,8 @@ class Explanation:
     bound_by : dict of str to str
         For every operation the resource whose increase shortens it the most;
         ``fixed`` where none does (least times of kernels).
+    fullest_link : dict of str to str
+        For every exchange that moves bytes, the link that they fill most.
     imbalance_s : float
         Mean time that ranks wait for others [s].
     hidden_communication_s, exposed_communication_s : float
@@ -43,6 +47,7 @@ class Explanation:
 
     saved_s: dict[str, float]
     bound_by: dict[str, str]
+    fullest_link: dict[str, str]
     imbalance_s: float
     hidden_communication_s: float
     exposed_communication_s: float
@@ -52,6 +57,7 @@ class Explanation:
         return {
             "saved_s_per_percent": self.saved_s,
             "bound_by": self.bound_by,
+            "fullest_link": self.fullest_link,
             "imbalance_s": self.imbalance_s,
             "hidden_communication_s": self.hidden_communication_s,
             "exposed_communication_s": self.exposed_communication_s,
@@ -85,10 +91,28 @@ def explain(simulation: Simulation) -> Explanation:
     return Explanation(
         saved_s=dict(sorted(saved.items(), key=lambda item: -item[1])),
         bound_by={name: _bound(gains.get(name, {})) for name in before},
+        fullest_link=_fullest_links(simulation),
         imbalance_s=breakdown.idle_s,
         hidden_communication_s=breakdown.hidden_communication_s,
         exposed_communication_s=sum(breakdown.exposed_communication_s.values()),
     )
+
+
+def _fullest_links(simulation: Simulation) -> dict[str, str]:
+    """Name the fullest link of every communication of the steady step."""
+    cluster, rates = simulation.evaluation.cluster, simulation.evaluation.rates
+    links = LinkRates.of(routes_of(cluster), rates.cost_model)
+    named = {}
+    for run in simulation.timeline.steady_runs:
+        operation = run.operation
+        if operation.traffic is None or operation.is_idle:
+            continue
+        found = links.fullest(operation.traffic)
+        if found is not None:
+            kind, rank = found
+            host = int(cluster.rank_host[rank])
+            named[operation.name] = f"{kind} of rank {rank}, host {host}"
+    return named
 
 
 def _bound(gains: dict[str, float]) -> str:

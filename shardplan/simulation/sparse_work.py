@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from shardplan.sharding import PHASES, Phase, Scope
+from shardplan.costs.pricing import compressed, fetched_bytes
+from shardplan.costs.shards import volumes_of
+from shardplan.sharding import CACHING_KERNELS, PHASES, Phase, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-GROUP_SCOPES = {Scope.HOST: "host", Scope.DOMAIN: "domain"}
+GROUP_SCOPES: dict[Scope, Literal["host", "domain"]] = {
+    Scope.HOST: "host",
+    Scope.DOMAIN: "domain",
+}
 """Scopes that reduce inside a group of ranks and then exchange between groups."""
 
 
@@ -33,11 +38,14 @@ class Exchange:
         Partial sums inside hosts, domains or among all ranks.
     across : dict of Scope to float array (W,)
         Sums of a host or domain to the ranks that own the samples.
+    encode : float array (W,)
+        Compressing and restoring what goes by all-to-all.
     """
 
     all_to_all: Floats
     reduce: dict[Scope, Floats]
     across: dict[Scope, Floats]
+    encode: Floats
 
     @property
     def personal(self) -> Floats:
@@ -53,6 +61,7 @@ class SparseWork:
     ----------
     lengths, ids : the two parts of the id exchange
     prefetch : filling caches
+    prefetch_bytes : what that moves from the host [bytes]
     forward, backward : lookups in sharded tables, and their update
     replicated_forward, replicated_backward : the same for replicated tables
     outputs, gradients : Exchange
@@ -62,6 +71,7 @@ class SparseWork:
     lengths: Floats
     ids: Floats
     prefetch: Floats
+    prefetch_bytes: Floats
     forward: Floats
     backward: Floats
     replicated_forward: Floats
@@ -90,6 +100,7 @@ class SparseWork:
             lengths=np.maximum(total(Phase.INPUT_DIST, ~copy) - ids, 0.0),
             ids=ids,
             prefetch=total(Phase.PREFETCH_COMPUTE, copy | ~copy),
+            prefetch_bytes=_prefetch_bytes(evaluation, holders),
             forward=total(Phase.FWD_COMPUTE, ~copy),
             backward=total(Phase.BWD_COMPUTE, ~copy),
             replicated_forward=total(Phase.FWD_COMPUTE, copy),
@@ -123,6 +134,16 @@ class _Holders:
         )
 
 
+def _prefetch_bytes(evaluation: Evaluation, holders: _Holders) -> Floats:
+    """Bytes that caches of each rank fetch from its host (W,)."""
+    shards, cluster = evaluation.arrays, evaluation.cluster
+    if not shards.is_kernel(*CACHING_KERNELS).any():
+        return np.zeros(cluster.world_size)
+    volumes = volumes_of(shards, evaluation.usage, cluster.world_size)
+    fetched = fetched_bytes(shards, volumes, evaluation.usage)
+    return holders.sum(np.repeat(fetched[:, None], len(cluster.groups), axis=1))
+
+
 def _id_seconds(evaluation: Evaluation) -> Floats:
     """Seconds to send ids and weights (N, C); the rest of their phase is lengths."""
     usage, shards = evaluation.usage, evaluation.arrays
@@ -134,7 +155,8 @@ def _id_seconds(evaluation: Evaluation) -> Floats:
 def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchange:
     """Split a communication phase by who exchanges with whom."""
     shards, rates = evaluation.arrays, evaluation.rates
-    cost = evaluation.prices.cost[:, :, PHASES.index(phase)]
+    encode = _encode_seconds(evaluation, phase)
+    cost = evaluation.prices.cost[:, :, PHASES.index(phase)] - encode
     pooled = evaluation.usage.is_pooled[shards.table]
     reduces = pooled & shards.is_partial & (shards.scope != Scope.RANK)
     sharded = ~shards.is_replicated
@@ -150,4 +172,13 @@ def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchan
         share = rates.reduce_scatter[key] / np.where(both > 0, both, 1.0)
         reduce[scope] = total(mask, share)
         across[scope] = total(mask, 1.0 - share)
-    return Exchange(total(~reduces), reduce, across)
+    return Exchange(total(~reduces), reduce, across, holders.sum(encode))
+
+
+def _encode_seconds(evaluation: Evaluation, phase: Phase) -> Floats:
+    """Seconds to compress and restore each shard's messages (N, C)."""
+    shards, usage = evaluation.arrays, evaluation.usage
+    if usage.compression(phase) is None:
+        return np.zeros((len(shards), len(evaluation.cluster.groups)))
+    volumes = volumes_of(shards, usage, evaluation.cluster.world_size)
+    return compressed(phase, shards, volumes, usage, evaluation.rates).encode_s

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shardplan.cost_model import RuntimeModel
     from shardplan.evaluation import Evaluation
     from shardplan.simulation.dense_work import DenseWork
-    from shardplan.simulation.network import Network
+    from shardplan.simulation.network import Network, Transfer
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.sparse_work import Exchange, SparseWork
 
@@ -70,32 +70,65 @@ class StepParts:
         after: tuple[str, ...],
     ) -> Operation:
         """Make a reduce-scatter or all-gather of one scope."""
-        seconds = self.network.reduce(exchange.reduce[scope], scope)
-        return self.collective(name, stage, seconds, after=after, scope=scope)
+        transfer = self.network.reduce(exchange.reduce[scope], scope)
+        return self.collective(name, stage, transfer, after=after, scope=scope)
 
     def collective(
         self,
         name: str,
         stage: Stage,
-        seconds: Floats,
+        transfer: Transfer,
         *,
         after: tuple[str, ...],
         behind: tuple[str, ...] = (),
         lead: int = 0,
         scope: Scope = Scope.ALL,
+        stream: Stream = Stream.COMMUNICATION,
     ) -> Operation:
         """Make a collective of all ranks, or inside hosts or domains."""
         return Operation(
             name,
             stage,
-            Stream.COMMUNICATION,
-            seconds,
+            stream,
+            transfer.seconds,
             after=after,
             behind=behind,
             lead=lead,
-            meets=meeting(self._group(scope), seconds),
+            meets=meeting(self._group(scope), transfer.seconds),
             slowdown=self.network.slowdown(scope),
+            traffic=transfer.traffic,
+            uses=self.network.uses(transfer),
         )
+
+    def copy(
+        self,
+        name: str,
+        stage: Stage,
+        transfer: Transfer,
+        *,
+        after: tuple[str, ...] = (),
+        lead: int,
+        stream: Stream = Stream.COPY,
+    ) -> Operation:
+        """Make a copy from the host's memory."""
+        return Operation(
+            name,
+            stage,
+            stream,
+            transfer.seconds,
+            after=after,
+            behind=START,
+            lead=lead,
+            traffic=transfer.traffic,
+            uses=self.network.uses(transfer) if stream is Stream.COPY else None,
+        )
+
+    @property
+    def reduction(self) -> Stream:
+        """The stream of all-reduces."""
+        if self.runtime.separate_all_reduce:
+            return Stream.REDUCTION
+        return Stream.COMMUNICATION
 
     def _group(self, scope: Scope) -> Ints:
         cluster = self.evaluation.cluster

@@ -32,6 +32,8 @@ class Run(NamedTuple):
     ready, start, end : float arrays (W,)
         When a rank could begin, began and ended [s]; a rank waits for others of a
         collective between the first two.
+    done : float array (W,)
+        When a rank's own part of the operation ended [s].
     """
 
     position: int
@@ -42,6 +44,7 @@ class Run(NamedTuple):
     ready: Floats
     start: Floats
     end: Floats
+    done: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +99,7 @@ class Timeline:
         if meets is None or self.meets_between_stages:
             return rank
         members = np.flatnonzero(meets == meets[rank])
-        return int(members[run.operation.seconds[members].argmax()])
+        return int(members[run.done[members].argmax()])
 
     def cause(self, run: Run, rank: int) -> Run | None:
         """Return the run whose end made `run` ready on `rank`; None at time 0."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shardplan.io.atomic import write_text_atomically
-from shardplan.simulation.operation import STREAMS, Stream
+from shardplan.simulation.operation import STREAMS
 
 if TYPE_CHECKING:
     import os
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DEFAULT_RANKS = 16
 _DIGITS = 3  # of a microsecond
+_LINKS = ("scale_up", "pcie", "nic", "host_copy")
 
 
 def default_ranks(simulation: Simulation) -> tuple[int, ...]:
@@ -132,15 +133,18 @@ def _slices(run: Run, rank: int) -> Iterator[dict[str, Any]]:
 
 
 def _link_counter(run: Run, rank: int) -> Iterator[dict[str, Any]]:
-    """Yield how busy a rank's links are in a communication: own over whole time."""
-    start, end = float(run.start[rank]), float(run.end[rank])
-    if run.operation.stream is not Stream.COMMUNICATION or end <= start:
+    """Yield the bytes per second on a rank's links while it moves its part."""
+    start, done = float(run.start[rank]), float(run.done[rank])
+    traffic = run.operation.traffic
+    if traffic is None or done <= start:
         return
-    share = min(float(run.operation.seconds[rank]) / (end - start), 1.0)
-    counter = {"name": "link load", "ph": "C", "pid": rank, "tid": 0}
-    for time, value in ((start, share), (end, 0.0)):
-        busy = {"busy": round(value, _DIGITS)}
-        yield {**counter, "ts": _microseconds(time), "args": busy}
+    fuller = traffic.by_rank[:, :, rank].max(axis=1)
+    moved = dict(zip(_LINKS, (*fuller, traffic.copied[rank]), strict=True))
+    name = f"link load, {run.operation.stream.value} [bytes/s]"
+    counter = {"name": name, "ph": "C", "pid": rank, "tid": 0}
+    for time, share in ((start, 1.0), (done, 0.0)):
+        rates = {link: round(share * b / (done - start)) for link, b in moved.items()}
+        yield {**counter, "ts": _microseconds(time), "args": rates}
 
 
 def _memory_counter(simulation: Simulation, rank: int) -> dict[str, Any]:

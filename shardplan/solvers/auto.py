@@ -35,7 +35,9 @@ _PROOF_SHARE, _LEAST_PROOF_S, _MOST_PROOF_S = 0.1, 0.3, 30.0
 _SEARCH_SHARE = 0.3
 """Of the time, where exact methods come after the search."""
 _EXACT_SHARE = 0.6
-_EXACT_S = 60.0
+_GLANCE_S, _GLANCE_SHARE = 2.0, 0.3
+"""Time for a first look at the integer program of a small problem."""
+_EXACT_S = 8.0
 """Time for exact methods and the proof of small problems, if there is no limit."""
 _NEIGHBOURHOODS = 40
 
@@ -56,16 +58,20 @@ class Auto:
         self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_small = len(problem.options) * problem.world_size <= _SMALL
-        is_small &= np.isinf(stop.work_limit)
-        is_optimal = False
+        is_small = is_small and stop.work_limit == float("inf")
+        glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
+        is_optimal = is_small and self._is_proven(
+            problem, stop, seed, incumbent, glance
+        )
         with stop.sooner(_proof_start_s(stop, is_small)):
             with stop.sooner(_search_s(stop, is_small)):
-                if not (stop.now() or incumbent.is_close):
+                if not (is_optimal or stop.now() or incumbent.is_close):
                     totals = OptionTotals.of(problem)
                     guide = Guide.of(problem, totals)
                     Portfolio(problem, totals, guide, stop, seed, incumbent).run()
-            if is_small and not (stop.now() or incumbent.is_close):
-                is_optimal = self._exactly(problem, stop, seed, incumbent)
+            if is_small and not (is_optimal or stop.now() or incumbent.is_close):
+                with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
+                    is_optimal = self._exactly(problem, stop, seed, incumbent)
         if not (stop.now() or incumbent.is_close):
             with stop.sooner(_EXACT_S):
                 better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)
@@ -88,15 +94,9 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> bool:
         """Try the integer program, then parts of it; whether it proved optimality."""
-        from shardplan.solvers.ilp.model import IntegerProgram
-
-        remaining = min(stop.remaining_s(), _EXACT_S)
-        with stop.sooner(_EXACT_SHARE * remaining):
-            program = IntegerProgram(incumbent.assignment)
-            found = program.solve(problem, stop, seed, Silent())
-        incumbent.offer(found.assignment)
-        if found.status is SolveStatus.OPTIMAL:
-            return found.assignment is not None
+        share = _EXACT_SHARE * stop.remaining_s()
+        if self._is_proven(problem, stop, seed, incumbent, share):
+            return True
         neighbourhood = Neighbourhood(problem, np.random.default_rng(seed))
         for number in range(_NEIGHBOURHOODS):
             if stop.now() or incumbent.assignment is None or incumbent.is_close:
@@ -104,6 +104,25 @@ class Auto:
             better = neighbourhood.improve(incumbent.assignment, stop, number)
             incumbent.offer(better)
         return False
+
+    def _is_proven(
+        self,
+        problem: Problem,
+        stop: Stop,
+        seed: int,
+        incumbent: Incumbent,
+        most_s: float,
+    ) -> bool:
+        """Whether the integer program proves the best assignment soon enough."""
+        from shardplan.solvers.ilp.model import IntegerProgram
+
+        if stop.now() or incumbent.is_close:
+            return False
+        with stop.sooner(most_s):
+            program = IntegerProgram(incumbent.assignment)
+            found = program.solve(problem, stop, seed, Silent())
+        incumbent.offer(found.assignment)
+        return found.status is SolveStatus.OPTIMAL and found.assignment is not None
 
 
 def _proof_start_s(stop: Stop, is_small: bool) -> float:

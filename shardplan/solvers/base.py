@@ -112,6 +112,11 @@ class Stop:
         finally:
             self.time_limit_s = limit
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether there is no time limit."""
+        return self.time_limit_s == float("inf")
+
     def now(self) -> bool:
         """Whether time or work is over or somebody asked to stop."""
         return (

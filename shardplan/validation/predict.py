@@ -132,13 +132,12 @@ def _(measurement: CollectiveMeasurement) -> list[Value]:
     values = []
     for size, time in zip(measurement.message_bytes, measurement.time_s, strict=True):
         if measurement.operation == "all_to_all":
-            per_byte = rates.all_to_all[cluster.rank_class]
-            seconds = network.all_to_all(size * per_byte)
+            seconds = network.even_all_to_all(float(size)).seconds
         elif measurement.operation == "all_reduce":
-            seconds = network.all_reduce(float(size))
+            seconds = network.all_reduce(float(size)).seconds
         else:
             per_byte = rates.reduce_scatter["all"][cluster.rank_class]
-            seconds = network.reduce(size * per_byte, Scope.ALL)
+            seconds = network.reduce(size * per_byte, Scope.ALL).seconds
         values.append(Value(f"{size} B", float(seconds.max()), time))
     return values
 

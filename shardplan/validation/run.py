@@ -12,9 +12,15 @@ from shardplan.catalog import folder
 from shardplan.errors import InputError
 from shardplan.io.json_file import read_json
 from shardplan.io.validate import validate
-from shardplan.validation.predict import Value, predict
+from shardplan.validation.predict import Value, predict, system_topology
 from shardplan.validation.records import MeasurementFile, StepMeasurement
-from shardplan.validation.statistics import kendall_tau, leave_one_out, scaling
+from shardplan.validation.statistics import (
+    Sized,
+    kendall_tau,
+    leave_one_out,
+    scaling,
+    scaling_shape,
+)
 
 if TYPE_CHECKING:
     import os
@@ -141,6 +147,10 @@ class Validation:
                 for name, found in steps.items()
                 if len(found) > 1
             },
+            "scaling_shape": {
+                name: scaling_shape([_sized(o) for o in found])
+                for name, found in steps.items()
+            },
             "leave_one_out": {
                 name: leave_one_out([_step(o) for o in found])
                 for name, found in steps.items()
@@ -211,6 +221,22 @@ def _throughput(outcome: Outcome) -> tuple[float, float]:
     batch = outcome.measurement.global_batch_size
     value = outcome.values[0]
     return batch / value.predicted, batch / value.measured
+
+
+def _sized(outcome: Outcome) -> Sized:
+    """Return the size of a step's system, and which systems it compares with."""
+    step = outcome.measurement
+    assert isinstance(step, StepMeasurement)
+    topology = system_topology(step.system)
+    software = (step.system.runtime, step.system.cost_model, step.dense_dtype)
+    family = (topology.name, step.workload, step.num_embeddings, *software)
+    return Sized(
+        id=step.id,
+        family=str(family),
+        ranks=topology.world_size,
+        hosts=topology.num_hosts,
+        throughput=_throughput(outcome),
+    )
 
 
 def _step(outcome: Outcome) -> Value:

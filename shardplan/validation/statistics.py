@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Pair = tuple[float, float]
 """A predicted and a measured value."""
+_GAIN = 1.05  # per doubling: less than this counts as nothing
 
 
 def kendall_tau(pairs: Sequence[Pair]) -> float:
@@ -51,6 +52,58 @@ def scaling(throughputs: Mapping[str, Pair]) -> list[dict[str, Any]]:
         }
         for name, (predicted, measured) in ordered
     ]
+
+
+class Sized(NamedTuple):
+    """A measured step with the size of its system.
+
+    Attributes
+    ----------
+    family : str
+        Systems of the same machines, model and software.
+    ranks, hosts : int
+    throughput : (predicted, measured) [samples/s]
+    """
+
+    id: str
+    family: str
+    ranks: int
+    hosts: int
+    throughput: Pair
+
+
+def scaling_shape(steps: Sequence[Sized]) -> list[dict[str, Any]]:
+    """Return what more ranks of the same machines bring, predicted and measured.
+
+    Notes
+    -----
+    For every two systems of a family, from n to at least 2 n ranks with a speed-up s:
+    ``s^(1 / log2(ratio of ranks))`` per doubling; 2 is perfect, 1 brings nothing.
+    Predictions have the right shape where both are on the same side of 1.05.
+    """
+    found = []
+    ordered = sorted(steps, key=lambda step: (step.family, step.ranks, step.hosts))
+    for small, large in combinations(ordered, 2):
+        ratio = large.ranks / small.ranks
+        if small.family != large.family or ratio < 2:
+            continue
+        predicted, measured = (
+            (after / before) ** (1.0 / np.log2(ratio))
+            for before, after in zip(small.throughput, large.throughput, strict=True)
+        )
+        found.append(
+            {
+                "from": small.id,
+                "to": large.id,
+                "ranks": [small.ranks, large.ranks],
+                "hosts": [small.hosts, large.hosts],
+                "predicted_per_doubling": float(predicted),
+                "measured_per_doubling": float(measured),
+                "error": float(predicted / measured - 1.0),
+                "same_shape": bool((predicted > _GAIN) == (measured > _GAIN)),
+            }
+        )
+    return found
 
 
 def leave_one_out(steps: Sequence[Value]) -> dict[str, Any]:

@@ -47,7 +47,8 @@ class Shape:
     Attributes
     ----------
     fill : tuple of float
-        Range of the bytes of all tables over the HBM of all ranks.
+        Range of the bytes of all tables over the HBM of all ranks; where tables may
+        leave HBM, over the HBM that buffers leave.
     ddr : float
         DDR over the bytes of all tables; 0 if slower tiers are not offered.
     kernels : tuple of ComputeKernel
@@ -122,9 +123,11 @@ def _sized(
     needed = instances._whole_bytes(roomy)
     memory = catalog.load_cost_model(str(topology.cost_model)).memory
     taken = sum(v for k, v in roomy.capacity.reserved.items() if k != "kept free")
-    hbm = (needed / fill / num_ranks + taken) / (
-        1.0 - memory.hbm_reserve_fraction.value
-    )
+    room = needed / fill
+    if ddr_share > 0:  # tables may leave HBM, buffers may not
+        stored = float(roomy.usage.stored_bytes.sum())
+        room = stored / fill + max(needed - stored, 0.0)
+    hbm = (room / num_ranks + taken) / (1.0 - memory.hbm_reserve_fraction.value)
     ddr = ddr_share * needed / hosts / (1.0 - memory.ddr_reserve_fraction.value)
     return instances._resized(hosts, local, int(hbm), max(1, int(ddr)))
 

@@ -13,6 +13,8 @@ from shardplan.costs.all_reduce import all_reduce_seconds
 from shardplan.costs.message_time import p_norm_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shardplan.cost_model import CostModel
     from shardplan.topology import Topology
 
@@ -80,3 +82,24 @@ def test_monotone_in_bytes() -> None:
     sizes = np.logspace(0, 10, 50)
     times = all_reduce_seconds(sizes, Cluster.of(load_topology("dgx-h100", 2)), MODEL)
     assert (np.diff(times) > 0).all()
+
+
+@pytest.mark.parametrize("adds_up", [False, True])
+def test_the_smallest_leaf_bounds_a_ring(
+    make_cluster: Callable[..., Cluster], cost_model: CostModel, adds_up: bool
+) -> None:
+    """Three hosts, two per leaf, 4:1: the last leaf has a quarter of a host's NICs.
+
+    Of S bytes 2 (1/4 - 1/12) pass each NIC of a ring, 1/4 where switches add up;
+    found by the search of tests/simulation/test_adversarial.py.
+    """
+    fabric = {
+        "hosts_per_leaf": 2,
+        "oversubscription": 4.0,
+        "in_network_reduction": adds_up,
+    }
+    cluster = make_cluster(num_hosts=3, fabric=fabric)
+    share = 0.25 if adds_up else 2 * (1 / 4 - 1 / 12)
+    expected = LARGE * share * 4 / (1e10 * 0.6)
+    time = all_reduce_seconds(LARGE, cluster, cost_model)
+    assert float(time) == pytest.approx(expected, rel=1e-3)

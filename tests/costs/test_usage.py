@@ -7,6 +7,7 @@ import pytest
 
 from shardplan.costs import access
 from shardplan.costs.usage import TableUsage
+from shardplan.sharding import Phase
 from tests.helpers import workload
 
 EVERYTHING = workload(
@@ -53,8 +54,8 @@ def test_wire_types() -> None:
     """Outputs and gradients have their own element sizes."""
     dtypes = {"forward": "fp16", "backward": "mxfp8"}
     usage = TableUsage.of(workload({}, comm_dtypes=dtypes), 4)
-    assert usage.forward_element_bytes == 2
-    assert usage.backward_element_bytes == 8.25 / 8
+    assert usage.element_bytes(Phase.FWD_COMMS) == 2
+    assert usage.element_bytes(Phase.BWD_COMMS) == 8.25 / 8
 
 
 def test_distinct_rows_have_a_closed_form() -> None:

@@ -31,7 +31,7 @@ def test_kinds_of_work_add_up_to_the_loads(tiny, seed):
     evaluation = evaluate(tiny.random_plan(seed))
     work = SparseWork.of(evaluation)
     exchanges = [
-        exchange.personal + sum(exchange.reduce.values())
+        exchange.personal + sum(exchange.reduce.values()) + exchange.encode
         for exchange in (work.outputs, work.gradients)
     ]
     phases = [

@@ -41,9 +41,11 @@ def test_overhead_latency_and_floors(tiny):
 
 def test_nic_bound_exchange(tiny, straggler_plan):
     """On two hosts the NIC bounds the exchange; a straggler makes others wait."""
+    group = tiny.host_group(num_hosts=2)
+    group["host"]["pcie_bw"] = 2e9  # of the lane to the NIC, which has 1e9
     plan = tiny.plan(
         straggler_plan.inputs.workload,
-        tiny.topology(tiny.host_group(num_hosts=2)),
+        tiny.topology(group),
         tiny.cost_model(),
         straggler_plan.tables,
     )
@@ -53,6 +55,7 @@ def test_nic_bound_exchange(tiny, straggler_plan):
     assert set(found.to_dict()) == {
         "saved_s_per_percent",
         "bound_by",
+        "fullest_link",
         "imbalance_s",
         "hidden_communication_s",
         "exposed_communication_s",
@@ -65,3 +68,18 @@ def test_more_of_anything_never_hurts(tiny):
         plan = tiny.random_plan(seed, slowdown=0.0)
         saved = explain(simulate(plan)).saved_s
         assert min(saved.values()) >= -1e-12
+
+
+def test_the_fullest_link_is_named(tiny):
+    """Rank 1 sends the most and rank 0 receives it: of equal NICs the first."""
+    group = tiny.host_group(num_hosts=2)
+    group["host"]["pcie_bw"] = 4e9
+    plan = tiny.plan(
+        tiny.workload([{}, {"num_outputs": 3}]),
+        tiny.topology(group),
+        tiny.cost_model(),
+        [tiny.placement(0, [0]), tiny.placement(1, [1])],
+    )
+    found = explain(simulate(plan)).fullest_link
+    assert found["output_all_to_all"] == "NIC of rank 0, host 0"
+    assert "embedding_forward" not in found

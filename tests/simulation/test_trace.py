@@ -73,3 +73,25 @@ def test_file_is_json_with_named_threads(straggler_plan, tmp_path):
     assert trace == trace_events(simulation, [1])
     names = {e["args"].get("name") for e in trace["traceEvents"] if e["ph"] == "M"}
     assert {"rank 1 (host 0)", "compute", "communication", "copy"} <= names
+
+
+def test_link_counters_give_bytes_per_second(tiny):
+    """Half of 3200 B leave over a NIC of 1 GB/s: 1e9 B/s until the part is moved."""
+    plan = tiny.plan(
+        tiny.workload([1, 1]),
+        tiny.topology(tiny.host_group(num_hosts=2)),
+        tiny.cost_model(),
+        [tiny.placement(0, [0]), tiny.placement(1, [1])],
+    )
+    simulation = simulate(plan)
+    events = trace_events(simulation)["traceEvents"]
+    counters = [e for e in events if e["ph"] == "C" and "link load" in e["name"]]
+    assert all(
+        set(e["args"]) == {"scale_up", "pcie", "nic", "host_copy"} for e in counters
+    )
+    rates = {e["args"]["nic"] for e in counters if "communication" in e["name"]}
+    assert sorted(rates) == pytest.approx([0, 1e9])
+    moved = simulation.links.nic_bytes[0]
+    busy = [r for r in simulation.timeline.steady_runs if r.operation.traffic]
+    by_run = sum(r.operation.traffic.nic.max(axis=0)[0] for r in busy)
+    assert by_run == pytest.approx(moved)

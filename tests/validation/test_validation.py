@@ -14,7 +14,13 @@ from shardplan.errors import InputError
 from shardplan.validation import load_measurements, validate_model
 from shardplan.validation.predict import Value
 from shardplan.validation.records import MeasurementFile
-from shardplan.validation.statistics import kendall_tau, leave_one_out, scaling
+from shardplan.validation.statistics import (
+    Sized,
+    kendall_tau,
+    leave_one_out,
+    scaling,
+    scaling_shape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,3 +162,31 @@ def test_a_file_needs_measurements() -> None:
     """An empty list is a mistake."""
     with pytest.raises(ValueError, match="measurements"):
         MeasurementFile.model_validate({"schema_version": 1, "measurements": []})
+
+
+def test_scaling_shape() -> None:
+    """Four times the ranks and 2.25 times the speed: 1.5 per doubling.
+
+    A second host that halves the speed where it was predicted to double it has
+    another shape; other machines are not compared.
+    """
+    one = Sized("one", "a", 4, 1, (1.0, 1.0))
+    four = Sized("four", "a", 16, 4, (4.0, 2.25))
+    (found,) = scaling_shape([four, Sized("other", "b", 32, 4, (1.0, 1.0)), one])
+    assert (found["from"], found["to"]) == ("one", "four")
+    assert found["predicted_per_doubling"] == pytest.approx(2.0)
+    assert found["measured_per_doubling"] == pytest.approx(1.5)
+    assert found["error"] == pytest.approx(1 / 3)
+    assert found["same_shape"]
+    worse = Sized("worse", "a", 8, 2, (2.0, 0.5))
+    (found,) = scaling_shape([one, worse])
+    assert not found["same_shape"]
+
+
+def test_scaling_of_the_shipped_systems(validation: Validation) -> None:
+    """More ranks bring what was measured, within a tenth per doubling."""
+    for name, pairs in validation.to_dict()["scaling_shape"].items():
+        assert pairs, name
+        for pair in pairs:
+            assert pair["same_shape"], pair
+            assert abs(pair["error"]) <= 0.1, pair

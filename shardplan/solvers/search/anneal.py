@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_GROUP, _GROUP_AT_SCALE = 64, 32
+_GROUP, _GROUP_AT_SCALE = 32, 32
 _SCALE = 1024
 _FEW_RANKS = 32
 """Up to so many ranks, pairs are divided in every round as well."""
@@ -38,11 +38,13 @@ _QUANTILE = 0.95
 _LEVEL_ROUNDS = 4
 _FEWEST_RECUTS = 4
 _RECUT_SHARE = 1 / 64
-_TARGETS = 96
-_WORST = 8
+_TARGETS = 32
+_WORST = 4
 _RECUT_RANKS = 3
 _RECUT_TRIES = 8
-_QUENCH_STEPS = 60
+_DEALS = 8
+_LEAST_GAIN = 1e-9
+_QUENCH_STEPS = 100
 
 
 class Annealer:
@@ -245,7 +247,7 @@ class Annealer:
         self._proposer.recut(some, penalty, temperature)
 
     def _quench(self) -> None:
-        """Relieve the worst ranks, by divisions or re-cuts, until nothing helps."""
+        """Relieve the worst ranks until nothing helps: parts, pairs, then re-cuts."""
         for _ in range(_QUENCH_STEPS):
             if self._stop.now():
                 return
@@ -255,18 +257,36 @@ class Annealer:
             each = penalty.of_ranks(self.state.load)
             worst = np.argsort(-each, kind="stable")[:_WORST]
             worst = worst[each[worst] > 0.0]
-            if not (self._relieve(worst, penalty) or self._recut_on(worst, penalty)):
+            if not (
+                self._deal_from(worst, penalty)
+                or self._relieve(worst, penalty)
+                or self._recut_on(worst, penalty)
+            ):
                 return
             self._told()
 
+    def _deal_from(self, worst: Ints, penalty: Penalty) -> bool:
+        """Deal out parts of the worst ranks among many others, if that helps."""
+        world, size = len(self.state.load), min(len(self.state.load), _GROUP)
+        before = penalty.of_ranks(self.state.load).sum()
+        others = np.setdiff1d(self._rng.permutation(world), worst, assume_unique=True)
+        num = max(1, min(_DEALS, len(others) // size))
+        for index in range(num):
+            some = others[index * size : (index + 1) * size][: size - len(worst)]
+            group = np.concatenate([worst, some])
+            self._exchange(group[None], penalty, 0.0)
+        return bool(penalty.of_ranks(self.state.load).sum() < before - _LEAST_GAIN)
+
     def _relieve(self, worst: Ints, penalty: Penalty) -> bool:
-        """Divide the worst ranks with the best partners, if that helps."""
+        """Divide the worst ranks with some partners, if that helps."""
         state, world = self.state, len(self.state.load)
-        others = np.argsort(state.load[:, :-1].sum(axis=1), kind="stable")[:_TARGETS]
+        order = np.argsort(state.load[:, :-1].sum(axis=1), kind="stable")
+        random = self._rng.integers(world, size=_TARGETS // 2)
+        others = np.union1d(order[: _TARGETS // 2], random)
         rank, other = np.repeat(worst, len(others)), np.tile(others, len(worst))
         apart = rank != other
         found = self._divider.best(rank[apart], other[apart], penalty, 0.0, _FREE_UNITS)
-        found = found.take(found.change < -1e-9)
+        found = found.take(found.change < -_LEAST_GAIN)
         found = found.take(np.argsort(found.change, kind="stable"))
         found = found.take(disjoint(found, world))
         self._apply(found)

@@ -131,7 +131,7 @@ class Limits:
                     if found < value - 1e-9:
                         limit[d] *= factor
                         below, value = other, found
-        return limit
+        return np.asarray(limit)
 
 
 class _Trial(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shardplan.problem import Problem
     from shardplan.solvers.base import Stop
 
-_SECONDS = 2.0
+_SECONDS = 1.0
 _FREE = 9
 """Bundles that may change at a time."""
 

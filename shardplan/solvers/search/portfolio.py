@@ -38,9 +38,9 @@ _LONG, _LONG_EVERY, _LONGER = 5, 4, 1.1
 _MOST_RELAXED, _FEWEST_RELAXED, _LESS = 0.3, 0.01, 0.7
 _MANY_RANKS = 256
 _FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
-_PATIENCE = 12
+_PATIENCE = 8
 _LEVELS = 4
-_FRUITLESS = 6
+_FRUITLESS = 2
 _WORTH = 1e-5
 
 
@@ -64,8 +64,8 @@ class Start(NamedTuple):
 
 _STARTS = (
     Start(1.0, 0.6, 0.97),
-    Start(1.0, 0.3, 0.99),
-    Start(1.0, 0.15, 1.0),
+    Start(1.0, 0.3, 0.95),
+    Start(1.0, 0.15, 0.92),
     Start(0.9, 0.8, 0.95),
 )
 
