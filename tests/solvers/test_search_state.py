@@ -148,7 +148,7 @@ def test_loads_stay_right(cluster: str, objective: Objective) -> None:
 
 def test_pins_and_separation_occur() -> None:
     """The problem above has limits of every kind, or the test would prove little."""
-    found = set()
+    found: set[object] = set()
     for cluster in CLUSTERS.values():
         problem = toy_problem(np.random.default_rng(7), NUM_TABLES, cluster, fill=0.4)
         menu = problem.options
