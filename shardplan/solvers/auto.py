@@ -37,7 +37,7 @@ _SEARCH_SHARE = 0.3
 _EXACT_SHARE = 0.6
 _GLANCE_S, _GLANCE_SHARE = 2.0, 0.3
 """Time for a first look at the integer program of a small problem."""
-_EXACT_S = 8.0
+_EXACT_S = 4.0
 """Time for exact methods and the proof of small problems, if there is no limit."""
 _NEIGHBOURHOODS = 40
 
@@ -98,6 +98,8 @@ class Auto:
         if self._is_proven(problem, stop, seed, incumbent, share):
             return True
         neighbourhood = Neighbourhood(problem, np.random.default_rng(seed))
+        if not neighbourhood.is_part:
+            return False
         for number in range(_NEIGHBOURHOODS):
             if stop.now() or incumbent.assignment is None or incumbent.is_close:
                 break

@@ -32,6 +32,11 @@ class Neighbourhood:
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self._problem, self._rng = problem, rng
 
+    @property
+    def is_part(self) -> bool:
+        """Whether anything is left to fix."""
+        return self._problem.num_bundles > _FREE
+
     def improve(self, assignment: Assignment, stop: Stop, seed: int) -> Assignment:
         """Search once for a better assignment; returns one that is no worse."""
         from shardplan.solvers.ilp.model import IntegerProgram

@@ -40,7 +40,7 @@ _MANY_RANKS = 256
 _FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
 _PATIENCE = 8
 _LEVELS = 4
-_FRUITLESS = 2
+_FRUITLESS = 6
 _WORTH = 1e-5
 
 
@@ -101,7 +101,8 @@ class Portfolio:
     def run(self) -> None:
         """Search until the gap is closed, the stop says so, or nothing improves."""
         starts, fruitless = list(self._starts), 0
-        while fruitless < _FRUITLESS and not self._is_over():
+        most = 1 if self._stop.is_endless else _FRUITLESS
+        while fruitless < most and not self._is_over():
             before = self._incumbent.value_s
             self._race(starts)
             starts = [self._random_start()]
