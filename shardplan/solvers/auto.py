@@ -56,7 +56,9 @@ class Auto:
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
         self._quickly(problem, stop, seed, incumbent)
+        # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_small = len(problem.options) * problem.world_size <= _SMALL
+        is_small = is_small and stop.work_limit == float("inf")
         glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
         is_optimal = is_small and self._is_proven(
             problem, stop, seed, incumbent, glance
