@@ -17,7 +17,7 @@ from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.resplit import curve, resplit, spend
 from tests.solvers.helpers import CW2, TW, Hosts, make_problem, shapes_on
-from tests.solvers.test_search import assert_legal
+from tests.solvers.search_helpers import assert_legal
 
 ONE_RANK = [Hosts(1, 1, 1)]
 CLUSTERS = {
