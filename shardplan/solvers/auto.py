@@ -56,7 +56,9 @@ class Auto:
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
         self._quickly(problem, stop, seed, incumbent)
+        # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_small = len(problem.options) * problem.world_size <= _SMALL
+        is_small = is_small and stop.work_limit == float("inf")
         glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
         is_optimal = is_small and self._is_proven(
             problem, stop, seed, incumbent, glance
@@ -70,6 +72,7 @@ class Auto:
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
+        incumbent.resplit()
         if not (stop.now() or incumbent.is_close):
             with stop.sooner(_EXACT_S):
                 better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)

@@ -19,7 +19,7 @@ from shardplan.evaluation import evaluate
 from shardplan.plan import Plan
 from shardplan.sharding import Objective
 from tests.certify.test_bounds import CLUSTERS, draw
-from tests.helpers import COST_MODEL, ONE_HOST, Instance, workload
+from tests.helpers import COST_MODEL, ONE_HOST, Instance, assert_tiles, workload
 from tests.solvers.helpers import brute_force
 
 if TYPE_CHECKING:
@@ -222,55 +222,153 @@ def tiny(objective: Objective) -> tuple[Instance, Problem]:
     return instance, instance.problem(objective=objective)
 
 
+def _claim(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change the value or the bound, and the gap with them."""
+    outcome = data["outcome"]
+    key = rng.choice(["objective_s", "lower_bound_s"])
+    outcome[key] *= float(rng.choice([0.9, 0.999, 1 + 1e-10, 1.001, 1.05]))
+    outcome["gap"] = outcome["objective_s"] / outcome["lower_bound_s"] - 1
+
+
+def _say(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change what else the plan says about itself."""
+    outcome = data["outcome"]
+    key, value = [
+        ("status", "optimal"),
+        ("gap", outcome["gap"] * float(rng.choice([0.5, 1 + 1e-6, 2.0]))),
+        ("gap", None),
+        ("claimed_bound_s", outcome["objective_s"] * float(rng.uniform(0.5, 1.5))),
+    ][rng.integers(4)]
+    outcome[key] = value
+
+
+def _sign(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change the objective or a digit of a fingerprint."""
+    if rng.random() < 0.5:
+        data["objective"] = rng.choice([str(o.value) for o in Objective])
+        return
+    key = rng.choice(["workload", "topology", "cost_model"])
+    text, at = data["fingerprints"][key], rng.integers(64)
+    digit = "0123456789abcdef"[rng.integers(16)]
+    data["fingerprints"][key] = text[:at] + digit + text[at + 1 :]
+
+
+def _move(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change the ranks of a block."""
+    first, last = sorted(rng.integers(5, size=2).tolist())
+    one, other = rng.permutation(4)[:2].tolist()
+    ranks = [f"{first}", f"{first}-{last}", f"{one},{other}", f"{one},{one}", "0-3"]
+    _block(rng, data)["ranks"] = str(rng.choice(ranks))
+
+
+def _cut(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change which rows or columns a block has."""
+    block = _block(rng, data)
+    if rng.random() < 0.5:
+        key = str(rng.choice(["column_offset", "num_columns"]))
+        block[key] = int(rng.choice([block[key], 0, 1, 32, 64, 128, block[key] + 1]))
+        return
+    count = int(rng.integers(1, 4))
+    rows = int(rng.choice([10**5, 10**6]))
+    part = rows // count
+    sizes = [part] * (count - 1) + [rows - part * (count - 1)]
+    sizes[0] += int(rng.choice([0, 1, -1]))
+    block["row_sizes"] = sizes
+
+
+def _rename(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change a table's type, kernel, row type, tiers or name, or leave it out."""
+    entry = data["tables"][rng.integers(len(data["tables"]))]
+    changes: list[tuple[str, Any]] = [
+        ("sharding_type", rng.choice(["table_wise", "row_wise", "column_wise"])),
+        ("compute_kernel", rng.choice(["fused", "dense", "fused_uvm"])),
+        ("dtype", rng.choice(["fp32", "fp16", "int8"])),
+        ("tiers", {"hbm": float(rng.choice([0.5, 1.0]))}),
+        ("tiers", {"ddr": 1.0}),
+        ("name", f"t{rng.integers(5)}"),
+    ]
+    key, value = changes[rng.integers(len(changes))]
+    entry[key] = value if isinstance(value, dict) else str(value)
+    if rng.random() < 0.1:
+        data["tables"].remove(entry)
+    elif rng.random() < 0.1:
+        data["tables"].append(entry)
+
+
+def _other_input(rng: np.random.Generator, data: dict[str, Any]) -> None:
+    """Change what was planned, behind the fingerprint's back."""
+    inputs = data["inputs"]
+    if rng.random() < 0.5:
+        table = inputs["workload"]["tables"][rng.integers(4)]
+        table["num_embeddings"] += int(rng.choice([0, 1, -1]))
+        return
+    device = inputs["topology"]["host_groups"][0]["device"]
+    device["hbm_bytes"] = int(device["hbm_bytes"] * rng.choice([1.0, 0.5, 2.0]))
+
+
+def _block(rng: np.random.Generator, data: dict[str, Any]) -> dict[str, Any]:
+    blocks = data["tables"][rng.integers(len(data["tables"]))]["blocks"]
+    found: dict[str, Any] = blocks[rng.integers(len(blocks))]
+    return found
+
+
+CHANGES = (_claim, _say, _sign, _move, _cut, _rename, _other_input)
+
+
 def changed_plan(rng: np.random.Generator, plan: Plan, dims: int) -> Plan | None:
     """Change a claim, the certificate or a placement; None if no record allows it."""
-    data = plan.model_dump(mode="json")
-    outcome = data["outcome"]
-    kind = rng.integers(5)
-    if kind == 0:
-        outcome["lower_bound_s"] *= float(rng.choice([0.9, 1 + 1e-10, 1.001, 1.05]))
-        outcome["gap"] = outcome["objective_s"] / outcome["lower_bound_s"] - 1
-    elif kind == 1:
-        outcome["objective_s"] *= float(rng.choice([0.999, 0.9, 1.001]))
-        outcome["gap"] = outcome["objective_s"] / outcome["lower_bound_s"] - 1
-    elif kind == 2:
-        entry = data["tables"][rng.integers(len(data["tables"]))]
-        block = entry["blocks"][rng.integers(len(entry["blocks"]))]
-        block["ranks"] = str(rng.integers(5))
-    elif kind == 3:
-        outcome["status"] = "optimal"
+    data = plan.model_dump(mode="json", exclude={"certificate"})
+    kind = int(rng.integers(len(CHANGES) + 1))
+    if kind < len(CHANGES):
+        CHANGES[kind](rng, data)
     try:
         mutant = Plan.model_validate(data)
     except ValidationError:
         return None
-    if kind == 4 or rng.random() < 0.3:
-        assert plan.certificate is not None
-        certificate = changed(rng, plan.certificate, dims)
-        mutant = mutant.model_copy(update={"certificate": certificate})
-    return mutant
+    certificate = plan.certificate
+    assert certificate is not None
+    if kind == len(CHANGES) or rng.random() < 0.1:
+        certificate = changed(rng, certificate, dims)
+    return mutant.model_copy(update={"certificate": certificate})
+
+
+NUM_PLANS = 5_000
 
 
 @pytest.mark.parametrize("objective", list(Objective))
 def test_no_changed_plan_is_wrongly_accepted(objective: Objective) -> None:
-    """An accepted mutant's objective is true, and its proven bound holds."""
+    """Of 10,000 mutants, those accepted are true: whole, worth it, and proven."""
     rng = np.random.default_rng(1)
     instance, problem = tiny(objective)
     plan = instance.solve(objective=objective, solver="greedy").plan
     optimum = instance.solve(objective=objective, solver="ilp").objective_s
     dims = Relaxed.of(problem).num_dimensions
-    accepted = refused = 0
-    for _ in range(400):
+    accepted = changed_ranks = illegible = refused = 0
+    for _ in range(NUM_PLANS):
         mutant = changed_plan(rng, plan, dims)
-        if mutant is None or check(mutant, menu=problem):
+        if mutant is None:
+            illegible += 1
+            continue
+        if check(mutant, menu=problem):
             refused += 1
             continue
         accepted += 1
-        value = evaluate(mutant).value(objective)
+        changed_ranks += mutant.tables != plan.tables
+        assert mutant.objective is objective
+        assert mutant.inputs == plan.inputs
+        assert mutant.fingerprints == plan.fingerprints
+        assert_tiles(mutant)
+        evaluation = evaluate(mutant)
+        assert evaluation.loads.fits(evaluation.capacity)
+        value = evaluation.value(objective)
         assert mutant.outcome.objective_s == pytest.approx(value, rel=1e-8)
         assert bound_is_proven(mutant)
         assert mutant.outcome.lower_bound_s <= optimum * (1 + 1e-9)
-    assert accepted > 20
-    assert refused > 100
+        assert value >= optimum * (1 - 1e-6)
+    assert accepted > 200
+    assert changed_ranks > 5
+    assert refused > NUM_PLANS / 2
+    assert illegible < NUM_PLANS / 3
 
 
 def test_a_certificate_survives_its_file(tmp_path: Any) -> None:

@@ -67,6 +67,30 @@ def test_stop() -> None:
     assert over.elapsed_s() >= 0.0
 
 
+def test_sooner() -> None:
+    """Within blocks the nearest limit holds; afterwards the old one, come what may."""
+    stop = Stop(time_limit_s=1000.0)
+    with stop.sooner(10.0):
+        assert 9.0 < stop.remaining_s() <= 10.0
+        with stop.sooner(0.0):
+            assert stop.now()
+            assert stop.remaining_s() == 0.0
+        assert not stop.now()
+        with stop.sooner(100.0):
+            assert stop.remaining_s() <= 10.0
+        assert 9.0 < stop.remaining_s() <= 10.0
+    assert stop.time_limit_s == 1000.0
+    never = Stop()
+
+    def fail() -> None:
+        with never.sooner(1.0):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert never.remaining_s() == float("inf")
+
+
 @pytest.mark.parametrize(
     ("gap", "value", "close"),
     [(0.0, 1.0, True), (0.0, 1.001, False), (0.1, 1.099, True), (0.1, 1.2, False)],

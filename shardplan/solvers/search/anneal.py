@@ -101,7 +101,7 @@ class Annealer:
         return True
 
     def redirect(self, bundles: list[int], choice: Ints) -> None:
-        """Give bundles other options, where these hurt least.
+        """Give bundles other options, where these hurt least, if there is a place.
 
         Parameters
         ----------
@@ -110,8 +110,9 @@ class Annealer:
         """
         penalty = self._penalty(0.0)
         for bundle in bundles:
-            self.state.take(bundle)
-            self._recutter.insert(bundle, int(choice[bundle]), penalty)
+            option, places = self.state.take(bundle)
+            if not self._recutter.insert(bundle, int(choice[bundle]), penalty):
+                self.state.put(bundle, option, places)
 
     def return_to(self, assignment: Assignment) -> None:
         """Put everything where an assignment has it."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _SHARES = (0.15, 0.3, 0.5, 0.5, 0.8, 1.0)
 """Share of a rank's units that may leave; one of these is drawn."""
-_NEVER = 1e6
 _CHUNK = 1 << 16
 _LEAST_GAIN = 1e-9
 
@@ -101,7 +100,7 @@ class Exchanger:
         if state.uses_hosts:
             cost += self._host_costs(ranks, own, part, penalty)
         if len(state.legal) > 1:
-            cost = np.where(self._illegal(ranks, units, goes), _NEVER, cost)
+            cost = np.where(self._illegal(ranks, units, goes), np.inf, cost)
         return np.asarray(cost)
 
     def _host_costs(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.resplit import resplit
+
 if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.problem import Assignment, Problem
@@ -54,6 +56,16 @@ class Incumbent:
         value = state.value() * state.vectors.unit_s
         if value < self.value_s * (1.0 - _WORTH) and state.fits():
             self.offer(state.assignment())
+
+    def resplit(self) -> None:
+        """Split the caches of the best assignment again; at least its total falls."""
+        if self.assignment is None or self.is_close:
+            return
+        self.assignment = resplit(self._problem, self.assignment, self._stop)
+        value = self._problem.value(self.assignment)
+        if value < self.value_s:
+            self.value_s = value
+            self._tell()
 
     def raise_bound(self, bound: Bound) -> None:
         """Keep a bound, if it is better."""

@@ -149,6 +149,7 @@ class Portfolio:
         """
         share = _MOST_RELAXED / (1.0 + self._problem.world_size / _MANY_RANKS)
         rounds, patience = _CYCLE_ROUNDS, _PATIENCE
+        self._incumbent.resplit()
         self._allow(annealer, start)
         while patience and not self._is_over():
             before = self._incumbent.value_s

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.options.structures import domain_is_host
 from shardplan.sharding import Scope
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 SHORT_LIST = 64
 TRIED = 10
 RANKS = 48
+_FEW_RANKS = 8
+"""Where fewer sampled ranks are allowed, others that are allowed are drawn."""
 _HOSTS = 4
 _WIDE_TRIED = 1
 PRICE = 0.1
@@ -54,6 +57,7 @@ class Recutter:
         self._regret, self._excess = regret, excess
         self.price = PRICE * regret / state.vectors.unit_s
         self._short: dict[int, Ints] = {}
+        self._narrow = ~domain_is_host(state.problem.cluster)
         self.roomy: Ints = np.zeros(0, dtype=np.int64)
         self.evaluated = 0
 
@@ -168,7 +172,11 @@ class Recutter:
             return np.flatnonzero(mask)
         random = self._rng.integers(world, size=RANKS // 4)
         chosen = np.unique(np.concatenate([self.roomy, random, extra[:RANKS]]))
-        return np.asarray(chosen[mask[chosen]])
+        found = chosen[mask[chosen]]
+        if len(found) < _FEW_RANKS:
+            allowed = np.flatnonzero(mask)
+            found = np.union1d(found, self._rng.permutation(allowed)[:RANKS])
+        return np.asarray(found)
 
     def _rises(self, items: Ints, ranks: Ints, penalty: Penalty) -> Floats:
         """Rise of the penalty with one item on one rank, (items, ranks)."""
@@ -248,9 +256,13 @@ class Recutter:
         yield Way(change, option, groups[chosen])
 
     def _groups(self, scope: int, size: int) -> tuple[Ints, Ints]:
-        """First ranks of all places of a scope, and the places with `size` ranks."""
+        """First ranks of all places of a scope, and those with `size` ranks.
+
+        A domain that is a host counts as a host only.
+        """
         cluster = self._state.problem.cluster
         is_host = scope == Scope.HOST
         first = cluster.host_first_rank if is_host else cluster.domain_first_rank
         count = cluster.host_num_ranks if is_host else cluster.domain_num_ranks
-        return first, np.flatnonzero(count == size)
+        fitting = count == size
+        return first, np.flatnonzero(fitting if is_host else fitting & self._narrow)

@@ -1,0 +1,207 @@
+"""What the search keeps up to date is what a fresh sum gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from shardplan.sharding import Objective
+from shardplan.solvers.base import Stop
+from shardplan.solvers.search.anneal import Annealer
+from shardplan.solvers.search.exchange import Exchanger
+from shardplan.solvers.search.noise import Noise
+from shardplan.solvers.search.penalty import Penalty
+from shardplan.solvers.search.proposals import Proposer
+from shardplan.solvers.search.recut import Recutter
+from shardplan.solvers.search.repartition import Repartitioner
+from shardplan.solvers.search.state import State
+from tests.solvers.helpers import Hosts, toy_problem
+from tests.solvers.search_helpers import (
+    CLUSTERS,
+    assert_allowed,
+    hbm_problem,
+    is_same,
+    low_levels,
+    start,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from shardplan.problem import Problem
+
+NUM_MOVES = 100_000
+NUM_TABLES = 40
+
+
+class Counting(State):
+    """Counts moves: a unit to another rank, a bundle put back."""
+
+    moves = 0
+
+    def move(self, units: Any, goals: Any) -> None:
+        self.moves += int((self.unit_rank[units] != goals).sum())
+        super().move(units, goals)
+
+    def put(self, bundle: int, option: int, places: Any) -> None:
+        self.moves += 1
+        super().put(bundle, option, places)
+
+
+def assert_right(problem: Problem, state: State) -> None:
+    """Compare loads, slots, value and fit with those of a fresh state."""
+    assignment = state.assignment()
+    assert_allowed(problem, assignment)
+    fresh = State(problem, state.vectors)
+    fresh.fill(assignment)
+    assert np.allclose(state.load, fresh.load, rtol=0, atol=1e-8)
+    assert np.allclose(state.host_load, fresh.host_load, rtol=0, atol=1e-8)
+    loads = problem.loads(assignment)
+    value = state.value() * state.vectors.unit_s
+    assert value == pytest.approx(loads.value(problem.objective), rel=1e-8)
+    assert state.fits() == loads.fits(problem.capacity)
+    for rank, count in enumerate(state.count.tolist()):
+        units = state.slots[rank]
+        assert (units[:count] > 0).all()
+        assert not units[count:].any()
+        assert (state.unit_rank[units[:count]] == rank).all()
+        assert (state.unit_slot[units[:count]] == np.arange(count)).all()
+    listed = sorted(state.slots[state.slots > 0].tolist())
+    assert listed == sorted(u for units in state.units for u in units)
+
+
+class Mover:
+    """Makes every kind of move at random."""
+
+    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
+        self.state, guide, limits = start(problem, Counting)
+        excess = limits.excess(limits.best(0.0))
+        noise = Noise(rng)
+        self.rng, self.penalty = rng, low_levels(self.state)
+        self.world = problem.world_size
+        self.exchanger = Exchanger(self.state, rng, noise)
+        self.divider = Repartitioner(self.state, rng, noise)
+        self.recutter = Recutter(self.state, guide.regret, excess, rng)
+        self.proposer = Proposer(self.state, self.recutter, rng, noise)
+        self.annealer = Annealer(
+            self.state, guide.regret, excess, rng, Stop(), lambda state: None
+        )
+        self.kept = self.state.assignment()
+
+    def exchange(self) -> None:
+        size = int(self.rng.integers(2, self.world + 1))
+        order = self.rng.permutation(self.world)[: self.world // size * size]
+        self.exchanger.exchange(order.reshape(-1, size), self.penalty, 1.0)
+
+    def divide(self) -> None:
+        order, half = self.rng.permutation(self.world), self.world // 2
+        found = self.divider.best(
+            order[:half], order[half : 2 * half], self.penalty, 1.0, 5
+        )
+        self.annealer._apply(found)
+
+    def recut_one(self) -> None:
+        self.recutter.recut(int(self.rng.integers(NUM_TABLES)), self.penalty, 1.0)
+
+    def recut_many(self) -> None:
+        self.proposer.recut(self.rng.permutation(NUM_TABLES)[:20], self.penalty, 1.0)
+
+    def redirect(self) -> None:
+        menu = self.state.problem.options
+        target = self.rng.integers(menu.start[:-1], menu.start[1:])
+        some = self.rng.permutation(NUM_TABLES)[:3].tolist()
+        self.annealer.redirect(some, target)
+
+    def go_back(self) -> None:
+        self.annealer.return_to(self.kept)
+        assert is_same(self.state.assignment(), self.kept)
+
+    def keep(self) -> None:
+        self.kept = self.state.assignment()
+
+    def step(self) -> None:
+        """Make one random move, the quick ones most often."""
+        kinds = [self.exchange, self.divide, self.recut_one, self.recut_many]
+        kinds += [self.redirect, self.go_back, self.keep]
+        weights = np.array([68, 25, 3, 1, 1, 1, 1]) / 100
+        kinds[int(self.rng.choice(len(kinds), p=weights))]()
+
+
+@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_loads_stay_right(cluster: str, objective: Objective) -> None:
+    """Before, amid and after 100,000 random moves everything equals a fresh sum."""
+    rng = np.random.default_rng(7)
+    problem = toy_problem(
+        rng, NUM_TABLES, CLUSTERS[cluster], fill=0.4, objective=objective
+    )
+    mover = Mover(problem, rng)
+    state = mover.state
+    assert isinstance(state, Counting)
+    for checkpoint in range(11):
+        while state.moves < NUM_MOVES * checkpoint / 10:
+            mover.step()
+        assert_right(problem, state)
+
+
+def test_pins_and_separation_occur() -> None:
+    """The problem above has limits of every kind, or the test would prove little."""
+    found: set[object] = set()
+    for cluster in CLUSTERS.values():
+        problem = toy_problem(np.random.default_rng(7), NUM_TABLES, cluster, fill=0.4)
+        menu = problem.options
+        found |= {int(scope) for scope in menu.scope}
+        found |= {"pins"} if problem.allowed else set()
+        found |= {"apart"} if problem.conflicts else set()
+        found |= {"near"} if menu.same_host.any() else set()
+        found |= {"hosts"} if menu.item_bytes[:, 1:].any() else set()
+    assert found == {0, 1, 2, 3, "pins", "apart", "near", "hosts"}
+
+
+def test_a_pin_on_one_of_many_ranks_is_found() -> None:
+    """Beyond some ranks only samples are looked at; a single allowed one is not missed.
+
+    A redirected bundle with no other place than its own stays placed.
+    """
+    rng = np.random.default_rng(0)
+    problem = hbm_problem(rng, 30, [Hosts(32, 4)])
+    for bundle in range(0, 30, 3):
+        mask = np.zeros(problem.world_size, dtype=bool)
+        mask[int(rng.integers(problem.world_size))] = True
+        problem.allowed[bundle] = mask
+    state, guide, limits = start(problem)
+    excess = limits.excess(limits.best(0.0))
+    annealer = Annealer(state, guide.regret, excess, rng, Stop(), lambda state: None)
+    menu = problem.options
+    for _ in range(5):
+        target = rng.integers(menu.start[:-1], menu.start[1:])
+        annealer.redirect(list(range(30)), target)
+        assert_right(problem, state)
+    for bundle in range(30):
+        state.take(bundle)
+    assert annealer.insert(list(range(30)), menu.start[:-1].copy())
+    assert_right(problem, state)
+    # Whole tables have a place even on a single rank, so all of them got one.
+    assert (state.option[::3] == menu.start[:-1][::3]).all()
+
+
+def test_penalty_in_single_precision() -> None:
+    """The penalty of excesses is that of loads, but for rounding."""
+    rng = np.random.default_rng(0)
+    penalty = Penalty(rng.random(3))
+    load = 2.0 * rng.random((50, 4))
+    over = (load - np.r_[penalty.level, 1.0]).astype(np.float32)
+    assert np.allclose(penalty.of_excess(over), penalty.of_ranks(load), rtol=1e-5)
+    time = penalty.level + np.array([0.2, -0.1, 0.1])
+    one = penalty.of_ranks(np.r_[time, 1.5])
+    assert one == pytest.approx(0.04 + 0.01 + 50 * 0.5)
+    assert penalty.of_hosts(np.array([1.1, 1.2])) == pytest.approx(50 * 0.3)
+
+
+def test_noise_is_gumbel() -> None:
+    """Mean and spread are those of the standard Gumbel distribution."""
+    noise = Noise(np.random.default_rng(0)).draw((1000, 1000))
+    assert float(noise.mean()) == pytest.approx(np.euler_gamma, abs=0.01)
+    assert float(noise.std()) == pytest.approx(np.pi / np.sqrt(6), abs=0.01)
