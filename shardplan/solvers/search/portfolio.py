@@ -109,6 +109,13 @@ class Portfolio:
             improved = self._incumbent.value_s < before * (1.0 - _WORTH)
             fruitless = 0 if improved else fruitless + 1
 
+    def glance(self) -> None:
+        """Anneal once from each of two starts, and leave it at that."""
+        for start in self._starts[:2]:
+            annealer = None if self._is_over() else self._begin(start)
+            if annealer is not None:
+                annealer.cycle(self._race_rounds, self._temperature(_HOTTEST), _COLD**2)
+
     def _is_over(self) -> bool:
         return self._stop.now() or self._incumbent.is_close
 
