@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
-from shardplan.exporters.shards import rectangles
+from shardplan.rectangles import rectangles
 from shardplan.sharding import ComputeKernel, ShardingType, Target
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardplan.exporters.runnable import require_runnable
-from shardplan.exporters.shards import rectangles
+from shardplan.rectangles import rectangles
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardplan.exporters.runnable import require_runnable
-from shardplan.exporters.shards import row_sizes
+from shardplan.rectangles import row_sizes
 from shardplan.sharding import ShardingType
 
 if TYPE_CHECKING:

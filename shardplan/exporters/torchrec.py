@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from shardplan.costs import storage
 from shardplan.errors import InputError, Problem
 from shardplan.exporters.runnable import require_runnable
-from shardplan.exporters.shards import rectangles
 from shardplan.plan import dump
+from shardplan.rectangles import rectangles
 from shardplan.sharding import (
     CACHING_KERNELS,
     ComputeKernel,

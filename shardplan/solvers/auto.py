@@ -25,6 +25,7 @@ from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.neighbourhood import Neighbourhood
 from shardplan.solvers.search.portfolio import Portfolio
 from shardplan.solvers.selection import OptionTotals
+from shardplan.solvers.uniform import Uniform
 
 if TYPE_CHECKING:
     from shardplan.problem import Problem
@@ -87,7 +88,7 @@ class Auto:
         """Run the heuristics; none of them is ever better than the result."""
         quick: list[Solver] = [Greedy()]
         if problem.num_bundles * problem.world_size <= _LDM_WORK:
-            quick.append(LargestDifferencing())
+            quick += [LargestDifferencing(), Uniform()]
         for solver in quick:
             if stop.now() and incumbent.assignment is not None:
                 return

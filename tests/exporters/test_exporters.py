@@ -9,8 +9,8 @@ import pytest
 
 from shardplan.errors import InputError
 from shardplan.exporters import EXPORTERS, export, exporter_names
-from shardplan.exporters.shards import rectangles
 from shardplan.planner import solve
+from shardplan.rectangles import rectangles
 from tests.helpers import COST_MODEL, ONE_HOST, workload
 
 if TYPE_CHECKING:

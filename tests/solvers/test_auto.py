@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shardplan.solvers.base import Solver
 
 
-def solve(problem: Problem, work: float = 1e5, seed: int = 0) -> SolverResult:
+def solve(problem: Problem, work: float = 5e5, seed: int = 0) -> SolverResult:
     return Auto().solve(problem, Stop(work_limit=work), seed, Silent())
 
 
@@ -75,7 +75,7 @@ def test_search_is_no_better_than_everything(objective: Objective) -> None:
         rng = np.random.default_rng(100 + seed)
         problem = toy_problem(rng, 4, [Hosts(2, 2, 2)], objective=objective)
         best, _ = brute_force(problem)
-        found = solve(problem, work=2e5)
+        found = solve(problem, work=1e6)
         if not np.isfinite(best):
             assert found.assignment is None
             continue
@@ -109,7 +109,7 @@ def test_same_seed_same_plan(objective: Objective) -> None:
     """
     rng = np.random.default_rng(4)
     problem = toy_problem(rng, 20, [Hosts(2, 4, 4)], fill=0.3, objective=objective)
-    first, second = (solve(problem, 5e4, seed=5) for _ in range(2))
+    first, second = (solve(problem, 5e5, seed=5) for _ in range(2))
     assert first.assignment is not None
     assert second.assignment is not None
     assert is_same(first.assignment, second.assignment)
@@ -175,7 +175,7 @@ def test_what_is_reported_only_improves() -> None:
             self.told.append((objective_s, lower_bound_s))
 
     problem = toy_problem(np.random.default_rng(4), 20, [Hosts(2, 4, 4)], fill=0.5)
-    found = Auto().solve(problem, Stop(work_limit=1e5), 0, Diary())
+    found = Auto().solve(problem, Stop(work_limit=1e6), 0, Diary())
     told = np.array(Diary.told)
     assert len(told) > 3
     assert (told[1:, 0] <= told[:-1, 0]).all()

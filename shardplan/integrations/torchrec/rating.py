@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from shardplan.exporters.shards import rectangles
 from shardplan.integrations.torchrec.build import (
     build_constraints,
     build_model,
     build_topology,
 )
 from shardplan.integrations.torchrec.tables import default_sharders, sharder_map
+from shardplan.rectangles import rectangles
 from shardplan.sharding import CACHING_KERNELS
 
 if TYPE_CHECKING:

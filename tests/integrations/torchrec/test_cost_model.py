@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardplan.evaluation import evaluate
-from shardplan.exporters.shards import rectangles
 from shardplan.integrations.torchrec.build import (
     build_constraints,
     build_model,
@@ -21,6 +20,7 @@ from shardplan.integrations.torchrec.rating import (
     sharding_options,
 )
 from shardplan.integrations.torchrec.tables import default_sharders, sharder_map
+from shardplan.rectangles import rectangles
 from shardplan.sharding import Objective, ShardingType
 from tests.integrations.torchrec.instances import (
     cluster,
