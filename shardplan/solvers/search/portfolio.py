@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.bounds import first_least
+from shardplan.bounds import first_least, least_per_table
 from shardplan.solvers.placement import Placer, mean_phase_load, placing_order
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.limits import Limits
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 _HOTTEST, _HOTTER, _HOT, _COLD = 0.03, 0.01, 0.005, 3e-4
 """Temperatures are squares of these excess times, as shares of the bound."""
@@ -39,6 +40,7 @@ _MOST_RELAXED, _FEWEST_RELAXED, _LESS = 0.3, 0.01, 0.7
 _MANY_RANKS = 256
 _FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
 _PATIENCE = 8
+_OF_ROOM = 0.6
 _LEVELS = 4
 _FRUITLESS = 6
 _WORTH = 1e-5
@@ -249,7 +251,7 @@ class Portfolio:
         legal = excess <= np.repeat(least, np.diff(menu.start)) + 1e-9
         seconds = self._totals.seconds + self._waste_s(start)
         totals = replace(self._totals, seconds=seconds)
-        choice = select_from(self._problem, totals, legal, start.fill)
+        choice = select_from(self._problem, totals, legal, self._fill(start, legal))
         state = State(self._problem, self._vectors)
         left = self._place(state, choice)
         annealer = Annealer(
@@ -264,6 +266,12 @@ class Portfolio:
             return None
         self._incumbent.look_at(state)
         return annealer
+
+    def _fill(self, start: Start, legal: Bools) -> float:
+        """Share of the memory to use: more where even the least leaves little room."""
+        needed = np.where(legal, self._totals.tier_bytes.max(axis=1), np.inf)
+        least = min(float(least_per_table(needed, self._problem.options).sum()), 1.0)
+        return max(start.fill, least + _OF_ROOM * (1.0 - least))
 
     def _place(self, state: State, choice: Ints) -> list[int]:
         """Place what fits, the largest first; return the bundles that do not."""
