@@ -254,8 +254,8 @@ ONE_PROBLEM = [
     (
         "topology/unknown_key.toml",
         "fabric.colour",
-        "unknown key; known: hosts_per_leaf, oversubscription, in_network_reduction, "
-        "sources",
+        "unknown key; known: hosts_per_leaf, oversubscription, spine_latency_s, "
+        "in_network_reduction, sources",
     ),
     (
         "topology/unknown_key_with_typo.toml",
