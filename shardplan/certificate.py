@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
@@ -98,12 +98,3 @@ class Certificate(Record):
     num_options: Annotated[Integer, Field(ge=0)]
     threshold_s: Annotated[Number, Field(gt=0)] | None = None
     cases: Annotated[tuple[Case, ...], Field(min_length=1)]
-
-    @classmethod
-    def of_prices(cls, num_options: int, prices: Prices, all_tiers: bool) -> Self:
-        """Make the simplest certificate: one set of prices, nothing supposed."""
-        return cls(
-            all_tiers=all_tiers,
-            num_options=num_options,
-            cases=(Case(rounds=(prices,)),),
-        )

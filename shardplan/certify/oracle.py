@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from shardplan.bounds import first_least
 from shardplan.certificate import Prices
 
 if TYPE_CHECKING:
@@ -205,13 +206,6 @@ class ClassOracle:
         every = relaxed.everywhere[items]
         count[every] = relaxed.times[items][every, None] * relaxed.class_ranks
         return np.einsum("ic,icd->cd", count, cost), count.T @ size
-
-
-def first_least(values: Floats, start: Ints) -> Ints:
-    """Index of each bundle's first least value; no bundle may be empty."""
-    least = np.minimum.reduceat(values, start[:-1])
-    hits = np.flatnonzero(values <= np.repeat(least, np.diff(start)))
-    return np.asarray(hits[np.searchsorted(hits, start[:-1])])
 
 
 def items_of(item_start: Ints, options: Ints) -> Ints:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from shardplan.bounds import first_least
 from shardplan.certificate import Prices
 from shardplan.certify.kelley import Domain, maximise
-from shardplan.certify.oracle import ClassOracle, PoolOracle, first_least, legal_prices
+from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
 from shardplan.certify.verify import Box, open_menu, round_bound
 
 if TYPE_CHECKING:

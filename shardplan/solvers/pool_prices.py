@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from shardplan.bounds import first_least
 from shardplan.certify.kelley import Domain, maximise
-from shardplan.certify.oracle import Point, first_least
+from shardplan.certify.oracle import Point
 from shardplan.sharding import TIERS
 
 if TYPE_CHECKING:

@@ -32,15 +32,20 @@ _HOTTEST, _HOTTER, _HOT, _COLD = 0.03, 0.01, 0.005, 3e-4
 """Temperatures are squares of these excess times, as shares of the bound."""
 _RACE_ROUNDS = 100
 _COLDER = 0.3
+"""Share of the excess times at scale."""
 _FEWEST_ROUNDS = 25
 _RACE_WORK = 1 << 16
+"""Rounds times ranks of a start's race, at most."""
 _CYCLE_ROUNDS = 60
 _LONG, _LONG_EVERY, _LONGER = 5, 4, 1.1
 _MOST_RELAXED, _FEWEST_RELAXED, _LESS = 0.3, 0.01, 0.7
+"""Share of the bundles that a kick relaxes, and how it shrinks without success."""
 _MANY_RANKS = 256
 _FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
+"""How often, to what share, and from which share of a rank shards are cut finer."""
 _PATIENCE = 8
 _OF_ROOM = 0.6
+"""Share of the room above the least bytes that a start may use."""
 _LEVELS = 4
 _FRUITLESS = 6
 _WORTH = 1e-5
