@@ -85,12 +85,12 @@ class Evaluation:
     capacity: Capacity
 
     def memory_items(self, rank: int) -> dict[str, dict[str, float]]:
-        """Bytes on a rank and on its host, by tier and item [bytes]."""
-        host = self.cluster.rank_host[rank]
-        neighbours = set(np.flatnonzero(self.cluster.rank_host == host).tolist())
+        """Bytes on a rank and in its pools, by tier and item [bytes]."""
+        rank_pool = self.capacity.rank_pool
+        sharing = set(np.flatnonzero(rank_pool == rank_pool[rank]).tolist())
         on_rank = np.array([float(rank in s.ranks) for s in self.shards])
-        on_host = np.array([float(len(neighbours & set(s.ranks))) for s in self.shards])
-        counts = (on_rank, on_host, on_host)
+        in_pool = np.array([float(len(sharing & set(s.ranks))) for s in self.shards])
+        counts = (on_rank, in_pool, in_pool)
         items: dict[str, dict[str, float]] = {tier.value: {} for tier in TIERS}
         for item, tier, num_bytes in self.pricer.items(self.arrays):
             total = float(counts[tier] @ num_bytes)
@@ -98,13 +98,6 @@ class Evaluation:
                 found = items[TIERS[tier].value]
                 found[item] = found.get(item, 0.0) + total
         return items
-
-    def rank_bytes(self) -> NDArray[np.float64]:
-        """Bytes of every rank's shards per tier, (W, 3)."""
-        used = np.zeros((self.cluster.world_size, len(TIERS)))
-        for shard, num_bytes in zip(self.shards, self.prices.tier_bytes, strict=True):
-            np.add.at(used, list(shard.ranks), num_bytes)
-        return used
 
     @property
     def cluster(self) -> Cluster:
@@ -150,7 +143,7 @@ def evaluate(plan: Plan) -> Evaluation:
         shards=shards,
         arrays=arrays,
         prices=prices,
-        loads=_loads(shards, prices, cluster),
+        loads=_loads(shards, prices, cluster, shared.capacity.rank_pool),
         capacity=shared.capacity,
     )
 
@@ -258,10 +251,13 @@ def shard_arrays(
 
 
 def _loads(
-    shards: tuple[PlacedShard, ...], prices: ShardPrices, cluster: Cluster
+    shards: tuple[PlacedShard, ...],
+    prices: ShardPrices,
+    cluster: Cluster,
+    rank_pool: NDArray[np.int64],
 ) -> Loads:
     """Add up the shards on their ranks; shards on all ranks are added at once."""
-    loads = Loads.empty(cluster, prices.cost.shape[2])
+    loads = Loads.empty(cluster, rank_pool, prices.cost.shape[2])
     world = cluster.world_size
     everywhere = np.array([len(s.ranks) == world > 1 for s in shards], dtype=bool)
     loads.add_everywhere(prices.cost[everywhere], prices.tier_bytes[everywhere])

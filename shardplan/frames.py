@@ -71,17 +71,18 @@ def rank_frame(plan: Plan, evaluation: Evaluation | None = None) -> pd.DataFrame
     -------
     pandas.DataFrame
         Columns: rank, host, host_group, num_shards, ``<phase>_s`` for every phase,
-        total_s, hbm_bytes, hbm_capacity_bytes, and for the rank's whole host
-        host_ddr_bytes, host_ddr_capacity_bytes, host_ssd_bytes,
-        host_ssd_capacity_bytes. Capacities are what is left for embeddings.
+        total_s, hbm_bytes, hbm_capacity_bytes, and for the rank's whole host (or
+        its share, where the cost model divides hosts) host_ddr_bytes,
+        host_ddr_capacity_bytes, host_ssd_bytes, host_ssd_capacity_bytes.
+        Capacities are what is left for embeddings.
     """
     found = evaluation or evaluate(plan)
     loads, capacity, cluster = found.loads, found.capacity, found.cluster
-    host = cluster.rank_host
+    pool = capacity.rank_pool
     groups = np.array([group.name for group in cluster.groups])
     columns: dict[str, object] = {
         "rank": np.arange(cluster.world_size),
-        "host": host,
+        "host": cluster.rank_host,
         "host_group": groups[cluster.rank_class],
         "num_shards": shards_per_rank(plan),
     }
@@ -90,10 +91,10 @@ def rank_frame(plan: Plan, evaluation: Evaluation | None = None) -> pd.DataFrame
     columns["total_s"] = loads.cost.sum(axis=1)
     columns["hbm_bytes"] = loads.hbm
     columns["hbm_capacity_bytes"] = capacity.rank_hbm
-    columns["host_ddr_bytes"] = loads.ddr[host]
-    columns["host_ddr_capacity_bytes"] = capacity.host_ddr[host]
-    columns["host_ssd_bytes"] = loads.ssd[host]
-    columns["host_ssd_capacity_bytes"] = capacity.host_ssd[host]
+    columns["host_ddr_bytes"] = loads.ddr[pool]
+    columns["host_ddr_capacity_bytes"] = capacity.pool_ddr[pool]
+    columns["host_ssd_bytes"] = loads.ssd[pool]
+    columns["host_ssd_capacity_bytes"] = capacity.pool_ssd[pool]
     return pd.DataFrame(columns)
 
 

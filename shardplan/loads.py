@@ -1,4 +1,4 @@
-"""What shards put on ranks and hosts, and the two objectives over it."""
+"""What shards put on ranks and pools, and the two objectives over it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Loads:
-    """Seconds and bytes on every rank and host.
+    """Seconds and bytes on every rank, and in every pool of DDR and SSD.
 
     Attributes
     ----------
@@ -30,8 +30,10 @@ class Loads:
         Seconds per rank and phase.
     hbm : float array (W,)
         Bytes per rank.
-    ddr, ssd : float arrays (N,)
-        Bytes per host.
+    ddr, ssd : float arrays (Q,)
+        Bytes per pool.
+    rank_pool : int array (W,)
+        See `Capacity`.
     """
 
     cluster: Cluster
@@ -39,43 +41,48 @@ class Loads:
     hbm: Floats
     ddr: Floats
     ssd: Floats
+    rank_pool: Ints
 
     @classmethod
-    def empty(cls, cluster: Cluster, num_phases: int = len(PHASES)) -> Self:
+    def empty(
+        cls, cluster: Cluster, rank_pool: Ints, num_phases: int = len(PHASES)
+    ) -> Self:
         """Nothing anywhere yet."""
-        ranks, hosts = cluster.world_size, cluster.num_hosts
+        ranks, pools = cluster.world_size, int(rank_pool.max()) + 1
         return cls(
             cluster,
             np.zeros((ranks, num_phases)),
             np.zeros(ranks),
-            np.zeros(hosts),
-            np.zeros(hosts),
+            np.zeros(pools),
+            np.zeros(pools),
+            rank_pool,
         )
 
     def add(self, rank: Ints, cost: Floats, tier_bytes: Floats) -> None:
         """Put K shards on ranks: rank (K,), cost (K, C, P), tier_bytes (K, 3)."""
         own_class = self.cluster.rank_class[rank]
         np.add.at(self.cost, rank, cost[np.arange(len(rank)), own_class])
-        host = self.cluster.rank_host[rank]
+        pool = self.rank_pool[rank]
         hbm, ddr, ssd = tier_bytes.T
         np.add.at(self.hbm, rank, hbm)
-        np.add.at(self.ddr, host, ddr)
-        np.add.at(self.ssd, host, ssd)
+        np.add.at(self.ddr, pool, ddr)
+        np.add.at(self.ssd, pool, ssd)
 
     def add_everywhere(self, cost: Floats, tier_bytes: Floats) -> None:
         """Put K shards on every rank each: cost (K, C, P), tier_bytes (K, 3)."""
         self.cost[:] += cost.sum(axis=0)[self.cluster.rank_class]
         hbm, ddr, ssd = tier_bytes.sum(axis=0)
         self.hbm[:] += hbm
-        self.ddr[:] += ddr * self.cluster.host_num_ranks
-        self.ssd[:] += ssd * self.cluster.host_num_ranks
+        ranks = np.bincount(self.rank_pool)
+        self.ddr[:] += ddr * ranks
+        self.ssd[:] += ssd * ranks
 
     def fits(self, capacity: Capacity) -> bool:
         """Whether every pool holds what is put there."""
         return bool(
             (self.hbm <= capacity.rank_hbm).all()
-            and (self.ddr <= capacity.host_ddr).all()
-            and (self.ssd <= capacity.host_ssd).all()
+            and (self.ddr <= capacity.pool_ddr).all()
+            and (self.ssd <= capacity.pool_ssd).all()
         )
 
     def value(self, objective: Objective) -> float:

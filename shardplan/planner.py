@@ -21,7 +21,6 @@ from shardplan.fingerprint import fingerprints
 from shardplan.merging import merged_columns
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
-from shardplan.rank_shares import solve_by_rank
 from shardplan.realize import placements
 from shardplan.refusal import advised, no_plan, require_options, stopped
 from shardplan.sharding import Objective, Target
@@ -182,7 +181,7 @@ def _solve(
     """Run a solver, unless a table has no option at all."""
     if (np.diff(problem.options.start) == 0).any():
         return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
-    return solve_by_rank(solver, problem, stop, seed, observer)
+    return solver.solve(problem, stop, seed, observer)
 
 
 def _improved(

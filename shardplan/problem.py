@@ -142,7 +142,7 @@ class Problem:
     def loads(self, assignment: Assignment) -> Loads:
         """Add up what an assignment puts on every rank and host."""
         menu = self.options
-        loads = Loads.empty(self.cluster, self.num_phases)
+        loads = Loads.empty(self.cluster, self.capacity.rank_pool, self.num_phases)
         item, place = self._instances(assignment)
         scope = menu.scope[menu.item_option[item]]
         for kind in Scope:

@@ -9,6 +9,7 @@ import numpy as np
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.certify.relaxations import relaxations
 from shardplan.errors import InfeasibleError, LimitError, Shortfall
+from shardplan.sharding import TIERS
 from shardplan.solvers.base import Silent, SolveStatus, Stop, load_solver
 from shardplan.units import format_bytes_both
 
@@ -33,16 +34,16 @@ def require_options(problem: Problem) -> None:
         empty, key=lambda b: max(stored[i] for i in problem.bundles.members[b])
     )
     needed = max(float(stored[i]) for i in problem.bundles.members[largest])
-    capacity = problem.capacity
-    rooms = (capacity.rank_hbm.max(), capacity.host_ddr.max(), capacity.host_ssd.max())
+    rooms = [problem.capacity.of_tier(tier).max() for tier in range(len(TIERS))]
     tables = tuple(names[bundle] for bundle in empty)
     raise InfeasibleError(
         f"infeasible: {len(empty)} of {len(names)} tables have no legal option that "
         f"fits, even alone: {_some(tables)}. {names[largest]} stores "
         f"{format_bytes_both(needed)} with its optimizer state; a rank has "
-        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a host "
-        f"{format_bytes_both(rooms[1])} of DDR and {format_bytes_both(rooms[2])} of "
-        f"SSD. Allow more sharding types, kernels or ranks for these tables (target "
+        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a "
+        f"{problem.capacity.pool_place} {format_bytes_both(rooms[1])} of DDR and "
+        f"{format_bytes_both(rooms[2])} of SSD. Allow more sharding "
+        f"types, kernels or ranks for these tables (target "
         f"{problem.target.value!r} may exclude some), or use more hosts.",
         [Shortfall("any", needed, float(max(rooms)), tables)],
         proven=True,

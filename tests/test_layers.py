@@ -28,7 +28,7 @@ LAYERS = [
     ["certify"],
     ["checking"],
     ["solvers"],
-    ["refusal", "rank_shares"],
+    ["refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
     ["validation", "studies"],
     ["frames", "exporters"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,9 +19,15 @@ from tests.helpers import CLUSTERS
 MIXED = Cluster.of(CLUSTERS["mixed"])
 
 
+def empty_host() -> Loads:
+    """Nothing on the ranks of one host."""
+    cluster = Cluster.of(CLUSTERS["one_host"])
+    return Loads.empty(cluster, cluster.rank_host)
+
+
 def test_shards_land_on_their_rank_and_its_host() -> None:
     """Cost is that of the rank's class; DDR and SSD belong to the host."""
-    loads = Loads.empty(MIXED)
+    loads = Loads.empty(MIXED, MIXED.rank_host)
     cost = np.zeros((3, 2, len(PHASES)))
     cost[:, 0], cost[:, 1] = 1.0, 10.0
     tier_bytes = np.array([[1.0, 2.0, 3.0]] * 3)
@@ -33,7 +41,7 @@ def test_shards_land_on_their_rank_and_its_host() -> None:
 
 def test_shards_on_all_ranks() -> None:
     """Every rank bears each shard, and a host those of all its ranks."""
-    loads = Loads.empty(MIXED)
+    loads = Loads.empty(MIXED, MIXED.rank_host)
     cost = np.zeros((2, 2, len(PHASES)))
     cost[:, 0], cost[:, 1] = 1.0, 10.0
     loads.add_everywhere(cost, np.array([[1.0, 2.0, 3.0]] * 2))
@@ -45,7 +53,7 @@ def test_shards_on_all_ranks() -> None:
 
 def test_objectives() -> None:
     """Step adds the slowest rank of each phase; max-rank takes the slowest sum."""
-    loads = Loads.empty(Cluster.of(CLUSTERS["one_host"]))
+    loads = empty_host()
     loads.cost[0, 0], loads.cost[1, 1], loads.cost[2, :2] = 3.0, 2.0, 2.0
     assert loads.value(Objective.STEP) == 5.0
     assert loads.value(Objective.MAX_RANK) == 4.0
@@ -57,12 +65,12 @@ COSTS = arrays.arrays(float, (4, len(PHASES)), elements=st.floats(0, 1e3))
 @given(COSTS, st.permutations(range(4)))
 def test_relations_of_the_objectives(cost: np.ndarray, order: list[int]) -> None:
     """max-rank <= step <= P * max-rank, and names of ranks do not matter."""
-    empty = Loads.empty(Cluster.of(CLUSTERS["one_host"]))
-    loads = Loads(empty.cluster, cost, empty.hbm, empty.ddr, empty.ssd)
+    empty = empty_host()
+    loads = Loads(empty.cluster, cost, empty.hbm, empty.ddr, empty.ssd, empty.rank_pool)
     low, high = loads.value(Objective.MAX_RANK), loads.value(Objective.STEP)
     assert low <= high * (1 + 1e-12)
     assert high <= len(PHASES) * low * (1 + 1e-12)
-    renamed = Loads(empty.cluster, cost[order], empty.hbm, empty.ddr, empty.ssd)
+    renamed = replace(loads, cost=cost[order])
     assert renamed.value(Objective.STEP) == high
     assert renamed.value(Objective.MAX_RANK) == low
 
@@ -70,8 +78,10 @@ def test_relations_of_the_objectives(cost: np.ndarray, order: list[int]) -> None
 @pytest.mark.parametrize(("tier", "index"), [("hbm", 3), ("ddr", 0), ("ssd", 0)])
 def test_fits(tier: str, index: int) -> None:
     """A pool may be full, but not a byte fuller."""
-    loads = Loads.empty(Cluster.of(CLUSTERS["one_host"]))
-    capacity = Capacity(np.full(4, 5.0), np.array([5.0]), np.array([5.0]), {})
+    loads = empty_host()
+    capacity = Capacity(
+        np.full(4, 5.0), np.array([5.0]), np.array([5.0]), loads.rank_pool, {}
+    )
     getattr(loads, tier)[index] = 5.0
     assert loads.fits(capacity)
     getattr(loads, tier)[index] = 6.0

@@ -267,7 +267,7 @@ def _largest_hbm(problem: Problem) -> Floats:
 def _room(problem: Problem) -> Floats:
     """Sum up each tier's pools per class, (C, 3)."""
     cluster = problem.cluster
-    owners = (cluster.rank_class, cluster.host_class, cluster.host_class)
+    owners = problem.capacity.classes(cluster)
     return np.stack(
         [
             np.bincount(
@@ -285,7 +285,7 @@ def _legal_items(problem: Problem, legal: Bools | None) -> Bools | None:
     item_legal = None if legal is None else legal[menu.item_option]
     if len(cluster.groups) == 1:
         return item_legal
-    owners = (cluster.rank_class, cluster.host_class, cluster.host_class)
+    owners = problem.capacity.classes(cluster)
     fits = np.ones((len(menu.item_bytes), len(cluster.groups)), dtype=bool)
     for tier, owner in enumerate(owners):
         most = np.zeros(len(cluster.groups))

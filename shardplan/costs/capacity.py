@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shardplan.costs.usage import TableUsage
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,21 +29,22 @@ class Capacity:
     ----------
     rank_hbm : float array (W,)
         HBM of each rank [bytes].
-    host_ddr, host_ssd : float arrays (N,)
-        DDR and SSD of each host [bytes].
+    pool_ddr, pool_ssd : float arrays (Q,)
+        DDR and SSD of each pool [bytes].
+    rank_pool : int array (W,)
+        The pool that a rank uses: its host's, or its own share of it.
     reserved : dict of str to float
         Items taken off one rank's memory (of the first class) [bytes].
-    rank_ddr, rank_ssd : float arrays (W,), optional
-        What of their host's DDR and SSD each rank may use, where ranks do not share
-        it freely [bytes].
+    pool_place : str
+        Whose the pools are: ``host`` or ``rank``.
     """
 
     rank_hbm: Floats
-    host_ddr: Floats
-    host_ssd: Floats
+    pool_ddr: Floats
+    pool_ssd: Floats
+    rank_pool: Ints
     reserved: dict[str, float]
-    rank_ddr: Floats | None = None
-    rank_ssd: Floats | None = None
+    pool_place: str = "host"
 
     @classmethod
     def of(cls, cluster: Cluster, usage: TableUsage, cost_model: CostModel) -> Capacity:
@@ -69,20 +71,21 @@ class Capacity:
             hbm = hbm * (1.0 - share) - taken
         return cls(
             rank_hbm=np.maximum(hbm, 0.0),
-            host_ddr=np.maximum(ddr, 0.0)[cluster.host_class],
-            host_ssd=ssd[cluster.host_class],
+            pool_ddr=np.maximum(ddr, 0.0)[cluster.host_class],
+            pool_ssd=ssd[cluster.host_class],
+            rank_pool=cluster.rank_host,
             reserved=ranks,
         )
 
-    def rank_rooms(self) -> Floats | None:
-        """Bytes of each rank per tier, (W, 3); None where ranks share host memory."""
-        if self.rank_ddr is None or self.rank_ssd is None:
-            return None
-        return np.stack([self.rank_hbm, self.rank_ddr, self.rank_ssd], axis=1)
-
     def of_tier(self, tier: int) -> Floats:
-        """Return a tier's pools: ranks for HBM (0), hosts for DDR (1), SSD (2)."""
-        return (self.rank_hbm, self.host_ddr, self.host_ssd)[tier]
+        """Return a tier's pools: ranks for HBM (0), pools of DDR (1) and SSD (2)."""
+        return (self.rank_hbm, self.pool_ddr, self.pool_ssd)[tier]
+
+    def classes(self, cluster: Cluster) -> tuple[Ints, Ints, Ints]:
+        """Class of each pool, per tier."""
+        pools = np.empty(len(self.pool_ddr), dtype=np.int64)
+        pools[self.rank_pool] = cluster.rank_class
+        return cluster.rank_class, pools, pools
 
 
 def dense_rank_bytes(usage: TableUsage, world_size: int) -> dict[str, float]:

@@ -84,7 +84,7 @@ class Offload:
         finds nothing asks again for all tiers.
         """
         stored = usage.stored_bytes
-        hbm, ddr = capacity.rank_hbm.sum(), capacity.host_ddr.sum()
+        hbm, ddr = capacity.rank_hbm.sum(), capacity.pool_ddr.sum()
         order = np.argsort(stored, kind="stable")
         matters = np.zeros(len(stored), dtype=bool)
         matters[order] = np.cumsum(stored[order]) > _NEGLIGIBLE * hbm

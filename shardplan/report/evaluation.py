@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from shardplan.evaluation import Evaluation
 
-_PLACES = ("rank", "host", "host")
 _ALMOST_FULL = 0.9
 
 
@@ -40,11 +39,11 @@ def evaluation_data(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _fullest_rank(evaluation: Evaluation) -> int:
-    """Find the rank with the least room left, or on CPUs that of the fullest host."""
+    """Find the rank with the least room left, on CPUs in DDR."""
     cluster, loads, capacity = evaluation.cluster, evaluation.loads, evaluation.capacity
     if cluster.is_cpu:
-        host = int(_fill(loads.ddr, capacity.host_ddr).argmax())
-        return int(cluster.host_first_rank[host])
+        pool = int(_fill(loads.ddr, capacity.pool_ddr).argmax())
+        return int(np.flatnonzero(capacity.rank_pool == pool)[0])
     return int(_fill(loads.hbm, capacity.rank_hbm).argmax())
 
 
@@ -76,7 +75,9 @@ def memory_data(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Find the fullest place of every tier, and add up all places of the tier."""
     found = []
     used = (evaluation.loads.hbm, evaluation.loads.ddr, evaluation.loads.ssd)
-    for index, (tier, place) in enumerate(zip(TIERS, _PLACES, strict=True)):
+    pool_place = evaluation.capacity.pool_place
+    places = ("rank", pool_place, pool_place)
+    for index, (tier, place) in enumerate(zip(TIERS, places, strict=True)):
         room, held = evaluation.capacity.of_tier(index), used[index]
         fill = _fill(held, room)
         fullest = int(fill.argmax())

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class MemoryUse:
-    """Bytes of embeddings with their state, caches and buffers; W ranks, N hosts.
+    """Bytes of embeddings with their state, caches and buffers; W ranks, Q pools.
 
     Attributes
     ----------
     hbm_bytes, hbm_capacity_bytes : float arrays (W,)
         Used, and left after `reserved_bytes` [bytes].
-    ddr_bytes, ddr_capacity_bytes : float arrays (N,) [bytes]
-    ssd_bytes, ssd_capacity_bytes : float arrays (N,) [bytes]
+    ddr_bytes, ddr_capacity_bytes : float arrays (Q,) [bytes]
+    ssd_bytes, ssd_capacity_bytes : float arrays (Q,) [bytes]
     reserved_bytes : dict of str to float
         What else is on one rank, item by item [bytes].
     """
@@ -44,9 +44,9 @@ class MemoryUse:
             hbm_bytes=loads.hbm,
             hbm_capacity_bytes=capacity.rank_hbm,
             ddr_bytes=loads.ddr,
-            ddr_capacity_bytes=capacity.host_ddr,
+            ddr_capacity_bytes=capacity.pool_ddr,
             ssd_bytes=loads.ssd,
-            ssd_capacity_bytes=capacity.host_ssd,
+            ssd_capacity_bytes=capacity.pool_ssd,
             reserved_bytes=dict(capacity.reserved),
         )
 

@@ -52,11 +52,13 @@ class Placer:
         self._power = power
         times = len(self._scale)
         self._level = np.zeros((times + 1, problem.world_size))
-        self.loads = Loads.empty(problem.cluster, problem.num_phases)
+        self.loads = Loads.empty(
+            problem.cluster, problem.capacity.rank_pool, problem.num_phases
+        )
         capacity = problem.capacity
         self._hbm = np.maximum(capacity.rank_hbm * (1.0 - _SLACK), _LEAST_ROOM)
-        self._ddr = capacity.host_ddr * (1.0 - _SLACK)
-        self._ssd = capacity.host_ssd * (1.0 - _SLACK)
+        self._ddr = capacity.pool_ddr * (1.0 - _SLACK)
+        self._ssd = capacity.pool_ssd * (1.0 - _SLACK)
         self._users: dict[int, NDArray[np.bool_]] = {}
         self._near = np.zeros(0, dtype=np.int64)
         self._near_uses = 0
@@ -140,7 +142,7 @@ class Placer:
         menu, loads = self._problem.options, self.loads
         items = menu.items_of(option)
         hbm, ddr, ssd = menu.item_bytes[items].sum(axis=0)
-        ranks = self._problem.cluster.host_num_ranks
+        ranks = np.bincount(loads.rank_pool)
         if not (
             (loads.hbm + hbm <= self._hbm).all()
             and (loads.ddr + ddr * ranks <= self._ddr).all()
@@ -207,34 +209,34 @@ class Placer:
         if scope == Scope.RANK:
             return self._scores(item, legal)
         which, ranks = self._problem.ranks_of(scope, legal)
-        host = self._problem.cluster.rank_host[ranks]
-        pairs = which * self._problem.cluster.num_hosts + host
+        pool = self.loads.rank_pool[ranks]
+        pairs = which * len(self.loads.ddr) + pool
         _, back, count = np.unique(pairs, return_inverse=True, return_counts=True)
-        score = self._scores(item, ranks, on_host=count[back])
+        score = self._scores(item, ranks, in_pool=count[back])
         starts = np.flatnonzero(np.r_[True, which[1:] != which[:-1]])
         return np.asarray(np.maximum.reduceat(score, starts))
 
-    def _scores(self, item: int, ranks: Ints, on_host: Ints | int = 1) -> Floats:
+    def _scores(self, item: int, ranks: Ints, in_pool: Ints | int = 1) -> Floats:
         """Fullest dimension of each rank after adding an item; inf if it overflows.
 
         Parameters
         ----------
-        on_host : int array, optional
-            How many ranks of the same place share each rank's host.
+        in_pool : int array, optional
+            How many ranks of the same place share each rank's pool.
         """
-        cluster, loads = self._problem.cluster, self.loads
+        loads = self.loads
         level = np.take(self._level, ranks, axis=1) + self._added(item, ranks)
         score = self._norm(level)
         score[level[-1] > 1.0] = np.inf
         _, ddr, ssd = self._problem.options.item_bytes[item]
-        host = cluster.rank_host[ranks] if ddr > 0 or ssd > 0 else None
+        pool = loads.rank_pool[ranks] if ddr > 0 or ssd > 0 else None
         for own, used, room in (
             (ddr, loads.ddr, self._ddr),
             (ssd, loads.ssd, self._ssd),
         ):
             if own > 0:
                 with np.errstate(divide="ignore"):
-                    share = (used[host] + own * on_host) / room[host]
+                    share = (used[pool] + own * in_pool) / room[pool]
                 score = np.maximum(score, np.where(share <= 1.0, share, np.inf))
         return np.asarray(score)
 
@@ -263,9 +265,9 @@ class Placer:
         loads.hbm[ranks] += sign * hbm
         self._level[:, ranks] += sign * self._added(item, ranks)
         if ddr > 0 or ssd > 0:
-            hosts = cluster.rank_host[ranks]
-            np.add.at(loads.ddr, hosts, sign * ddr)
-            np.add.at(loads.ssd, hosts, sign * ssd)
+            pools = loads.rank_pool[ranks]
+            np.add.at(loads.ddr, pools, sign * ddr)
+            np.add.at(loads.ssd, pools, sign * ssd)
 
     def _load_per_host(self) -> Floats:
         time = self.loads.cost.sum(axis=1)

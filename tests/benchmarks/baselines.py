@@ -85,9 +85,9 @@ class Board:
     places: list[Ints] = field(init=False)
 
     def __post_init__(self) -> None:
-        ranks, hosts = self.problem.world_size, self.problem.cluster.num_hosts
+        ranks, pools = self.problem.world_size, len(self.problem.capacity.pool_ddr)
         self.work, self.columns, self.hbm = (np.zeros(ranks) for _ in range(3))
-        self.ddr, self.ssd = np.zeros(hosts), np.zeros(hosts)
+        self.ddr, self.ssd = np.zeros(pools), np.zeros(pools)
         self.option = np.zeros(self.problem.num_bundles, dtype=np.int64)
         self.places = [np.zeros(0, dtype=np.int64)] * self.problem.num_bundles
 
@@ -137,17 +137,17 @@ class Board:
         if limit < np.inf:
             room &= self.columns + menu.item_columns[item] <= limit
         pools = (
-            (ddr, self.ddr, capacity.host_ddr),
-            (ssd, self.ssd, capacity.host_ssd),
+            (ddr, self.ddr, capacity.pool_ddr),
+            (ssd, self.ssd, capacity.pool_ssd),
         )
         for own, used, size in pools:
             if own > 0:
-                room &= (used + own <= size)[self.problem.cluster.rank_host]
+                room &= (used + own <= size)[capacity.rank_pool]
         return np.asarray(room)
 
     def _add(self, item: int, rank: int, work: float, sign: float) -> None:
         menu = self.problem.options
-        host = self.problem.cluster.rank_host[rank]
+        host = self.problem.capacity.rank_pool[rank]
         hbm, ddr, ssd = sign * menu.item_bytes[item]
         self.work[rank] += sign * work
         self.columns[rank] += sign * menu.item_columns[item]

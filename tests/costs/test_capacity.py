@@ -33,8 +33,8 @@ def test_gpu_ranks() -> None:
     assert capacity.reserved["kept free"] == pytest.approx(1e9)
     # 10 GB * 0.9 - 1 GB - received
     assert capacity.rank_hbm == pytest.approx([9e9 - 1e9 - received] * 4)
-    assert capacity.host_ddr == pytest.approx([8e10])  # 100 GB * 0.8
-    assert capacity.host_ssd.tolist() == [1e12]
+    assert capacity.pool_ddr == pytest.approx([8e10])  # 100 GB * 0.8
+    assert capacity.pool_ssd.tolist() == [1e12]
     assert [len(capacity.of_tier(tier)) for tier in range(3)] == [4, 1, 1]
 
 
@@ -56,14 +56,14 @@ def test_cpu_ranks_take_everything_off_their_host() -> None:
     assert capacity.rank_hbm.tolist() == [0.0] * 8
     # 1000 samples over 8 ranks: 125 * 128 * 8 bytes received, 1 GB of libraries.
     rank = 1e9 + 125 * 128 * 8
-    assert capacity.host_ddr == pytest.approx([8e10 - 4 * rank] * 2)
+    assert capacity.pool_ddr == pytest.approx([8e10 - 4 * rank] * 2)
 
 
 def test_mixed_cluster() -> None:
     """Each rank and host has its own group's memory."""
     capacity = capacity_of(workload({}), CLUSTERS["mixed"])
     assert len(capacity.rank_hbm) == 8
-    assert len(capacity.host_ddr) == 3
+    assert len(capacity.pool_ddr) == 3
 
 
 def test_no_room_is_zero_and_not_negative() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SHARDING_TYPES = tuple(ShardingType)
+_DIVIDED = 0.3
+"""How often the ranks of a host have a share each of its DDR and SSD."""
 
 
 class Hosts(NamedTuple):
@@ -116,7 +118,8 @@ def make_problem(
     cost : (I, C, P) floats
         Seconds of each item, in the order of the menus.
     tier_bytes : (I, 3) floats
-    capacity : tuple of float arrays (W,), (N,), (N,)
+    capacity : tuple of float arrays (W,), (Q,), (Q,)
+        Pools of DDR and SSD are those of hosts, or of ranks if there are W.
     """
     cluster = Cluster.of(topology(groups))
     workload = Workload(
@@ -130,6 +133,8 @@ def make_problem(
     )
     usage = TableUsage.of(workload, cluster.world_size)
     options = make_options(menus, cost, tier_bytes)
+    divided = len(capacity[1]) == cluster.world_size
+    rank_pool = np.arange(cluster.world_size) if divided else cluster.rank_host
     members = tuple((index,) for index in range(len(menus)))
     return Problem(
         objective=objective,
@@ -137,7 +142,7 @@ def make_problem(
         cluster=cluster,
         usage=usage,
         pricer=make_pricer(cluster, usage, load_cost_model("h100")),
-        capacity=Capacity(*capacity, reserved={}),
+        capacity=Capacity(*capacity, rank_pool, reserved={}),
         options=options,
         bundles=Bundles(members, options, np.arange(len(options))[:, None]),
         allowed=allowed or {},
@@ -226,6 +231,10 @@ def toy_problem(
     allowed, conflicts = (
         _limits(rng, num_tables, int(hosts.sum())) if limited else ({}, {})
     )
+    if rng.random() < _DIVIDED:
+        hbm, *others = capacity
+        ddr, ssd = (np.repeat(pools / hosts, hosts) for pools in others)
+        capacity = (hbm, ddr, ssd)
     return make_problem(
         groups,
         menus,
@@ -347,8 +356,9 @@ def _choices(problem: Problem, bundle: int) -> Iterator[_Choice]:
                     cost[rank] += menu.item_cost[item, cluster.rank_class[rank]]
                     tiers[rank] += menu.item_bytes[item]
                     uses[rank] = True
-            hosts = [np.bincount(cluster.rank_host, tiers[:, tier]) for tier in (1, 2)]
-            pools = np.concatenate([tiers[:, 0], *hosts])
+            owner = problem.capacity.rank_pool
+            shared = [np.bincount(owner, tiers[:, tier]) for tier in (1, 2)]
+            pools = np.concatenate([tiers[:, 0], *shared])
             yield _Choice(option, places, cost, pools, uses)
 
 

@@ -61,7 +61,7 @@ def low_levels(state: State) -> Penalty:
 def true_penalty(state: State, penalty: Penalty) -> float:
     """Sum the penalty of all ranks and hosts."""
     ranks = penalty.of_ranks(state.load).sum()
-    return float(ranks + penalty.of_hosts(state.host_load).sum())
+    return float(ranks + penalty.of_pools(state.pool_load).sum())
 
 
 def hbm_problem(

@@ -52,8 +52,8 @@ def scrambled(problem: Problem, rng: np.random.Generator) -> tuple[State, Penalt
     roomy = replace(
         full,
         rank_hbm=4.0 * full.rank_hbm,
-        host_ddr=4.0 * full.host_ddr,
-        host_ssd=4.0 * full.host_ssd,
+        pool_ddr=4.0 * full.pool_ddr,
+        pool_ssd=4.0 * full.pool_ssd,
     )
     state = empty(problem).state
     state.fill(start(replace(problem, capacity=roomy)).state.assignment())
@@ -72,7 +72,7 @@ def scramble(state: State, rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_cold_exchange_never_hurts(cluster: str, objective: Objective) -> None:
     """The penalty of all ranks and hosts never rises, and limits are kept."""
-    fell = hosts_were_full = 0
+    fell = pools_were_full = 0
     for seed in (0, 2, 3, 5, 6):
         rng = np.random.default_rng(seed)
         problem = toy_problem(rng, 24, CLUSTERS[cluster], fill=0.8, objective=objective)
@@ -83,7 +83,7 @@ def test_a_cold_exchange_never_hurts(cluster: str, objective: Objective) -> None
             if step % 10 == 0:
                 scramble(state, rng)
             before = true_penalty(state, penalty)
-            hosts_were_full += state.host_load.max() > 1.0
+            pools_were_full += state.pool_load.max() > 1.0
             order = rng.permutation(world)
             size = world // (1 + step % 2)
             exchanger.exchange(order.reshape(-1, size), penalty, 0.0)
@@ -92,7 +92,7 @@ def test_a_cold_exchange_never_hurts(cluster: str, objective: Objective) -> None
             fell += after < before * (1.0 - 1e-4)
             assert_allowed(problem, state.assignment())
     assert fell > 20
-    assert hosts_were_full > 20 or cluster == "one host"
+    assert pools_were_full > 20 or cluster == "one host"
 
 
 def permuted(assignment: Assignment, problem: Problem, order: Any) -> Assignment:

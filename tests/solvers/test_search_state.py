@@ -57,7 +57,7 @@ def assert_right(problem: Problem, state: State) -> None:
     fresh = State(problem, state.vectors)
     fresh.fill(assignment)
     assert np.allclose(state.load, fresh.load, rtol=0, atol=1e-8)
-    assert np.allclose(state.host_load, fresh.host_load, rtol=0, atol=1e-8)
+    assert np.allclose(state.pool_load, fresh.pool_load, rtol=0, atol=1e-8)
     loads = problem.loads(assignment)
     value = state.value() * state.vectors.unit_s
     assert value == pytest.approx(loads.value(problem.objective), rel=1e-8)
@@ -197,7 +197,7 @@ def test_penalty_in_single_precision() -> None:
     time = penalty.level + np.array([0.2, -0.1, 0.1])
     one = penalty.of_ranks(np.r_[time, 1.5])
     assert one == pytest.approx(0.04 + 0.01 + 50 * 0.5)
-    assert penalty.of_hosts(np.array([1.1, 1.2])) == pytest.approx(50 * 0.3)
+    assert penalty.of_pools(np.array([1.1, 1.2])) == pytest.approx(50 * 0.3)
 
 
 def test_noise_is_gumbel() -> None:

@@ -102,11 +102,11 @@ class TorchRecPricer:
         usable = np.trunc((1 - share.value) * hbm)
         return Capacity(
             rank_hbm=usable,
-            host_ddr=ddr[cluster.host_class],
-            host_ssd=ssd[cluster.host_class],
+            pool_ddr=np.trunc(ddr / local)[cluster.rank_class],
+            pool_ssd=np.trunc(ssd / local)[cluster.rank_class],
+            rank_pool=np.arange(cluster.world_size),
             reserved={"kept free": float(hbm[0] - usable[0])},
-            rank_ddr=np.trunc(ddr / local)[cluster.rank_class],
-            rank_ssd=np.trunc(ssd / local)[cluster.rank_class],
+            pool_place="rank",
         )
 
 

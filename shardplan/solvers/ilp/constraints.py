@@ -155,12 +155,12 @@ class Constraints:
         return self._pools(MemoryTier.HBM, self._variables.by_rank, "rank")
 
     def ddr_fits(self) -> Rows:
-        """Keep the shards on a host within its DDR."""
-        return self._pools(MemoryTier.DDR, self._variables.by_host, "host")
+        """Keep shards within the DDR of each host or rank."""
+        return self._shared(MemoryTier.DDR)
 
     def ssd_fits(self) -> Rows:
-        """Keep the shards on a host within its SSD."""
-        return self._pools(MemoryTier.SSD, self._variables.by_host, "host")
+        """Keep shards within the SSD of each host or rank."""
+        return self._shared(MemoryTier.SSD)
 
     def no_rank_is_slower(self) -> Rows:
         """Keep every rank's load at or below the slowest rank's, phase by phase."""
@@ -190,6 +190,10 @@ class Constraints:
         for (item, place), variable in self._variables.put.items():
             put[item].append((place, variable))
         return put
+
+    def _shared(self, tier: MemoryTier) -> Rows:
+        owner = self._problem.capacity.pool_place
+        return self._pools(tier, self._variables.by_pool, owner)
 
     def _pools(
         self, tier: MemoryTier, terms: dict[int, list[Term]], owner: str

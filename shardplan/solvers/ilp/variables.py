@@ -58,7 +58,7 @@ class Variables:
         Load of the slowest rank, per phase or (`max-rank`) one for all phases.
     copies : int array (I,)
         How often a term counts an item: its count for scope ALL, else once.
-    by_rank, by_host : dict of int to list of Term
+    by_rank, by_pool : dict of int to list of Term
     """
 
     choose: list[pulp.LpVariable] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Variables:
     uses: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
     slowest: list[pulp.LpVariable] = field(default_factory=list)
     by_rank: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
-    by_host: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
+    by_pool: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
     def of(cls, model: pulp.LpProblem, problem: Problem) -> Variables:
@@ -128,21 +128,22 @@ class Variables:
     def _load(
         self, problem: Problem, put: pulp.LpVariable, item: int, ranks: slice
     ) -> None:
-        """Note the ranks and hosts that a placed item loads."""
+        """Note the ranks and pools that a placed item loads."""
         items = slice(item, item + 1)
         for rank in range(ranks.start, ranks.stop):
             self.by_rank[rank].append(Term(put, items, 1.0))
-        hosts, shared = np.unique(problem.cluster.rank_host[ranks], return_counts=True)
-        for host, count in zip(hosts.tolist(), shared.tolist(), strict=True):
-            self.by_host[host].append(Term(put, items, float(count)))
+        own = problem.capacity.rank_pool[ranks]
+        pools, shared = np.unique(own, return_counts=True)
+        for pool, count in zip(pools.tolist(), shared.tolist(), strict=True):
+            self.by_pool[pool].append(Term(put, items, float(count)))
 
     def _load_all(self, problem: Problem, option: int) -> None:
-        """Note that an option over all ranks loads every rank and host."""
+        """Note that an option over all ranks loads every rank and pool."""
         chosen, items = self.choose[option], problem.options.items_of(option)
         for rank in range(problem.world_size):
             self.by_rank[rank].append(Term(chosen, items, 1.0))
-        for host, ranks in enumerate(problem.cluster.host_num_ranks.tolist()):
-            self.by_host[host].append(Term(chosen, items, float(ranks)))
+        for pool, ranks in enumerate(np.bincount(problem.capacity.rank_pool).tolist()):
+            self.by_pool[pool].append(Term(chosen, items, float(ranks)))
 
 
 def legal_places(problem: Problem) -> list[Ints]:

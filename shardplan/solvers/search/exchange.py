@@ -97,25 +97,25 @@ class Exchanger:
         rest = state.load[ranks] - own[..., :-2] - np.r_[penalty.level, 1.0]
         small, more = rest.astype(np.float32), part[..., :-2].astype(np.float32)
         cost: Floats = penalty.of_excess(small[:, :, None] + more).astype(np.float64)
-        if state.uses_hosts:
-            cost += self._host_costs(ranks, own, part, penalty)
+        if state.uses_pools:
+            cost += self._pool_costs(ranks, own, part, penalty)
         if len(state.legal) > 1:
             cost = np.where(self._illegal(ranks, units, goes), np.inf, cost)
         return np.asarray(cost)
 
-    def _host_costs(
+    def _pool_costs(
         self, ranks: Ints, own: Floats, part: Floats, penalty: Penalty
     ) -> Floats:
-        """Penalty of hosts, split among their ranks.
+        """Penalty of pools, split among their ranks.
 
-        Each rank may use its own part's bytes and an equal share of what its host has
+        Each rank may use its own part's bytes and an equal share of what its pool has
         left (or lacks); the sum over ranks is right for the parts where they are, and
         not below the truth for others.
         """
         state = self._state
-        host = state.rank_host[ranks]
-        each = np.bincount(host.ravel(), minlength=len(state.host_load))[host]
-        slack = (1.0 - state.host_load[host]) / each[..., None]
+        pool = state.rank_pool[ranks]
+        each = np.bincount(pool.ravel(), minlength=len(state.pool_load))[pool]
+        slack = (1.0 - state.pool_load[pool]) / each[..., None]
         more = part[..., -2:] - (own[..., -2:] + slack)[:, :, None]
         return np.asarray(penalty.memory * np.maximum(more, 0.0).sum(axis=3))
 

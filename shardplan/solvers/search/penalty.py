@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
-    """A sum over ranks and hosts that search makes small.
+    """A sum over ranks and pools that search makes small.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Penalty:
 
     Notes
     -----
-    Of a rank: sum_d max(0, x_d - level_d)^2 + w * max(0, hbm - 1); of a host:
+    Of a rank: sum_d max(0, x_d - level_d)^2 + w * max(0, hbm - 1); of a pool:
     w * (max(0, ddr - 1) + max(0, ssd - 1)). Squares prefer many small excesses to a
     large one; memory is linear, so that a byte too much still counts.
     """
@@ -50,7 +50,7 @@ class Penalty:
         squares = np.einsum("...d,...d->...", time, time)
         return np.asarray(squares + np.float32(self.memory) * memory)
 
-    def of_hosts(self, load: Floats) -> Floats:
-        """Penalty of each host: load (..., 2) -> (...)."""
+    def of_pools(self, load: Floats) -> Floats:
+        """Penalty of each pool: load (..., 2) -> (...)."""
         over: Floats = np.maximum(load - 1.0, 0.0).sum(axis=-1)
         return self.memory * over

@@ -35,14 +35,14 @@ class View(NamedTuple):
     ranks : int array (K, R)
         Ranks to look at; -1 for none.
     load : float array (K, R, D + 1)
-    host_load : float array (K, R, 2)
+    pool_load : float array (K, R, 2)
     added : float array (K,)
         What the bundle adds to the penalty now.
     """
 
     ranks: Ints
     load: Floats
-    host_load: Floats
+    pool_load: Floats
     added: Floats
 
 
@@ -107,15 +107,15 @@ class Proposer:
         return moved
 
     def _move(self, bundle: int, option: int, places: Ints, changed: Bools) -> bool:
-        """Re-place a bundle unless ranks (or hosts, if they matter) have changed."""
+        """Re-place a bundle unless ranks (or pools, if they matter) have changed."""
         state = self._state
         ranks = np.concatenate([state.places_of(bundle), places])
         if changed[ranks].any():
             return False
         state.take(bundle)
         state.put(bundle, option, places)
-        if state.uses_hosts:
-            changed[np.isin(state.rank_host, state.rank_host[ranks])] = True
+        if state.uses_pools:
+            changed[np.isin(state.rank_pool, state.rank_pool[ranks])] = True
         else:
             changed[ranks] = True
         return True
@@ -143,9 +143,9 @@ class Proposer:
             vector = vector[rows, np.arange(tried)[:, None], kind]
         load = view.load[:, None]
         rise = penalty.of_ranks(load + vector[..., :-2]) - penalty.of_ranks(load)
-        if state.uses_hosts:
-            host = view.host_load[:, None]
-            rise += penalty.of_hosts(host + vector[..., -2:]) - penalty.of_hosts(host)
+        if state.uses_pools:
+            pool = view.pool_load[:, None]
+            rise += penalty.of_pools(pool + vector[..., -2:]) - penalty.of_pools(pool)
         nowhere = np.broadcast_to((view.ranks < 0)[:, None], rise.shape)
         return np.where(nowhere, np.inf, rise)
 
@@ -165,20 +165,20 @@ class Proposer:
         seen = column >= 0
         ranks[owner[seen], column[seen]] = rank[seen]
         load = state.load[ranks]
-        host_load: Floats = state.host_load[state.rank_host[ranks]]
+        pool_load: Floats = state.pool_load[state.rank_pool[ranks]]
         rest = state.load[rank] - vector[:, :-2]
         load[owner[seen], column[seen]] = rest[seen]
         gone = penalty.of_ranks(state.load[rank]) - penalty.of_ranks(rest)
         added: Floats = np.bincount(owner, gone, minlength=num).astype(np.float64)
-        if state.uses_hosts:
-            hosts = state.rank_host[rank]
-            own = np.zeros((num, len(state.host_load), 2))
-            np.add.at(own, (owner, hosts), vector[:, -2:])
-            without = state.host_load - own
-            gone = penalty.of_hosts(state.host_load) - penalty.of_hosts(without)
+        if state.uses_pools:
+            pools = state.rank_pool[rank]
+            own = np.zeros((num, len(state.pool_load), 2))
+            np.add.at(own, (owner, pools), vector[:, -2:])
+            without = state.pool_load - own
+            gone = penalty.of_pools(state.pool_load) - penalty.of_pools(without)
             added += gone.sum(axis=1)
-            host_load = without[np.arange(num)[:, None], state.rank_host[ranks]]
-        return View(ranks, load, host_load, added)
+            pool_load = without[np.arange(num)[:, None], state.rank_pool[ranks]]
+        return View(ranks, load, pool_load, added)
 
     def _common(self) -> Ints:
         world = len(self._state.load)

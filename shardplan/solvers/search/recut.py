@@ -68,7 +68,7 @@ class Recutter:
         """
         state = self._state
         old_ranks = np.flatnonzero(state.ranks_used(bundle))
-        old_rows, hosts = state.load[old_ranks], state.host_load.copy()
+        old_rows, pools = state.load[old_ranks], state.pool_load.copy()
         option, places = state.take(bundle)
         way = self.best_way(bundle, penalty, option, old_ranks)
         if way is None or (way.option == option and np.array_equal(way.places, places)):
@@ -80,7 +80,7 @@ class Recutter:
         touched = np.union1d(old_ranks, np.flatnonzero(state.ranks_used(bundle)))
         rise = penalty.of_ranks(state.load[touched]).sum()
         rise -= penalty.of_ranks(before_rows[touched]).sum()
-        rise += penalty.of_hosts(state.host_load).sum() - penalty.of_hosts(hosts).sum()
+        rise += penalty.of_pools(state.pool_load).sum() - penalty.of_pools(pools).sum()
         rise += self.price[way.option] - self.price[option]
         if rise < temperature * self._rng.exponential():
             return True
@@ -186,8 +186,8 @@ class Recutter:
         rise = penalty.of_ranks(load + vector[..., :-2]) - penalty.of_ranks(load)
         self.evaluated += rise.size
         if vector[..., -2:].any():
-            host = state.host_load[state.rank_host[ranks]]
-            rise += penalty.of_hosts(host + vector[..., -2:]) - penalty.of_hosts(host)
+            pool = state.pool_load[state.rank_pool[ranks]]
+            rise += penalty.of_pools(pool + vector[..., -2:]) - penalty.of_pools(pool)
         return np.asarray(rise)
 
     def _on_ranks(self, options: Ints, penalty: Penalty, ranks: Ints) -> Iterator[Way]:

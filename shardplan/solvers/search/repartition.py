@@ -147,17 +147,17 @@ class Repartitioner:
             level = np.r_[penalty.level, 1.0]
             over = (load - level).astype(np.float32)[:, None, :]
             total += penalty.of_excess(change[..., :-2] + over)
-            if state.uses_hosts:
-                total += self._host_values(rank, other, place, change, penalty)
+            if state.uses_pools:
+                total += self._pool_values(rank, other, place, change, penalty)
         return total
 
-    def _host_values(
+    def _pool_values(
         self, rank: Ints, other: Ints, place: Ints, change: Singles, penalty: Penalty
     ) -> Singles:
-        """Penalty of the hosts of one side; nothing moves between ranks of one host."""
+        """Penalty of the pools of one side; nothing moves between ranks of one pool."""
         state = self._state
-        apart = (state.rank_host[rank] != state.rank_host[other]).astype(np.float32)
-        over = (state.host_load[state.rank_host[place]] - 1.0).astype(np.float32)
+        apart = (state.rank_pool[rank] != state.rank_pool[other]).astype(np.float32)
+        over = (state.pool_load[state.rank_pool[place]] - 1.0).astype(np.float32)
         moved = change[..., -2:] * apart[:, None, None]
         excess = np.maximum(moved + over[:, None, :], np.float32(0.0))
         return np.asarray(np.float32(penalty.memory) * excess.sum(axis=2))

@@ -157,7 +157,7 @@ class _Split:
     def __init__(self, problem: Problem, assignment: Assignment) -> None:
         self._problem, self._given = problem, assignment
         self._is_sum = problem.objective is Objective.MAX_RANK
-        self._host = problem.cluster.rank_host
+        self._pool = problem.capacity.rank_pool
         self._loads = loads = problem.loads(assignment)
         self._cost, self._used = loads.cost, (loads.hbm, loads.ddr, loads.ssd)
         self._value = loads.value(problem.objective)
@@ -278,10 +278,10 @@ class _Split:
         anew : bool
             Start from the least HBM of each bundle, not from its present one.
         """
-        host = int(self._host[rank])
+        pool = int(self._pool[rank])
         room = [
             float(self._room[tier][at] - self._used[tier][at])
-            for tier, at in enumerate((rank, host, host))
+            for tier, at in enumerate((rank, pool, pool))
         ]
         now = {part.bundle: part.present for part in parts}
 
@@ -316,7 +316,7 @@ class _Split:
         more = np.concatenate(
             [b.tier_bytes[new] - b.tier_bytes[b.present] for b, new in pairs]
         )
-        owner = (ranks, self._host[ranks], self._host[ranks])
+        owner = (ranks, self._pool[ranks], self._pool[ranks])
         old_cost = self._cost[ranks]
         old_used = [used[at] for used, at in zip(self._used, owner, strict=True)]
         np.add.at(self._cost, ranks, cost)

@@ -23,7 +23,7 @@ _NONE = np.zeros(0, dtype=np.int64)
 
 
 class State:
-    """Options and places of all bundles, with loads per rank and host.
+    """Options and places of all bundles, with loads per rank and pool.
 
     Items of scope `RANK` are units: they move one by one. Unit 0 is no unit: its
     vector is zero and it fills the free slots. Items of wider scopes only appear in
@@ -39,8 +39,8 @@ class State:
         Units of each bundle, in order of its items.
     load : float array (W, D + 1)
         Times and HBM of each rank, as shares; see `Vectors`.
-    host_load : float array (N, 2)
-        DDR and SSD of each host, as shares.
+    pool_load : float array (Q, 2)
+        DDR and SSD of each pool, as shares.
     unit_vector : float array (U, C, D + 3)
     unit_bundle, unit_rank, unit_slot, unit_item : int arrays (U,)
     slots : int array (W, K)
@@ -48,7 +48,7 @@ class State:
     legal : bool array (L, W)
         Where units of limited bundles may move; row 0 is for all others.
     legal_row : int array (B,)
-    uses_hosts : bool
+    uses_pools : bool
         Whether any option needs DDR or SSD.
     """
 
@@ -58,12 +58,13 @@ class State:
         self.num_times = vectors.num_times
         cluster = problem.cluster
         self.rank_class, self.rank_host = cluster.rank_class, cluster.rank_host
+        self.rank_pool = problem.capacity.rank_pool
         world, classes = cluster.world_size, len(cluster.groups)
         self.option = np.full(problem.num_bundles, -1, dtype=np.int64)
         self.places: list[Ints] = [_NONE] * problem.num_bundles
         self.units: list[list[int]] = [[] for _ in range(problem.num_bundles)]
         self.load = np.zeros((world, self.num_times + 1))
-        self.host_load = np.zeros((cluster.num_hosts, 2))
+        self.pool_load = np.zeros((len(problem.capacity.pool_ddr), 2))
         size = 2 * problem.num_bundles + 8
         self.unit_vector = np.zeros((size, classes, self.num_times + 3))
         self.unit_bundle = np.zeros(size, dtype=np.int64)
@@ -71,7 +72,7 @@ class State:
         self.unit_slot = np.zeros(size, dtype=np.int64)
         self.unit_item = np.zeros(size, dtype=np.int64)
         self._free = list(range(size - 1, 0, -1))
-        self.uses_hosts = bool(problem.options.item_bytes[:, 1:].any())
+        self.uses_pools = bool(problem.options.item_bytes[:, 1:].any())
         self.slots = np.zeros((world, 8), dtype=np.int64)
         self.count = np.zeros(world, dtype=np.int64)
         self.legal = np.ones((1, world), dtype=bool)
@@ -136,7 +137,7 @@ class State:
 
     def fits(self) -> bool:
         """Whether no pool is too full."""
-        return bool(self.load[:, -1].max() <= 1.0 and self.host_load.max() <= 1.0)
+        return bool(self.load[:, -1].max() <= 1.0 and self.pool_load.max() <= 1.0)
 
     def value(self) -> float:
         """Objective, in units of `Vectors.unit_s`."""
@@ -173,8 +174,8 @@ class State:
         """Add units to the loads of ranks, or take them off."""
         vector = sign * self.unit_vector[unit, self.rank_class[rank]]
         np.add.at(self.load, rank, vector[:, :-2])
-        if self.uses_hosts:
-            np.add.at(self.host_load, self.rank_host[rank], vector[:, -2:])
+        if self.uses_pools:
+            np.add.at(self.pool_load, self.rank_pool[rank], vector[:, -2:])
 
     def _new_unit(self, bundle: int, item: int, vector: Floats) -> int:
         if not self._free:
@@ -207,7 +208,7 @@ class State:
     def _add_one(self, unit: int, rank: int, sign: float) -> None:
         vector = sign * self.unit_vector[unit, self.rank_class[rank]]
         self.load[rank] += vector[:-2]
-        self.host_load[self.rank_host[rank]] += vector[-2:]
+        self.pool_load[self.rank_pool[rank]] += vector[-2:]
 
     def _grow(self) -> None:
         size = len(self.unit_bundle)
@@ -234,7 +235,7 @@ class State:
         """Add the same vector (C, D + 3) to distinct ranks."""
         each = sign * vector[self.rank_class[ranks]]
         self.load[ranks] += each[:, :-2]
-        np.add.at(self.host_load, self.rank_host[ranks], each[:, -2:])
+        np.add.at(self.pool_load, self.rank_pool[ranks], each[:, -2:])
 
     # Limits
 

@@ -47,7 +47,7 @@ class Vectors:
     def of(cls, problem: Problem, unit_s: float) -> Vectors:
         """Look at what the problem's objective distinguishes."""
         cluster, capacity = problem.cluster, problem.capacity
-        owners = (cluster.rank_class, cluster.host_class, cluster.host_class)
+        owners = capacity.classes(cluster)
         room = np.full((len(cluster.groups), len(TIERS)), np.inf)
         for tier, owner in enumerate(owners):
             np.minimum.at(room[:, tier], owner, capacity.of_tier(tier))

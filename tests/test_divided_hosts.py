@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from shardplan.catalog import load_cost_model
@@ -14,10 +13,7 @@ from shardplan.evaluation import evaluate
 from shardplan.exporters import export
 from shardplan.plan import ColumnBlock
 from shardplan.planner import solve
-from shardplan.problem import build_problem
-from shardplan.rank_shares import solve_by_rank
-from shardplan.sharding import Objective, Target
-from shardplan.solvers.base import SolverResult, SolveStatus, Stop
+from shardplan.sharding import Objective
 from tests.helpers import ONE_HOST, workload
 
 if TYPE_CHECKING:
@@ -51,7 +47,7 @@ def host_of(share: int) -> Topology:
 
 def used(plan: Any) -> list[float]:
     """DDR on every rank [bytes]."""
-    return evaluate(plan).rank_bytes()[:, 1].tolist()
+    return evaluate(plan).loads.ddr.tolist()
 
 
 def test_a_table_above_a_ranks_share_is_cut() -> None:
@@ -78,7 +74,8 @@ def test_other_cost_models_share_the_host() -> None:
     plan = solve(
         work, host_of(rows * ROW_BYTES), own, **{**OPTIONS, "solver": "greedy"}
     ).plan
-    assert evaluate(plan).capacity.rank_rooms() is None
+    capacity = evaluate(plan).capacity
+    assert (capacity.pool_place, len(capacity.pool_ddr)) == ("host", 1)
 
 
 def test_no_share_is_large_enough() -> None:
@@ -98,58 +95,30 @@ def test_a_plan_above_a_share_is_refused() -> None:
         p.model_copy(update={"blocks": (block,), "sharding_type": "table_wise"})
         for p in plan.tables
     ]
-    with pytest.raises(InputError, match=r"capacity: rank 2 may use .* host's DDR"):
+    with pytest.raises(InputError, match="capacity: DDR of rank 2 holds"):
         export(plan.replace(tables=tuple(moved), certificate=None), "torchrec")
 
 
-class Piled:
-    """A solver that puts the first option of everything where it is told."""
-
-    def __init__(self, *ranks: int) -> None:
-        self._ranks = ranks
-
-    def solve(self, problem: Any, stop: Any, seed: int, observer: Any) -> SolverResult:
-        from shardplan.problem import Assignment
-
-        menu = problem.options
-        places = [np.array([rank]) for rank in self._ranks]
-        found = Assignment(menu.start[:-1].copy(), tuple(places))
-        return SolverResult(found, 0.0, SolveStatus.FEASIBLE)
-
-
 @pytest.mark.parametrize("objective", Objective)
-@pytest.mark.parametrize(("count", "expected"), [(4, True), (9, False)])
-def test_ranks_above_their_share_hand_items_over(
-    objective: Objective, count: int, expected: bool
-) -> None:
-    """Tables of 1,000 rows piled on a rank are spread: at most two on each."""
+@pytest.mark.parametrize("solver", ["auto", "ilp"])
+def test_solvers_fill_each_rank_alone(objective: Objective, solver: str) -> None:
+    """Of sizes 1, 1, 2, 2, 3 and 3 on ranks with room for 3, a 1 joins each 2."""
     limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused_uvm"]}
-    work = workload(*[in_host_memory(1000, constraints=limits)] * count)
-    problem = build_problem(
-        work,
-        host_of(2500 * ROW_BYTES),
-        MODEL,
-        target=Target.TORCHREC,
-        objective=objective,
-    )
-    found = solve_by_rank(Piled(*[0] * count), problem, Stop(), 0, None)  # type: ignore[arg-type]
-    assert (found.assignment is not None) == expected
-    if found.assignment is not None:
-        ranks = [int(places[0]) for places in found.assignment.places]
-        assert max(np.bincount(ranks)) <= 2
-
-
-def test_ranks_exchange_where_nothing_fits_as_it_is() -> None:
-    """Of 2 + 2, 1 + 1, 3 and 3 on ranks with room for 3, a 2 and a 1 change places."""
-    limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused_uvm"]}
-    sizes, ranks = (2, 2, 1, 1, 3, 3), (0, 0, 1, 1, 2, 3)
+    sizes = (2, 2, 1, 1, 3, 3)
     tables = [in_host_memory(1000 * size, constraints=limits) for size in sizes]
-    problem = build_problem(
-        workload(*tables), host_of(3001 * ROW_BYTES), MODEL, target=Target.TORCHREC
-    )
-    found = solve_by_rank(Piled(*ranks), problem, Stop(), 0, None)  # type: ignore[arg-type]
-    assert found.assignment is not None
-    on_rank = [0, 0, 0, 0]
-    for size, places in zip(sizes, found.assignment.places, strict=True):
-        on_rank[int(places[0])] += size
-    assert on_rank == [3, 3, 3, 3]
+    plan = solve(
+        workload(*tables),
+        host_of(3001 * ROW_BYTES),
+        MODEL,
+        **{**OPTIONS, "objective": objective, "solver": solver},
+    ).plan
+    assert used(plan) == [3000 * ROW_BYTES] * 4
+    assert check(plan) == ()
+
+
+def test_too_many_tables_for_the_shares() -> None:
+    """Nine tables of two fifths of a share fit the host, but not four ranks."""
+    limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused_uvm"]}
+    work = workload(*[in_host_memory(1000, constraints=limits)] * 9)
+    with pytest.raises(InfeasibleError):
+        solve(work, host_of(2500 * ROW_BYTES), MODEL, **OPTIONS)
