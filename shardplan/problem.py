@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
+_SLACK = 1e-9
+"""Share of a pool left free, so that another order of summation still fits."""
+
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
@@ -111,6 +114,23 @@ class Problem:
     def everyone(self) -> NDArray[np.bool_]:
         """The mask that allows every rank."""
         return np.ones(self.world_size, dtype=bool)
+
+    @property
+    def rooms(self) -> tuple[Floats, Floats, Floats]:
+        """Bytes up to which solvers fill the pools of each tier.
+
+        Sums of fractions may come out larger in another order, so a little is left
+        free. Sums of whole bytes are exact: what fills a pool to the last byte fits,
+        and half a byte more keeps shares of it off the limit.
+        """
+        found = []
+        for tier, num_bytes in enumerate(self.options.item_bytes.T):
+            pools = self.capacity.of_tier(tier)
+            is_whole = bool((num_bytes == np.floor(num_bytes)).all())
+            exact = np.where(pools > 0.0, np.floor(pools) + 0.5, 0.0)
+            found.append(exact if is_whole else pools * (1.0 - _SLACK))
+        hbm, ddr, ssd = found
+        return hbm, ddr, ssd
 
     def allowed_ranks(self, bundle: int) -> NDArray[np.bool_]:
         """Ranks that a bundle may use, bool array (W,)."""

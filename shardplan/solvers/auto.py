@@ -12,7 +12,6 @@ from shardplan.sharding import Objective
 from shardplan.solvers.base import (
     Observer,
     Silent,
-    Solver,
     SolverResult,
     SolveStatus,
     Stop,
@@ -86,10 +85,10 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
         """Run the heuristics; none of them is ever better than the result."""
-        quick: list[Solver] = [Greedy()]
-        if problem.num_bundles * problem.world_size <= _LDM_WORK:
-            quick += [LargestDifferencing(), Uniform()]
-        for solver in quick:
+        incumbent.offer(Greedy().solve(problem, stop, seed, Silent()).assignment)
+        if problem.num_bundles * problem.world_size > _LDM_WORK:
+            return
+        for solver in (LargestDifferencing(), Uniform(incumbent.value_s)):
             if stop.now() and incumbent.assignment is not None:
                 return
             incumbent.offer(solver.solve(problem, stop, seed, Silent()).assignment)

@@ -24,8 +24,6 @@ _MANY_RANKS = 512
 _NEAR = 96
 _RENEWED = 48
 _LEAST_ROOM = 1e-6
-_SLACK = 1e-9
-"""Share of a pool left free, so that another order of summation still fits."""
 
 
 class Placer:
@@ -55,10 +53,8 @@ class Placer:
         self.loads = Loads.empty(
             problem.cluster, problem.capacity.rank_pool, problem.num_phases
         )
-        capacity = problem.capacity
-        self._hbm = np.maximum(capacity.rank_hbm * (1.0 - _SLACK), _LEAST_ROOM)
-        self._ddr = capacity.pool_ddr * (1.0 - _SLACK)
-        self._ssd = capacity.pool_ssd * (1.0 - _SLACK)
+        hbm, self._ddr, self._ssd = problem.rooms
+        self._hbm = np.maximum(hbm, _LEAST_ROOM)
         self._users: dict[int, NDArray[np.bool_]] = {}
         self._near = np.zeros(0, dtype=np.int64)
         self._near_uses = 0

@@ -1,4 +1,4 @@
-"""One sharding type for all tables, where they allow it."""
+"""One sharding type and number of shards for all tables, where they allow it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,28 @@ from shardplan.solvers.greedy import place_all
 from shardplan.solvers.selection import OptionTotals, select_from
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shardplan.problem import Assignment, Problem
+
+    Bools = NDArray[np.bool_]
 
 
 class Uniform:
-    """Give all tables the same type, each type in turn, and keep the best plan.
+    """Cut all tables alike, in each way in turn, and keep the best plan.
 
     Where phases are bounded by the slowest rank each, a plan that loads all ranks
-    alike may beat any mixture that changes one table at a time.
+    alike may beat any mixture that changes one table at a time; and many large equal
+    tables may fill the ranks in one way only.
+
+    Parameters
+    ----------
+    most_s : float
+        Only plans below this are looked for [s].
     """
+
+    def __init__(self, most_s: float = np.inf) -> None:
+        self._most_s = most_s
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -28,15 +41,11 @@ class Uniform:
         """See `Solver`; the seed is not used, for nothing here is random."""
         bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
-        menu = problem.options
         best: Assignment | None = None
-        value = np.inf
-        for kind in np.unique(menu.sharding_type).tolist():
-            if stop.now():
+        value = self._most_s
+        for least, legal in _ways(problem, totals):
+            if stop.now() or least >= value:
                 break
-            legal = menu.sharding_type == kind
-            offered = np.logical_or.reduceat(legal, menu.start[:-1])
-            legal |= ~np.repeat(offered, np.diff(menu.start))
             choice = select_from(problem, totals, legal, 1.0)
             placer = place_all(problem, totals, choice)
             found = np.inf if placer is None else placer.loads.value(problem.objective)
@@ -44,3 +53,27 @@ class Uniform:
                 best, value = placer.assignment(), found
                 observer.improved(value, bound)
         return finished(best, value, bound, stop)
+
+
+def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools]]:
+    """Options of each sharding type, and of each type and number of shards.
+
+    Tables that do not offer any may take all of theirs. With each the least that a
+    plan of it could be [s], by mean load and longest item; the least first.
+    """
+    menu = problem.options
+    shards = np.add.reduceat(menu.item_count, menu.item_start[:-1])
+    kinds = [menu.sharding_type == kind for kind in np.unique(menu.sharding_type)]
+    counts = [shards == count for count in np.unique(shards)]
+    found = []
+    for legal in [*kinds, *(kind & count for kind in kinds for count in counts)]:
+        offered = np.logical_or.reduceat(legal, menu.start[:-1])
+        if offered.any():
+            legal = legal | ~np.repeat(offered, np.diff(menu.start))
+            total, longest = (
+                np.minimum.reduceat(np.where(legal, s, np.inf), menu.start[:-1])
+                for s in (totals.seconds, totals.largest)
+            )
+            least = max(total.sum() / problem.world_size, longest.max())
+            found.append((float(least), legal))
+    return sorted(found, key=lambda way: way[0])

@@ -46,8 +46,9 @@ class Incumbent:
         """Keep an assignment that fits, if it is better."""
         if assignment is None:
             return
-        value = self._problem.value(assignment)
-        if value < self.value_s:
+        loads = self._problem.loads(assignment)
+        value = loads.value(self._problem.objective)
+        if value < self.value_s and loads.fits(self._problem.capacity):
             self.assignment, self.value_s = assignment, value
             self._tell()
 

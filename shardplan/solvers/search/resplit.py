@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.problem import Assignment
-from shardplan.sharding import TIERS, Objective, Scope
+from shardplan.sharding import Objective, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
 
-_SLACK = 1e-9
-"""Share of a pool left free, so that another order of summation still fits."""
 _WORTH = 1e-9
 _PASSES = 3
 _LEAST_S = 1e-30
@@ -162,8 +160,7 @@ class _Split:
         self._cost, self._used = loads.cost, (loads.hbm, loads.ddr, loads.ssd)
         self._value = loads.value(problem.objective)
         self._given_value, self._given_total = self._value, loads.cost.sum()
-        tiers = range(len(TIERS))
-        self._room = [problem.capacity.of_tier(t) * (1.0 - _SLACK) for t in tiers]
+        self._room = problem.rooms
         self._bundles: dict[int, _Bundle] = {}
         self._on_rank: list[list[int]] = [[] for _ in range(problem.world_size)]
         for index, bundle in _bundles(problem, assignment):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_SLACK = 1e-9
 """Share of a pool left free, so that another order of summation still fits."""
 
 
@@ -46,11 +45,11 @@ class Vectors:
     @classmethod
     def of(cls, problem: Problem, unit_s: float) -> Vectors:
         """Look at what the problem's objective distinguishes."""
-        cluster, capacity = problem.cluster, problem.capacity
-        owners = capacity.classes(cluster)
+        cluster = problem.cluster
+        owners, rooms = problem.capacity.classes(cluster), problem.rooms
         room = np.full((len(cluster.groups), len(TIERS)), np.inf)
         for tier, owner in enumerate(owners):
-            np.minimum.at(room[:, tier], owner, capacity.of_tier(tier))
+            np.minimum.at(room[:, tier], owner, rooms[tier])
         room = np.maximum(room, 1.0)
         phases = np.flatnonzero(problem.options.item_cost.any(axis=(0, 1)))
         return cls(
@@ -58,7 +57,7 @@ class Vectors:
             unit_s=unit_s,
             phases=phases if len(phases) else np.zeros(1, dtype=np.int64),
             is_sum=problem.objective is Objective.MAX_RANK,
-            room=room * (1.0 - _SLACK),
+            room=room,
         )
 
     @property
