@@ -42,7 +42,7 @@ def test_legal_and_never_better_than_the_best(objective: Objective) -> None:
     found_any = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        problem = toy_problem(rng, 3, GROUPS, objective=objective)
+        problem = toy_problem(rng, 3, GROUPS, fill=0.4, objective=objective)
         found = Uniform().solve(problem, Stop(), 0, Silent()).assignment
         if found is None:
             continue
