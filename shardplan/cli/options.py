@@ -60,6 +60,14 @@ class CatalogueEntry(click.types.StringParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
+cost_model_option = click.option(
+    "--cost-model",
+    metavar="NAME",
+    type=CatalogueEntry("cost_models"),
+    help="A shipped name or a path (default: the one that the topology names).",
+)
+
+
 def report_options(command: F) -> F:
     """Add --format and --output to a command that writes a report."""
     command = click.option(

@@ -12,6 +12,7 @@ from shardplan.cli.options import (
     CatalogueEntry,
     FiniteRange,
     WholeRange,
+    cost_model_option,
     format_option,
 )
 from shardplan.errors import InfeasibleError, LimitError
@@ -44,12 +45,7 @@ if TYPE_CHECKING:
     type=WholeRange(min=1, max=65_536),
     help="Hosts to use instead of the topology's own number.",
 )
-@click.option(
-    "--cost-model",
-    metavar="NAME",
-    type=CatalogueEntry("cost_models"),
-    help="A shipped name or a path (default: the one that the topology names).",
-)
+@cost_model_option
 @click.option(
     "--target",
     type=click.Choice([target.value for target in Target]),

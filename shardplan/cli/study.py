@@ -10,6 +10,7 @@ from shardplan.cli.options import (
     CatalogueEntry,
     FiniteRange,
     WholeRange,
+    cost_model_option,
     report_options,
 )
 
@@ -41,12 +42,7 @@ def command() -> None:
     required=True,
     help="The cluster that trains synchronously: a shipped name or a path.",
 )
-@click.option(
-    "--cost-model",
-    metavar="NAME",
-    type=CatalogueEntry("cost_models"),
-    help="A shipped name or a path (default: the one that the topology names).",
-)
+@cost_model_option
 @click.option(
     "--solver",
     metavar="NAME",
