@@ -19,6 +19,7 @@ from shardplan.solvers.base import (
 )
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
+from shardplan.solvers.pack.packer import Packer
 from shardplan.solvers.search.guide import Guide
 from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.neighbourhood import Neighbourhood
@@ -44,6 +45,8 @@ _GLANCE_S, _GLANCE_SHARE = 2.0, 0.3
 _EXACT_S = 4.0
 """Time for exact methods and the proof of small problems, if there is no limit."""
 _NEIGHBOURHOODS = 40
+_PACKING_S, _PACKING_SHARE = 10.0, 0.3
+_FRUITLESS = 4
 
 
 class Auto:
@@ -61,16 +64,18 @@ class Auto:
         incumbent = Incumbent(problem, bound, stop, observer)
         self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
-        is_small = len(problem.options) * problem.world_size <= _SMALL
-        is_small = is_small and stop.work_limit == float("inf")
+        is_timed = stop.work_limit == float("inf")
+        is_small = is_timed and len(problem.options) * problem.world_size <= _SMALL
         glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
         is_optimal = is_small and self._is_proven(
             problem, stop, seed, incumbent, glance
         )
         with stop.sooner(_proof_start_s(stop, is_small)):
+            if is_timed and not is_optimal:
+                self._pack(problem, stop, seed, incumbent)
             with stop.sooner(_search_s(stop, is_small)):
                 if not (is_optimal or stop.now() or incumbent.is_close):
-                    self._search(problem, stop, seed, incumbent)
+                    self._search(problem, stop, seed + 1, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
@@ -92,6 +97,32 @@ class Auto:
             if stop.now() and incumbent.assignment is not None:
                 return
             incumbent.offer(solver.solve(problem, stop, seed, Silent()).assignment)
+
+    def _pack(
+        self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
+    ) -> None:
+        """Pack few large tables anew, before and after a first search."""
+        packer = Packer(problem, incumbent.bound.value_s, seed)
+        if not packer.is_promising:
+            return
+        self._pack_again(packer, stop, incumbent)
+        with stop.sooner(min(_PACKING_S, _PACKING_SHARE * stop.remaining_s())):
+            if not (stop.now() or incumbent.is_close):
+                self._search(problem, stop, seed, incumbent)
+        self._pack_again(packer, stop, incumbent)
+
+    def _pack_again(self, packer: Packer, stop: Stop, incumbent: Incumbent) -> None:
+        """Pack until a few trials in a row do not help."""
+        fruitless = 0
+        with stop.sooner(min(_PACKING_S, _PACKING_SHARE * stop.remaining_s())):
+            while fruitless < _FRUITLESS and incumbent.assignment is not None:
+                if stop.now() or incumbent.is_close:
+                    return
+                before = incumbent.value_s
+                vary = fruitless > 0
+                for better in packer.improve(incumbent.assignment, stop, vary=vary):
+                    incumbent.offer(better)
+                fruitless = 0 if incumbent.value_s < before else fruitless + 1
 
     def _search(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent

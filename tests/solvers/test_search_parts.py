@@ -188,6 +188,7 @@ def test_the_incumbent_wants_what_fits() -> None:
     tight.fill(state.assignment())
     incumbent.look_at(tight)
     assert incumbent.assignment is None
+    problem.capacity.rank_hbm[:] *= 10.0
     incumbent.look_at(state)
     assert incumbent.assignment is not None
 

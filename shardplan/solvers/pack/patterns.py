@@ -1,0 +1,80 @@
+"""Sets of pieces that one rank can hold, found at prices: a beam search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_BEAM = 96
+_MOST_PIECES = 16
+_MOST_FOUND = 200
+_LEAST_PRICE = 1e-9
+_WORTH = 1e-7
+_SAFE = 1e-12
+
+
+class Pattern(NamedTuple):
+    """Kinds of pieces on one rank, in order, and how many of each."""
+
+    kinds: tuple[int, ...]
+    copies: tuple[int, ...]
+
+
+def dear_patterns(
+    prices: Floats, rank_price: float, load: Floats, room: Floats
+) -> list[Pattern]:
+    """Find patterns whose pieces together cost more than a rank.
+
+    Parameters
+    ----------
+    prices : float array (K,)
+        Of each kind of piece.
+    load : float array (K, E)
+        Load of each kind of piece on the rank.
+    room : float array (E,)
+        What the rank can hold.
+
+    Notes
+    -----
+    Patterns grow by one piece at a time, in order of price per share of the room. Of
+    those with equally many pieces the best stay: by price less what the fullest
+    dimension would cost if the rank were sold by it.
+    """
+    share = load / np.maximum(room, 1e-30)
+    fullest = share.max(axis=1)
+    useful = np.flatnonzero((prices > _LEAST_PRICE) & (fullest <= 1.0 + _SAFE))
+    order = np.argsort(-prices[useful] / np.maximum(fullest[useful], 1e-12))
+    kinds = useful[order]
+    price, share = prices[kinds], share[kinds]
+    used, worth = np.zeros((1, share.shape[1])), np.zeros(1)
+    held, found = np.zeros((1, 0), dtype=np.int64), dict[Pattern, float]()
+    for _ in range(_MOST_PIECES):
+        then = used[:, None] + share
+        full = then.max(axis=2)
+        fits = full <= 1.0 + _SAFE
+        if held.shape[1]:
+            fits &= np.arange(len(kinds)) >= held[:, -1:]
+        gain = worth[:, None] + price
+        score = np.where(fits, gain - rank_price * full, -np.inf)
+        best = np.argsort(-score, axis=None)[:_BEAM]
+        best = best[np.isfinite(score.ravel()[best])]
+        if not len(best):
+            break
+        row, column = np.unravel_index(best, score.shape)
+        held = np.column_stack([held[row], column])
+        used, worth = then[row, column], gain[row, column]
+        for index in np.flatnonzero(worth > rank_price + _WORTH).tolist():
+            found[_pattern(kinds[held[index]])] = float(worth[index])
+    return sorted(found, key=lambda pattern: -found[pattern])[:_MOST_FOUND]
+
+
+def _pattern(pieces: Ints) -> Pattern:
+    kinds, copies = np.unique(pieces, return_counts=True)
+    return Pattern(tuple(kinds.tolist()), tuple(copies.tolist()))

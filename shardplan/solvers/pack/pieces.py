@@ -1,0 +1,142 @@
+"""What is to be packed: shards of equal load are one kind of piece, ranks likewise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from shardplan.sharding import Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.problem import Assignment, Problem
+    from shardplan.solvers.search.vectors import Vectors
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
+
+_DIGITS = 9
+_GRID = 500
+"""Bytes are rounded up to parts of a rank's memory: more shards are then equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Bundles that may be cut anew, and the pieces of their options.
+
+    The other bundles stay where an assignment has them. A load has D times and, as
+    shares of what a rank has, bytes of HBM (and of DDR and SSD, if every rank has its
+    own): E dimensions.
+
+    Attributes
+    ----------
+    bundles : int array (B,)
+        Those that are free.
+    options : int array (O,)
+        Their options that can be packed, as indices into the menu.
+    owner : int array (O,)
+        Bundle of each option, as index into `bundles`.
+    item_option, kind, copies : int arrays (I,)
+        Of the items that go to single ranks: the option that each belongs to, its kind
+        of piece, and how many there are of it.
+    load : float array (K, C, E)
+        Of each kind of piece on each class of ranks.
+    uniform : float array (O, C, E)
+        Load that an option over all ranks puts on each of them; else 0.
+    base : float array (W, E)
+        What the bundles that stay put on each rank.
+    """
+
+    bundles: Ints
+    options: Ints
+    owner: Ints
+    item_option: Ints
+    kind: Ints
+    copies: Ints
+    load: Floats
+    uniform: Floats
+    base: Floats
+
+    @classmethod
+    def of(cls, problem: Problem, assignment: Assignment, vectors: Vectors) -> Self:
+        """Free all bundles that no constraint, host or shared pool limits."""
+        menu = problem.options
+        dims = vectors.num_times + (3 if problem.capacity.pool_place == "rank" else 1)
+        packable = _packable(problem, dims > vectors.num_times + 1)
+        free = packable[assignment.option]
+        free[[*problem.allowed, *problem.conflicts]] = False
+        bundles = np.flatnonzero(free)
+        options = np.flatnonzero(packable & free[menu.table])
+        everywhere = menu.scope[options] == Scope.ALL
+        size = np.diff(menu.item_start)[options]
+        item_option = np.repeat(np.arange(len(options)), size)
+        offset = np.arange(len(item_option)) - np.repeat(np.cumsum(size) - size, size)
+        items = menu.item_start[options][item_option] + offset
+        load = vectors.of_items(items)[..., :dims]
+        uniform = np.zeros((len(options), *load.shape[1:]))
+        wide = everywhere[item_option]
+        np.add.at(uniform, item_option[wide], load[wide])
+        items, item_option, load = items[~wide], item_option[~wide], load[~wide]
+        load[..., vectors.num_times :] = _round_up(load[..., vectors.num_times :])
+        key = np.round(load, _DIGITS).reshape(len(load), load.shape[1] * dims)
+        _, first, kind = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        return cls(
+            bundles=bundles,
+            options=options,
+            owner=np.searchsorted(bundles, menu.table[options]),
+            item_option=item_option,
+            kind=kind.ravel(),
+            copies=menu.item_count[items],
+            load=load[first],
+            uniform=uniform,
+            base=_base(problem, assignment, free, vectors)[:, :dims],
+        )
+
+    @property
+    def num_kinds(self) -> int:
+        """Number of kinds of pieces K."""
+        return len(self.load)
+
+    def uniform_now(self, assignment: Assignment) -> Floats:
+        """Load that the free bundles of an assignment put on all ranks (C, E)."""
+        taken = assignment.option[self.bundles][self.owner] == self.options
+        return np.asarray(self.uniform[taken].sum(axis=0))
+
+
+def _packable(problem: Problem, has_own_pools: bool) -> Bools:
+    """Options on all ranks, or whose shards may be on any rank each (O,)."""
+    menu = problem.options
+    free = (menu.scope == Scope.RANK) & (menu.row_shards == 1) & ~menu.same_host
+    packable = free | (menu.scope == Scope.ALL)
+    if not has_own_pools:
+        shared = (menu.item_bytes[:, 1:] > 0).any(axis=1)
+        packable &= ~np.logical_or.reduceat(shared, menu.item_start[:-1])
+    return np.asarray(packable)
+
+
+def _round_up(share: Floats) -> Floats:
+    return np.asarray(np.ceil(share * _GRID - 1e-9) / _GRID)
+
+
+def _base(
+    problem: Problem, assignment: Assignment, free: Bools, vectors: Vectors
+) -> Floats:
+    """Add up what the bundles that stay put on ranks (W, D + 3)."""
+    menu, cluster = problem.options, problem.cluster
+    base = np.zeros((problem.world_size, vectors.num_times + 3))
+    for bundle in np.flatnonzero(~free).tolist():
+        option = int(assignment.option[bundle])
+        scope = int(menu.scope[option])
+        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
+        items = np.repeat(items, menu.item_count[items])
+        places = assignment.places[bundle]
+        places = places if scope != Scope.ALL else np.zeros(len(items), dtype=np.int64)
+        load = vectors.of_items(items)
+        for each, place in zip(load, places.tolist(), strict=True):
+            ranks = problem.place_ranks(scope, place)
+            base[ranks] += each[cluster.rank_class[ranks]]
+    return base
