@@ -81,7 +81,7 @@ class Auto:
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
         incumbent.resplit()
         if not (stop.now() or incumbent.is_close):
-            with stop.sooner(_EXACT_S):
+            with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
                 better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)
             incumbent.raise_bound(better)
         return _result(incumbent, stop, is_optimal)
