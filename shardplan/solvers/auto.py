@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""
-_MOST_RANKS = 256
-"""Clusters up to which the sum of the phases is looked at first."""
+_GLANCE_WORK = 10_000
+"""Tables times ranks up to which the sum of the phases is looked at first."""
 _SMALL = 12_000
 """Options times ranks up to which exact methods are tried."""
 _PROOF_SHARE, _LEAST_PROOF_S, _MOST_PROOF_S = 0.1, 0.3, 30.0
@@ -134,7 +134,8 @@ class Auto:
         """
         totals = OptionTotals.of(problem)
         by_sum = replace(problem, objective=Objective.MAX_RANK)
-        if problem.objective is Objective.STEP and problem.world_size <= _MOST_RANKS:
+        work = problem.num_bundles * problem.world_size
+        if problem.objective is Objective.STEP and work <= _GLANCE_WORK:
             bound = replace(incumbent.bound, value_s=0.0)
             other = Incumbent(by_sum, bound, stop, Silent())
             guide = Guide.of(by_sum, totals)
