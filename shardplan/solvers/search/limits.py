@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 _COARSE = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
 _FINE = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
 _PASSES = (_COARSE, _COARSE, _FINE)
+_FILLING = 0.3
+"""Load that others add to a rank with a long shard, at least, as a share of the mean.
+
+Those that fill up the rest of its time are chosen among shards short in the dimension.
+"""
 _TOO_LONG = 1e30
 _KEPT = 80_000
 _FEWEST, _MOST = 10, 64
@@ -111,12 +116,14 @@ class Limits:
         return found
 
     def _search(self, waste: Floats) -> Floats:
+        taken = self.longest[self._some].sum(axis=1)
         trial = _Trial(
             regret=self._regret + waste * self._unit,
             longest=np.ascontiguousarray(self.longest[self._some].T),
             mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
             start=self._start,
             wide=self._wide,
+            rest=np.maximum(1.0 - self._base_time - taken, 0.0) * ~self._wide,
             fits=self.memory[self._some] + self._base_memory <= 1.0,
         )
         limit = np.maximum(self._first, 1e-6)
@@ -144,6 +151,8 @@ class _Trial(NamedTuple):
     mean : float array (N, D + 1)
         Mean load per dimension, and idle time, over all ranks.
     start : int array (B + 1,)
+    rest : float array (N,)
+        Share of a rank's time that the longest shard leaves for others.
     wide, fits : bool arrays (N,)
         Whether an option is for groups of ranks; whether a rank has its memory.
     """
@@ -153,6 +162,7 @@ class _Trial(NamedTuple):
     mean: Floats
     start: Ints
     wide: Bools
+    rest: Floats
     fits: Bools
 
     def value(self, below: Bools) -> float:
@@ -165,7 +175,8 @@ class _Trial(NamedTuple):
 
         Notes
         -----
-        sum_d max(mean load, longest shard + load that is on groups of ranks anyway).
+        sum_d max(mean load, longest shard + load that is on groups of ranks anyway
+        + load of those that fill up the rest of its rank).
         """
         legal = below.all(axis=0) & self.fits
         cost = np.where(
@@ -174,8 +185,10 @@ class _Trial(NamedTuple):
         choice = first_least(cost, self.start)
         mean = self.mean[choice]
         base = mean[self.wide[choice], :-1].sum(axis=0)
-        top = self.longest[:, choice].max(axis=1) + base
         total = mean.sum(axis=0)
+        filling = _FILLING * np.maximum(total[:-1] - base, 0.0)
+        shard = self.longest[:, choice] + filling[:, None] * self.rest[choice]
+        top = shard.max(axis=1) + base
         return float(np.maximum(total[:-1], top).sum() + total[-1])
 
 
