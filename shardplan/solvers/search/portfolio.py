@@ -99,7 +99,7 @@ class Portfolio:
         self._stop, self._incumbent = stop, incumbent
         self._rng = np.random.default_rng(seed)
         self._vectors = Vectors.of(problem, guide.bound_s)
-        self._limits = Limits(self._vectors, guide)
+        self._limits = Limits(self._vectors.by_phase(), guide)
         self._at_scale = problem.world_size > _SCALE
         self._starts = _STARTS_AT_SCALE if self._at_scale else _STARTS
         most = _RACE_WORK // problem.world_size

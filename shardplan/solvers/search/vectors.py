@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.sharding import TIERS, Objective
+from shardplan.sharding import TIERS, Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-"""Share of a pool left free, so that another order of summation still fits."""
+_ALIKE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +28,11 @@ class Vectors:
     ----------
     unit_s : float
         The time that counts as 1 [s].
-    phases : int array
-        Phases in which anything costs time; D of them for `step`.
-    is_sum : bool
-        For `max-rank`: D is 1, the sum over the phases.
+    phases : int array (Q,)
+        Phases in which anything costs time.
+    time_of : int array (Q,)
+        The dimension of time, 0 to D - 1, that each of them adds to: one of its own for
+        `step`, unless the same ranks are always slowest in several; 0 for `max-rank`.
     room : float array (C, 3)
         Bytes per rank (HBM) or host (DDR, SSD) and class; the least of the class.
     """
@@ -39,7 +40,7 @@ class Vectors:
     problem: Problem
     unit_s: float
     phases: Ints
-    is_sum: bool
+    time_of: Ints
     room: Floats
 
     @classmethod
@@ -52,24 +53,56 @@ class Vectors:
             np.minimum.at(room[:, tier], owner, rooms[tier])
         room = np.maximum(room, 1.0)
         phases = np.flatnonzero(problem.options.item_cost.any(axis=(0, 1)))
+        phases = phases if len(phases) else np.zeros(1, dtype=np.int64)
         return cls(
             problem=problem,
             unit_s=unit_s,
-            phases=phases if len(phases) else np.zeros(1, dtype=np.int64),
-            is_sum=problem.objective is Objective.MAX_RANK,
+            phases=phases,
+            time_of=_times(problem, phases),
             room=room,
         )
 
     @property
     def num_times(self) -> int:
         """Number of time dimensions D."""
-        return 1 if self.is_sum else len(self.phases)
+        return int(self.time_of.max()) + 1
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether the objective is about the sum over the phases."""
+        return self.problem.objective is Objective.MAX_RANK
+
+    def by_phase(self) -> Vectors:
+        """Return vectors with a dimension of time per phase; one for `max-rank`."""
+        if self.is_sum:
+            return self
+        return replace(self, time_of=np.arange(len(self.phases)))
 
     def of_items(self, items: Ints) -> Floats:
         """Vectors of K items on each class, float array (K, C, D + 3)."""
         menu = self.problem.options
-        cost = menu.item_cost[items][:, :, self.phases] / self.unit_s
-        if self.is_sum:
-            cost = cost.sum(axis=2, keepdims=True)
+        seconds = menu.item_cost[items][:, :, self.phases]
+        own = [self.time_of == time for time in range(self.num_times)]
+        cost = np.stack([seconds[:, :, some].sum(axis=2) for some in own], axis=2)
         share = menu.item_bytes[items][:, None, :] / self.room
-        return np.concatenate([cost, share], axis=2)
+        return np.concatenate([cost / self.unit_s, share], axis=2)
+
+
+def _times(problem: Problem, phases: Ints) -> Ints:
+    """Give phases with loads in proportion one dimension of time (Q,).
+
+    Notes
+    -----
+    What is on all ranks alike makes no difference, if the ranks are alike.
+    """
+    if problem.objective is Objective.MAX_RANK:
+        return np.zeros(len(phases), dtype=np.int64)
+    menu = problem.options
+    cost = np.where(np.isfinite(menu.item_cost), menu.item_cost, 0.0)
+    if cost.shape[1] == 1:
+        cost = cost[menu.scope[menu.item_option] != Scope.ALL]
+    columns = cost.reshape(-1, cost.shape[2])[:, phases].T
+    columns = columns / np.maximum(columns.max(axis=1, initial=0.0), 1e-300)[:, None]
+    alike = np.abs(columns[:, None] - columns).max(axis=2, initial=0.0) <= _ALIKE
+    _, found = np.unique(alike.argmax(axis=1), return_inverse=True)
+    return np.asarray(found)
