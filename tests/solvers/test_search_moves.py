@@ -167,7 +167,7 @@ def proposer_of(
     problem: Problem, rng: np.random.Generator, kind: type[Recutter] = Recutter
 ) -> tuple[Proposer, Recutter, State, Penalty]:
     begun = start(problem)
-    excess = begun.limits.excess(begun.limits.best(0.0))
+    excess = begun.limits.excess(begun.limits.best(0.0, 0.0))
     recutter = kind(begun.state, begun.guide.regret, excess, rng)
     proposer = Proposer(begun.state, recutter, rng, Noise(rng))
     return proposer, recutter, begun.state, low_levels(begun.state)

@@ -77,7 +77,7 @@ class Mover:
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self.state, guide, limits = start(problem, Counting)
-        excess = limits.excess(limits.best(0.0))
+        excess = limits.excess(limits.best(0.0, 0.0))
         noise = Noise(rng)
         self.rng, self.penalty = rng, low_levels(self.state)
         self.world = problem.world_size
@@ -172,7 +172,7 @@ def test_a_pin_on_one_of_many_ranks_is_found() -> None:
         mask[int(rng.integers(problem.world_size))] = True
         problem.allowed[bundle] = mask
     state, guide, limits = start(problem)
-    excess = limits.excess(limits.best(0.0))
+    excess = limits.excess(limits.best(0.0, 0.0))
     annealer = Annealer(state, guide.regret, excess, rng, Stop(), lambda state: None)
     menu = problem.options
     for _ in range(5):

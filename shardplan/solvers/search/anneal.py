@@ -115,13 +115,14 @@ class Annealer:
                 self.state.put(bundle, option, places)
 
     def return_to(self, assignment: Assignment) -> None:
-        """Put everything where an assignment has it."""
+        """Put everything where an assignment has it, what is out as well."""
         state = self.state
         for bundle, option in enumerate(assignment.option.tolist()):
             places = assignment.places[bundle]
             is_there = state.option[bundle] == option
             if not (is_there and np.array_equal(state.places_of(bundle), places)):
-                state.take(bundle)
+                if state.option[bundle] >= 0:
+                    state.take(bundle)
                 state.put(bundle, option, places)
 
     def cycle(self, rounds: int, hot: float, cold: float, settle: int = 0) -> None:

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 _COARSE = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
 _FINE = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
 _PASSES = (_COARSE, _COARSE, _FINE)
-_FILLING = 0.3
-"""Load that others add to a rank with a long shard, at least, as a share of the mean.
-
-Those that fill up the rest of its time are chosen among shards short in the dimension.
-"""
 _TOO_LONG = 1e30
 _KEPT = 80_000
 _FEWEST, _MOST = 10, 64
@@ -75,7 +70,7 @@ class Limits:
         )
         self._regret, self._mean = guide.regret[some], mean[some, :-1]
         self._wide = (menu.scope != Scope.RANK)[some]
-        self._found: dict[float, Floats] = {}
+        self._found: dict[tuple[float, float], Floats] = {}
 
     def excess(self, limit: Floats) -> Floats:
         """How far each option's longest shard exceeds the limits, relatively (O,).
@@ -108,14 +103,25 @@ class Limits:
         idle = np.maximum(time - np.maximum(room, 0.0) / density, 0.0)
         return np.asarray(np.where(self._everywhere, 0.0, idle * self._ranks))
 
-    def best(self, density: float) -> Floats:
-        """Search, one dimension at a time, for the limits of least value, (D,)."""
-        if density not in self._found:
-            self._found[density] = self._search(self.waste(density)[self._some])
-        found: Floats = self._found[density]
-        return found
+    def best(self, density: float, filling: float) -> Floats:
+        """Search, one dimension at a time, for the limits of least value, (D,).
 
-    def _search(self, waste: Floats) -> Floats:
+        Parameters
+        ----------
+        density : float
+            See `waste`.
+        filling : float
+            Load that others add to a rank with a long shard to fill up the rest of its
+            time, as a share of the mean load: they are chosen among shards that are
+            short in the dimension.
+        """
+        key = density, filling
+        if key not in self._found:
+            waste = self.waste(density)[self._some]
+            self._found[key] = self._search(waste, filling)
+        return self._found[key]
+
+    def _search(self, waste: Floats, filling: float) -> Floats:
         taken = self.longest[self._some].sum(axis=1)
         trial = _Trial(
             regret=self._regret + waste * self._unit,
@@ -123,7 +129,9 @@ class Limits:
             mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
             start=self._start,
             wide=self._wide,
-            rest=np.maximum(1.0 - self._base_time - taken, 0.0) * ~self._wide,
+            filled=filling
+            * np.maximum(1.0 - self._base_time - taken, 0.0)
+            * ~self._wide,
             fits=self.memory[self._some] + self._base_memory <= 1.0,
         )
         limit = np.maximum(self._first, 1e-6)
@@ -151,8 +159,8 @@ class _Trial(NamedTuple):
     mean : float array (N, D + 1)
         Mean load per dimension, and idle time, over all ranks.
     start : int array (B + 1,)
-    rest : float array (N,)
-        Share of a rank's time that the longest shard leaves for others.
+    filled : float array (N,)
+        What others add to the rank of the longest shard, as a share of the mean load.
     wide, fits : bool arrays (N,)
         Whether an option is for groups of ranks; whether a rank has its memory.
     """
@@ -162,7 +170,7 @@ class _Trial(NamedTuple):
     mean: Floats
     start: Ints
     wide: Bools
-    rest: Floats
+    filled: Floats
     fits: Bools
 
     def value(self, below: Bools) -> float:
@@ -186,8 +194,8 @@ class _Trial(NamedTuple):
         mean = self.mean[choice]
         base = mean[self.wide[choice], :-1].sum(axis=0)
         total = mean.sum(axis=0)
-        filling = _FILLING * np.maximum(total[:-1] - base, 0.0)
-        shard = self.longest[:, choice] + filling[:, None] * self.rest[choice]
+        own = np.maximum(total[:-1] - base, 0.0)
+        shard = self.longest[:, choice] + own[:, None] * self.filled[choice]
         top = shard.max(axis=1) + base
         return float(np.maximum(total[:-1], top).sum() + total[-1])
 

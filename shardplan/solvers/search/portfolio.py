@@ -62,21 +62,26 @@ class Start(NamedTuple):
         See `Limits.waste`; a share of the mean density.
     fill : float
         Share of the memory that options may need together.
+    filling : float
+        See `Limits.best`.
     """
 
     scale: float
     density: float
     fill: float
+    filling: float
 
 
 _STARTS = (
-    Start(1.0, 0.6, 0.97),
-    Start(1.0, 0.3, 0.95),
-    Start(1.0, 0.15, 0.92),
-    Start(0.9, 0.8, 0.95),
+    Start(1.0, 0.6, 0.97, 0.3),
+    Start(1.0, 0.3, 0.95, 0.0),
+    Start(1.0, 0.15, 0.92, 0.3),
+    Start(0.9, 0.8, 0.95, 0.0),
 )
 
-_STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97), Start(1.0, 0.55, 0.97))
+_FILLINGS = (0.0, 0.15, 0.3)
+
+_STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97, 0.3), Start(1.0, 0.55, 0.97, 0.0))
 _SCALE = 1024
 
 
@@ -128,7 +133,8 @@ class Portfolio:
 
     def _random_start(self) -> Start:
         draw = self._rng.random(3)
-        return Start(0.8 + 0.3 * draw[0], 0.9 * draw[1], 1.0 - 0.06 * draw[2])
+        scale, density, fill = 0.8 + 0.3 * draw[0], 0.9 * draw[1], 1.0 - 0.06 * draw[2]
+        return Start(scale, density, fill, float(self._rng.choice(_FILLINGS)))
 
     def _race(self, starts: list[Start]) -> None:
         """Anneal from each start for a while, from half of them for longer, ..."""
@@ -214,7 +220,7 @@ class Portfolio:
         """Best option of each bundle if memory mattered less than at the start."""
         share = int(self._rng.integers(_LEVELS)) / _LEVELS
         less = start._replace(density=start.density * share)
-        limit = start.scale * self._limits.best(self._density(less))
+        limit = start.scale * self._limits.best(self._density(less), start.filling)
         excess = np.maximum(self._limits.excess(limit), 0.0)
         return first_least(
             self._regret(less) + 1e3 * self._vectors.unit_s * excess,
@@ -230,7 +236,7 @@ class Portfolio:
 
     def _allow(self, annealer: Annealer, start: Start) -> None:
         """Let an annealer use all options that can still improve."""
-        limit = start.scale * self._limits.best(0.0)
+        limit = start.scale * self._limits.best(0.0, start.filling)
         if self._vectors.is_sum and np.isfinite(self._incumbent.value_s):
             value = self._incumbent.value_s / self._vectors.unit_s
             most = value * (1.0 - _WORTH) - annealer.base_time()
@@ -248,9 +254,13 @@ class Portfolio:
         return np.asarray(self._guide.regret + self._waste_s(start))
 
     def _begin(self, start: Start) -> Annealer | None:
-        """Choose options by price within limits and place them, too full if need be."""
+        """Choose options by price within limits and place them, too full if need be.
+
+        Where a bundle finds no place, as pins and rivals leave none, the best plan so
+        far is changed into these options as far as possible.
+        """
         menu = self._problem.options
-        limit = start.scale * self._limits.best(self._density(start))
+        limit = start.scale * self._limits.best(self._density(start), start.filling)
         excess = np.maximum(self._limits.excess(limit), 0.0)
         least = np.minimum.reduceat(excess, menu.start[:-1])
         legal = excess <= np.repeat(least, np.diff(menu.start)) + 1e-9
@@ -268,7 +278,10 @@ class Portfolio:
             self._incumbent.look_at,
         )
         if not annealer.insert(left, choice):
-            return None
+            if self._incumbent.assignment is None:
+                return None
+            annealer.return_to(self._incumbent.assignment)
+            annealer.redirect(np.flatnonzero(state.option != choice).tolist(), choice)
         self._incumbent.look_at(state)
         return annealer
 
