@@ -114,12 +114,13 @@ def test_the_best_limits_are_worth_it(objective: Objective) -> None:
         rng = np.random.default_rng(seed)
         problem = hbm_problem(rng, 12, [Hosts(2, 4)], objective)
         _, guide, limits = start(problem)
-        found = balanced(problem, limits, guide, limits.best(0.0, 0.0))
-        free = balanced(problem, limits, guide, np.full(len(limits.best(0.0, 0.0)), 1e9))
+        best = limits.best(0.0, 0.0)
+        found = balanced(problem, limits, guide, best)
+        free = balanced(problem, limits, guide, np.full(len(best), 1e9))
         assert found <= free + 1e-9
         better += found < 0.99 * free
         for factor in (0.5, 0.85, 1.2, 2.0):
-            other = factor * limits.best(0.0, 0.0)
+            other = factor * best
             if objective is Objective.MAX_RANK and factor != 0.5:
                 # A single dimension: the last passes tried about these.
                 assert found <= balanced(problem, limits, guide, other) + 1e-3

@@ -73,15 +73,15 @@ class Start(NamedTuple):
 
 
 _STARTS = (
-    Start(1.0, 0.6, 0.97, 0.3),
-    Start(1.0, 0.3, 0.95, 0.0),
+    Start(1.0, 0.6, 0.97, 0.0),
+    Start(1.0, 0.3, 0.95, 0.3),
     Start(1.0, 0.15, 0.92, 0.3),
     Start(0.9, 0.8, 0.95, 0.0),
 )
 
 _FILLINGS = (0.0, 0.15, 0.3)
 
-_STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97, 0.3), Start(1.0, 0.55, 0.97, 0.0))
+_STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97, 0.0), Start(1.0, 0.55, 0.97, 0.3))
 _SCALE = 1024
 
 
