@@ -115,6 +115,7 @@ class Limits:
             regret=self._regret + waste * self._unit,
             longest=np.ascontiguousarray(self.longest[self._some].T),
             mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
+            priced=self._regret / (self._unit * self._world),
             start=self._start,
             wide=self._wide,
             fits=self.memory[self._some] + self._base_memory <= 1.0,
@@ -143,6 +144,8 @@ class _Trial(NamedTuple):
     longest : float array (D, N)
     mean : float array (N, D + 1)
         Mean load per dimension, and idle time, over all ranks.
+    priced : float array (N,)
+        Regret without idle time, as a share of the bound over all ranks.
     start : int array (B + 1,)
     wide, fits : bool arrays (N,)
         Whether an option is for groups of ranks; whether a rank has its memory.
@@ -151,6 +154,7 @@ class _Trial(NamedTuple):
     regret: Floats
     longest: Floats
     mean: Floats
+    priced: Floats
     start: Ints
     wide: Bools
     fits: Bools
@@ -166,6 +170,8 @@ class _Trial(NamedTuple):
         Notes
         -----
         sum_d max(mean load, longest shard + load that is on groups of ranks anyway).
+        Mean loads are scaled so that their sum is the bound and the regrets: what a
+        choice saves by more memory than there is does not count.
         """
         legal = below.all(axis=0) & self.fits
         cost = np.where(
@@ -176,6 +182,8 @@ class _Trial(NamedTuple):
         base = mean[self.wide[choice], :-1].sum(axis=0)
         top = self.longest[:, choice].max(axis=1) + base
         total = mean.sum(axis=0)
+        priced = 1.0 + self.priced[choice].sum()
+        total[:-1] *= priced / max(total[:-1].sum(), 1e-12)
         return float(np.maximum(total[:-1], top).sum() + total[-1])
 
 
