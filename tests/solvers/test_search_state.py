@@ -17,6 +17,7 @@ from shardplan.solvers.search.proposals import Proposer
 from shardplan.solvers.search.recut import Recutter
 from shardplan.solvers.search.repartition import Repartitioner
 from shardplan.solvers.search.state import State
+from shardplan.solvers.search.variants import VariantChanger
 from tests.solvers.helpers import Hosts, toy_problem
 from tests.solvers.search_helpers import (
     CLUSTERS,
@@ -88,6 +89,9 @@ class Mover:
         self.annealer = Annealer(
             self.state, guide.regret, excess, rng, Stop(), lambda state: None
         )
+        self.changer = VariantChanger(
+            self.state, self.recutter.price, excess, rng, noise
+        )
         self.kept = self.state.assignment()
 
     def exchange(self) -> None:
@@ -108,6 +112,13 @@ class Mover:
     def recut_many(self) -> None:
         self.proposer.recut(self.rng.permutation(NUM_TABLES)[:20], self.penalty, 1.0)
 
+    def change_variants(self) -> None:
+        before = self.state.assignment()
+        self.changer.change_some(int(self.rng.integers(1, 8)), self.penalty, 1.0)
+        after = self.state.assignment()
+        for old, new in zip(before.places, after.places, strict=True):
+            assert np.array_equal(old, new)
+
     def redirect(self) -> None:
         menu = self.state.problem.options
         target = self.rng.integers(menu.start[:-1], menu.start[1:])
@@ -124,8 +135,8 @@ class Mover:
     def step(self) -> None:
         """Make one random move, the quick ones most often."""
         kinds = [self.exchange, self.divide, self.recut_one, self.recut_many]
-        kinds += [self.redirect, self.go_back, self.keep]
-        weights = np.array([68, 25, 3, 1, 1, 1, 1]) / 100
+        kinds += [self.redirect, self.go_back, self.keep, self.change_variants]
+        weights = np.array([66, 25, 3, 1, 1, 1, 1, 2]) / 100
         kinds[int(self.rng.choice(len(kinds), p=weights))]()
 
 
@@ -144,6 +155,27 @@ def test_loads_stay_right(cluster: str, objective: Objective) -> None:
         while state.moves < NUM_MOVES * checkpoint / 10:
             mover.step()
         assert_right(problem, state)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_cold_changes_of_variants_never_raise_the_penalty(cluster: str) -> None:
+    """Nothing moves, and time and memory above the levels only fall."""
+    rng = np.random.default_rng(3)
+    problem = toy_problem(rng, NUM_TABLES, CLUSTERS[cluster], fill=0.4)
+    state, guide, limits = start(problem)
+    price = np.zeros_like(guide.regret)
+    excess = limits.excess(limits.best(0.0))
+    changer = VariantChanger(state, price, excess, rng, Noise(rng))
+    penalty, changed = low_levels(state), 0
+    for _ in range(50):
+        before = penalty.of_ranks(state.load).sum()
+        before += penalty.of_pools(state.pool_load).sum()
+        changed += changer.change_some(20, penalty, 0.0)
+        after = penalty.of_ranks(state.load).sum()
+        after += penalty.of_pools(state.pool_load).sum()
+        assert after <= before + 1e-9
+    assert changed > 0
+    assert_right(problem, state)
 
 
 def test_pins_and_separation_occur() -> None:

@@ -12,6 +12,7 @@ from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.proposals import Proposer
 from shardplan.solvers.search.recut import Recutter
 from shardplan.solvers.search.repartition import Repartitioner, disjoint
+from shardplan.solvers.search.variants import VariantChanger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,8 @@ _QUANTILE = 0.95
 _LEVEL_ROUNDS = 4
 _FEWEST_RECUTS = 4
 _RECUT_SHARE = 1 / 64
+_FEWEST_CHANGES = 32
+_SWEEPS, _MOST_PASSES = 4, 64
 _TARGETS = 32
 _WORST = 4
 _RECUT_RANKS = 3
@@ -79,12 +82,16 @@ class Annealer:
         self.limit(regret, excess)
         self._group = _GROUP if len(state.load) <= _SCALE else _GROUP_AT_SCALE
         self._top = np.full(state.num_times, np.inf)
+        self._num_changes = max(_FEWEST_CHANGES, len(state.load))
 
     def limit(self, regret: Floats, excess: Floats) -> None:
         """Say which options to try from now on; see `Recutter`."""
         self._regret = regret
         self._recutter = Recutter(self.state, regret, excess, self._rng)
         self._proposer = Proposer(self.state, self._recutter, self._rng, self._noise)
+        self._changer = VariantChanger(
+            self.state, self._recutter.price, excess, self._rng, self._noise
+        )
 
     def insert(self, bundles: list[int], choice: Ints) -> bool:
         """Put bundles that are out where they hurt least; False if one cannot be.
@@ -147,9 +154,11 @@ class Annealer:
             self._exchange(self._worst_groups(penalty), penalty, temperature)
             if len(self.state.load) <= _FEW_RANKS:
                 self._divide_pairs(penalty, temperature)
+            self._changer.change_some(self._num_changes, penalty, temperature)
             if index >= settle:
                 self._recut_some(penalty, temperature)
             self._told()
+        self._fill()
         self._quench()
 
     def promise(self) -> tuple[bool, float]:
@@ -191,8 +200,24 @@ class Annealer:
         high = mean + _TAIL * np.maximum(np.minimum(top, self._top) - mean, 0.0)
         return Penalty(low + tail * (high - low))
 
+    def _fill(self) -> None:
+        """Put into free memory what saves time, on ranks of any load."""
+        penalty = self._penalty(0.0)
+        passes = _SWEEPS * len(self.state.option) // self._num_changes
+        for _ in range(min(passes, _MOST_PASSES)):
+            if self._stop.now():
+                return
+            self._changer.change_some(self._num_changes, penalty, 0.0)
+        self._told()
+
     def _told(self) -> None:
-        for part in (self._divider, self._exchanger, self._recutter, self._proposer):
+        for part in (
+            self._divider,
+            self._exchanger,
+            self._recutter,
+            self._proposer,
+            self._changer,
+        ):
             self._stop.work += part.evaluated
             part.evaluated = 0
         self._report(self.state)

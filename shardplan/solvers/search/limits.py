@@ -127,6 +127,7 @@ class Limits:
             regret=self._regret + waste * self._unit,
             longest=np.ascontiguousarray(self.longest[self._some].T),
             mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
+            priced=self._regret / (self._unit * self._world),
             start=self._start,
             wide=self._wide,
             filled=filling
@@ -158,6 +159,8 @@ class _Trial(NamedTuple):
     longest : float array (D, N)
     mean : float array (N, D + 1)
         Mean load per dimension, and idle time, over all ranks.
+    priced : float array (N,)
+        Regret without idle time, as a share of the bound over all ranks.
     start : int array (B + 1,)
     filled : float array (N,)
         What others add to the rank of the longest shard, as a share of the mean load.
@@ -168,6 +171,7 @@ class _Trial(NamedTuple):
     regret: Floats
     longest: Floats
     mean: Floats
+    priced: Floats
     start: Ints
     wide: Bools
     filled: Floats
@@ -184,7 +188,9 @@ class _Trial(NamedTuple):
         Notes
         -----
         sum_d max(mean load, longest shard + load that is on groups of ranks anyway
-        + load of those that fill up the rest of its rank).
+        + load of those that fill up the rest of its rank). Mean loads are scaled so
+        that their sum is the bound and the regrets: what a choice saves by more memory
+        than there is does not count.
         """
         legal = below.all(axis=0) & self.fits
         cost = np.where(
@@ -194,6 +200,8 @@ class _Trial(NamedTuple):
         mean = self.mean[choice]
         base = mean[self.wide[choice], :-1].sum(axis=0)
         total = mean.sum(axis=0)
+        priced = 1.0 + self.priced[choice].sum()
+        total[:-1] *= priced / max(total[:-1].sum(), 1e-12)
         own = np.maximum(total[:-1] - base, 0.0)
         shard = self.longest[:, choice] + own[:, None] * self.filled[choice]
         top = shard.max(axis=1) + base

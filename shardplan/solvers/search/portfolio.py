@@ -286,10 +286,13 @@ class Portfolio:
         return annealer
 
     def _fill(self, start: Start, legal: Bools) -> float:
-        """Share of the memory to use: more where even the least leaves little room."""
+        """Share of the memory to use: more where it is dear, or hardly enough."""
         needed = np.where(legal, self._totals.tier_bytes.max(axis=1), np.inf)
         least = min(float(least_per_table(needed, self._problem.options).sum()), 1.0)
-        return max(start.fill, least + _OF_ROOM * (1.0 - least))
+        whole_s = self._problem.world_size * self._guide.bound_s
+        price = float(self._guide.price.sum()) / whole_s
+        fill = 1.0 - (1.0 - start.fill) / (1.0 + price)
+        return max(fill, least + _OF_ROOM * (1.0 - least))
 
     def _place(self, state: State, choice: Ints) -> list[int]:
         """Place what fits, the largest first; return the bundles that do not."""

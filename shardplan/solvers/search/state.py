@@ -128,6 +128,38 @@ class State:
             return self.unit_rank[self.units[bundle]]
         return self.places[bundle]
 
+    def parts_of(self, bundle: int) -> tuple[Ints, Ints]:
+        """Return the ranks of a bundle's shards, and which item each one is."""
+        option, menu = int(self.option[bundle]), self.problem.options
+        if self.units[bundle]:
+            units = self.units[bundle]
+            return self.unit_rank[units], self.unit_item[units]
+        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
+        items = np.repeat(items, menu.item_count[items])
+        which, ranks = self.problem.ranks_of(
+            int(menu.scope[option]), self.places[bundle]
+        )
+        return ranks, items[which]
+
+    def change_variants(self, bundles: Ints, options: Ints) -> None:
+        """Give bundles other options of the same cut; no shard moves."""
+        menu = self.problem.options
+        wide = menu.scope[options] != Scope.RANK
+        for bundle, option in zip(bundles[wide], options[wide], strict=True):
+            _, places = self.take(int(bundle))
+            self.put(int(bundle), int(option), places)
+        bundles, options = bundles[~wide], options[~wide]
+        own = [self.units[bundle] for bundle in bundles.tolist()]
+        if not own:
+            return
+        units = np.concatenate([np.array(some, dtype=np.int64) for some in own])
+        later = menu.item_start[options] - menu.item_start[self.option[bundles]]
+        self._add(units, self.unit_rank[units], -1.0)
+        self.unit_item[units] += np.repeat(later, [len(some) for some in own])
+        self.unit_vector[units] = self.vectors.of_items(self.unit_item[units])
+        self._add(units, self.unit_rank[units], 1.0)
+        self.option[bundles] = options
+
     def assignment(self) -> Assignment:
         """Return a copy as an assignment."""
         places = tuple(self.places_of(b) for b in range(len(self.units)))

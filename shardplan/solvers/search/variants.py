@@ -1,0 +1,204 @@
+"""Change how much of a bundle is in which tier, with all shards in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.sharding import Scope
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from shardplan.options.arrays import Options
+    from shardplan.solvers.search.noise import Noise
+    from shardplan.solvers.search.penalty import Penalty
+    from shardplan.solvers.search.state import State
+
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_LEAST_GAIN = 1e-12
+
+
+class Parts(NamedTuple):
+    """What K bundles would add to each of their ranks or pools.
+
+    Attributes
+    ----------
+    owner, place : int arrays (P,)
+        Which of the bundles is on which rank or pool; each pair once, by owner.
+    rise : float array (P, A, ...)
+        Loads with each of A variants, less the present ones.
+    """
+
+    owner: Ints
+    place: Ints
+    rise: Floats
+
+    @classmethod
+    def summed(cls, owner: Ints, place: Ints, rise: Floats, num_places: int) -> Parts:
+        """Add up what one bundle has on one place."""
+        key, back = np.unique(owner * num_places + place, return_inverse=True)
+        if len(key) == len(owner) and (np.diff(back) > 0).all():
+            return cls(owner, place, rise)
+        total = np.zeros((len(key), *rise.shape[1:]))
+        np.add.at(total, back, rise)
+        return cls(key // num_places, key % num_places, total)
+
+    def per_owner(self, values: Floats, num: int) -> Floats:
+        """Sum up values (P, A) of each bundle, (K, A)."""
+        total = np.zeros((num, values.shape[1]))
+        np.add.at(total, self.owner, values)
+        return total
+
+
+class VariantChanger:
+    """Gives many bundles another kernel or cache fraction at a time.
+
+    Options of one cut differ in seconds and bytes, but not in their places; so all
+    variants of many bundles are evaluated in one pass, and no shard moves.
+
+    Parameters
+    ----------
+    price : float array (O,)
+        What an option adds to the penalty.
+    excess : float array (O,)
+        See `Recutter`.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        price: Floats,
+        excess: Floats,
+        rng: np.random.Generator,
+        noise: Noise,
+    ) -> None:
+        self._state, self._price = state, price
+        self._rng, self._noise = rng, noise
+        menu = state.problem.options
+        cut = _cuts(menu)
+        usable = np.flatnonzero((excess <= 0.0) & (menu.scope != Scope.ALL))
+        self._order = usable[np.argsort(cut[usable], kind="stable")]
+        ordered = cut[self._order]
+        self._start = np.searchsorted(ordered, cut)
+        self._size = np.searchsorted(ordered, cut, side="right") - self._start
+        several = self._size[self._order] > 1
+        self._bundles = np.unique(menu.table[self._order[several]])
+        self.evaluated = 0
+
+    def change_some(self, number: int, penalty: Penalty, temperature: float) -> int:
+        """Draw bundles at random; see `change`."""
+        if not len(self._bundles):
+            return 0
+        order = self._rng.permutation(len(self._bundles))[:number]
+        return self.change(self._bundles[order], penalty, temperature)
+
+    def change(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
+        """Choose variants of bundles that share no rank; return how many change.
+
+        With a temperature each is drawn with probability ~ exp(-rise / temperature).
+        """
+        state = self._state
+        bundles = bundles[self._size[state.option[bundles]] > 1]
+        bundles, owner, rank, first = self._on_ranks(bundles)
+        if not len(bundles):
+            return 0
+        variants = self._variants(bundles)
+        ranks, pools = self._parts(variants, owner, rank, first)
+        cost = self._costs(variants, ranks, pools, penalty)
+        self.evaluated += cost.size
+        noisy = cost
+        if temperature > 0.0:
+            noisy = cost - temperature * self._noise.draw(cost.shape)
+        best = np.argmin(noisy, axis=1)
+        rows = np.arange(len(best))
+        goes = best > 0
+        if temperature <= 0.0:
+            goes &= cost[rows, best] < cost[:, 0] - _LEAST_GAIN
+        goes &= self._one_per_pool(pools, best, goes)
+        state.change_variants(bundles[goes], variants[rows, best][goes])
+        return int(goes.sum())
+
+    def _on_ranks(self, bundles: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+        """Leave out bundles that share ranks with earlier ones.
+
+        Returns
+        -------
+        bundles : int array (K,)
+        owner, rank, item : int arrays (S,)
+            Which of them has which item of its option on which rank.
+        """
+        state, found = self._state, [self._state.parts_of(b) for b in bundles.tolist()]
+        if not found:
+            return bundles, bundles, bundles, bundles
+        rank = np.concatenate([ranks for ranks, _ in found])
+        item = np.concatenate([items for _, items in found])
+        owner = np.repeat(np.arange(len(found)), [len(ranks) for ranks, _ in found])
+        first = np.full(len(state.load), len(found))
+        np.minimum.at(first, rank, owner)
+        alone = np.ones(len(found), dtype=bool)
+        alone[owner[first[rank] != owner]] = False
+        keep = alone[owner]
+        new = np.cumsum(alone) - 1
+        return bundles[alone], new[owner[keep]], rank[keep], item[keep]
+
+    def _variants(self, bundles: Ints) -> Ints:
+        """List the options of each bundle's cut, the present one first, (K, A)."""
+        option = self._state.option[bundles]
+        start, size = self._start[option], self._size[option]
+        column = np.minimum(np.arange(size.max()), size[:, None] - 1)
+        listed = self._order[start[:, None] + column]
+        return np.concatenate([option[:, None], listed], axis=1)
+
+    def _parts(
+        self, variants: Ints, owner: Ints, rank: Ints, item: Ints
+    ) -> tuple[Parts, Parts]:
+        """Work out what variants change on ranks, and in pools."""
+        state = self._state
+        start = state.problem.options.item_start
+        items = start[variants[owner]] + (item - start[variants[owner, 0]])[:, None]
+        vector = state.vectors.of_items(items.ravel())
+        kind = np.repeat(state.rank_class[rank], items.shape[1])
+        load = vector[np.arange(len(kind)), kind].reshape(*items.shape, -1)
+        rise = load - load[:, :1]
+        ranks = Parts.summed(owner, rank, rise[..., :-2], len(state.load))
+        pool = state.rank_pool[rank]
+        pools = Parts.summed(owner, pool, rise[..., -2:], len(state.pool_load))
+        return ranks, pools
+
+    def _costs(
+        self, variants: Ints, ranks: Parts, pools: Parts, penalty: Penalty
+    ) -> Floats:
+        """Rise of the penalty with each variant, and its price, (K, A)."""
+        state, num = self._state, len(variants)
+        load = state.load[ranks.place][:, None]
+        rise = penalty.of_ranks(load + ranks.rise) - penalty.of_ranks(load)
+        cost = self._price[variants] + ranks.per_owner(rise, num)
+        if state.uses_pools:
+            load = state.pool_load[pools.place][:, None]
+            rise = penalty.of_pools(load + pools.rise) - penalty.of_pools(load)
+            cost += pools.per_owner(rise, num)
+        return np.asarray(cost)
+
+    def _one_per_pool(self, pools: Parts, best: Ints, goes: Bools) -> Bools:
+        """Whether a change meets no pool whose bytes an earlier one changes (K,)."""
+        rise = pools.rise[np.arange(len(pools.owner)), best[pools.owner]]
+        touched = goes[pools.owner] & rise.any(axis=1)
+        owner, pool = pools.owner[touched], pools.place[touched]
+        first = np.full(len(self._state.pool_load), len(goes))
+        np.minimum.at(first, pool, owner)
+        free = np.ones(len(goes), dtype=bool)
+        free[owner[first[pool] != owner]] = False
+        return free
+
+
+def _cuts(menu: Options) -> Ints:
+    """Return a number for each option that is the same for the same table and cut."""
+    cut = menu.table
+    for column in (menu.sharding_type, menu.scope, menu.column_shards, menu.row_shards):
+        cut = cut * (int(column.max(initial=0)) + 1) + column
+    return cut
