@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 _LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""
+_GREEDY_WORK = 10_000_000
+"""Above this many tables times ranks greedy only comes in where the search fails: a
+first start of the search is no slower, and better."""
 _MOST_RANKS = 256
 """Clusters up to which the sum of the phases is looked at first."""
 _SMALL = 12_000
@@ -62,7 +65,9 @@ class Auto:
         """See `Solver`."""
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
-        self._quickly(problem, stop, seed, incumbent)
+        size = problem.num_bundles * problem.world_size
+        if size <= _GREEDY_WORK:
+            self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_timed = stop.work_limit == float("inf")
         is_small = is_timed and len(problem.options) * problem.world_size <= _SMALL
@@ -79,6 +84,8 @@ class Auto:
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
+        if incumbent.assignment is None and size > _GREEDY_WORK:
+            incumbent.offer(Greedy().solve(problem, stop, seed, Silent()).assignment)
         incumbent.resplit()
         if not (stop.now() or incumbent.is_close):
             with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):

@@ -175,6 +175,8 @@ class Portfolio:
                     rounds, self._temperature(_HOT), _COLD**2, settle=rounds // 3
                 )
             else:
+                if self._at_scale:
+                    self._kick(annealer, start, 0.0)
                 annealer.cycle(_LONG * rounds, self._temperature(_HOTTER), _COLD**2)
             if self._incumbent.value_s < before * (1.0 - _WORTH):
                 patience = _PATIENCE
@@ -188,14 +190,15 @@ class Portfolio:
         """Relax some bundles, and cut one of the worst rank more finely."""
         target = self._target(start)
         some = self._some(annealer, target, share)
-        top = annealer.state.value() - annealer.base_time()
-        for bundle in annealer.on_worst_rank():
-            option = int(annealer.state.option[bundle])
-            finer = self._finer(bundle, option)
-            alone = self._limits.longest[option].sum() > _ALONE * top
-            if finer is not None and (alone or self._rng.random() < _FINER):
-                target[bundle] = finer
-                some.append(bundle)
+        room = annealer.state.value() - annealer.base_time()
+        for rank in annealer.worst_ranks().tolist():
+            for bundle in annealer.on_rank(rank):
+                option = int(annealer.state.option[bundle])
+                finer = self._finer(bundle, option)
+                alone = self._limits.longest[option].sum() > _ALONE * room[rank]
+                if finer is not None and (alone or self._rng.random() < _FINER):
+                    target[bundle] = finer
+                    some.append(bundle)
         annealer.redirect(list(dict.fromkeys(some)), target)
 
     def _finer(self, bundle: int, option: int) -> int | None:
@@ -233,7 +236,7 @@ class Portfolio:
         limit = start.scale * self._limits.best(0.0)
         if self._vectors.is_sum and np.isfinite(self._incumbent.value_s):
             value = self._incumbent.value_s / self._vectors.unit_s
-            most = value * (1.0 - _WORTH) - annealer.base_time()
+            most = value * (1.0 - _WORTH) - float(annealer.base_time().min())
             limit = np.minimum(limit, max(most, 1e-9))
         annealer.limit(self._guide.regret, self._limits.excess(limit))
 
