@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 _LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""
 _GREEDY_WORK = 10_000_000
-"""Above this many tables times ranks greedy only comes in where the search fails: a
-first start of the search is no slower, and better."""
+"""Above this many tables times ranks greedy only comes in where the first starts of
+the search lead to no plan: they are no slower, and better."""
 _MOST_RANKS = 256
 """Clusters up to which the sum of the phases is looked at first."""
 _SMALL = 12_000
@@ -65,8 +65,8 @@ class Auto:
         """See `Solver`."""
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
-        size = problem.num_bundles * problem.world_size
-        if size <= _GREEDY_WORK:
+        is_large = problem.num_bundles * problem.world_size > _GREEDY_WORK
+        if not is_large:
             self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_timed = stop.work_limit == float("inf")
@@ -79,13 +79,12 @@ class Auto:
             if is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
             with stop.sooner(_search_s(stop, is_small)):
-                if not (is_optimal or stop.now() or incumbent.is_close):
+                is_over = stop.now() and not is_large
+                if not (is_optimal or is_over or incumbent.is_close):
                     self._search(problem, stop, seed + 1, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
-        if incumbent.assignment is None and size > _GREEDY_WORK:
-            incumbent.offer(Greedy().solve(problem, stop, seed, Silent()).assignment)
         incumbent.resplit()
         if not (stop.now() or incumbent.is_close):
             with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
@@ -148,7 +147,14 @@ class Auto:
             Portfolio(by_sum, totals, guide, stop, seed, other).glance()
             incumbent.offer(other.assignment)
         guide = Guide.of(problem, totals)
-        Portfolio(problem, totals, guide, stop, seed, incumbent).run()
+
+        def fall_back() -> None:
+            if problem.num_bundles * problem.world_size <= _GREEDY_WORK:
+                return  # it came first
+            found = Greedy().solve(problem, stop, seed, Silent())
+            incumbent.offer(found.assignment)
+
+        Portfolio(problem, totals, guide, stop, seed, incumbent, fall_back).run()
 
     def _exactly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent

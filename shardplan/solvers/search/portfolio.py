@@ -16,6 +16,8 @@ from shardplan.solvers.search.vectors import Vectors
 from shardplan.solvers.selection import select_from
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from shardplan.problem import Problem
@@ -80,10 +82,19 @@ _STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97), Start(1.0, 0.55, 0.97))
 _SCALE = 1024
 
 
+def _nothing() -> None:
+    """Have no plan to offer."""
+
+
 class Portfolio:
     """Anneals from several starts; the best goes on in longer and longer cycles.
 
     When nothing improves any more, another start is drawn at random.
+
+    Parameters
+    ----------
+    fallback : callable
+        Is asked once for a plan where the first starts lead to none.
     """
 
     def __init__(
@@ -94,7 +105,9 @@ class Portfolio:
         stop: Stop,
         seed: int,
         incumbent: Incumbent,
+        fallback: Callable[[], None] = _nothing,
     ) -> None:
+        self._fallback: Callable[[], None] | None = fallback
         self._problem, self._totals, self._guide = problem, totals, guide
         self._stop, self._incumbent = stop, incumbent
         self._rng = np.random.default_rng(seed)
@@ -115,6 +128,12 @@ class Portfolio:
             starts = [self._random_start()]
             improved = self._incumbent.value_s < before * (1.0 - _WORTH)
             fruitless = 0 if improved else fruitless + 1
+        self._fall_back()
+
+    def _fall_back(self) -> None:
+        if self._incumbent.assignment is None and self._fallback is not None:
+            fallback, self._fallback = self._fallback, None
+            fallback()
 
     def glance(self) -> None:
         """Anneal once from each of two starts, and leave it at that."""
@@ -140,6 +159,7 @@ class Portfolio:
                 racers.append((annealer, start))
             if self._is_over():
                 return
+        self._fall_back()
         rounds = self._race_rounds
         while len(racers) > 1:
             racers.sort(key=lambda racer: racer[0].promise())
