@@ -34,6 +34,9 @@ _LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""
 _GLANCE_WORK = 10_000
 """Tables times ranks up to which the sum of the phases is looked at first."""
+_GREEDY_WORK = 10_000_000
+"""Above this many tables times ranks greedy only comes in where the first starts of
+the search lead to no plan: they are no slower, and better."""
 _SMALL = 12_000
 """Options times ranks up to which exact methods are tried."""
 _PROOF_SHARE, _LEAST_PROOF_S, _MOST_PROOF_S = 0.1, 0.3, 30.0
@@ -62,7 +65,9 @@ class Auto:
         """See `Solver`."""
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
-        self._quickly(problem, stop, seed, incumbent)
+        is_large = problem.num_bundles * problem.world_size > _GREEDY_WORK
+        if not is_large:
+            self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_timed = stop.work_limit == float("inf")
         is_small = is_timed and len(problem.options) * problem.world_size <= _SMALL
@@ -74,7 +79,8 @@ class Auto:
             if is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
             with stop.sooner(_search_s(stop, is_small)):
-                if not (is_optimal or stop.now() or incumbent.is_close):
+                is_over = stop.now() and not is_large
+                if not (is_optimal or is_over or incumbent.is_close):
                     self._search(problem, stop, seed + 1, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
@@ -142,7 +148,14 @@ class Auto:
             Portfolio(by_sum, totals, guide, stop, seed, other).glance()
             incumbent.offer(other.assignment)
         guide = Guide.of(problem, totals)
-        Portfolio(problem, totals, guide, stop, seed, incumbent).run()
+
+        def fall_back() -> None:
+            if problem.num_bundles * problem.world_size <= _GREEDY_WORK:
+                return  # it came first
+            found = Greedy().solve(problem, stop, seed, Silent())
+            incumbent.offer(found.assignment)
+
+        Portfolio(problem, totals, guide, stop, seed, incumbent, fall_back).run()
 
     def _exactly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-_GROUP, _GROUP_AT_SCALE = 32, 32
+_GROUP, _GROUP_AT_SCALE = 32, 64
 _SCALE = 1024
 _FEW_RANKS = 32
 """Up to so many ranks, pairs are divided in every round as well."""
@@ -46,6 +46,8 @@ _WORST = 4
 _RECUT_RANKS = 3
 _RECUT_TRIES = 8
 _DEALS = 8
+_AS_SLOW = 0.1
+"""Ranks count as equally slow within this share of the worst one's excess."""
 _LEAST_GAIN = 1e-9
 _QUENCH_STEPS = 100
 
@@ -170,20 +172,30 @@ class Annealer:
         high = np.quantile(load, _QUANTILE, axis=0)
         return not self.state.fits(), float(high.sum())
 
-    def base_time(self) -> float:
-        """Least time that wider scopes put on any rank."""
+    def base_time(self) -> Floats:
+        """Time that wider scopes put on each rank (W,)."""
         state = self.state
         units = np.concatenate([np.array(u, dtype=np.int64) for u in state.units])
         rank = state.unit_rank[units]
         time = state.unit_vector[units, state.rank_class[rank], :-3].sum(axis=1)
         own = np.bincount(rank, time, minlength=len(state.load))
-        return float((state.load[:, :-1].sum(axis=1) - own).min())
+        return np.asarray(state.load[:, :-1].sum(axis=1) - own)
 
-    def on_worst_rank(self) -> list[int]:
-        """Bundles with units on the rank with most time."""
+    def worst_ranks(self) -> Ints:
+        """List the rank with most time; in large clusters also those about as slow.
+
+        Where shards of equal length meet, many ranks are.
+        """
+        time = self.state.load[:, :-1].sum(axis=1)
+        if len(time) <= _SCALE:
+            return np.array([np.argmax(time)])
+        mean, top = float(time.mean()), float(time.max())
+        return np.flatnonzero(time >= top - _AS_SLOW * (top - mean))
+
+    def on_rank(self, rank: int) -> list[int]:
+        """Bundles with units on a rank."""
         state = self.state
-        worst = int(np.argmax(state.load[:, :-1].sum(axis=1)))
-        units = state.slots[worst, : state.count[worst]]
+        units = state.slots[rank, : state.count[rank]]
         return [int(bundle) for bundle in np.unique(state.unit_bundle[units])]
 
     def _penalty(self, tail: float) -> Penalty:

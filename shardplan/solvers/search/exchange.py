@@ -98,7 +98,7 @@ class Exchanger:
         small, more = rest.astype(np.float32), part[..., :-2].astype(np.float32)
         cost: Floats = penalty.of_excess(small[:, :, None] + more).astype(np.float64)
         if state.uses_pools:
-            cost += self._pool_costs(ranks, own, part, penalty)
+            cost = cost + self._pool_costs(ranks, own, part, penalty)
         if len(state.legal) > 1:
             cost = np.where(self._illegal(ranks, units, goes), np.inf, cost)
         return np.asarray(cost)
@@ -116,7 +116,10 @@ class Exchanger:
         pool = state.rank_pool[ranks]
         each = np.bincount(pool.ravel(), minlength=len(state.pool_load))[pool]
         slack = (1.0 - state.pool_load[pool]) / each[..., None]
-        more = part[..., -2:] - (own[..., -2:] + slack)[:, :, None]
+        room = own[..., -2:] + slack
+        if (part[..., -2:].max(axis=(0, 1, 2)) <= room.min(axis=(0, 1))).all():
+            return np.zeros(())
+        more = part[..., -2:] - room[:, :, None]
         return np.asarray(penalty.memory * np.maximum(more, 0.0).sum(axis=3))
 
     def _illegal(self, ranks: Ints, units: Ints, goes: Bools) -> Bools:

@@ -16,6 +16,8 @@ from shardplan.solvers.search.vectors import Vectors
 from shardplan.solvers.selection import select_from
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from shardplan.problem import Problem
@@ -85,10 +87,19 @@ _STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97, 0.0), Start(1.0, 0.55, 0.97, 0.3))
 _SCALE = 1024
 
 
+def _nothing() -> None:
+    """Have no plan to offer."""
+
+
 class Portfolio:
     """Anneals from several starts; the best goes on in longer and longer cycles.
 
     When nothing improves any more, another start is drawn at random.
+
+    Parameters
+    ----------
+    fallback : callable
+        Is asked once for a plan where the first starts lead to none.
     """
 
     def __init__(
@@ -99,7 +110,9 @@ class Portfolio:
         stop: Stop,
         seed: int,
         incumbent: Incumbent,
+        fallback: Callable[[], None] = _nothing,
     ) -> None:
+        self._fallback: Callable[[], None] | None = fallback
         self._problem, self._totals, self._guide = problem, totals, guide
         self._stop, self._incumbent = stop, incumbent
         self._rng = np.random.default_rng(seed)
@@ -120,6 +133,12 @@ class Portfolio:
             starts = [self._random_start()]
             improved = self._incumbent.value_s < before * (1.0 - _WORTH)
             fruitless = 0 if improved else fruitless + 1
+        self._fall_back()
+
+    def _fall_back(self) -> None:
+        if self._incumbent.assignment is None and self._fallback is not None:
+            fallback, self._fallback = self._fallback, None
+            fallback()
 
     def glance(self) -> None:
         """Anneal once from each of two starts, and leave it at that."""
@@ -146,6 +165,7 @@ class Portfolio:
                 racers.append((annealer, start))
             if self._is_over():
                 return
+        self._fall_back()
         rounds = self._race_rounds
         while len(racers) > 1:
             racers.sort(key=lambda racer: racer[0].promise())
@@ -181,6 +201,8 @@ class Portfolio:
                     rounds, self._temperature(_HOT), _COLD**2, settle=rounds // 3
                 )
             else:
+                if self._at_scale:
+                    self._kick(annealer, start, 0.0)
                 annealer.cycle(_LONG * rounds, self._temperature(_HOTTER), _COLD**2)
             if self._incumbent.value_s < before * (1.0 - _WORTH):
                 patience = _PATIENCE
@@ -194,14 +216,15 @@ class Portfolio:
         """Relax some bundles, and cut one of the worst rank more finely."""
         target = self._target(start)
         some = self._some(annealer, target, share)
-        top = annealer.state.value() - annealer.base_time()
-        for bundle in annealer.on_worst_rank():
-            option = int(annealer.state.option[bundle])
-            finer = self._finer(bundle, option)
-            alone = self._limits.longest[option].sum() > _ALONE * top
-            if finer is not None and (alone or self._rng.random() < _FINER):
-                target[bundle] = finer
-                some.append(bundle)
+        room = annealer.state.value() - annealer.base_time()
+        for rank in annealer.worst_ranks().tolist():
+            for bundle in annealer.on_rank(rank):
+                option = int(annealer.state.option[bundle])
+                finer = self._finer(bundle, option)
+                alone = self._limits.longest[option].sum() > _ALONE * room[rank]
+                if finer is not None and (alone or self._rng.random() < _FINER):
+                    target[bundle] = finer
+                    some.append(bundle)
         annealer.redirect(list(dict.fromkeys(some)), target)
 
     def _finer(self, bundle: int, option: int) -> int | None:
@@ -239,7 +262,7 @@ class Portfolio:
         limit = start.scale * self._limits.best(0.0, start.filling)
         if self._vectors.is_sum and np.isfinite(self._incumbent.value_s):
             value = self._incumbent.value_s / self._vectors.unit_s
-            most = value * (1.0 - _WORTH) - annealer.base_time()
+            most = value * (1.0 - _WORTH) - float(annealer.base_time().min())
             limit = np.minimum(limit, max(most, 1e-9))
         annealer.limit(self._guide.regret, self._limits.excess(limit))
 
