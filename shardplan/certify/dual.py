@@ -133,7 +133,7 @@ def strengthen(
     search.by_prices(upper_bound_s, _MOST_TESTS)
     if relaxed.num_dimensions > 1 and relaxed.num_classes == 1:
         search.by_cases(upper_bound_s)
-    elif relaxed.num_bundles <= _MOST_PER_RANK * relaxed.class_ranks.sum():
+    if relaxed.num_bundles <= _MOST_PER_RANK * relaxed.class_ranks.sum():
         search.by_patterns(upper_bound_s)
     return _better(problem, relaxed, bound, search.proof)
 

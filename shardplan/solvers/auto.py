@@ -40,14 +40,14 @@ the search lead to no plan: they are no slower, and better."""
 _SMALL = 12_000
 """Options times ranks up to which exact methods are tried."""
 _PROOF_SHARE, _LEAST_PROOF_S, _MOST_PROOF_S = 0.1, 0.3, 30.0
-_SEARCH_SHARE = 0.3
+_SEARCH_SHARE = 0.5
 """Of the time, where exact methods come after the search."""
-_EXACT_SHARE = 0.6
+_PARTS_SHARE, _EXACT_SHARE = 0.5, 0.6
 _GLANCE_S, _GLANCE_SHARE = 2.0, 0.3
 """Time for a first look at the integer program of a small problem."""
 _EXACT_S = 4.0
 """Time for exact methods and the proof of small problems, if there is no limit."""
-_NEIGHBOURHOODS = 40
+_NEIGHBOURHOODS = 20
 _PACKING_S, _PACKING_SHARE = 10.0, 0.3
 _FRUITLESS = 4
 
@@ -160,19 +160,27 @@ class Auto:
     def _exactly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> bool:
-        """Try the integer program, then parts of it; whether it proved optimality."""
-        share = _EXACT_SHARE * stop.remaining_s()
-        if self._is_proven(problem, stop, seed, incumbent, share):
-            return True
+        """Try parts of the integer program, then all of it; whether it proved it."""
         neighbourhood = Neighbourhood(problem, np.random.default_rng(seed))
-        if not neighbourhood.is_part:
-            return False
-        for number in range(_NEIGHBOURHOODS):
-            if stop.now() or incumbent.assignment is None or incumbent.is_close:
-                break
-            better = neighbourhood.improve(incumbent.assignment, stop, number)
-            incumbent.offer(better)
+        for share in (_PARTS_SHARE, 1.0):
+            with stop.sooner(share * stop.remaining_s()):
+                self._by_parts(neighbourhood, stop, incumbent)
+            share = _EXACT_SHARE * stop.remaining_s()
+            if self._is_proven(problem, stop, seed, incumbent, share):
+                return True
         return False
+
+    def _by_parts(
+        self, neighbourhood: Neighbourhood, stop: Stop, incumbent: Incumbent
+    ) -> None:
+        """Solve parts of the integer program until that stops helping."""
+        fruitless = 0
+        while neighbourhood.is_part and fruitless < _NEIGHBOURHOODS:
+            if stop.now() or incumbent.assignment is None or incumbent.is_close:
+                return
+            before = incumbent.value_s
+            incumbent.offer(neighbourhood.improve(incumbent.assignment, stop))
+            fruitless = 0 if incumbent.value_s < before else fruitless + 1
 
     def _is_proven(
         self,

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 ONE_CLASS = ["one host", "two hosts", "three ranks", "domain over hosts"]
 
 
-def equal_tables(count: int, ranks: int) -> Problem:
-    """Tables of 1 ms that nothing can cut, on ranks of one host."""
+def equal_tables(
+    count: int, ranks: int, objective: Objective = Objective.MAX_RANK
+) -> Problem:
+    """Tables of 1 ms in two phases that nothing can cut, on ranks of one host."""
     cost = np.zeros((count, 1, 6))
-    cost[:, 0, 2] = 1e-3
+    cost[:, 0, 2], cost[:, 0, 5] = 6e-4, 4e-4
     room = (np.ones(ranks), np.ones(1), np.ones(1))
     menus = [[TW]] * count
-    objective = Objective.MAX_RANK
     return make_problem(
         [Hosts(1, ranks, ranks)],
         menus,
@@ -40,9 +41,10 @@ def equal_tables(count: int, ranks: int) -> Problem:
     )
 
 
-def test_items_do_not_share_ranks_evenly() -> None:
+@pytest.mark.parametrize("objective", Objective)
+def test_items_do_not_share_ranks_evenly(objective: Objective) -> None:
     """Three tables of 1 ms on two ranks take 2 ms; sums alone say 1.5 ms."""
-    problem = equal_tables(3, 2)
+    problem = equal_tables(3, 2, objective)
     quick = lower_bound(problem)
     assert quick.value_s == pytest.approx(1.5e-3, rel=1e-6)
     strong = strengthen(problem, quick, 2e-3)

@@ -228,8 +228,8 @@ def test_neighbourhoods(cluster: str, objective: Objective) -> None:
     found = Greedy().solve(problem, Stop(), 0, Silent()).assignment
     assert found is not None
     first, neighbourhood = found, Watched(problem, rng)
-    for number in range(3):
-        better = neighbourhood.improve(found, Stop(time_limit_s=20.0), number)
+    for _ in range(3):
+        better = neighbourhood.improve(found, Stop(time_limit_s=20.0))
         assert_legal(problem, better)
         assert problem.value(better) <= problem.value(found)
         assert 0 < neighbourhood.free.sum() < problem.num_bundles

@@ -37,7 +37,7 @@ class Neighbourhood:
         """Whether anything is left to fix."""
         return self._problem.num_bundles > _FREE
 
-    def improve(self, assignment: Assignment, stop: Stop, seed: int) -> Assignment:
+    def improve(self, assignment: Assignment, stop: Stop) -> Assignment:
         """Search once for a better assignment; returns one that is no worse."""
         from shardplan.solvers.ilp.model import IntegerProgram
 
@@ -45,12 +45,15 @@ class Neighbourhood:
         part, keep = self._part(assignment, free)
         start = replace(assignment, option=np.searchsorted(keep, assignment.option))
         with stop.sooner(_SECONDS):
-            found = IntegerProgram(start).solve(part, stop, seed, Silent())
+            found = IntegerProgram(start).solve(part, stop, self._seed(), Silent())
         if found.assignment is None:
             return assignment
         better = Assignment(keep[found.assignment.option], found.assignment.places)
         value = self._problem.value
         return better if value(better) < value(assignment) else assignment
+
+    def _seed(self) -> int:
+        return int(self._rng.integers(2**31))
 
     def _free(self, assignment: Assignment) -> NDArray[np.bool_]:
         """Choose bundles: most of those on the worst and best rank, some others."""
