@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""
+_QUICK_SHARE = 0.05
+"""Of the time, for each heuristic after greedy; they look at it now and then."""
 _GLANCE_WORK = 10_000
 """Tables times ranks up to which the sum of the phases is looked at first."""
 _GREEDY_WORK = 10_000_000
@@ -99,10 +101,14 @@ class Auto:
         incumbent.offer(Greedy().solve(problem, stop, seed, Silent()).assignment)
         if problem.num_bundles * problem.world_size > _LDM_WORK:
             return
+        is_timed = stop.work_limit == float("inf")
+        share = _QUICK_SHARE if is_timed else 1.0
         for solver in (LargestDifferencing(), Uniform(incumbent.value_s)):
             if stop.now() and incumbent.assignment is not None:
                 return
-            incumbent.offer(solver.solve(problem, stop, seed, Silent()).assignment)
+            with stop.sooner(share * stop.remaining_s()):
+                found = solver.solve(problem, stop, seed, Silent())
+            incumbent.offer(found.assignment)
 
     def _pack(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent

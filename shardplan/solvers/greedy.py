@@ -129,19 +129,26 @@ class Greedy:
 
 
 def place_all(
-    problem: Problem, totals: OptionTotals, choice: Ints, power: float = np.inf
+    problem: Problem,
+    totals: OptionTotals,
+    choice: Ints,
+    power: float = np.inf,
+    *,
+    strictly: bool = False,
 ) -> Placer | None:
     """Place a choice of options: over all ranks, then groups, then the longest first.
 
-    A bundle that does not fit takes its next cheapest option that does; None if a
-    bundle has none.
+    A bundle that does not fit takes its next cheapest option that does, unless only
+    the choice counts (`strictly`); None if a bundle has none.
     """
     by_phases = problem.objective is Objective.STEP
     load = peak_phase_load if by_phases else mean_phase_load
     placer = Placer(problem, load(problem, choice), power)
     for bundle in placing_order(problem, totals, choice):
         option = int(choice[bundle])
-        if not place_fallback(problem, totals, placer, int(bundle), option):
+        if placer.place(int(bundle), option):
+            continue
+        if strictly or not place_fallback(problem, totals, placer, int(bundle), option):
             return None
     return placer
 

@@ -43,11 +43,11 @@ class Uniform:
         totals = OptionTotals.of(problem)
         best: Assignment | None = None
         value = self._most_s
-        for least, legal in _ways(problem, totals):
+        for least, legal, strictly in _ways(problem, totals):
             if stop.now() or least >= value:
                 break
             choice = select_from(problem, totals, legal, 1.0)
-            placer = place_all(problem, totals, choice)
+            placer = place_all(problem, totals, choice, strictly=strictly)
             found = np.inf if placer is None else placer.loads.value(problem.objective)
             if placer is not None and found < value:
                 best, value = placer.assignment(), found
@@ -55,18 +55,20 @@ class Uniform:
         return finished(best, value, bound, stop)
 
 
-def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools]]:
+def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools, bool]]:
     """Options of each sharding type, and of each type and number of shards.
 
     Tables that do not offer any may take all of theirs. With each the least that a
-    plan of it could be [s], by mean load and longest item; the least first.
+    plan of it could be [s], by mean load and longest item, and whether only these
+    options will do, for there are many ways; the least first.
     """
     menu = problem.options
     shards = np.add.reduceat(menu.item_count, menu.item_start[:-1])
     kinds = [menu.sharding_type == kind for kind in np.unique(menu.sharding_type)]
     counts = [shards == count for count in np.unique(shards)]
     found = []
-    for legal in [*kinds, *(kind & count for kind in kinds for count in counts)]:
+    both = [kind & count for kind in kinds for count in counts]
+    for index, legal in enumerate(kinds + both):
         offered = np.logical_or.reduceat(legal, menu.start[:-1])
         if offered.any():
             legal = legal | ~np.repeat(offered, np.diff(menu.start))
@@ -75,5 +77,5 @@ def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools]]:
                 for s in (totals.seconds, totals.largest)
             )
             least = max(total.sum() / problem.world_size, longest.max())
-            found.append((float(least), legal))
+            found.append((float(least), legal, index >= len(kinds)))
     return sorted(found, key=lambda way: way[0])
