@@ -76,6 +76,11 @@ class Row:
         other = self.theirs.get(variant or "", {})
         return _share(self.ours().get("rating_ms"), other.get("rating_ms"))
 
+    def floor(self, name: str) -> float | None:
+        """The ratio that no plan with these options can go below, by our bound."""
+        ratio, gap = self.ratio(name), self.ours().get("gap")
+        return None if ratio is None or gap is None else ratio / (1.0 + gap)
+
     def seconds_to_best(self) -> float | None:
         """When our search had a plan at least as good as TorchRec's best [s]."""
         if self.best is None:
@@ -134,12 +139,18 @@ def page(results: dict[str, dict[str, Found]], limits: Limits) -> str:
     rows = [Row(case, found) for case, found in results.items()]
     lines = [HEADER, ("---",) * len(HEADER), *(row.cells() for row in rows)]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    means = {name: _mean(rows, name) for name in ("default", "best", "path")}
+    means = {
+        name: _mean([row.ratio(name) for row in rows])
+        for name in ("default", "best", "path")
+    }
+    floors = [_mean([row.floor(name) for row in rows]) for name in ("default", "best")]
     return (
         f"{table}\n\n"
         f"Geometric means: {means['default']:.3f} of TorchRec's default, "
         f"{means['best']:.3f} of its best variant, {means['path']:.3f} of its best "
-        f"critical path. {_times(rows)}\n\n{_broken(rows)}\n\n"
+        f"critical path. Plans at the proven bounds would have {floors[0]:.3f} and "
+        f"{floors[1]:.3f}: no planner gets below with these options. "
+        f"{_times(rows)}\n\n{_broken(rows)}\n\n"
         f"Limits: {limits.theirs_s:g} s for each variant of TorchRec "
         f"({limits.long_s:g} s for its default on "
         f"{', '.join(limits.long_cases) or 'no case'}), "
@@ -154,9 +165,10 @@ def between_marks(text: str, generated: str) -> str:
     return f"{before}{MARKS[0]}\n\n{generated}\n{MARKS[1]}{after}"
 
 
-def _mean(rows: list[Row], name: str) -> float:
-    ratios = [ratio for row in rows if (ratio := row.ratio(name)) is not None]
-    return math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else math.nan
+def _mean(ratios: list[float | None]) -> float:
+    """Geometric mean of those that there are."""
+    logs = [math.log(ratio) for ratio in ratios if ratio is not None]
+    return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
 def _times(rows: list[Row]) -> str:
