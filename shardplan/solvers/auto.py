@@ -67,7 +67,7 @@ class Auto:
         """See `Solver`."""
         bound = lower_bound(problem, stop=stop)
         incumbent = Incumbent(problem, bound, stop, observer)
-        is_large = problem.num_bundles * problem.world_size > _GREEDY_WORK
+        is_large = _is_large(problem)
         if not is_large:
             self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
@@ -83,7 +83,7 @@ class Auto:
             with stop.sooner(_search_s(stop, is_small)):
                 is_over = stop.now() and not is_large
                 if not (is_optimal or is_over or incumbent.is_close):
-                    self._search(problem, stop, seed + 1, incumbent)
+                    self._search(problem, stop, seed, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
@@ -114,13 +114,13 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
         """Pack few large tables anew, before and after a first search."""
-        packer = Packer(problem, incumbent.bound.value_s, seed)
-        if not packer.is_promising:
+        packer = Packer(problem, seed)
+        if incumbent.assignment is None or not packer.suits(incumbent.assignment):
             return
         self._pack_again(packer, stop, incumbent)
         with stop.sooner(min(_PACKING_S, _PACKING_SHARE * stop.remaining_s())):
             if not (stop.now() or incumbent.is_close):
-                self._search(problem, stop, seed, incumbent)
+                self._search(problem, stop, seed + 1, incumbent)
         self._pack_again(packer, stop, incumbent)
 
     def _pack_again(self, packer: Packer, stop: Stop, incumbent: Incumbent) -> None:
@@ -155,13 +155,12 @@ class Auto:
             incumbent.offer(other.assignment)
         guide = Guide.of(problem, totals)
 
-        def fall_back() -> None:
-            if problem.num_bundles * problem.world_size <= _GREEDY_WORK:
-                return  # it came first
+        def greedily() -> None:
             found = Greedy().solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
 
-        Portfolio(problem, totals, guide, stop, seed, incumbent, fall_back).run()
+        fallback = greedily if _is_large(problem) else None
+        Portfolio(problem, totals, guide, stop, seed, incumbent, fallback).run()
 
     def _exactly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
@@ -206,6 +205,11 @@ class Auto:
             found = program.solve(problem, stop, seed, Silent())
         incumbent.offer(found.assignment)
         return found.status is SolveStatus.OPTIMAL and found.assignment is not None
+
+
+def _is_large(problem: Problem) -> bool:
+    """Whether the search comes before greedy."""
+    return problem.num_bundles * problem.world_size > _GREEDY_WORK
 
 
 def _proof_start_s(stop: Stop, is_small: bool) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.problem import Assignment
-from shardplan.sharding import Scope
+from shardplan.sharding import Objective, Scope
 from shardplan.solvers.pack.patterns import Pattern
 from shardplan.solvers.pack.pieces import Pieces
 from shardplan.solvers.pack.program import Limits, Packed, PackingProgram
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST_KINDS, _MOST_BUNDLES, _MOST_RANK_KINDS = 800, 128, 24
 _SHARPNESS = 2e-3
+_FIRST_DROP = 0.97
+"""Thresholds fall by no more than this at a time."""
 _SECONDS = 2.0
 """For one integer program."""
 _SPREAD, _MORE = 0.3, 0.03
@@ -35,32 +37,30 @@ _WORTH = 1e-4
 class Packer:
     """Packs the tables of an assignment anew, all but those on hosts or limited.
 
-    The longest times of all ranks shrink together to a threshold. Options on all
-    ranks may put as much on each as now, or about as much.
-
-    Parameters
-    ----------
-    low_s : float
-        No plan is below this [s].
+    Only the sum over the phases is looked at, so it is for `max-rank`: several longest
+    times seldom shrink together. Options on all ranks may put as much on each as now,
+    or about as much.
     """
 
-    def __init__(self, problem: Problem, low_s: float, seed: int) -> None:
-        self._problem, self._low = problem, low_s
-        self._vectors = Vectors.of(problem, low_s)
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._problem = problem
         self._rng = np.random.default_rng(seed)
 
-    @property
-    def is_promising(self) -> bool:
-        """Whether bundles are few, and only the sum over the phases counts.
-
-        Several longest times seldom shrink together.
-        """
-        return self._vectors.is_sum and self._problem.num_bundles <= _MOST_BUNDLES
+    def suits(self, assignment: Assignment) -> bool:
+        """Whether there is something to pack, and not too much."""
+        problem = self._problem
+        if problem.objective is Objective.STEP or problem.num_bundles > _MOST_BUNDLES:
+            return False
+        if not 0.0 < problem.value(assignment) < np.inf:
+            return False
+        pieces, ranks = self._parts(assignment)
+        is_little = 0 < pieces.num_kinds <= _MOST_KINDS
+        return is_little and len(ranks.number) <= _MOST_RANK_KINDS
 
     def improve(
         self, assignment: Assignment, stop: Stop, *, vary: bool
     ) -> Iterator[Assignment]:
-        """Yield better and better assignments; none if it is too much work.
+        """Yield better and better assignments, if packing suits.
 
         Bytes are rounded up, but pools that ranks share are not looked at.
 
@@ -69,52 +69,45 @@ class Packer:
         vary : bool
             Draw at random what options on all ranks may use.
         """
-        pieces = Pieces.of(self._problem, assignment, self._vectors)
-        ranks = Ranks.of(pieces.base, self._problem.cluster.rank_class)
-        is_too_much = (
-            not 0 < pieces.num_kinds <= _MOST_KINDS
-            or len(ranks.number) > _MOST_RANK_KINDS
-        )
-        if is_too_much:
+        if not self.suits(assignment):
             return
-        attempt = _Attempt(self._vectors, pieces, ranks, assignment)
+        attempt = _Attempt(self._problem, *self._parts(assignment), assignment)
         if vary:
             factor = np.exp(self._rng.normal(0.0, _SPREAD))
             attempt.allow(factor, abs(self._rng.normal(0.0, _MORE)))
-        yield from attempt.lower(1.0, stop)
+        yield from attempt.lower(stop)
+
+    def _parts(self, assignment: Assignment) -> tuple[Pieces, Ranks]:
+        """Look at an assignment; its value is the unit of time."""
+        vectors = Vectors.of(self._problem, self._problem.value(assignment))
+        pieces = Pieces.of(self._problem, assignment, vectors)
+        return pieces, Ranks.of(pieces.base, self._problem.cluster.rank_class)
 
 
 class _Attempt:
-    """Thresholds, for one limit of options on all ranks."""
+    """Thresholds, for one limit of options on all ranks.
+
+    The value of the assignment that it begins with is the unit of time.
+    """
 
     def __init__(
-        self, vectors: Vectors, pieces: Pieces, ranks: Ranks, assignment: Assignment
+        self, problem: Problem, pieces: Pieces, ranks: Ranks, assignment: Assignment
     ) -> None:
-        problem = vectors.problem
         self._problem, self._pieces, self._ranks = problem, pieces, ranks
-        self._given, self._unit_s = assignment, vectors.unit_s
-        cost = problem.loads(assignment).cost / vectors.unit_s
-        cost = (
-            cost.sum(axis=1, keepdims=True)
-            if vectors.is_sum
-            else cost[:, vectors.phases]
-        )
-        self._top = cost.max(axis=0)
+        self._given, self._unit_s = assignment, problem.value(assignment)
         self._uniform = pieces.uniform_now(assignment)
         self._program = PackingProgram(pieces, ranks)
         for rank_kind, pattern in self._patterns_now():
             self._program.add(rank_kind, pattern)
 
     def allow(self, factor: float, more: float) -> None:
-        """Let options on all ranks use a multiple of now and a share of the rest."""
-        self._uniform = self._uniform * factor
-        self._uniform[:, : len(self._top)] += more * self._top
-        self._uniform[:, len(self._top) :] += more
+        """Let options on all ranks use a multiple of now, and a share of all."""
+        self._uniform = self._uniform * factor + more
 
-    def lower(self, low: float, stop: Stop) -> Iterator[Assignment]:
+    def lower(self, stop: Stop) -> Iterator[Assignment]:
         """Pack below lower and lower thresholds, while that is found soon enough."""
-        high = float(self._top.sum()) * (1.0 - _WORTH)
-        low = self._least(low, high, stop)
+        high = 1.0 - _WORTH
+        low = self._least(high, stop)
         while high > low * (1.0 + _SHARPNESS) and not stop.now():
             threshold = (low + high) / 2.0
             limits = self._limits(threshold)
@@ -129,12 +122,13 @@ class _Attempt:
                 value = self._problem.value(found) / self._unit_s
                 high = min(threshold, value * (1.0 - _WORTH))
 
-    def _least(self, low: float, high: float, stop: Stop) -> float:
+    def _least(self, high: float, stop: Stop) -> float:
         """Threshold below which not even fractions fit, about; at most `high`."""
         if not self._program.is_possible(self._limits(high), stop):
             return high
+        low = 0.0
         while high > low * (1.0 + _SHARPNESS) and not stop.now():
-            middle = (low + high) / 2.0
+            middle = max((low + high) / 2.0, high * _FIRST_DROP)
             if self._program.is_possible(self._limits(middle), stop):
                 high = middle
             else:
@@ -163,11 +157,9 @@ class _Attempt:
         return Assignment(option, tuple(places))
 
     def _limits(self, threshold: float) -> Limits:
-        """Room of ranks if all longest times shrink alike; 1 in each memory."""
-        ranks, num_times = self._ranks, len(self._top)
-        room = 1.0 - ranks.base - self._uniform[ranks.rank_class]
-        share = threshold / self._top.sum()
-        room[:, :num_times] += share * self._top - 1.0
+        """Room of ranks for patterns: time up to a threshold, and all the memory."""
+        room = 1.0 - self._ranks.base - self._uniform[self._ranks.rank_class]
+        room[:, 0] += threshold - 1.0
         return Limits(room, self._uniform)
 
     def _patterns_now(self) -> Iterator[tuple[int, Pattern]]:

@@ -87,10 +87,6 @@ _STARTS_AT_SCALE = (Start(1.0, 0.75, 0.97, 0.0), Start(1.0, 0.55, 0.97, 0.3))
 _SCALE = 1024
 
 
-def _nothing() -> None:
-    """Have no plan to offer."""
-
-
 class Portfolio:
     """Anneals from several starts; the best goes on in longer and longer cycles.
 
@@ -98,8 +94,8 @@ class Portfolio:
 
     Parameters
     ----------
-    fallback : callable
-        Is asked once for a plan where the first starts lead to none.
+    fallback : callable, optional
+        Offers the incumbent a plan, once, where the first starts lead to none.
     """
 
     def __init__(
@@ -110,9 +106,9 @@ class Portfolio:
         stop: Stop,
         seed: int,
         incumbent: Incumbent,
-        fallback: Callable[[], None] = _nothing,
+        fallback: Callable[[], None] | None = None,
     ) -> None:
-        self._fallback: Callable[[], None] | None = fallback
+        self._fallback = fallback
         self._problem, self._totals, self._guide = problem, totals, guide
         self._stop, self._incumbent = stop, incumbent
         self._rng = np.random.default_rng(seed)
