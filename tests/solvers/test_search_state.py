@@ -164,7 +164,7 @@ def test_cold_changes_of_variants_never_raise_the_penalty(cluster: str) -> None:
     problem = toy_problem(rng, NUM_TABLES, CLUSTERS[cluster], fill=0.4)
     state, guide, limits = start(problem)
     price = np.zeros_like(guide.regret)
-    excess = limits.excess(limits.best(0.0))
+    excess = limits.excess(limits.best(0.0, 0.0))
     changer = VariantChanger(state, price, excess, rng, Noise(rng))
     penalty, changed = low_levels(state), 0
     for _ in range(50):
