@@ -46,9 +46,9 @@ _MANY_RANKS = 256
 _FINER, _CLEARLY, _ALONE = 0.5, 0.8, 0.995
 """How often, to what share, and from which share of a rank shards are cut finer."""
 _PATIENCE = 8
-_OF_ROOM, _OF_ROOM_AT_SCALE = 0.6, 0.2
-"""Share of the room above the least bytes that a start may use: where ranks hold two
-or three shards each, much of it cannot be used."""
+_OF_ROOM, _OF_LITTLE_ROOM = 0.6, 0.2
+"""Share of the room above the least bytes that a start may use; less where ranks hold
+two or three shards each and slower tiers are a way out."""
 _LEVELS = 4
 _FRUITLESS = 6
 _WORTH = 1e-5
@@ -310,7 +310,9 @@ class Portfolio:
         needed = np.where(legal, self._totals.tier_bytes.max(axis=1), np.inf)
         least = min(float(least_per_table(needed, self._problem.options).sum()), 1.0)
         if self._at_scale:
-            return max(start.fill, least + _OF_ROOM_AT_SCALE * (1.0 - least))
+            has_tiers = bool(self._problem.options.item_bytes[:, 1:].any())
+            share = _OF_LITTLE_ROOM if has_tiers else _OF_ROOM
+            return max(start.fill, least + share * (1.0 - least))
         whole_s = self._problem.world_size * self._guide.bound_s
         price = float(self._guide.price.sum()) / whole_s
         fill = 1.0 - (1.0 - start.fill) / (1.0 + price)
