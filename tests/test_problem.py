@@ -148,3 +148,16 @@ def test_value_is_between_its_bounds(name: str) -> None:
         num_phases = step.loads(assignment).cost.shape[1]
         assert low <= high * (1 + 1e-12)
         assert high <= low * min(num_phases, step.world_size) * (1 + 1e-12)
+
+
+def test_whole_bytes_may_fill_a_pool() -> None:
+    """Whole bytes fit to the last one; of fractions a little is left free."""
+    problem = problem_of(limited())
+    capacity = replace(problem.capacity, rank_hbm=np.full(problem.world_size, 100.7))
+    for size, lowest, highest in ((1.0, 100.0, 101.0), (0.1, 100.69, 100.7)):
+        tier_bytes = np.full_like(problem.options.item_bytes, size)
+        options = replace(problem.options, item_bytes=tier_bytes)
+        rooms = replace(problem, options=options, capacity=capacity).rooms[0]
+        assert ((lowest < rooms) & (rooms < highest)).all()
+    empty = replace(capacity, rank_hbm=np.zeros(problem.world_size))
+    assert not replace(problem, capacity=empty).rooms[0].any()

@@ -71,6 +71,11 @@ class Options:
         """Return the items of an option as a slice."""
         return slice(int(self.item_start[option]), int(self.item_start[option + 1]))
 
+    def copies_of(self, option: int) -> Ints:
+        """Return an option's items, each as often as it is placed."""
+        items = np.arange(self.item_start[option], self.item_start[option + 1])
+        return np.repeat(items, self.item_count[items])
+
     def num_places(self, option: int) -> int:
         """Return how many places an option occupies."""
         return int(self.item_count[self.items_of(option)].sum())

@@ -71,7 +71,7 @@ class Auto:
         if not is_large:
             self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
-        is_timed = stop.work_limit == float("inf")
+        is_timed = not stop.is_by_work
         is_small = is_timed and len(problem.options) * problem.world_size <= _SMALL
         glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
         is_optimal = is_small and self._is_proven(
@@ -81,15 +81,16 @@ class Auto:
             if is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
             with stop.sooner(_search_s(stop, is_small)):
+                # Of a large problem not even greedy has made a plan yet.
                 is_over = stop.now() and not is_large
                 if not (is_optimal or is_over or incumbent.is_close):
                     self._search(problem, stop, seed, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
-                with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
+                with stop.sooner(_rest_s(stop)):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
         incumbent.resplit()
         if not (stop.now() or incumbent.is_close):
-            with stop.sooner(_EXACT_S if stop.is_endless else stop.remaining_s()):
+            with stop.sooner(_rest_s(stop)):
                 better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)
             incumbent.raise_bound(better)
         return _result(incumbent, stop, is_optimal)
@@ -101,8 +102,7 @@ class Auto:
         incumbent.offer(Greedy().solve(problem, stop, seed, Silent()).assignment)
         if problem.num_bundles * problem.world_size > _LDM_WORK:
             return
-        is_timed = stop.work_limit == float("inf")
-        share = _QUICK_SHARE if is_timed else 1.0
+        share = 1.0 if stop.is_by_work else _QUICK_SHARE
         for solver in (LargestDifferencing(), Uniform(incumbent.value_s)):
             if stop.now() and incumbent.assignment is not None:
                 return
@@ -218,6 +218,11 @@ def _proof_start_s(stop: Stop, is_small: bool) -> float:
     share = 2.0 * _PROOF_SHARE if is_small else _PROOF_SHARE
     proof = float(np.clip(share * remaining, _LEAST_PROOF_S, _MOST_PROOF_S))
     return max(remaining - proof, remaining / 2.0)
+
+
+def _rest_s(stop: Stop) -> float:
+    """Seconds for exact methods: all that are left, or some if there is no limit."""
+    return _EXACT_S if stop.is_endless else stop.remaining_s()
 
 
 def _search_s(stop: Stop, is_small: bool) -> float:

@@ -117,6 +117,11 @@ class Stop:
         """Whether there is no time limit."""
         return self.time_limit_s == float("inf")
 
+    @property
+    def is_by_work(self) -> bool:
+        """Whether work is limited: the clock must then not decide what is found."""
+        return self.work_limit < float("inf")
+
     def now(self) -> bool:
         """Whether time or work is over or somebody asked to stop."""
         return (

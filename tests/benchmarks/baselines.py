@@ -147,13 +147,13 @@ class Board:
 
     def _add(self, item: int, rank: int, work: float, sign: float) -> None:
         menu = self.problem.options
-        host = self.problem.capacity.rank_pool[rank]
+        pool = self.problem.capacity.rank_pool[rank]
         hbm, ddr, ssd = sign * menu.item_bytes[item]
         self.work[rank] += sign * work
         self.columns[rank] += sign * menu.item_columns[item]
         self.hbm[rank] += hbm
-        self.ddr[host] += ddr
-        self.ssd[host] += ssd
+        self.ddr[pool] += ddr
+        self.ssd[pool] += ssd
 
 
 def _size(problem: Problem) -> Floats:

@@ -52,8 +52,7 @@ def values_of(
     for bundle, option in enumerate(assignment.option.tolist()):
         values[variables.choose[option].name] = 1
         scope, places = menu.scope[option], assignment.places[bundle]
-        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
-        copies = np.repeat(items, menu.item_count[items])
+        copies = menu.copies_of(option)
         if scope == Scope.ALL:
             copies, places = copies[:0], places[:0]
         for item, place in zip(copies.tolist(), places.tolist(), strict=True):

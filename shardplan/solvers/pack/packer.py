@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.problem import Assignment
-from shardplan.sharding import Objective, Scope
+from shardplan.sharding import Objective
 from shardplan.solvers.pack.patterns import Pattern
 from shardplan.solvers.pack.pieces import Pieces
 from shardplan.solvers.pack.program import Limits, Packed, PackingProgram
@@ -48,14 +48,7 @@ class Packer:
 
     def suits(self, assignment: Assignment) -> bool:
         """Whether there is something to pack, and not too much."""
-        problem = self._problem
-        if problem.objective is Objective.STEP or problem.num_bundles > _MOST_BUNDLES:
-            return False
-        if not 0.0 < problem.value(assignment) < np.inf:
-            return False
-        pieces, ranks = self._parts(assignment)
-        is_little = 0 < pieces.num_kinds <= _MOST_KINDS
-        return is_little and len(ranks.number) <= _MOST_RANK_KINDS
+        return self._attempt(assignment) is not None
 
     def improve(
         self, assignment: Assignment, stop: Stop, *, vary: bool
@@ -69,19 +62,28 @@ class Packer:
         vary : bool
             Draw at random what options on all ranks may use.
         """
-        if not self.suits(assignment):
+        attempt = self._attempt(assignment)
+        if attempt is None:
             return
-        attempt = _Attempt(self._problem, *self._parts(assignment), assignment)
         if vary:
             factor = np.exp(self._rng.normal(0.0, _SPREAD))
             attempt.allow(factor, abs(self._rng.normal(0.0, _MORE)))
         yield from attempt.lower(stop)
 
-    def _parts(self, assignment: Assignment) -> tuple[Pieces, Ranks]:
-        """Look at an assignment; its value is the unit of time."""
-        vectors = Vectors.of(self._problem, self._problem.value(assignment))
-        pieces = Pieces.of(self._problem, assignment, vectors)
-        return pieces, Ranks.of(pieces.base, self._problem.cluster.rank_class)
+    def _attempt(self, assignment: Assignment) -> _Attempt | None:
+        """Look at an assignment; None if there is nothing to pack, or too much."""
+        problem = self._problem
+        if problem.objective is Objective.STEP or problem.num_bundles > _MOST_BUNDLES:
+            return None
+        value = problem.value(assignment)
+        if not 0.0 < value < np.inf:
+            return None
+        pieces = Pieces.of(problem, assignment, Vectors.of(problem, value))
+        ranks = Ranks.of(pieces.base, problem.cluster.rank_class)
+        is_little = 0 < pieces.num_kinds <= _MOST_KINDS
+        if not is_little or len(ranks.number) > _MOST_RANK_KINDS:
+            return None
+        return _Attempt(problem, pieces, ranks, assignment)
 
 
 class _Attempt:
@@ -95,7 +97,7 @@ class _Attempt:
     ) -> None:
         self._problem, self._pieces, self._ranks = problem, pieces, ranks
         self._given, self._unit_s = assignment, problem.value(assignment)
-        self._uniform = pieces.uniform_now(assignment)
+        self._uniform = pieces.uniform[pieces.taken(assignment)].sum(axis=0)
         self._program = PackingProgram(pieces, ranks)
         for rank_kind, pattern in self._patterns_now():
             self._program.add(rank_kind, pattern)
@@ -151,8 +153,7 @@ class _Attempt:
         for index in np.flatnonzero(packed.taken).tolist():
             bundle = int(pieces.bundles[pieces.owner[index]])
             option[bundle] = pieces.options[index]
-            kinds = np.repeat(pieces.kind, pieces.copies)
-            kinds = kinds[np.repeat(pieces.item_option, pieces.copies) == index]
+            kinds = pieces.kinds_of(index).tolist()
             places[bundle] = np.array([slots[k].pop() for k in kinds], dtype=np.int64)
         return Assignment(option, tuple(places))
 
@@ -164,21 +165,12 @@ class _Attempt:
 
     def _patterns_now(self) -> Iterator[tuple[int, Pattern]]:
         """Return the patterns that the ranks hold now."""
-        pieces, problem = self._pieces, self._problem
-        taken = self._given.option[pieces.bundles][pieces.owner] == pieces.options
-        count = np.zeros((problem.world_size, pieces.num_kinds), dtype=np.int64)
-        for index in np.flatnonzero(taken).tolist():
-            if problem.options.scope[pieces.options[index]] != Scope.RANK:
-                continue
-            bundle = int(pieces.bundles[pieces.owner[index]])
-            own = pieces.item_option == index
-            kinds = np.repeat(pieces.kind[own], pieces.copies[own])
-            np.add.at(count, (self._given.places[bundle], kinds), 1)
-        for rank, held in enumerate(count):
-            kinds = np.flatnonzero(held)
-            if len(kinds):
-                copies = tuple(held[kinds].tolist())
-                yield (
-                    int(self._ranks.kind[rank]),
-                    Pattern(tuple(kinds.tolist()), copies),
-                )
+        pieces, ranks = self._pieces, self._ranks
+        count = np.zeros((len(ranks.kind), pieces.num_kinds), dtype=np.int64)
+        for index in np.flatnonzero(pieces.taken(self._given)).tolist():
+            places = self._given.places[int(pieces.bundles[pieces.owner[index]])]
+            np.add.at(count, (places, pieces.kinds_of(index)), 1)
+        for rank in np.flatnonzero(count.any(axis=1)).tolist():
+            kinds = np.flatnonzero(count[rank])
+            copies = tuple(count[rank, kinds].tolist())
+            yield int(ranks.kind[rank]), Pattern(tuple(kinds.tolist()), copies)

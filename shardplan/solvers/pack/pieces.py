@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from shardplan.sharding import Scope
+from shardplan.solvers.search.state import State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,10 +102,14 @@ class Pieces:
         """Number of kinds of pieces K."""
         return len(self.load)
 
-    def uniform_now(self, assignment: Assignment) -> Floats:
-        """Load that the free bundles of an assignment put on all ranks (C, E)."""
-        taken = assignment.option[self.bundles][self.owner] == self.options
-        return np.asarray(self.uniform[taken].sum(axis=0))
+    def taken(self, assignment: Assignment) -> Bools:
+        """Which options an assignment takes (O,)."""
+        return np.asarray(assignment.option[self.bundles][self.owner] == self.options)
+
+    def kinds_of(self, option: int) -> Ints:
+        """Kind of each piece of an option, in the order of its places."""
+        own = self.item_option == option
+        return np.repeat(self.kind[own], self.copies[own])
 
 
 def _packable(problem: Problem, has_own_pools: bool) -> Bools:
@@ -125,18 +130,9 @@ def _round_up(share: Floats) -> Floats:
 def _base(
     problem: Problem, assignment: Assignment, free: Bools, vectors: Vectors
 ) -> Floats:
-    """Add up what the bundles that stay put on ranks (W, D + 3)."""
-    menu, cluster = problem.options, problem.cluster
-    base = np.zeros((problem.world_size, vectors.num_times + 3))
+    """Add up what the bundles that stay put on ranks, and in their pools (W, D + 3)."""
+    state = State(problem, vectors)
     for bundle in np.flatnonzero(~free).tolist():
         option = int(assignment.option[bundle])
-        scope = int(menu.scope[option])
-        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
-        items = np.repeat(items, menu.item_count[items])
-        places = assignment.places[bundle]
-        places = places if scope != Scope.ALL else np.zeros(len(items), dtype=np.int64)
-        load = vectors.of_items(items)
-        for each, place in zip(load, places.tolist(), strict=True):
-            ranks = problem.place_ranks(scope, place)
-            base[ranks] += each[cluster.rank_class[ranks]]
-    return base
+        state.put(bundle, option, assignment.places[bundle])
+    return np.concatenate([state.load, state.pool_load[state.rank_pool]], axis=1)

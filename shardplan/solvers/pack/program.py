@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.pack.ranks import Ranks
 
     Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _MOST_ROUNDS = 60
 _MOST_COLUMNS = 800

@@ -89,8 +89,7 @@ class State:
     def put(self, bundle: int, option: int, places: Ints) -> None:
         """Place a bundle that is out."""
         menu = self.problem.options
-        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
-        items = np.repeat(items, menu.item_count[items])
+        items = menu.copies_of(option)
         vectors = self.vectors.of_items(items)
         self.option[bundle] = option
         if menu.scope[option] == Scope.RANK:
@@ -113,9 +112,7 @@ class State:
                 self._free.append(unit)
             self.units[bundle] = []
         else:
-            items = np.arange(menu.item_start[option], menu.item_start[option + 1])
-            items = np.repeat(items, menu.item_count[items])
-            vectors = self.vectors.of_items(items)
+            vectors = self.vectors.of_items(menu.copies_of(option))
             self._add_wide(int(menu.scope[option]), vectors, places, -1.0)
             self.places[bundle] = _NONE
         self.option[bundle] = -1
@@ -134,8 +131,7 @@ class State:
         if self.units[bundle]:
             units = self.units[bundle]
             return self.unit_rank[units], self.unit_item[units]
-        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
-        items = np.repeat(items, menu.item_count[items])
+        items = menu.copies_of(option)
         which, ranks = self.problem.ranks_of(
             int(menu.scope[option]), self.places[bundle]
         )

@@ -34,7 +34,7 @@ class Vectors:
         The dimension of time, 0 to D - 1, that each of them adds to: one of its own for
         `step`, unless the same ranks are always slowest in several; 0 for `max-rank`.
     room : float array (C, 3)
-        Bytes per rank (HBM) or host (DDR, SSD) and class; the least of the class.
+        Bytes per rank (HBM) or pool (DDR, SSD) and class; the least of the class.
     """
 
     problem: Problem
