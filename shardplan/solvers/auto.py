@@ -114,7 +114,7 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
         """Pack few large tables anew, before and after a first search."""
-        packer = Packer(problem, seed)
+        packer = Packer(problem, incumbent.bound.value_s, seed)
         if incumbent.assignment is None or not packer.suits(incumbent.assignment):
             return
         self._pack_again(packer, stop, incumbent)

@@ -81,7 +81,7 @@ def test_triples_are_found(seed: int) -> None:
     best = problem.value(start)
     assert best > 1.004e-3
     problem.capacity.rank_hbm[:] = 3.0
-    packer = Packer(problem, 0)
+    packer = Packer(problem, 0.9e-3, 0)
     for found in packer.improve(start, Stop(), vary=False):
         assert_legal(problem, found)
         assert problem.value(found) < best
@@ -108,7 +108,7 @@ def test_plans_get_better_and_stay_legal(cluster: str) -> None:
         start = anyhow(problem, rng)
         if start is None:
             continue
-        packer = Packer(problem, number)
+        packer = Packer(problem, 0.0, number)
         value = problem.value(start)
         for vary in (False, True, True):
             for found in packer.improve(start, Stop(), vary=vary):
@@ -142,7 +142,7 @@ def test_limited_bundles_stay() -> None:
                 fixed.add(bundle)
         vectors = Vectors.of(problem, 0.5 * problem.value(start))
         assert not fixed & set(Pieces.of(problem, start, vectors).bundles.tolist())
-        for found in Packer(problem, 0).improve(start, Stop(), vary=False):
+        for found in Packer(problem, 0.0, 0).improve(start, Stop(), vary=False):
             for bundle in fixed:
                 assert found.option[bundle] == start.option[bundle]
                 assert np.array_equal(found.places[bundle], start.places[bundle])
@@ -167,11 +167,11 @@ def test_shared_pools_and_step_are_left_alone() -> None:
     start = greedily(problem)
     assert start is not None
     assert len(Pieces.of(problem, start, Vectors.of(problem, 1e-3)).bundles) == 0
-    assert list(Packer(problem, 0).improve(start, Stop(), vary=False)) == []
-    assert not Packer(problem, 0).suits(start)
-    assert Packer(in_hbm(problem), 0).suits(start)
+    assert list(Packer(problem, 0.0, 0).improve(start, Stop(), vary=False)) == []
+    assert not Packer(problem, 0.0, 0).suits(start)
+    assert Packer(in_hbm(problem), 0.0, 0).suits(start)
     by_phases = replace(in_hbm(problem), objective=Objective.STEP)
-    assert not Packer(by_phases, 0).suits(start)
+    assert not Packer(by_phases, 0.0, 0).suits(start)
 
 
 def test_patterns_fit_and_are_dear() -> None:

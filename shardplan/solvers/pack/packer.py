@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 _MOST_KINDS, _MOST_BUNDLES, _MOST_RANK_KINDS = 800, 128, 24
 _SHARPNESS = 2e-3
-_FIRST_DROP = 0.97
-"""Thresholds fall by no more than this at a time."""
 _SECONDS = 2.0
 """For one integer program."""
 _SPREAD, _MORE = 0.3, 0.03
@@ -40,10 +38,15 @@ class Packer:
     Only the sum over the phases is looked at, so it is for `max-rank`: several longest
     times seldom shrink together. Options on all ranks may put as much on each as now,
     or about as much.
+
+    Parameters
+    ----------
+    low_s : float
+        No plan is below this [s].
     """
 
-    def __init__(self, problem: Problem, seed: int) -> None:
-        self._problem = problem
+    def __init__(self, problem: Problem, low_s: float, seed: int) -> None:
+        self._problem, self._low_s = problem, low_s
         self._rng = np.random.default_rng(seed)
 
     def suits(self, assignment: Assignment) -> bool:
@@ -68,7 +71,7 @@ class Packer:
         if vary:
             factor = np.exp(self._rng.normal(0.0, _SPREAD))
             attempt.allow(factor, abs(self._rng.normal(0.0, _MORE)))
-        yield from attempt.lower(stop)
+        yield from attempt.lower(self._low_s, stop)
 
     def _attempt(self, assignment: Assignment) -> _Attempt | None:
         """Look at an assignment; None if there is nothing to pack, or too much."""
@@ -106,10 +109,10 @@ class _Attempt:
         """Let options on all ranks use a multiple of now, and a share of all."""
         self._uniform = self._uniform * factor + more
 
-    def lower(self, stop: Stop) -> Iterator[Assignment]:
+    def lower(self, low_s: float, stop: Stop) -> Iterator[Assignment]:
         """Pack below lower and lower thresholds, while that is found soon enough."""
         high = 1.0 - _WORTH
-        low = self._least(high, stop)
+        low = self._least(low_s / self._unit_s, high, stop)
         while high > low * (1.0 + _SHARPNESS) and not stop.now():
             threshold = (low + high) / 2.0
             limits = self._limits(threshold)
@@ -124,13 +127,12 @@ class _Attempt:
                 value = self._problem.value(found) / self._unit_s
                 high = min(threshold, value * (1.0 - _WORTH))
 
-    def _least(self, high: float, stop: Stop) -> float:
+    def _least(self, low: float, high: float, stop: Stop) -> float:
         """Threshold below which not even fractions fit, about; at most `high`."""
         if not self._program.is_possible(self._limits(high), stop):
             return high
-        low = 0.0
         while high > low * (1.0 + _SHARPNESS) and not stop.now():
-            middle = max((low + high) / 2.0, high * _FIRST_DROP)
+            middle = (low + high) / 2.0
             if self._program.is_possible(self._limits(middle), stop):
                 high = middle
             else:
