@@ -14,7 +14,7 @@ import numpy as np
 from shardplan import catalog
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
-from shardplan.checking import check
+from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError, Problem
 from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
     from shardplan import problem as problems
     from shardplan.certificate import Certificate
+    from shardplan.checking import Verdict
+    from shardplan.checking.verdict import Proof as ProofKind
     from shardplan.solvers.base import Solver
     from shardplan.topology import Topology
     from shardplan.torchrec_cost_model import AnyCostModel
@@ -64,10 +66,13 @@ class PlanResult:
     plan : Plan
     runtime_s : float
         Seconds that loading, solving and checking took; not part of the plan.
+    verdict : Verdict
+        What is proven about the plan.
     """
 
     plan: Plan
     runtime_s: float
+    verdict: Verdict
 
     @property
     def status(self) -> str:
@@ -88,6 +93,11 @@ class PlanResult:
     def gap(self) -> float | None:
         """objective_s / lower_bound_s - 1, or None without a bound."""
         return self.plan.outcome.gap
+
+    @property
+    def bound(self) -> ProofKind:
+        """``proven`` (by the certificate), ``claimed`` or ``none``."""
+        return self.verdict.bound
 
 
 def solve(
@@ -156,10 +166,12 @@ def solve(
         raise advised(no_plan(problem, found, stop), problem, inputs, stop)
     proof = prove(problem, found)
     plan = make_plan(problem, found, inputs, solver=solver, seed=seed, proof=proof)
-    violations = check(plan, menu=problem, proven_s=proof.bound_s)
-    if violations:
-        raise AssertionError(f"the solver made an invalid plan: {violations[0]}")
-    return PlanResult(plan, stop.elapsed_s())
+    verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
+    if verdict.violations:
+        raise AssertionError(
+            f"the solver made an invalid plan: {verdict.violations[0]}"
+        )
+    return PlanResult(plan, stop.elapsed_s(), verdict)
 
 
 def _problem(

@@ -15,6 +15,7 @@ import pytest
 
 from shardplan import planner
 from shardplan.bounds import memory_shortfalls
+from shardplan.checking import Verdict, Violation
 from shardplan.errors import InfeasibleError, InputError, LimitError
 from shardplan.io.plan_file import format_plan
 from shardplan.plan import Plan, dump
@@ -330,7 +331,10 @@ def test_invalid_solvers_are_caught(
             problem.capacity.rank_hbm[:] = 0.0
             return result
 
-    monkeypatch.setattr(planner, "check", lambda *a, **k: ["capacity: overfull"])
+    full = Violation("capacity", "", "overfull")
+    monkeypatch.setattr(
+        planner, "examine", lambda p, **k: Verdict(p.outcome, (full,), None)
+    )
     use(Overfull(), monkeypatch)
     with pytest.raises(AssertionError, match="invalid plan: capacity"):
         two_tables.solve()

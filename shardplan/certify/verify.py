@@ -152,7 +152,8 @@ def verify(problem: Problem, certificate: Certificate) -> float:
     if certificate.num_options != len(problem.options):
         raise InvalidCertificateError(
             f"it is for a menu of {certificate.num_options} options, but the menu has "
-            f"{len(problem.options)}"
+            f"{len(problem.options)}; another version made it, or it was made for "
+            "other inputs: solve again"
         )
     if certificate.all_tiers != problem.all_tiers:
         raise InvalidCertificateError("it is for a menu of other memory tiers")

@@ -10,6 +10,7 @@ from shardplan.checking.constraints import check_constraints, check_groups
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.pools import check_capacity
 from shardplan.checking.target import check_rowless_ranks, check_target
+from shardplan.checking.verdict import TOLERANCE, Verdict
 from shardplan.checking.violation import Violation
 from shardplan.cluster import Cluster
 from shardplan.evaluation import evaluate
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from shardplan.plan import Plan
     from shardplan.problem import Problem
     from shardplan.sharding import Target
-
-TOLERANCE = 1e-9
-"""Relative difference below which two sums of the same numbers are equal."""
 
 
 def check(
@@ -54,7 +52,21 @@ def check(
     Returns
     -------
     tuple of Violation
-        Empty for a valid plan.
+        Empty for a valid plan; `examine` also says what is proven about it.
+    """
+    return examine(plan, target, menu=menu, proven_s=proven_s).violations
+
+
+def examine(
+    plan: Plan,
+    target: Target | None = None,
+    *,
+    menu: Problem | None = None,
+    proven_s: float | None = None,
+) -> Verdict:
+    """Check a plan and say whether its bound is proven or only claimed.
+
+    Parameters are those of `check`.
     """
     found = [*_check_inputs(plan), *_check_tables(plan)]
     cluster = Cluster.of(plan.inputs.topology)
@@ -71,16 +83,10 @@ def check(
         evaluation = evaluate(plan)
         found += check_capacity(evaluation)
         found += _check_outcome(plan, evaluation)
-        found += _check_certificate(plan, menu, proven_s)
-    return tuple(found)
-
-
-def bound_is_proven(plan: Plan) -> bool:
-    """Whether the plan's lower bound comes with a proof, which `check` verifies.
-
-    A bound without a certificate is claimed by whoever made the plan, not proven.
-    """
-    return plan.certificate is not None or plan.outcome.lower_bound_s == 0
+        proven_s, wrong = _check_certificate(plan, menu, proven_s)
+        found += wrong
+        return Verdict(plan.outcome, tuple(found), proven_s)
+    return Verdict(plan.outcome, tuple(found), None)
 
 
 def proven_bound(plan: Plan, menu: Problem | None = None) -> float:
@@ -113,20 +119,22 @@ def proven_bound(plan: Plan, menu: Problem | None = None) -> float:
 
 def _check_certificate(
     plan: Plan, menu: Problem | None, proven_s: float | None
-) -> Iterator[Violation]:
+) -> tuple[float | None, list[Violation]]:
+    """Return the bound that the certificate proves, if any, and what is wrong."""
+    if plan.certificate is None:
+        return None, []
     try:
         proven = proven_bound(plan, menu) if proven_s is None else proven_s
     except InvalidCertificateError as error:
-        yield Violation("certificate", "", f"the certificate proves nothing: {error}")
-        return
+        rule = f"the certificate proves nothing: {error}"
+        return None, [Violation("certificate", "", rule)]
     claimed = plan.outcome.lower_bound_s
-    if plan.certificate is not None and claimed > proven:
-        yield Violation(
-            "certificate",
-            "",
-            f"the plan claims the bound {claimed!r} s, its certificate proves "
-            f"{proven!r} s",
-        )
+    if claimed <= proven:
+        return proven, []
+    rule = (
+        f"the plan claims the bound {claimed!r} s, its certificate proves {proven!r} s"
+    )
+    return proven, [Violation("certificate", "", rule)]
 
 
 def _check_inputs(plan: Plan) -> Iterator[Violation]:

@@ -32,6 +32,6 @@ def command(ctx: click.Context, shell: str, form: str, output: str) -> None:
     complete = kind(ctx.find_root().command, {}, "shardplan", "_SHARDPLAN_COMPLETE")
     script = complete.source_template % complete.source_vars()
     if form == "json":
-        console.write(console.to_json({"shell": shell, "script": script}), output)
+        console.write(console.json_report({"shell": shell, "script": script}), output)
     else:
         console.write(script + "\n", output)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 STDOUT = "-"
 """The file name that means standard output."""
+REPORT_VERSION = 1
+"""Version of the JSON reports; it grows when a key goes away or changes its meaning."""
 _PATIENCE_S = 2.0
 """Progress is shown for what takes longer than this [s]."""
 
@@ -37,13 +39,21 @@ def report(
 ) -> None:
     """Write a report as text or JSON to a file or standard output."""
     if form == "json":
-        write(to_json(data), output)
+        write(json_report(data), output)
         return
     from shardplan.report.layout import to_text
 
     is_terminal = output == STDOUT and sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if is_terminal else None
     write(to_text(render(data), width, is_terminal=is_terminal), output)
+
+
+def json_report(data: dict[str, Any]) -> str:
+    """Format a report as JSON, with its own version and that of the program."""
+    from shardplan.version import VERSION
+
+    versions = {"report_version": REPORT_VERSION, "shardplan_version": VERSION}
+    return to_json({**versions, **data})
 
 
 def to_json(data: dict[str, Any]) -> str:

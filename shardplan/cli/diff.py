@@ -12,7 +12,7 @@ from shardplan.cli.options import (
     plan_argument,
     report_options,
 )
-from shardplan.cli.plans import load_evaluation
+from shardplan.cli.plans import load_checked
 
 
 @click.command("diff", cls=Command, examples="shardplan diff old.json new.json")
@@ -29,8 +29,8 @@ def command(before: str, after: str, limit: int | None, form: str, output: str) 
     from shardplan.report.diff import diff_data, render_diff
 
     data = diff_data(
-        load_evaluation(before),
-        load_evaluation(after),
+        *load_checked(before),
+        *load_checked(after),
         limit=list_limit(limit, form),
     )
     console.report(data, render_diff, form, output)

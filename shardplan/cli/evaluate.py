@@ -7,7 +7,7 @@ import click
 from shardplan.cli import console
 from shardplan.cli.base import Command
 from shardplan.cli.options import plan_argument, report_options
-from shardplan.cli.plans import load_evaluation
+from shardplan.cli.plans import load_checked
 
 
 @click.command("evaluate", cls=Command, examples="shardplan evaluate plan.json")
@@ -21,5 +21,5 @@ def command(plan: str, form: str, output: str) -> None:
     """
     from shardplan.report.evaluation import evaluation_data, render_evaluation
 
-    data = evaluation_data(load_evaluation(plan))
+    data = evaluation_data(*load_checked(plan))
     console.report(data, render_evaluation, form, output)

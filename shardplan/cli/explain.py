@@ -12,7 +12,7 @@ from shardplan.cli.options import (
     plan_argument,
     report_options,
 )
-from shardplan.cli.plans import load_evaluation
+from shardplan.cli.plans import load_checked
 
 
 @click.command("explain", cls=Command, examples="shardplan explain plan.json --limit 5")
@@ -28,5 +28,5 @@ def command(plan: str, limit: int | None, form: str, output: str) -> None:
     """
     from shardplan.report.explain import explain_data, render_explain
 
-    data = explain_data(load_evaluation(plan), limit=list_limit(limit, form))
+    data = explain_data(*load_checked(plan), limit=list_limit(limit, form))
     console.report(data, render_explain, form, output)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.cli import console
 from shardplan.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan
 
 _UNUSABLE = ("coverage", "tiers")
 """Rules without which there is nothing to evaluate."""
 _STDIN = "/dev/stdin"
+
+
+class Checked(NamedTuple):
+    """A plan with its prices, and what is proven about it."""
+
+    evaluation: Evaluation
+    verdict: Verdict
 
 
 def load_plan(path: str) -> Plan:
@@ -23,24 +31,24 @@ def load_plan(path: str) -> Plan:
     return read_plan(_STDIN if path == console.STDOUT else path)
 
 
-def load_evaluation(path: str) -> Evaluation:
-    """Read and evaluate a plan; warn of violations that can be lived with.
+def load_checked(path: str) -> Checked:
+    """Read, check and evaluate a plan; warn of violations that can be lived with.
 
     Raises
     ------
     InputError
         If the file is broken, or tables are not placed once and as a whole.
     """
-    from shardplan.checking import check
+    from shardplan.checking import examine
     from shardplan.evaluation import evaluate
 
     plan = load_plan(path)
-    violations = check(plan)
-    unusable = [v for v in violations if v.rule in _UNUSABLE]
+    verdict = examine(plan)
+    unusable = [v for v in verdict.violations if v.rule in _UNUSABLE]
     if unusable:
         raise InputError(
             Problem(path, v.table, "", f"{v.rule}: {v.message}") for v in unusable
         )
-    for violation in violations:
+    for violation in verdict.violations:
         console.warn(f"{path}: {violation}")
-    return evaluate(plan)
+    return Checked(evaluate(plan), verdict)

@@ -12,7 +12,7 @@ from shardplan.cli.options import (
     plan_argument,
     report_options,
 )
-from shardplan.cli.plans import load_evaluation
+from shardplan.cli.plans import load_checked
 
 
 @click.command(
@@ -39,7 +39,7 @@ def command(
 
     both = not (ranks or tables)
     data = plan_data(
-        load_evaluation(plan),
+        *load_checked(plan),
         ranks=ranks or both,
         tables=tables or both,
         limit=list_limit(limit, form),

@@ -9,7 +9,7 @@ import click
 from shardplan.cli import console
 from shardplan.cli.base import Command
 from shardplan.cli.options import plan_argument, report_options
-from shardplan.cli.plans import load_evaluation
+from shardplan.cli.plans import load_checked
 
 if TYPE_CHECKING:
     from shardplan.plan import Plan
@@ -73,7 +73,8 @@ def command(
     if ranks is not None and trace is None:
         raise click.BadParameter("needs --trace", param_hint="--ranks")
     console.require_place(trace)
-    loaded = load_evaluation(plan).plan
+    evaluation, verdict = load_checked(plan)
+    loaded = evaluation.plan
     chosen = None if ranks is None else _parse(ranks, loaded)
     try:
         measured(loaded.inputs.cost_model).runtime_named(runtime)
@@ -83,7 +84,8 @@ def command(
     reasons = explain_step(simulation) if explain else None
     if trace is not None:
         write_trace(simulation, trace, chosen)
-    console.report(step_data(simulation, trace, reasons), render_step, form, output)
+    data = step_data(simulation, verdict, trace, reasons)
+    console.report(data, render_step, form, output)
 
 
 def _parse(text: str, plan: Plan) -> tuple[int, ...]:

@@ -127,7 +127,7 @@ def command(form: str, output: str | None, **arguments: Any) -> None:
         if form == "json":
             from shardplan.report.solution import failure_data
 
-            console.write(console.to_json(failure_data(error)))
+            console.write(console.json_report(failure_data(error)))
         raise
     _write(result, form, output)
 

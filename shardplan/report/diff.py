@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import RenderableType
 
+    from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan, TablePlacement
 
@@ -35,20 +36,27 @@ _SHARES = ("hbm_share", "ddr_share", "ssd_share")
 
 
 def diff_data(
-    before: Evaluation, after: Evaluation, *, limit: int | None = None
+    before: Evaluation,
+    before_verdict: Verdict,
+    after: Evaluation,
+    after_verdict: Verdict,
+    *,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """Collect the report of `shardplan diff`.
 
     Parameters
     ----------
+    before_verdict, after_verdict : Verdict
+        What is proven about each plan.
     limit : int, optional
         Most changed tables to list; None lists all.
     """
     moved = moved_bytes(before.plan, after.plan)
     changed = _changed_tables(before.plan, after.plan, moved)
     return {
-        "before": summary_data(before.plan),
-        "after": summary_data(after.plan),
+        "before": summary_data(before.plan, before_verdict),
+        "after": summary_data(after.plan, after_verdict),
         "same_inputs": _same_inputs(before.plan, after.plan),
         "phases": _phases(before, after),
         "memory": _memory(before, after),
@@ -167,7 +175,8 @@ def render_diff(data: dict[str, Any]) -> RenderableType:
     top = facts(
         {
             "objective": _times(a["objective_s"], b["objective_s"]),
-            "lower bound": _times(a["lower_bound_s"], b["lower_bound_s"]),
+            "lower bound": _times(a["lower_bound_s"], b["lower_bound_s"])
+            + f", {_proof(a['bound'], b['bound'])}",
             "inputs": f"differ: {', '.join(other)}" if other else "the same",
             "changed": plural(data["num_changed_tables"], "table"),
             "bytes that move": format_bytes_both(data["moved_bytes"]),
@@ -185,6 +194,11 @@ def _times(before: float, after: float) -> str:
     return (
         f"{format_seconds(before)} -> {format_seconds(after)} ({change(before, after)})"
     )
+
+
+def _proof(before: str, after: str) -> str:
+    """Say of two bounds whether they are proven: ``proven``, ``claimed -> proven``."""
+    return after if before == after else f"{before} -> {after}"
 
 
 def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:

@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import RenderableType
 
+    from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
 
 _ALMOST_FULL = 0.9
 
 
-def evaluation_data(evaluation: Evaluation) -> dict[str, Any]:
+def evaluation_data(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
     """Collect the report of `shardplan evaluate`."""
     total = evaluation.loads.cost.sum(axis=1)
     fullest = _fullest_rank(evaluation)
     return {
         "objective": evaluation.plan.objective.value,
         "objective_s": evaluation.value(evaluation.plan.objective),
+        "bound": verdict.bound,
         "objective_step_s": evaluation.value(Objective.STEP),
         "objective_max_rank_s": evaluation.value(Objective.MAX_RANK),
         "imbalance": imbalance(total),

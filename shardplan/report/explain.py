@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import RenderableType
 
+    from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
 
     Floats = NDArray[np.float64]
@@ -48,7 +49,9 @@ _TOP = 3
 """Tables that are named for every phase."""
 
 
-def explain_data(evaluation: Evaluation, *, limit: int | None = None) -> dict[str, Any]:
+def explain_data(
+    evaluation: Evaluation, verdict: Verdict, *, limit: int | None = None
+) -> dict[str, Any]:
     """Collect the report of `shardplan explain`.
 
     Parameters
@@ -59,7 +62,7 @@ def explain_data(evaluation: Evaluation, *, limit: int | None = None) -> dict[st
     plan = evaluation.plan
     by_phase = binding_costs(evaluation)
     return {
-        **summary_data(plan),
+        **summary_data(plan, verdict),
         "phases": _phases(evaluation, by_phase),
         "memory": memory_data(evaluation),
         "binding_memory": [

@@ -30,19 +30,19 @@ from shardplan.units import format_bytes, format_bytes_both, format_seconds
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan, TablePlacement
 
 
-def summary_data(plan: Plan) -> dict[str, Any]:
-    """Collect what identifies a plan and how good it is."""
+def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
+    """Collect what identifies a plan, how good it is, and whether that is proven."""
     inputs, outcome = plan.inputs, plan.outcome
     return {
         "status": outcome.status,
         "objective": plan.objective.value,
         "objective_s": outcome.objective_s,
-        "lower_bound_s": outcome.lower_bound_s,
-        "gap": outcome.gap,
+        **quality_data(verdict),
         "workload": inputs.workload.name,
         "topology": inputs.topology.name,
         "cost_model": inputs.cost_model.name,
@@ -53,12 +53,25 @@ def summary_data(plan: Plan) -> dict[str, Any]:
         "target": plan.target.value,
         "solver": outcome.solver,
         "seed": outcome.seed,
-        "shardplan_version": plan.shardplan_version,
+        "plan_version": plan.shardplan_version,
+    }
+
+
+def quality_data(verdict: Verdict) -> dict[str, Any]:
+    """Collect how good a plan is, and which of it is proven."""
+    outcome = verdict.outcome
+    return {
+        "lower_bound_s": outcome.lower_bound_s,
+        "gap": outcome.gap,
+        "bound": verdict.bound,
+        "optimality": verdict.optimality,
+        "claimed_bound_s": outcome.claimed_bound_s,
     }
 
 
 def plan_data(
     evaluation: Evaluation,
+    verdict: Verdict,
     *,
     ranks: bool = True,
     tables: bool = True,
@@ -74,7 +87,7 @@ def plan_data(
         Most ranks and tables to list; None lists all.
     """
     plan = evaluation.plan
-    data = summary_data(plan)
+    data = summary_data(plan, verdict)
     data["memory"] = memory_data(evaluation)
     data["imbalance"] = imbalance(evaluation.loads.cost.sum(axis=1))
     data["decisions"] = decisions_data(plan)
@@ -150,19 +163,34 @@ def summary_facts(data: dict[str, Any]) -> dict[str, str]:
         "workload": f"{data['workload']}: {tables}, {batch}",
         "topology": f"{data['topology']}: {hosts}, {ranks}",
         "cost model": data["cost_model"],
-        "status": f"{data['status']} (solver {data['solver']}, seed {data['seed']}, "
-        f"target {data['target']})",
+        "status": f"{status_text(data)} (solver {data['solver']}, "
+        f"seed {data['seed']}, target {data['target']})",
         "objective": f"{format_seconds(data['objective_s'])} ({data['objective']})",
         "lower bound": bound_text(data),
     }
 
 
+def status_text(data: dict[str, Any]) -> str:
+    """Name the status, and say if `optimal` is only somebody's word."""
+    is_claim = data["optimality"] == "claimed"
+    return f"{data['status']}, claimed without proof" if is_claim else data["status"]
+
+
 def bound_text(data: dict[str, Any]) -> str:
-    """Say how near the best a plan is proven to be."""
-    if data["gap"] is None:
-        return "none"
-    bound = format_seconds(data["lower_bound_s"])
-    return f"{bound}: at most {percent(data['gap'])} above the best possible"
+    """Say how near the best a plan is, and whether that is proven or claimed."""
+    parts, gap = [], ""
+    if data["gap"] is not None:
+        bound, gap = format_seconds(data["lower_bound_s"]), percent(data["gap"])
+        if data["bound"] == "proven":
+            parts.append(f"{bound} proven: at most {gap} above the best possible")
+        else:
+            parts.append(f"{bound} claimed without proof: gap {gap}")
+    if data["claimed_bound_s"]:
+        claimed = format_seconds(data["claimed_bound_s"])
+        smaller = percent(data["objective_s"] / data["claimed_bound_s"] - 1.0)
+        if smaller != gap:
+            parts.append(f"the solver claims {claimed} without proof: gap {smaller}")
+    return "; ".join(parts) or "none"
 
 
 def render_plan(data: dict[str, Any]) -> RenderableType:

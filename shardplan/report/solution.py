@@ -31,7 +31,7 @@ def solution_data(result: PlanResult, plan_file: str | None) -> dict[str, Any]:
         Where the plan was written.
     """
     return {
-        **summary_data(result.plan),
+        **summary_data(result.plan, result.verdict),
         "runtime_s": result.runtime_s,
         **_step_data(result.plan),
         "memory": memory_data(evaluate(result.plan)),
@@ -68,6 +68,9 @@ def failure_data(error: InfeasibleError | LimitError) -> dict[str, Any]:
         "objective_s": None,
         "lower_bound_s": None,
         "gap": None,
+        "bound": "none",
+        "optimality": "none",
+        "claimed_bound_s": None,
         "step_time_s": None,
         "throughput_samples_per_s": None,
         "plan_file": None,

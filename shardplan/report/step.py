@@ -20,6 +20,7 @@ from shardplan.units import format_seconds
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from shardplan.checking import Verdict
     from shardplan.simulation import Simulation
     from shardplan.simulation.slopes import Explanation
 
@@ -32,6 +33,7 @@ _PARTS = {
 
 def step_data(
     simulation: Simulation,
+    verdict: Verdict,
     trace_file: str | None = None,
     explanation: Explanation | None = None,
 ) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def step_data(
         "cost_model": plan.inputs.cost_model.name,
         "objective": plan.objective.value,
         "objective_s": plan.outcome.objective_s,
+        "bound": verdict.bound,
         **simulation.to_dict(),
         "trace_file": trace_file,
         "explanation": None if explanation is None else explanation.to_dict(),

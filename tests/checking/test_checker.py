@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shardplan.checking import Violation, check
-from shardplan.checking.checker import bound_is_proven, proven_bound
+from shardplan.checking import Violation, check, examine
+from shardplan.checking.checker import proven_bound
 from shardplan.checking.target import check_rowless_ranks
 from shardplan.plan import Plan
 from shardplan.sharding import Target
@@ -125,7 +125,7 @@ def test_hugectr_has_three_types_and_one_tier(valid: Plan) -> None:
 def test_a_certificate_proves_its_bound_and_no_more(one_host: Instance) -> None:
     """A bound above what the certificate gives is caught, however small the lie."""
     plan = one_host.solve(solver="greedy").plan
-    assert bound_is_proven(plan)
+    assert examine(plan).bound == "proven"
     assert proven_bound(plan) >= plan.outcome.lower_bound_s > 0
     bound = plan.outcome.lower_bound_s * 1.01
     outcome = plan.outcome.replace(
@@ -133,13 +133,83 @@ def test_a_certificate_proves_its_bound_and_no_more(one_host: Instance) -> None:
     )
     found = check(plan.replace(outcome=outcome))
     assert [violation.rule for violation in found] == ["certificate"]
+    assert examine(plan.replace(outcome=outcome)).bound == "claimed"
 
 
 def test_a_bound_without_certificate_is_only_claimed(valid: Plan) -> None:
     """It is no violation, but it is not called proven."""
     assert check(valid) == ()
-    assert not bound_is_proven(valid)
+    assert examine(valid).bound == "claimed"
     assert proven_bound(valid) == 0.0
+
+
+def small_plan() -> Plan:
+    """Two unequal tables on one host, by the integer program."""
+    tables = [{"num_embeddings": 20_000}, {"num_embeddings": 9_000}]
+    return Instance(workload(*tables), ONE_HOST, COST_MODEL).solve(solver="ilp").plan
+
+
+def test_optimal_without_certificate_is_claimed() -> None:
+    """A plan that calls itself optimal, gap 0, proves nothing by saying so."""
+    plan = small_plan()
+    value = plan.outcome.objective_s
+    sure = plan.outcome.replace(
+        status="optimal", lower_bound_s=value, gap=0.0, claimed_bound_s=None
+    )
+    verdict = examine(plan.replace(outcome=sure, certificate=None))
+    assert verdict.violations == ()
+    assert (verdict.bound, verdict.optimality) == ("claimed", "claimed")
+    assert "no certificate" in verdict.unproven
+
+
+def test_optimal_beyond_the_certificate_is_claimed() -> None:
+    """The bound is proven; that it is met is the word of the integer program."""
+    plan = small_plan()
+    value, bound = plan.outcome.objective_s, plan.outcome.lower_bound_s / 2
+    beyond = plan.outcome.replace(
+        status="optimal",
+        lower_bound_s=bound,
+        gap=value / bound - 1,
+        claimed_bound_s=value,
+    )
+    verdict = examine(plan.replace(outcome=beyond))
+    assert verdict.violations == ()
+    assert (verdict.bound, verdict.optimality) == ("proven", "claimed")
+    assert "claimed by the solver" in verdict.unproven
+
+
+def test_a_plan_without_any_bound_has_none() -> None:
+    """Nothing is proven, nothing claimed, and that is said."""
+    plan = small_plan()
+    bare = plan.outcome.replace(
+        status="feasible", lower_bound_s=0.0, gap=None, claimed_bound_s=None
+    )
+    verdict = examine(plan.replace(outcome=bare, certificate=None))
+    assert (verdict.bound, verdict.optimality) == ("none", "none")
+    assert verdict.unproven == "the plan has no lower bound"
+
+
+def test_the_bound_of_a_wrong_plan_is_not_proven() -> None:
+    """The gap of an objective that is not the plan's own proves nothing."""
+    plan = small_plan()
+    value = plan.outcome.objective_s * 1.5
+    outcome = plan.outcome.replace(
+        objective_s=value, gap=value / plan.outcome.lower_bound_s - 1
+    )
+    verdict = examine(plan.replace(outcome=outcome))
+    assert "objective" in {violation.rule for violation in verdict.violations}
+    assert verdict.bound == "claimed"
+
+
+def test_a_certificate_of_another_menu_says_what_to_do() -> None:
+    """It proves nothing about this one, whatever version made it."""
+    plan = small_plan()
+    proof = plan.certificate
+    assert proof is not None
+    old = plan.replace(certificate=proof.replace(num_options=proof.num_options + 1))
+    verdict = examine(old)
+    assert verdict.bound == "claimed"
+    assert "solve again" in verdict.violations[0].message
 
 
 def test_bounds_of_tables_that_needed_all_tiers() -> None:
@@ -150,7 +220,7 @@ def test_bounds_of_tables_that_needed_all_tiers() -> None:
     plan = instance.solve(solver="greedy").plan
     assert plan.tables[0].compute_kernel != "fused"
     assert check(plan) == ()
-    assert bound_is_proven(plan)
+    assert examine(plan).bound == "proven"
 
 
 def test_violations_read_well() -> None:

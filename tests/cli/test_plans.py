@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import shardplan
 from shardplan.evaluation import evaluate
 from shardplan.plan import Plan
 from shardplan.sharding import PHASES, Objective
@@ -91,8 +92,65 @@ def test_rank_that_does_not_exist(run: Run, plan_file: Path, tmp_path: Path) -> 
 
 def test_check_accepts(run: Run, plan_file: Path) -> None:
     """A plan of the solver is valid."""
-    assert run("check", plan_file).stdout == "valid\n"
-    assert json_of(run, "check", plan_file)["status"] == "valid"
+    first, *rest = run("check", plan_file).stdout.splitlines()
+    assert first == "valid"
+    assert any("proven: at most" in line for line in rest)
+    data = json_of(run, "check", plan_file, "--require-proof")
+    assert (data["status"], data["bound"]) == ("valid", "proven")
+    assert data["proven_bound_s"] >= data["lower_bound_s"] > 0
+
+
+def forget_proof(data: dict[str, Any]) -> None:
+    """Say that a plan is optimal, and leave out why."""
+    del data["certificate"]
+    value = data["outcome"]["objective_s"]
+    data["outcome"].update(status="optimal", lower_bound_s=value, gap=0.0)
+    data["outcome"].pop("claimed_bound_s", None)
+
+
+def test_claims_are_not_presented_as_proven(
+    run: Run, plan_file: Path, tmp_path: Path
+) -> None:
+    """A plan that calls itself optimal without proof is said to claim it."""
+    path = edit(plan_file, tmp_path / "plan.json", forget_proof)
+    for command in ABOUT_A_PLAN:
+        assert json_of(run, command, path)["bound"] == "claimed"
+        assert " above the best possible" not in run(command, path).stdout
+    for command in ("check", "show", "explain"):
+        assert json_of(run, command, path)["optimality"] == "claimed"
+        assert "optimal, claimed without proof" in run(command, path).stdout
+    data = json_of(run, "diff", path, plan_file)
+    assert (data["before"]["bound"], data["after"]["bound"]) == ("claimed", "proven")
+    assert "claimed -> proven" in run("diff", path, plan_file).stdout
+
+
+def test_check_can_require_proof(run: Run, plan_file: Path, tmp_path: Path) -> None:
+    """--require-proof makes a violation of what is only claimed."""
+    path = edit(plan_file, tmp_path / "plan.json", forget_proof)
+    assert run("check", path).exit_code == 0
+    result = run("check", path, "--require-proof")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("proof: the lower bound is claimed, not proven")
+    data = json.loads(run("check", path, "--require-proof", "--format", "json").stdout)
+    assert data["status"] == "invalid"
+    assert [v["rule"] for v in data["violations"]] == ["proof"]
+
+
+def test_reports_carry_versions(run: Run, plan_file: Path) -> None:
+    """Every JSON report says which release wrote it and in which form."""
+    reports = [
+        *((command, plan_file) for command in ABOUT_A_PLAN),
+        ("diff", plan_file, plan_file),
+        *((kind, "list") for kind in ("topology", "workload", "cost-model")),
+        ("topology", "show", "dgx-h100"),
+        ("topology", "validate", "dgx-h100"),
+        ("completion", "bash"),
+    ]
+    for arguments in reports:
+        data = json_of(run, *arguments)
+        assert data["report_version"] == 1
+        assert data["shardplan_version"] == shardplan.__version__
+    assert json_of(run, "show", plan_file)["plan_version"] == shardplan.__version__
 
 
 def test_check_shows_violations(run: Run, tampered: Path) -> None:

@@ -151,7 +151,7 @@ def test_full_disk(plan_file: Path) -> None:
 def test_plan_from_stdin(plan_file: Path) -> None:
     """A plan of ``-`` is read from standard input."""
     done = shardplan("check", "-", input=plan_file.read_text(encoding="utf-8"))
-    assert done.stdout == "valid\n"
+    assert done.stdout.startswith("valid\n")
 
 
 def test_ascii_terminal(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from shardplan import planner
+from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, LimitError, Shortfall
 from shardplan.evaluation import evaluate
 from shardplan.frames import shard_frame
@@ -18,6 +19,7 @@ from shardplan.report.step import render_step, step_data
 from shardplan.simulation import simulate
 
 if TYPE_CHECKING:
+    from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan
 
@@ -29,6 +31,12 @@ def evaluation(request: pytest.FixtureRequest) -> Evaluation:
         "dlrm-dcnv2", "dgx-h100:2", objective=request.param, solver="greedy"
     )
     return evaluate(found.plan)
+
+
+@pytest.fixture(scope="module")
+def verdict(evaluation: Evaluation) -> Verdict:
+    """What is proven about that plan."""
+    return examine(evaluation.plan)
 
 
 def moved(plan: Plan, shift: int) -> Plan:
@@ -46,27 +54,29 @@ def moved(plan: Plan, shift: int) -> Plan:
     return plan.replace(tables=tuple(tables))
 
 
-def test_reports_are_json(evaluation: Evaluation) -> None:
+def test_reports_are_json(evaluation: Evaluation, verdict: Verdict) -> None:
     """Every report is data that JSON has."""
     step = simulate(evaluation.plan)
     for data in (
-        evaluation_data(evaluation),
-        plan_view.plan_data(evaluation),
-        explain.explain_data(evaluation),
-        diff.diff_data(evaluation, evaluation),
-        step_data(step),
+        evaluation_data(evaluation, verdict),
+        plan_view.plan_data(evaluation, verdict),
+        explain.explain_data(evaluation, verdict),
+        diff.diff_data(evaluation, verdict, evaluation, verdict),
+        step_data(step, verdict),
     ):
         assert json.loads(json.dumps(data, allow_nan=False)) == data
 
 
-def test_renderings_need_only_the_data(evaluation: Evaluation) -> None:
+def test_renderings_need_only_the_data(
+    evaluation: Evaluation, verdict: Verdict
+) -> None:
     """A report can be rendered from its JSON, in lines that fit."""
     for data, render in (
-        (evaluation_data(evaluation), render_evaluation),
-        (plan_view.plan_data(evaluation), plan_view.render_plan),
-        (explain.explain_data(evaluation), explain.render_explain),
-        (diff.diff_data(evaluation, evaluation), diff.render_diff),
-        (step_data(simulate(evaluation.plan)), render_step),
+        (evaluation_data(evaluation, verdict), render_evaluation),
+        (plan_view.plan_data(evaluation, verdict), plan_view.render_plan),
+        (explain.explain_data(evaluation, verdict), explain.render_explain),
+        (diff.diff_data(evaluation, verdict, evaluation, verdict), diff.render_diff),
+        (step_data(simulate(evaluation.plan), verdict), render_step),
     ):
         text = layout.to_text(render(json.loads(json.dumps(data))))
         assert text.endswith("\n")
@@ -82,21 +92,21 @@ def test_binding_costs_add_up(evaluation: Evaluation) -> None:
     assert (costs >= 0).all()
 
 
-def test_what_if_is_true(evaluation: Evaluation) -> None:
+def test_what_if_is_true(evaluation: Evaluation, verdict: Verdict) -> None:
     """Conditions are sorted by gain, and better hardware never costs time."""
-    data = explain.explain_data(evaluation)
+    data = explain.explain_data(evaluation, verdict)
     values = [entry["objective_s"] for entry in data["what_if"]]
     assert values == sorted(values)
     assert all(entry["objective_s"] < entry["before_s"] for entry in data["what_if"])
     assert any("twice as fast" in entry["change"] for entry in data["what_if"])
 
 
-def test_what_if_without_a_table(evaluation: Evaluation) -> None:
+def test_what_if_without_a_table(evaluation: Evaluation, verdict: Verdict) -> None:
     """A table that is left out changes the objective as its absence does."""
     plan = evaluation.plan
     entry = next(
         e
-        for e in explain.explain_data(evaluation)["what_if"]
+        for e in explain.explain_data(evaluation, verdict)["what_if"]
         if e["change"].startswith("without table ")
     )
     name = entry["change"].removeprefix("without table ")
@@ -147,23 +157,37 @@ def _new_cells(held: Any, wanted: Any) -> int:
     return int(cells)
 
 
-def test_diff_names_the_kind_of_change(evaluation: Evaluation) -> None:
+def test_diff_names_the_kind_of_change(
+    evaluation: Evaluation, verdict: Verdict
+) -> None:
     """Tables are added, removed, decided otherwise, or on other ranks."""
     plan = evaluation.plan
     shifted = evaluate(moved(plan, 8))
-    kinds = {t["change"] for t in diff.diff_data(evaluation, shifted)["tables"]}
+    kinds = {
+        t["change"]
+        for t in diff.diff_data(evaluation, verdict, shifted, verdict)["tables"]
+    }
     assert kinds == {"ranks"}
     fewer = evaluate(plan.replace(tables=plan.tables[1:]))
-    assert diff.diff_data(evaluation, fewer)["tables"][0]["change"] == "removed"
-    assert diff.diff_data(fewer, evaluation)["tables"][0]["change"] == "added"
+    assert (
+        diff.diff_data(evaluation, verdict, fewer, verdict)["tables"][0]["change"]
+        == "removed"
+    )
+    assert (
+        diff.diff_data(fewer, verdict, evaluation, verdict)["tables"][0]["change"]
+        == "added"
+    )
     other = plan.tables[0].replace(dtype="fp16")
     changed = evaluate(plan.replace(tables=(other, *plan.tables[1:])))
-    assert diff.diff_data(evaluation, changed)["tables"][0]["change"] == "decision"
+    assert (
+        diff.diff_data(evaluation, verdict, changed, verdict)["tables"][0]["change"]
+        == "decision"
+    )
 
 
-def test_limits_cut_lists(evaluation: Evaluation) -> None:
+def test_limits_cut_lists(evaluation: Evaluation, verdict: Verdict) -> None:
     """A limit cuts lists, but not counts."""
-    data = explain.explain_data(evaluation, limit=2)
+    data = explain.explain_data(evaluation, verdict, limit=2)
     assert len(data["tables"]) == 2
     assert data["num_tables"] == 26
     assert "... and 24 more" in layout.to_text(explain.render_explain(data))
@@ -177,7 +201,9 @@ def test_overfull_memory_is_shown(evaluation: Evaluation) -> None:
     topology = evaluation.plan.inputs.topology.model_copy(update={"host_groups": small})
     inputs = evaluation.plan.inputs.model_copy(update={"topology": topology})
     plan = evaluation.plan.model_copy(update={"inputs": inputs})
-    text = layout.to_text(render_evaluation(evaluation_data(evaluate(plan))))
+    text = layout.to_text(
+        render_evaluation(evaluation_data(evaluate(plan), examine(plan)))
+    )
     assert "DOES NOT FIT" in text
     assert "#>" in text
 
