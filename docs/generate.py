@@ -23,6 +23,7 @@ from pydantic_core import PydanticUndefined
 
 from shardplan.catalog import load_cost_model
 from shardplan.cost_model import Coefficient, CostModel
+from shardplan.costs.optimizers import FACTS
 from shardplan.io.table_file import COLUMNS
 from shardplan.plan import Plan, format_ranks
 from shardplan.record import Record
@@ -224,7 +225,7 @@ def render(page: str) -> str:
         found += _records(root, tuple(found))
     parts = [_section(record) for record in found]
     if page == "workload-file":
-        parts.append(_columns())
+        parts += [_columns(), _optimizers()]
     return "\n".join(parts)
 
 
@@ -278,6 +279,25 @@ def _columns() -> str:
     lines = ["### Columns of a tables file", ""]
     lines += ["| column | goes to |", "|---|---|"]
     lines += [f"| `{name}` | `{'.'.join(c.key)}` |" for name, c in COLUMNS.items()]
+    return "\n".join([*lines, ""])
+
+
+def _optimizers() -> str:
+    """Return what each optimizer keeps and where it can run."""
+    lines = ["### Optimizers of FBGEMM", ""]
+    lines += [
+        "Read from fbgemm_gpu 1.8.0, split_table_batched_embeddings_ops_training.py"
+    ]
+    lines += ["and tbe/ssd/training.py.", ""]
+    lines += [
+        "| optimizer | fp32 per element | fp32 per row | CPU ranks | SSD | own batch |"
+    ]
+    lines += ["|---|---|---|---|---|---|"]
+    for optimizer, facts in FACTS.items():
+        flags = (facts.on_cpu, facts.on_ssd, facts.own_batches)
+        cells = [f"`{optimizer}`", str(facts.per_element), str(facts.per_row)]
+        cells += ["yes" if flag else "no" for flag in flags]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
 

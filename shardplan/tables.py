@@ -174,11 +174,15 @@ class EmbeddingTable(Record):
         Type of a row's elements.
     pooling_factor : float
         Lookups per sample, summed over the features that share the table, for
-        samples in which the features are present.
+        samples in which the features are present; 0 for a table that is not used.
     coverage : float
         Share of the samples in which the features are present.
     num_outputs : int
-        Number of features that share the table (F): output vectors per sample.
+        Number of features that share the table (F), or of poolings: output vectors
+        per sample.
+    batch_factor : float
+        The features' batch over the workload's: 1/64 where 64 samples share one
+        request, 3 where every item comes with two negatives.
     is_pooled : bool
         False for sequence embeddings: one output row per lookup.
     is_weighted : bool
@@ -193,9 +197,10 @@ class EmbeddingTable(Record):
     num_embeddings: Rows
     embedding_dim: Annotated[Integer, Field(ge=1, le=65_536)]
     dtype: StoredDType = DType.FP32
-    pooling_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
-    coverage: Annotated[Number, Field(gt=0, le=1)] = 1.0
+    pooling_factor: Annotated[Number, Field(ge=0, le=1e6)] = 1.0
+    coverage: Annotated[Number, Field(ge=0, le=1)] = 1.0
     num_outputs: Annotated[Integer, Field(ge=1, le=10_000)] = 1
+    batch_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
     is_pooled: Flag = True
     is_weighted: Flag = False
     access: AccessDistribution | None = None

@@ -100,10 +100,7 @@ def dense_rank_bytes(usage: TableUsage, world_size: int) -> dict[str, float]:
     workload = usage.workload
     dense, local_batch = workload.dense, usage.batch_size / world_size
     outputs = float(usage.num_outputs @ usage.embedding_dim) / world_size
-    width = int(outputs / local_batch)
-    parameters = dense_parameters(
-        dense, width, sum(table.num_outputs for table in workload.tables)
-    )
+    parameters = dense_parameters(dense, *usage.sample_shape)
     state = float(storage.state_bytes(workload.optimizer, 1.0))
     layers = sum(dense.bottom_mlp) + sum(dense.top_mlp)
     return {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs import storage
+from shardplan.costs.optimizers import FACTS
 from shardplan.sharding import CACHING_KERNELS, TIERS, ComputeKernel, MemoryTier
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def storage_items(
     -----
     Rows are where the kernel keeps them: E * row weights and E * state, a share of
     them for caches and splits. A cache holds rows in the table's own type, with
-    metadata per row and per slot. Copies (`data_parallel`) add dense gradients.
+    metadata per row and per slot. Copies (`data_parallel`) add dense gradients; an
+    optimizer that updates no rows adds the gradients of those that a step touches.
     Buffers are the ids of the batches in flight, and outputs with their gradients.
     On a CPU everything is in its host's memory.
     """
@@ -53,6 +55,9 @@ def storage_items(
         yield "weights", tier, rows * share * volumes.row
         yield "optimizer state", tier, rows * share * volumes.state
     yield "gradients of copies", device, np.where(shards.is_replicated, gradients, 0.0)
+    if not FACTS[usage.workload.optimizer].updates:
+        touched = volumes.unique * shards.columns * storage.FP32_BYTES
+        yield "gradients of rows", device, np.where(shards.is_replicated, 0.0, touched)
     yield from _caches(shards, volumes, rates, rows)
     ids = volumes.ids * usage.id_bytes[shards.table]
     outputs = volumes.outputs * shards.columns * storage.FP32_BYTES

@@ -14,6 +14,7 @@ import numpy as np
 from shardplan.costs import lookup, storage
 from shardplan.costs.compression import compress
 from shardplan.costs.footprint import tier_bytes
+from shardplan.costs.optimizers import FACTS
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
 
@@ -92,7 +93,9 @@ def _lookup_times(
     )
     forward += narrow * cold_ids * id_bytes
     # A replicated table collects the gradients of rows; its update follows below.
-    touched = np.where(shards.is_replicated, output_row, row + volumes.state)
+    # Without an update, they are written for whoever makes it.
+    collects = shards.is_replicated | (not FACTS[usage.workload.optimizer].updates)
+    touched = np.where(collects, output_row, row + volumes.state)
     backward = narrow * lookup.backward_bytes(
         volumes.ids, output_row, volumes.unique - cold_rows, touched
     )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.costs.optimizers import FACTS
 from shardplan.tables import DType
-from shardplan.workload import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from shardplan.workload import Optimizer
 
 _PLAIN_BYTES = {
     DType.FP32: 4.0,
@@ -26,12 +28,6 @@ _SCALED_BYTES = {DType.INT8: 1.0, DType.INT4: 0.5}
 _SCALE_AND_BIAS_BYTES = 4.0
 _MX_BITS = {DType.MXFP8: 8, DType.MXFP6: 6, DType.MXFP4: 4}
 _MX_BLOCK = 32
-_STATE_ELEMENTS = {
-    Optimizer.SGD: 0.0,
-    Optimizer.ROWWISE_ADAGRAD: 0.0,
-    Optimizer.ADAGRAD: 1.0,
-    Optimizer.ADAM: 2.0,
-}
 FP32_BYTES = 4.0
 
 if TYPE_CHECKING:
@@ -80,17 +76,18 @@ def row_bytes(dtype: DType, num_columns: Any) -> Floats:
 
 
 def state_bytes(optimizer: Optimizer, num_columns: Any) -> Floats:
-    """Optimizer state of one row [bytes]; row-wise Adagrad keeps one fp32 per row.
+    """Optimizer state of one row [bytes]: fp32 whatever the type of the row.
 
     Notes
     -----
-    A column shard keeps its own row-wise state, so k shards keep k of them.
+    4 * (columns * numbers per element + numbers per row). A column shard keeps its
+    own numbers per row, so k shards keep k of them. A dense weight is a row of one
+    column.
 
     References
     ----------
-    FBGEMM split table batched embeddings: fp32 states.
+    FBGEMM split table batched embeddings; see :mod:`shardplan.costs.optimizers`.
     """
-    columns = np.asarray(num_columns, dtype=np.float64)
-    if optimizer is Optimizer.ROWWISE_ADAGRAD:
-        return np.full_like(columns, FP32_BYTES)
-    return np.asarray(columns * FP32_BYTES * _STATE_ELEMENTS[optimizer])
+    facts = FACTS[optimizer]
+    numbers = np.asarray(num_columns, dtype=np.float64) * facts.per_element
+    return np.asarray((numbers + facts.per_row) * FP32_BYTES)

@@ -37,12 +37,14 @@ class TableUsage:
     batch_size : int
         Global batch B [samples].
     num_embeddings, embedding_dim : int arrays (T,)
+    num_samples : float array (T,)
+        The features' own batch B': B * batch_factor [samples].
     num_lookups : float array (T,)
-        Ids per step: B * pooling_factor * coverage.
+        Ids per step: B' * pooling_factor * coverage.
     num_outputs : float array (T,)
-        Output vectors per step: B * F if pooled, else the number of lookups.
+        Output vectors per step: B' * F if pooled, else the number of lookups.
     num_lengths : float array (T,)
-        Lengths sent along with the ids: B * F.
+        Lengths sent along with the ids: B' * F.
     is_pooled : bool array (T,)
     id_bytes : float array (T,)
         Bytes of an id with its weight [bytes].
@@ -52,6 +54,7 @@ class TableUsage:
     batch_size: int
     num_embeddings: NDArray[np.int64]
     embedding_dim: NDArray[np.int64]
+    num_samples: NDArray[np.float64]
     num_lookups: NDArray[np.float64]
     num_outputs: NDArray[np.float64]
     num_lengths: NDArray[np.float64]
@@ -63,7 +66,8 @@ class TableUsage:
         """Collect the usage of all tables for a cluster of `world_size` ranks."""
         tables = workload.tables
         batch = workload.batch_over(world_size)
-        lookups = batch * np.array([t.pooling_factor * t.coverage for t in tables])
+        samples = batch * np.array([t.batch_factor for t in tables])
+        lookups = samples * np.array([t.pooling_factor * t.coverage for t in tables])
         pooled = np.array([t.is_pooled for t in tables])
         features = np.array([t.num_outputs for t in tables], dtype=np.float64)
         weights = np.array([4.0 if t.is_weighted else 0.0 for t in tables])
@@ -72,12 +76,25 @@ class TableUsage:
             batch_size=batch,
             num_embeddings=np.array([t.num_embeddings for t in tables]),
             embedding_dim=np.array([t.embedding_dim for t in tables]),
+            num_samples=samples,
             num_lookups=lookups,
-            num_outputs=np.where(pooled, batch * features, lookups),
-            num_lengths=batch * features,
+            num_outputs=np.where(pooled, samples * features, lookups),
+            num_lengths=samples * features,
             is_pooled=pooled,
             id_bytes=workload.index_bytes + weights,
         )
+
+    @property
+    def sample_shape(self) -> tuple[int, int]:
+        """Elements and vectors of all embedding outputs of one sample.
+
+        Notes
+        -----
+        A request's vector goes to each of its samples, so this is per sample of a
+        table's own batch.
+        """
+        elements = float(self.num_outputs / self.num_samples @ self.embedding_dim)
+        return int(elements), sum(table.num_outputs for table in self.workload.tables)
 
     @cached_property
     def stored_bytes(self) -> NDArray[np.float64]:

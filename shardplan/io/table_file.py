@@ -65,6 +65,7 @@ COLUMNS = {
     "pooling_factor": _Column(("pooling_factor",), _number),
     "coverage": _Column(("coverage",), _number),
     "num_outputs": _Column(("num_outputs",), _number),
+    "batch_factor": _Column(("batch_factor",), _number),
     "is_pooled": _Column(("is_pooled",), _flag),
     "is_weighted": _Column(("is_weighted",), _flag),
     "zipf_alpha": _Column(("access", "alpha"), _number),

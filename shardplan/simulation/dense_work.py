@@ -18,7 +18,6 @@ from shardplan.costs.dense import (
     dense_weight_gradient_time,
 )
 from shardplan.costs.storage import FP32_BYTES, element_bytes, state_bytes
-from shardplan.workload import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +78,7 @@ class DenseWork:
         """
         usage, cluster = evaluation.usage, evaluation.cluster
         dense = usage.workload.dense
-        shape = _embedding_shape(evaluation)
+        shape = usage.sample_shape
         if not dense_layers(dense, *shape):
             return cls.nothing(cluster.world_size)
         batch = usage.batch_size / cluster.world_size
@@ -181,17 +180,10 @@ def backward_pieces(
     return pieces
 
 
-def _embedding_shape(evaluation: Evaluation) -> tuple[int, int]:
-    """Elements and vectors of all embedding outputs of a sample."""
-    usage = evaluation.usage
-    elements = float(usage.num_outputs @ usage.embedding_dim) / usage.batch_size
-    return int(elements), sum(table.num_outputs for table in usage.workload.tables)
-
-
 def _gradient_bytes(evaluation: Evaluation) -> dict[str, float]:
     """Bytes of each part's gradients; biases are spread like the weights."""
     workload = evaluation.usage.workload
-    shape = _embedding_shape(evaluation)
+    shape = evaluation.usage.sample_shape
     weights: Counter[str] = Counter()
     for layer in dense_layers(workload.dense, *shape):
         if layer.name != "interaction.dot":
@@ -211,11 +203,8 @@ def _optimizer_seconds(evaluation: Evaluation, devices: list[DenseDevice]) -> Fl
     type have a copy of the weights that is written.
     """
     workload = evaluation.usage.workload
-    parameters = dense_parameters(workload.dense, *_embedding_shape(evaluation))
-    optimizer = workload.optimizer
-    if optimizer is Optimizer.ROWWISE_ADAGRAD:
-        optimizer = Optimizer.ADAGRAD
-    state = float(state_bytes(optimizer, 1.0))
+    parameters = dense_parameters(workload.dense, *evaluation.usage.sample_shape)
+    state = float(state_bytes(workload.optimizer, 1.0))
     layer = element_bytes(workload.dense.dtype)
     copy = layer if layer < FP32_BYTES else 0.0
     moved = parameters * (layer + copy + 2.0 * (FP32_BYTES + state))

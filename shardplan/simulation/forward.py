@@ -142,8 +142,7 @@ class ForwardPass(StepParts):
             return Transfer(nothing, self.network.routes.copies(nothing))
         workload = usage.workload
         sparse = float(usage.num_lookups @ usage.id_bytes)
-        features = sum(table.num_outputs for table in workload.tables)
-        sparse += usage.batch_size * features * workload.index_bytes
+        sparse += float(usage.num_lengths.sum()) * workload.index_bytes
         dense = usage.batch_size * workload.dense.num_dense * FP32_BYTES
         num_bytes = (sparse + dense) / cluster.world_size
         seconds = num_bytes / self.evaluation.rates.miss_bw[cluster.rank_class]

@@ -219,18 +219,12 @@ def _usage(workload: Workload, batch_size: int) -> TableUsage:
     return TableUsage.of(workload.replace(**changes), 1)
 
 
-def _shape(usage: TableUsage) -> tuple[int, int]:
-    """Elements and vectors of all embedding outputs of a sample."""
-    elements = float(usage.num_outputs @ usage.embedding_dim) / usage.batch_size
-    return int(elements), sum(table.num_outputs for table in usage.workload.tables)
-
-
 def _exchanged_bytes(workload: Workload, setup: ServerSetup) -> tuple[float, float]:
     """Bytes that a worker receives and sends in a step."""
     usage = _usage(workload, setup.batch_size)
     types = workload.comm_dtypes
     elements = float(usage.num_outputs @ usage.embedding_dim)
-    weights = dense_parameters(workload.dense, *_shape(usage))
+    weights = dense_parameters(workload.dense, *usage.sample_shape)
     dense = float(weights) * storage.element_bytes(types.dense)
     ids = float(usage.num_lookups @ usage.id_bytes)
     lengths = float(usage.num_lengths.sum()) * workload.index_bytes
@@ -243,7 +237,7 @@ def _compute_s(hosts: Inputs, setup: ServerSetup) -> float:
     """Seconds of the dense layers of a worker's batch over its host's sockets."""
     workload, group = hosts.workload, hosts.topology.host_groups[0]
     model = measured(hosts.cost_model)
-    shape = _shape(_usage(workload, setup.batch_size))
+    shape = _usage(workload, setup.batch_size).sample_shape
     share = setup.batch_size / group.local_world_size
     device = DenseDevice.of(group, workload.dense.dtype)
     common = (workload.dense, *shape, share, device, model.dense)

@@ -91,6 +91,60 @@ def test_table_wise() -> None:
     assert found.tier_bytes[0].tolist() == [stored, 0, 0]
 
 
+def test_batch_of_a_table() -> None:
+    """A table of 1/4 of the samples costs what it costs at 1/4 of the batch."""
+    own = prices(shard(), {**TABLE, "batch_factor": 0.25})
+    small = prices(shard(), TABLE, global_batch_size=250)
+    assert own.cost.tolist() == small.cost.tolist()
+    assert own.tier_bytes.tolist() == small.tier_bytes.tolist()
+
+
+def test_poolings_are_outputs() -> None:
+    """Twenty poolings of one id each send twenty vectors, for twenty ids."""
+    table = {"num_embeddings": 1_000_000, "pooling_factor": 20.0, "num_outputs": 20}
+    found = prices(shard(), table)
+    sent = 0.75 / 0.8e11 * ROW * 20 * 1000
+    assert seconds(found, Phase.FWD_COMMS) == pytest.approx(sent)
+    forward = 20_000 * (8 + ROW) + 20_000 * (8 + ROW)
+    assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(forward / FORWARD_BW)
+
+
+def test_a_table_without_lookups() -> None:
+    """Zeros are pooled, sent and held; no row is read or updated."""
+    found = prices(shard(), {**TABLE, "pooling_factor": 0.0})
+    forward = 1000 * (8 + ROW) / FORWARD_BW
+    assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(forward)
+    assert seconds(found, Phase.BWD_COMPUTE) == 0
+    per_byte = 0.75 / 0.8e11
+    assert seconds(found, Phase.INPUT_DIST) == pytest.approx(1000 * 8 * per_byte)
+    assert seconds(found, Phase.FWD_COMMS) == pytest.approx(1000 * ROW * per_byte)
+    assert found.tier_bytes[0].tolist() == [1e6 * ROW + 2 * 1000 * ROW, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "state"),
+    [("adam", 1024), ("lamb", 1024), ("partial_rowwise_lamb", 516), ("lars_sgd", 512)],
+)
+def test_state_is_read_written_and_stored(optimizer: str, state: float) -> None:
+    """Each touched row's state moves twice; every row keeps it."""
+    found, plain = prices(shard(), optimizer=optimizer), prices(shard())
+    extra = 2 * UNIQUE * state / BACKWARD_BW
+    assert seconds(found, Phase.BWD_COMPUTE) == pytest.approx(
+        seconds(plain, Phase.BWD_COMPUTE) + extra
+    )
+    assert found.tier_bytes[0, 0] == plain.tier_bytes[0, 0] + 1e6 * state
+
+
+def test_gradients_without_an_update() -> None:
+    """Gradients of touched rows are written for another to apply, and held."""
+    found = prices(shard(dtype="fp16"), {**TABLE, "dtype": "fp16"}, optimizer="none")
+    backward = (IDS * ROW + 2 * UNIQUE * ROW) / BACKWARD_BW + IDS * SORT
+    assert seconds(found, Phase.BWD_COMPUTE) == pytest.approx(backward)
+    plain = prices(shard(dtype="fp16"), {**TABLE, "dtype": "fp16"})
+    held = found.tier_bytes[0, 0] - plain.tier_bytes[0, 0]
+    assert held == pytest.approx(UNIQUE * ROW)
+
+
 def test_messages_in_fewer_bits() -> None:
     """Outputs travel in their type: fp16 forward, MX of 8.25 bits backward."""
     dtypes = {"forward": "fp16", "backward": "mxfp8"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shardplan.costs.optimizers import FACTS
 from shardplan.costs.storage import element_bytes, row_bytes, state_bytes
 from shardplan.tables import DType
 from shardplan.workload import Optimizer
@@ -64,9 +65,16 @@ def test_every_dtype_has_a_size() -> None:
     ("optimizer", "expected"),
     [
         ("sgd", 0),
+        ("none", 0),
         ("rowwise_adagrad", 4),  # one fp32 per row
+        ("emainplace_rowwise_adagrad", 4),
         ("adagrad", 512),  # 128 * 4
+        ("lars_sgd", 512),
+        ("partial_rowwise_adam", 516),  # one moment per element, one per row
+        ("partial_rowwise_lamb", 516),
+        ("ensemble_rowwise_adagrad", 516),
         ("adam", 1024),  # two moments
+        ("lamb", 1024),
     ],
 )
 def test_state_bytes(optimizer: str, expected: float) -> None:
@@ -74,8 +82,15 @@ def test_state_bytes(optimizer: str, expected: float) -> None:
     assert state_bytes(Optimizer(optimizer), 128) == expected
 
 
+def test_every_optimizer_has_its_facts() -> None:
+    """No optimizer is forgotten, and none has facts by default."""
+    assert set(FACTS) == set(Optimizer)
+
+
 def test_column_shards_repeat_the_row_state() -> None:
     """Four column shards keep four row-wise states, but the same element states."""
     four = 4 * state_bytes(Optimizer.ROWWISE_ADAGRAD, 32)
     assert four == 4 * state_bytes(Optimizer.ROWWISE_ADAGRAD, 128)
     assert 4 * state_bytes(Optimizer.ADAM, 32) == state_bytes(Optimizer.ADAM, 128)
+    partial = state_bytes(Optimizer.PARTIAL_ROWWISE_ADAM, np.array([4, 32]))
+    assert partial.tolist() == [4 * 4 + 4, 32 * 4 + 4]

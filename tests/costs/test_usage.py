@@ -32,6 +32,36 @@ def test_counts() -> None:
     assert usage.stored_bytes.tolist() == [516_000] * 3
 
 
+@pytest.mark.parametrize("per_rank", [True, False])
+def test_a_table_with_its_own_batch(per_rank: bool) -> None:
+    """Ids, outputs and lengths follow the table's own batch, not the workload's."""
+    table = {"pooling_factor": 50.0, "num_outputs": 2, "batch_factor": 1 / 64}
+    sequence = {"pooling_factor": 6.0, "is_pooled": False, "batch_factor": 3.0}
+    found = workload(table, sequence, {})
+    if per_rank:
+        found = found.replace(global_batch_size=None, batch_size=250)
+    usage = TableUsage.of(found, 4)
+    assert usage.num_samples.tolist() == [1000 / 64, 3000, 1000]
+    assert usage.num_lookups.tolist() == [1000 / 64 * 50, 18_000, 1000]
+    assert usage.num_outputs.tolist() == [1000 / 64 * 2, 18_000, 1000]
+    assert usage.num_lengths.tolist() == [1000 / 64 * 2, 3000, 1000]
+    # The dense layers see the vectors of a request for each of its samples.
+    assert usage.sample_shape == ((2 + 6 + 1) * 128, 2 + 1 + 1)
+
+
+def test_nobody_looks_up() -> None:
+    """A table that is off has lengths and outputs, but neither ids nor rows."""
+    usage = TableUsage.of(
+        workload({"pooling_factor": 0.0}, {"coverage": 0.0, "is_pooled": False}), 4
+    )
+    assert usage.num_lookups.tolist() == usage.unique_rows.tolist() == [0, 0]
+    assert usage.num_outputs.tolist() == [1000, 0]
+    assert usage.num_lengths.tolist() == [1000, 1000]
+    assert usage.hit_rate(np.array([0, 1]), np.array([0.5, 1.0])).tolist() == (
+        pytest.approx([0.5, 1.0])
+    )
+
+
 def test_batch_per_rank_grows_with_the_cluster() -> None:
     """A batch size per rank is multiplied by the world size."""
     grows = EVERYTHING.replace(global_batch_size=None, batch_size=250)

@@ -337,7 +337,11 @@ ONE_PROBLEM = [
     ),
     ("workload/no_rows.csv", "", "has no tables"),
     ("workload/no_tables.toml", "tables", "is required"),
-    ("workload/pooling_factor_zero.toml", "tables[0].pooling_factor", "must be > 0"),
+    (
+        "workload/pooling_factor_negative.toml",
+        "tables[0].pooling_factor",
+        "must be >= 0",
+    ),
     ("workload/quote_not_closed.csv", "row 2", "not CSV: unexpected end of data"),
     ("workload/rank_is_text.csv", "row 2, ranks", "must be a number"),
     ("workload/rank_negative.toml", "tables[2].constraints.ranks[0]", "must be >= 0"),

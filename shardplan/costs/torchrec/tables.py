@@ -34,11 +34,10 @@ _DTYPE_BYTES = {
     "INT4": 0.5,
     "INT2": 0.25,
 }
-_STATE_RATIOS = {
-    Optimizer.SGD: 0.0,
-    Optimizer.ADAM: 2.0,
-    Optimizer.ADAGRAD: 1.0,
-}
+# TorchRec 1.8.0, planner/shard_estimators.py, _get_optimizer_multipler: every class
+# but these counts as one; rows cannot be trained there without an optimizer.
+_STATE_RATIOS = {Optimizer.SGD: 0.0, Optimizer.ADAM: 2.0, Optimizer.NONE: 0.0}
+_OTHER_STATE_RATIO = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +142,20 @@ def input_sums(
     """
     factors = extra.pooling_factors or feature_pooling_factors(table)
     poolings = extra.num_poolings or (1.0,) * len(factors)
-    batches = extra.batch_sizes or (batch_size,) * len(factors)
+    own = own_batch(table, batch_size)
+    batches = extra.batch_sizes or (own,) * len(factors)
     inputs, outputs = 0.0, 0.0
     for factor, pooling, batch in zip(factors, poolings, batches, strict=True):
         inputs += factor * pooling * batch
         outputs += min(1.0, factor) * pooling * batch
     return inputs, outputs
+
+
+def own_batch(table: EmbeddingTable, batch_size: float) -> float:
+    """Return a table's samples on a rank: whole ones where it has its own batch."""
+    if table.batch_factor == 1.0:
+        return batch_size
+    return max(1.0, round(table.batch_factor * batch_size))
 
 
 def feature_pooling_factors(table: EmbeddingTable) -> tuple[float, ...]:
@@ -189,7 +196,7 @@ def _output_bytes(extra: TorchRecTable) -> float:
 def _state_ratio(usage: TableUsage) -> Floats:
     if usage.workload.optimizer is Optimizer.ROWWISE_ADAGRAD:
         return np.asarray(1.0 / usage.embedding_dim)
-    ratio = _STATE_RATIOS[usage.workload.optimizer]
+    ratio = _STATE_RATIOS.get(usage.workload.optimizer, _OTHER_STATE_RATIO)
     return np.full(len(usage.embedding_dim), ratio)
 
 

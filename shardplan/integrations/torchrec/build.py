@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from shardplan.costs.torchrec.bandwidths import inter_host_bw, intra_host_bw
-from shardplan.costs.torchrec.tables import feature_pooling_factors
+from shardplan.costs.torchrec.tables import feature_pooling_factors, own_batch
 from shardplan.errors import InputError
 from shardplan.plan import dump
 from shardplan.tables import DType
@@ -93,12 +93,42 @@ def _collection(tables: list[EmbeddingTable], device: str) -> torch.nn.Module:
     return EmbeddingCollection(tables=configs, device=where)
 
 
-def build_constraints(workload: Workload) -> dict[str, Any]:
-    """Return TorchRec's constraints for every table, by its name in its module."""
-    return {t.torchrec_name: _constraints(workload, t) for t in workload.tables}
+def build_constraints(
+    workload: Workload, batch_size: int | None = None
+) -> dict[str, Any]:
+    """Return TorchRec's constraints for every table, by its name in its module.
+
+    Parameters
+    ----------
+    batch_size : int, optional
+        Samples per rank; the workload's own if it gives them.
+
+    Raises
+    ------
+    InputError
+        If a table has its own batch and the samples per rank are not known.
+    """
+    samples = batch_size or workload.batch_size
+    return {
+        t.torchrec_name: _constraints(workload, t, samples) for t in workload.tables
+    }
 
 
-def _constraints(workload: Workload, table: EmbeddingTable) -> Any:
+def _batch_sizes(
+    table: EmbeddingTable, batch_size: int | None, num_inputs: int
+) -> list[int] | None:
+    """Return the samples of each input if the table has its own batch, else None."""
+    if table.batch_factor == 1.0:
+        return None
+    if batch_size is None:
+        rule = "needs the samples per rank: give batch_size"
+        raise InputError.single(table.name, "batch_factor", table.batch_factor, rule)
+    return [int(own_batch(table, batch_size))] * num_inputs
+
+
+def _constraints(
+    workload: Workload, table: EmbeddingTable, batch_size: int | None
+) -> Any:
     from torchrec.distributed.planner.types import ParameterConstraints
     from torchrec.modules.embedding_configs import DataType
 
@@ -114,7 +144,8 @@ def _constraints(workload: Workload, table: EmbeddingTable) -> Any:
         min_partition=own.min_column_width,
         pooling_factors=list(factors),
         num_poolings=list(extra.num_poolings) or None,
-        batch_sizes=list(extra.batch_sizes) or None,
+        batch_sizes=list(extra.batch_sizes)
+        or _batch_sizes(table, batch_size, len(factors)),
         is_weighted=table.is_weighted,
         cache_params=cache_params(given) if given else None,
         enforce_hbm=extra.enforce_hbm,

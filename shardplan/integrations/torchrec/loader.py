@@ -12,7 +12,7 @@ from shardplan.integrations.torchrec.build import (
     build_model,
     build_topology,
 )
-from shardplan.integrations.torchrec.rating import sharding_options
+from shardplan.integrations.torchrec.rating import local_batch, sharding_options
 from shardplan.integrations.torchrec.tables import default_sharders
 from shardplan.plan import Plan
 from shardplan.sharding import Target
@@ -58,15 +58,15 @@ class ShardplanLoader(PlanLoader):  # type: ignore[misc, unused-ignore]
 
     def load(self) -> dict[int, Any]:
         """Return TorchRec's options of the plan by their storage hash."""
-        inputs = self._plan.inputs
+        inputs, samples = self._plan.inputs, local_batch(self._plan)
         options = sharding_options(
             self._plan,
             topology=build_topology(inputs.topology),
             model=build_model(inputs.workload),
-            constraints=self._constraints or build_constraints(inputs.workload),
+            constraints=self._constraints
+            or build_constraints(inputs.workload, samples),
             sharders=default_sharders(),
-            batch_size=inputs.workload.batch_over(self._plan.world_size)
-            // self._plan.world_size,
+            batch_size=samples,
         )
         return {option.storage_hash(): option for option in options}
 

@@ -69,18 +69,21 @@ def rate(
     """
     workload = plan.inputs.workload
     given = topology or build_topology(plan.inputs.topology)
+    samples = batch_size or local_batch(plan)
+    limits = build_constraints(workload, samples)
     options = sharding_options(
         plan,
         topology=given,
         model=model or build_model(workload),
-        constraints=build_constraints(workload) if constraints is None else constraints,
+        constraints=limits if constraints is None else constraints,
         sharders=default_sharders() if sharders is None else sharders,
-        batch_size=batch_size or _local_batch(plan),
+        batch_size=samples,
     )
     return rate_options(options, given, reserve_fraction)
 
 
-def _local_batch(plan: Plan) -> int:
+def local_batch(plan: Plan) -> int:
+    """Return the samples per rank of a plan's workload."""
     world = plan.world_size
     return plan.inputs.workload.batch_over(world) // world
 

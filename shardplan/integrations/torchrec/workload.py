@@ -31,7 +31,6 @@ DEFAULT_KERNELS = (
     ComputeKernel.FUSED_UVM,
 )
 """Kernels that TorchRec considers unless a constraint names others."""
-_LEAST_POOLING = 1e-6
 _OPTIMIZERS = {
     "SGD": Optimizer.SGD,
     "Adam": Optimizer.ADAM,
@@ -128,7 +127,7 @@ def _read_table(found: FoundTable, limits: Any, unique: bool) -> EmbeddingTable:
         num_embeddings=found.num_embeddings,
         embedding_dim=found.embedding_dim,
         dtype=found.dtype,
-        pooling_factor=max(lookups if factors else float(features), _LEAST_POOLING),
+        pooling_factor=lookups if factors else float(features),
         num_outputs=features,
         is_pooled=found.is_pooled,
         is_weighted=weighted,
