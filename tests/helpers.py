@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from shardplan.certify.dual import lower_bound
+from shardplan.certify.verify import verify
 from shardplan.checking import check
 from shardplan.cost_model import CostModel
 from shardplan.plan import Inputs, Plan
-from shardplan.planner import PlanResult, make_plan, solve
+from shardplan.planner import PlanResult, Proof, make_plan, solve
 from shardplan.problem import Assignment, Problem, build_problem
 from shardplan.sharding import Scope
 from shardplan.solvers.base import SolverResult, SolveStatus
@@ -323,14 +326,22 @@ def random_places(
 
 
 def plan_of(instance: Instance, problem: Problem, assignment: Assignment) -> Plan:
-    """Make the plan of an assignment, with a bound of 0."""
+    """Make the plan of an assignment, with the problem's bound."""
     inputs = Inputs(
         workload=instance.workload,
         topology=instance.topology,
         cost_model=instance.cost_model,
     )
     result = SolverResult(assignment, 0.0, SolveStatus.FEASIBLE)
-    return make_plan(problem, result, inputs, solver="by_hand", seed=0)
+    proof = proof_of(problem)
+    return make_plan(problem, result, inputs, solver="by_hand", seed=0, proof=proof)
+
+
+@cache
+def proof_of(problem: Problem) -> Proof:
+    """Prove a bound once for all plans of a problem."""
+    certificate = lower_bound(problem).certificate
+    return Proof(certificate, verify(problem, certificate))
 
 
 def assert_plan_valid(plan: Plan) -> None:
