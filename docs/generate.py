@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import os
 import re
 import tempfile
 import types
@@ -509,6 +510,7 @@ def _joint_rules(record: type[Record]) -> str:
 
 def main() -> None:
     """Rewrite all pages."""
+    os.environ.pop("COLUMNS", None)  # reports would be as wide as it says
     from examples import rerun  # the folder of a script is where it imports from
 
     for page in PAGES:

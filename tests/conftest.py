@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from tests import helpers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+os.environ.pop("COLUMNS", None)  # reports are as wide as it says
 
 GOLDEN = Path(__file__).parent / "golden"
 

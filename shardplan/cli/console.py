@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import threading
@@ -37,14 +38,19 @@ def report(
     form: str,
     output: str = STDOUT,
 ) -> None:
-    """Write a report as text or JSON to a file or standard output."""
+    """Write a report as text or JSON to a file or standard output.
+
+    Text on standard output is as wide as the terminal or ``COLUMNS`` says, else, and
+    in files, as wide as a page.
+    """
     if form == "json":
         write(json_report(data), output)
         return
-    from shardplan.report.layout import to_text
+    from shardplan.report.layout import WIDTH, to_text
 
     is_terminal = output == STDOUT and sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if is_terminal else None
+    has_width = is_terminal or (output == STDOUT and "COLUMNS" in os.environ)
+    width = shutil.get_terminal_size((WIDTH, 0)).columns if has_width else WIDTH
     write(to_text(render(data), width, is_terminal=is_terminal), output)
 
 

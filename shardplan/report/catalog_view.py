@@ -12,10 +12,11 @@ from shardplan.report.layout import (
     count,
     facts,
     left_out,
-    lines,
+    named,
     number,
     plural,
     section,
+    sentences,
     table,
     whole,
 )
@@ -219,7 +220,7 @@ def render_workload(data: dict[str, Any]) -> RenderableType:
         for entry in data["tables"]
     ]
     headings = (
-        *("table", number("rows"), number("columns"), "dtype"),
+        *(named("table"), number("rows"), number("columns"), "dtype"),
         *(number("lookups per sample"), number("bytes")),
     )
     top = {
@@ -234,7 +235,7 @@ def render_workload(data: dict[str, Any]) -> RenderableType:
         "pipeline": data["pipeline"],
     }
     hidden = left_out(len(rows), data["num_tables"])
-    body = (table(headings, rows), lines(filter(None, [hidden])))
+    body = (table(headings, rows), sentences(filter(None, [hidden])))
     return Group(facts(top), section("Tables, largest first", *body))
 
 
@@ -256,7 +257,7 @@ def render_cost_model(data: dict[str, Any]) -> RenderableType:
         for entry in data["coefficients"]
     ]
     top = {"name": data["name"], "description": data["description"]}
-    headings = (whole("coefficient"), number("value"), whole("unit"), "source")
+    headings = ("coefficient", number("value"), whole("unit"), "source")
     return Group(facts(top), section("Coefficients", table(headings, rows)))
 
 

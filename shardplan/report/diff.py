@@ -14,11 +14,13 @@ from shardplan.report.layout import (
     change,
     facts,
     left_out,
-    lines,
+    named,
     number,
     plural,
     section,
+    sentences,
     table,
+    whole,
 )
 from shardplan.report.plan_view import decision, decision_text, summary_data
 from shardplan.units import format_bytes, format_bytes_both, format_seconds
@@ -211,7 +213,9 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
         )
         for phase in phases
     ]
-    return table(("phase", number("before"), number("after"), number("change")), rows)
+    return table(
+        (whole("phase"), number("before"), number("after"), number("change")), rows
+    )
 
 
 def _memory_table(pools: list[dict[str, Any]]) -> RenderableType:
@@ -230,7 +234,7 @@ def _memory_table(pools: list[dict[str, Any]]) -> RenderableType:
 
 def _tables_body(data: dict[str, Any]) -> list[RenderableType]:
     if not data["num_changed_tables"]:
-        return [lines(["none"])]
+        return [sentences(["none"])]
     rows = [
         (
             entry["table"],
@@ -241,9 +245,9 @@ def _tables_body(data: dict[str, Any]) -> list[RenderableType]:
         )
         for entry in data["tables"]
     ]
-    headings = ("table", "change", "before", "after", number("moves"))
+    headings = (named("table"), "change", "before", "after", number("moves"))
     hidden = left_out(len(rows), data["num_changed_tables"])
-    return [table(headings, rows), lines(filter(None, [hidden]))]
+    return [table(headings, rows), sentences(filter(None, [hidden]))]
 
 
 def _decided(entry: dict[str, Any] | None) -> str:

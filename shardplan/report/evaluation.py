@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.report.layout import bar, facts, number, percent, section, table, whole
+from shardplan.report.layout import (
+    bar,
+    bars,
+    facts,
+    number,
+    percent,
+    section,
+    table,
+    whole,
+)
 from shardplan.sharding import PHASES, TIERS, Objective
 from shardplan.units import format_bytes_both, format_seconds
 
@@ -139,13 +148,13 @@ def phases_table(phases: list[dict[str, Any]]) -> RenderableType:
     total = sum(phase["max_s"] for phase in phases)
     return table(
         (
-            "phase",
+            whole("phase"),
             number("slowest rank"),
             number("max"),
             number("mean"),
             number("max/mean"),
             number("share"),
-            whole(""),
+            bars(),
         ),
         [
             (
@@ -190,7 +199,7 @@ def memory_table(pools: list[dict[str, Any]]) -> RenderableType:
         number("used"),
         number("usable"),
         number("fill"),
-        whole(""),
+        bars(),
     )
     return table(headings, rows)
 

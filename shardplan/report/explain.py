@@ -16,13 +16,15 @@ from shardplan.report.evaluation import (
 )
 from shardplan.report.layout import (
     bar,
+    bars,
     change,
     facts,
     left_out,
-    lines,
+    named,
     number,
     percent,
     section,
+    sentences,
     table,
     whole,
 )
@@ -33,6 +35,7 @@ from shardplan.report.plan_view import (
     summary_facts,
 )
 from shardplan.report.what_if import what_if_data
+from shardplan.report.wrapping import shorten
 from shardplan.sharding import Objective
 from shardplan.units import format_bytes_both, format_seconds
 
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_SHORT = 24
+"""Characters of a table's name within a text."""
 _TOP = 3
 """Tables that are named for every phase."""
 
@@ -154,7 +159,9 @@ def render_explain(data: dict[str, Any]) -> RenderableType:
         facts(summary_facts(data)),
         section("Which ranks hold the others up", _phases_table(data["phases"])),
         section(
-            "Which memory binds", memory_table(data["memory"]), lines(_binding(data))
+            "Which memory binds",
+            memory_table(data["memory"]),
+            sentences(_binding(data)),
         ),
         section("What the tables cost", *_tables_body(data)),
         section("What would change it", _what_if_table(data["what_if"])),
@@ -170,7 +177,7 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
             format_seconds(phase["mean_s"]),
             percent(phase["share"]),
             ", ".join(
-                f"{top['table']} {format_seconds(top['cost_s'])}"
+                f"{shorten(top['table'], _SHORT)} {format_seconds(top['cost_s'])}"
                 for top in phase["top_tables"]
             ),
         )
@@ -178,7 +185,7 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
         if is_shown(phase)
     ]
     headings = (
-        *("phase", number("rank"), number("its time"), number("mean")),
+        *(whole("phase"), number("rank"), number("its time"), number("mean")),
         *(number("of objective"), "dearest tables there"),
     )
     return table(headings, rows)
@@ -210,15 +217,15 @@ def _tables_body(data: dict[str, Any]) -> list[RenderableType]:
         for entry in data["tables"]
     ]
     headings = (
-        "table",
+        named("table"),
         "decision",
         "ranks",
         number("cost"),
         number("share"),
-        whole(""),
+        bars(),
     )
     hidden = left_out(len(rows), data["num_tables"])
-    return [table(headings, rows), lines(filter(None, [hidden]))]
+    return [table(headings, rows), sentences(filter(None, [hidden]))]
 
 
 def _what_if_table(what_if: list[dict[str, Any]]) -> RenderableType:

@@ -4,44 +4,31 @@ from __future__ import annotations
 
 import re
 from io import StringIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from shardplan.report.grid import Column, Grid
+from shardplan.report.wrapping import wrap
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from rich.console import JustifyMethod, RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
 WIDTH = 100
 """Characters per line where there is no terminal to ask."""
+_NARROWEST = 40
+"""Pages are taken to be at least this wide."""
 _BAR = 20
 """Characters of a bar."""
 
 
-class Column(NamedTuple):
-    """A column of a table.
-
-    Attributes
-    ----------
-    title : str
-        Its heading.
-    is_number : bool
-        It is aligned on the right.
-    is_whole : bool
-        Its entries stay on one line.
-    """
-
-    title: str
-    is_number: bool = False
-    is_whole: bool = False
-
-
 def number(title: str) -> Column:
-    """Make a column of right-aligned numbers."""
+    """Make a column of right-aligned numbers, each with its unit."""
     return Column(title, is_number=True, is_whole=True)
 
 
@@ -50,43 +37,75 @@ def whole(title: str) -> Column:
     return Column(title, is_whole=True)
 
 
+def named(title: str) -> Column:
+    """Make a column of names, of which long ones lose their middle."""
+    return Column(title, is_name=True)
+
+
+def bars(title: str = "") -> Column:
+    """Make a column of bars, which a narrow page goes without."""
+    return Column(title, is_whole=True, is_bar=True)
+
+
 def table(
     columns: Sequence[Column | str], rows: Iterable[Sequence[str]]
 ) -> RenderableType:
-    """Lay out rows under headings; text is never cut, but folded."""
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for entry in columns:
-        column = Column(entry) if isinstance(entry, str) else entry
-        side: JustifyMethod = "right" if column.is_number else "left"
-        grid.add_column(
-            Text(column.title),
-            justify=side,
-            overflow="fold",
-            no_wrap=column.is_whole,
-        )
-    for row in rows:
-        grid.add_row(*map(Text, row))
-    return grid
+    """Lay out rows under headings; see `grid` for what a narrow page does to them."""
+    return Grid([Column(c) if isinstance(c, str) else c for c in columns], rows)
+
+
+class _Facts:
+    """Names and values in two columns, folded to fit."""
+
+    def __init__(self, pairs: Mapping[str, str]) -> None:
+        self.pairs = {name: value for name, value in pairs.items() if value}
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        longest = max(map(cell_len, self.pairs), default=0)
+        width = min(longest, options.max_width // 2)
+        room = options.max_width - width - 2
+        grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+        grid.add_column(width=width, no_wrap=True, style="bold")
+        grid.add_column(width=room, no_wrap=True)
+        for title, value in self.pairs.items():
+            grid.add_row(
+                Text("\n".join(wrap(title, width))), Text("\n".join(wrap(value, room)))
+            )
+        yield grid
+
+
+class _Paragraph:
+    """Text that is folded to fit."""
+
+    def __init__(self, text: str, style: str = "") -> None:
+        self.text, self.style = text, style
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        for line in wrap(self.text, options.max_width):
+            yield Text(line, style=self.style, no_wrap=True)
 
 
 def facts(pairs: Mapping[str, str]) -> RenderableType:
     """Lay out names and values in two columns; empty values are left out."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(no_wrap=True, style="bold")
-    grid.add_column(overflow="fold")
-    for name, value in pairs.items():
-        if value:
-            grid.add_row(Text(name), Text(value))
-    return grid
+    return _Facts(pairs)
 
 
 def section(title: str, *body: RenderableType) -> RenderableType:
     """Put a title above something."""
-    return Group(Text(f"\n{title}", style="bold underline"), *body)
+    return Group(Text(""), _Paragraph(title, "bold underline"), *body)
+
+
+def sentences(text: Iterable[str]) -> RenderableType:
+    """Lay out sentences below each other, folded to fit."""
+    return Group(*map(_Paragraph, text))
 
 
 def lines(text: Iterable[str]) -> RenderableType:
-    """Put texts below each other; none is folded."""
+    """Put texts below each other; none is folded, so that each is one line."""
     return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in text))
 
 
@@ -136,7 +155,7 @@ def to_text(
     target = StringIO()
     console = Console(
         file=target,
-        width=width or WIDTH,
+        width=max(width or WIDTH, _NARROWEST),
         force_terminal=is_terminal,
         color_system="auto" if is_terminal else None,
         legacy_windows=False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
-from shardplan.report.layout import facts, number, plural, section, table, whole
+from shardplan.report.layout import facts, number, plural, section, table
 from shardplan.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _systems(systems: list[dict[str, Any]]) -> RenderableType:
         for one in systems
     ]
     headings = (
-        *(whole("system"), number("samples"), number("step"), number("throughput")),
+        *("system", number("samples"), number("step"), number("throughput")),
         number("over asynchronous"),
     )
     return table(headings, rows)

@@ -13,16 +13,17 @@ from shardplan.plan import format_ranks
 from shardplan.report.evaluation import imbalance, memory_data, memory_table
 from shardplan.report.layout import (
     bar,
+    bars,
     count,
     facts,
     left_out,
-    lines,
+    named,
     number,
     percent,
     plural,
     section,
+    sentences,
     table,
-    whole,
 )
 from shardplan.sharding import SHORT_NAMES, ShardingType
 from shardplan.units import format_bytes, format_bytes_both, format_seconds
@@ -233,9 +234,12 @@ def _ranks_body(ranks: list[dict[str, Any]], total: int) -> list[RenderableType]
     ]
     headings = (
         *(number("rank"), number("host"), number("shards")),
-        *(number("time"), whole("of slowest"), number("HBM"), whole("of usable")),
+        *(number("time"), bars("of slowest"), number("HBM"), bars("of usable")),
     )
-    return [table(headings, rows), lines(filter(None, [left_out(len(rows), total)]))]
+    return [
+        table(headings, rows),
+        sentences(filter(None, [left_out(len(rows), total)])),
+    ]
 
 
 def _tables_body(tables: list[dict[str, Any]], total: int) -> list[RenderableType]:
@@ -252,10 +256,13 @@ def _tables_body(tables: list[dict[str, Any]], total: int) -> list[RenderableTyp
         for entry in tables
     ]
     headings = (
-        *("table", number("rows"), number("columns"), "decision"),
+        *(named("table"), number("rows"), number("columns"), "decision"),
         *(number("shards"), "ranks", number("bytes")),
     )
-    return [table(headings, rows), lines(filter(None, [left_out(len(rows), total)]))]
+    return [
+        table(headings, rows),
+        sentences(filter(None, [left_out(len(rows), total)])),
+    ]
 
 
 def decision_text(entry: dict[str, Any]) -> str:

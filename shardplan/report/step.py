@@ -8,6 +8,7 @@ from rich.console import Group
 
 from shardplan.report.layout import (
     bar,
+    bars,
     facts,
     number,
     percent,
@@ -86,7 +87,7 @@ def render_step(data: dict[str, Any]) -> RenderableType:
         parts.append(section("What 1 % more of each resource saves", saved))
         parts.append(section("What bounds each operation", bounds))
         fullest = data["explanation"]["fullest_link"]
-        links = table((whole("operation"), "fullest link"), fullest.items())
+        links = table(("operation", "fullest link"), fullest.items())
         parts.append(section("Where bytes meet", links))
     return Group(*parts)
 
@@ -98,7 +99,7 @@ def _saved_table(explanation: dict[str, Any], step_s: float) -> RenderableType:
         for name, seconds in saved.items()
         if seconds > 0
     ]
-    return table((whole("resource"), number("saved"), number("of the step")), rows)
+    return table(("resource", number("saved"), number("of the step")), rows)
 
 
 def _bounds_table(explanation: dict[str, Any]) -> RenderableType:
@@ -107,7 +108,7 @@ def _bounds_table(explanation: dict[str, Any]) -> RenderableType:
     for operation, resource in explanation["bound_by"].items():
         bound.setdefault(resource, {})[operation.partition(".")[0]] = None
     rows = [(resource, ", ".join(names)) for resource, names in bound.items()]
-    return table((whole("bound by"), "operations"), rows)
+    return table(("bound by", "operations"), rows)
 
 
 def _breakdown_table(data: dict[str, Any]) -> RenderableType:
@@ -131,7 +132,7 @@ def _breakdown_table(data: dict[str, Any]) -> RenderableType:
     ]
     hidden = format_seconds(breakdown["hidden_communication_s"])
     rows.append(("hidden communication", "", hidden, "-", ""))
-    headings = (whole("part"), "stage", number("time"), number("share"), whole(""))
+    headings = ("part", "stage", number("time"), number("share"), bars())
     return table(headings, rows)
 
 
@@ -154,7 +155,7 @@ def _operations_table(phases: list[dict[str, Any]]) -> RenderableType:
             )
         )
     headings = (
-        *(whole("operation"), whole("stream"), number("slowest"), number("mean")),
+        *("operation", whole("stream"), number("slowest"), number("mean")),
         *(number("exposed"), number("slowest rank")),
     )
     return table(headings, rows)

@@ -54,7 +54,7 @@ def _groups(groups: dict[str, dict[str, Any]]) -> RenderableType:
         for name, group in groups.items()
     ]
     headings = (
-        *(whole("group"), number("passed"), number("values"), number("mean")),
+        *("group", number("passed"), number("values"), number("mean")),
         *(number("bias"), number("worst"), "worst value"),
     )
     return table(headings, rows)
@@ -76,7 +76,7 @@ def _measurements(measurements: list[dict[str, Any]]) -> RenderableType:
             )
         )
     headings = (
-        *(whole("measurement"), number("predicted"), number("measured")),
+        *("measurement", number("predicted"), number("measured")),
         *(number("mean"), number("worst"), "tolerance", whole("passed")),
     )
     return table(headings, rows)
@@ -95,7 +95,7 @@ def _scaling(
         for one in systems
     ]
     headings = (
-        *(whole("system"), number("predicted"), number("measured")),
+        *("system", number("predicted"), number("measured")),
         number("error, left out of the fit"),
     )
     return table(headings, rows)
