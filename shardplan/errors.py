@@ -120,9 +120,20 @@ class InfeasibleError(ShardplanError):
 
 
 class LimitError(ShardplanError):
-    """A limit (time, Ctrl-C) was reached before there was any plan."""
+    """Time or work ran out, or somebody asked to stop, before there was any plan.
+
+    Attributes
+    ----------
+    interrupted : bool
+        True if somebody asked, by Ctrl-C or SIGTERM; the program then exits with the
+        code of the signal.
+    """
 
     exit_code = 4
+
+    def __init__(self, message: str, *, interrupted: bool = False) -> None:
+        self.interrupted = interrupted
+        super().__init__(message)
 
 
 def shorten(value: object, limit: int = 60) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -18,6 +17,7 @@ from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError, Problem
 from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
+from shardplan.interrupts import Interrupts
 from shardplan.merging import merged_columns
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
@@ -37,8 +37,6 @@ from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
-    from types import FrameType
 
     from shardplan import problem as problems
     from shardplan.certificate import Certificate
@@ -115,8 +113,12 @@ def solve(
     seed: int = 0,
     rounds: int = 0,
     observer: Observer | None = None,
+    interrupts: Interrupts | None = None,
 ) -> PlanResult:
     """Find a shard plan and check it.
+
+    Ctrl-C ends it at once while inputs are read and options priced; after that the
+    first one ends the search with the best plan so far, the second one everything.
 
     Parameters
     ----------
@@ -133,6 +135,8 @@ def solve(
     rounds : int
         Times to solve again with what phases cost in the simulated step; the plan
         with the shortest simulated step is returned. Its objective may be higher.
+    interrupts : Interrupts, optional
+        What hears signals, if something does already.
 
     Raises
     ------
@@ -141,15 +145,17 @@ def solve(
     InfeasibleError
         If nothing fits, with the tier, the shortfall and the tables.
     LimitError
-        If time ran out before there was a plan.
+        If time ran out, or Ctrl-C came, before there was a plan.
     """
     stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
     chosen = load_solver(solver)
-    inputs = load_inputs(workload, topology, cost_model, num_hosts)
     target = _member(Target, "target", target)
     objective = _member(Objective, "objective", objective)
-    problem = _problem(inputs, target, objective, all_tiers=False)
-    with _interrupts(stop):
+    hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
+    with hearing as heard:
+        inputs = load_inputs(workload, topology, cost_model, num_hosts)
+        problem = _problem(inputs, target, objective, all_tiers=False)
+        heard.ask(stop)
         found = _solve(chosen, problem, stop, seed, observer or Silent())
         if found.assignment is None:
             if stop.now():
@@ -162,11 +168,11 @@ def solve(
             found = _solve(chosen, problem, stop, seed, observer or Silent())
         if found.assignment is not None and rounds > 0:
             found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
-    if found.assignment is None:
-        raise advised(no_plan(problem, found, stop), problem, inputs, stop)
-    proof = prove(problem, found)
-    plan = make_plan(problem, found, inputs, solver=solver, seed=seed, proof=proof)
-    verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
+        if found.assignment is None:
+            raise advised(no_plan(problem, found, stop), problem, inputs, stop)
+        proof = prove(problem, found, stop)
+        plan = make_plan(problem, found, inputs, solver=solver, seed=seed, proof=proof)
+        verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
     if verdict.violations:
         raise AssertionError(
             f"the solver made an invalid plan: {verdict.violations[0]}"
@@ -334,13 +340,15 @@ class Proof(NamedTuple):
     bound_s: float
 
 
-def prove(problem: problems.Problem, result: SolverResult) -> Proof:
-    """Verify the certificate of a result, or find one."""
+def prove(
+    problem: problems.Problem, result: SolverResult, stop: Stop | None = None
+) -> Proof:
+    """Verify the certificate of a result, or find one until `stop` says so."""
     assert result.assignment is not None
     certificate = result.certificate
     if certificate is None:
         value = problem.value(result.assignment)
-        certificate = lower_bound(problem, value).certificate
+        certificate = lower_bound(problem, value, stop).certificate
     return Proof(certificate, verify(problem, certificate))
 
 
@@ -351,23 +359,3 @@ def _member(kind: type[E], name: str, value: E | str) -> E:
         known = ", ".join(member.value for member in kind)
         problem = Problem("solve", name, repr(value), f"must be one of: {known}")
         raise InputError([problem]) from None
-
-
-@contextmanager
-def _interrupts(stop: Stop) -> Iterator[None]:
-    """Let the first Ctrl-C ask the solver to stop; the second one interrupts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def ask(signum: int, frame: FrameType | None) -> None:
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
-
-    signal.signal(signal.SIGINT, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

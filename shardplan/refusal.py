@@ -107,7 +107,9 @@ def advised(
 
 
 def stopped(stop: Stop) -> LimitError:
-    """Make the error for a search that ran out of time."""
+    """Make the error for a search that was asked to stop or ran out of time."""
+    if stop.requested:
+        return LimitError("stopped before there was a plan", interrupted=True)
     return LimitError(
         f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
     )

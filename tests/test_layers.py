@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
-    ["errors", "memo", "units", "version"],
+    ["errors", "interrupts", "memo", "units", "version"],
     ["record", "sharding"],
     ["certificate"],
     ["torchrec_table"],

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shardplan.errors import InputError, ShardplanError
+from shardplan.errors import InputError, LimitError, ShardplanError
+from shardplan.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 
 class _Exampled(click.Command):
@@ -92,20 +92,29 @@ class LazyGroup(Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a user can cause ends in a message, not a traceback."""
-        try:
-            return super().invoke(ctx)
-        except ShardplanError as error:
-            message, exit_code = describe(error), error.exit_code
-        except KeyboardInterrupt:
-            message, exit_code = "interrupted", INTERRUPTED
-        except MemoryError:
-            message, exit_code = "out of memory", 1
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            message, exit_code = str(error), 1
-        click.ClickException(message).show()
-        return ctx.exit(exit_code)
+        with Interrupts(signal.SIGINT, signal.SIGTERM, say=_say) as interrupts:
+            ctx.obj = interrupts
+            try:
+                return super().invoke(ctx)
+            except ShardplanError as error:
+                message, exit_code = describe(error), error.exit_code
+                if isinstance(error, LimitError) and error.interrupted:
+                    exit_code = interrupts.exit_code
+            except KeyboardInterrupt:
+                message, exit_code = interrupts.word, interrupts.exit_code
+            except MemoryError:
+                message, exit_code = "out of memory", 1
+            except OSError as error:
+                if error.errno == errno.EPIPE:
+                    raise
+                message, exit_code = str(error), 1
+            click.ClickException(message).show()
+            return ctx.exit(exit_code)
+
+
+def _say(text: str) -> None:
+    """Say in a signal handler, where another print may be under way, what came."""
+    os.write(2, f"{text}\n".encode())
 
 
 def describe(error: ShardplanError) -> str:

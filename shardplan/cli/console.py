@@ -87,16 +87,46 @@ def note(text: str) -> None:
     click.echo(text, nl=False, err=True)
 
 
-def require_place(output: str | None) -> None:
+def keep(text: str, output: str) -> None:
+    """Write what took long to find; if that fails, keep it elsewhere and say where."""
+    from shardplan.io.atomic import rescue_text
+
+    try:
+        write(text, output)
+    except (InputError, OSError):
+        try:
+            warn(f"the plan was kept in {rescue_text(text, '.json')} instead")
+        except OSError:
+            warn("the plan follows, for no file can be written")
+            note(text)
+        raise
+
+
+def require_place(output: str | None, num_bytes: int = 0) -> None:
     """Refuse a file that cannot be written before any work is done for it."""
     if output is None or output == STDOUT:
         return
-    target = Path(output)
-    if target.is_dir():
-        raise InputError.single(output, "", None, "is a directory, not a file")
-    if not target.absolute().parent.is_dir():
-        rule = f"the directory {target.absolute().parent} does not exist"
-        raise InputError.single(output, "", None, rule)
+    from shardplan.io.atomic import require_writable
+
+    require_writable(output, num_bytes)
+
+
+def place(ctx: click.Context, param: click.Parameter, output: str | None) -> str | None:
+    """Check where to write while options are read; ``-`` for standard output itself."""
+    if output is None or ctx.resilient_parsing:
+        return output
+    if _is_stdout(output):
+        return STDOUT
+    require_place(output)
+    return output
+
+
+def _is_stdout(path: str) -> bool:
+    """Whether a path, such as /dev/stdout, is where standard output goes."""
+    try:
+        return os.path.samestat(Path(path).stat(), os.fstat(1))
+    except (OSError, ValueError):
+        return False
 
 
 class Progress:

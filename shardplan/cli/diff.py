@@ -28,6 +28,8 @@ def command(before: str, after: str, limit: int | None, form: str, output: str) 
     """
     from shardplan.report.diff import diff_data, render_diff
 
+    if before == after == console.STDOUT:
+        raise click.UsageError("only one of the plans can come from standard input")
     data = diff_data(
         *load_checked(before),
         *load_checked(after),

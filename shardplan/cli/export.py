@@ -39,7 +39,6 @@ def command(plan: str, to: str, form: str, output: str) -> None:
     from shardplan.exporters import export, load_exporter
 
     load_exporter(to)
-    console.require_place(output)
     data = export(load_plan(plan), to)
     compact = json.dumps(data, separators=(",", ":")) + "\n"
     console.write(compact if form == "json" else console.to_json(data), output)

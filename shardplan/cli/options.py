@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from shardplan.cli import console
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -75,7 +77,8 @@ def report_options(command: F) -> F:
         "--output",
         metavar="FILE",
         type=click.Path(),
-        default="-",
+        default=console.STDOUT,
+        callback=console.place,
         help="Write the report to FILE instead of standard output ('-').",
     )(command)
     return format_option(command)

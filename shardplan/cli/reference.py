@@ -60,12 +60,13 @@ not say.
 | 1 | wrong input, or a plan with violations; a claim, for `--require-proof` |
 | 2 | wrong usage of the command line |
 | 3 | infeasible: no plan fits |
-| 4 | stopped at a limit (time, Ctrl-C) before there was a plan |
-| 130 | interrupted by Ctrl-C |
+| 4 | stopped at a limit (time, work) before there was a plan |
+| 130, 143 | ended by Ctrl-C, by SIGTERM, before there was a plan or a report |
 
-Messages go to standard error; with `--format json` standard output holds JSON and
-nothing else. Files are written whole or not at all. A plan of `-` is read from
-standard input.
+Standard output holds the result and nothing else: the report or JSON, or with `solve
+-o -` the plan. Messages go to standard error. Files are written whole or not at all,
+and shown to be writable before any work is done. A plan of `-` is read from standard
+input: `shardplan solve ... -o - | shardplan check -`.
 """
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     "--trace",
     metavar="FILE",
     type=click.Path(),
+    callback=console.place,
     help="Write a trace for Perfetto or chrome://tracing.",
 )
 @click.option(
@@ -72,7 +73,6 @@ def command(
         raise click.BadParameter("the trace needs a file", param_hint="--trace")
     if ranks is not None and trace is None:
         raise click.BadParameter("needs --trace", param_hint="--ranks")
-    console.require_place(trace)
     evaluation, verdict = load_checked(plan)
     loaded = evaluation.plan
     chosen = None if ranks is None else _parse(ranks, loaded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,8 @@ from shardplan.errors import InfeasibleError, LimitError
 from shardplan.sharding import Objective, Target
 
 if TYPE_CHECKING:
+    from shardplan.interrupts import Interrupts
+    from shardplan.plan import Inputs
     from shardplan.planner import PlanResult
 
 
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     "--write-lp",
     metavar="FILE",
     type=click.Path(),
+    callback=console.place,
     help="Also write the integer program of solver ilp or cbc in LP format.",
 )
 @click.option(
@@ -111,20 +115,23 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE",
     type=click.Path(),
+    callback=console.place,
     help="Write the plan to FILE; '-' writes it, and nothing else, to standard output.",
 )
 @format_option
-def command(form: str, output: str | None, **arguments: Any) -> None:
+@click.pass_obj
+def command(
+    interrupts: Interrupts, /, form: str, output: str | None, **arguments: Any
+) -> None:
     """Find a shard plan.
 
-    The summary goes to standard output, the plan to the file of -o. Ctrl-C stops
-    with the best plan found so far; a second one ends at once.
+    The summary goes to standard output, the plan to the file of -o. Ctrl-C or SIGTERM
+    stops with the best plan found so far; a second one ends at once.
     """
-    console.require_place(output)
     try:
-        result = _solve(**arguments)
+        result = _solve(output, **arguments, interrupts=interrupts)
     except (InfeasibleError, LimitError) as error:
-        if form == "json":
+        if form == "json" and output != console.STDOUT:
             from shardplan.report.solution import failure_data
 
             console.write(console.json_report(failure_data(error)))
@@ -133,22 +140,32 @@ def command(form: str, output: str | None, **arguments: Any) -> None:
 
 
 def _solve(
+    output: str | None,
     *,
+    workload: str,
+    topology: str,
+    cost_model: str | None,
     hosts: int | None,
     time_limit: float | None,
     work_limit: float | None,
     write_lp: str | None,
     **arguments: Any,
 ) -> PlanResult:
-    from shardplan.planner import solve
+    started = time.monotonic()
+    from shardplan.io.plan_file import expected_bytes
+    from shardplan.planner import load_inputs, solve
 
+    inputs = load_inputs(workload, topology, cost_model, hosts)
+    console.require_place(output, expected_bytes(inputs))
     if write_lp is not None:
-        _write_lp(write_lp, hosts, arguments)
+        _write_lp(write_lp, inputs, arguments)
     with console.progress() as observer:
         return solve(
+            inputs.workload,
+            inputs.topology,
+            inputs.cost_model,
             **arguments,
-            num_hosts=hosts,
-            time_limit_s=_limit(time_limit),
+            time_limit_s=max(0.0, _limit(time_limit) - (time.monotonic() - started)),
             work_limit=_limit(work_limit),
             observer=observer,
         )
@@ -158,24 +175,28 @@ def _limit(value: float | None) -> float:
     return float("inf") if value is None else value
 
 
-def _write_lp(path: str, hosts: int | None, arguments: dict[str, Any]) -> None:
+def _write_lp(path: str, inputs: Inputs, arguments: dict[str, Any]) -> None:
     """Write the integer program that solver ilp or cbc is about to solve."""
     if arguments["solver"] not in ("ilp", "cbc"):
         raise click.UsageError("--write-lp goes with --solver ilp or cbc")
+    if path == console.STDOUT:
+        raise click.BadParameter("the program needs a file", param_hint="--write-lp")
     from shardplan.planner import integer_program
 
-    names = ("workload", "topology", "cost_model", "target", "objective")
-    chosen = {name: arguments[name] for name in names}
-    console.write(integer_program(**chosen, num_hosts=hosts), path)
+    chosen = {name: arguments[name] for name in ("target", "objective")}
+    text = integer_program(
+        inputs.workload, inputs.topology, inputs.cost_model, **chosen
+    )
+    console.write(text, path)
 
 
 def _write(result: PlanResult, form: str, output: str | None) -> None:
     """Write the plan and report the solution."""
-    from shardplan.report.solution import render_solution, solution_data
-
     if output is not None:
         from shardplan.io.plan_file import format_plan
 
-        console.write(format_plan(result.plan), output)
+        console.keep(format_plan(result.plan), output)
     if output != console.STDOUT:
+        from shardplan.report.solution import render_solution, solution_data
+
         console.report(solution_data(result, output), render_solution, form)

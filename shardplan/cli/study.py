@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from shardplan.cli import console
@@ -13,6 +15,9 @@ from shardplan.cli.options import (
     cost_model_option,
     report_options,
 )
+
+if TYPE_CHECKING:
+    from shardplan.interrupts import Interrupts
 
 _HOSTS = WholeRange(min=1, max=65_536)
 
@@ -87,7 +92,10 @@ def command() -> None:
     help="Steps that a worker may be ahead; may be repeated (default: 1 and 8).",
 )
 @report_options
+@click.pass_obj
 def parameter_servers(
+    interrupts: Interrupts,
+    /,
     workload: str,
     topology: str,
     cost_model: str | None,
@@ -111,7 +119,9 @@ def parameter_servers(
     from shardplan.studies.parameter_servers import ServerSetup, compare
 
     hosts = load_inputs(workload, host, None, 1)
-    plan = solve(workload, topology, cost_model, solver=solver).plan
+    plan = solve(
+        workload, topology, cost_model, solver=solver, interrupts=interrupts
+    ).plan
     samples = plan.inputs.workload.batch_over(plan.world_size)
     setup = ServerSetup(
         num_workers=workers,

@@ -18,6 +18,11 @@ from shardplan.plan import Plan, dump
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shardplan.plan import Inputs
+
+_LEAST_BYTES = 65_536
+"""For certificates, and files of few tables."""
+
 
 def read_plan(path: str | os.PathLike[str]) -> Plan:
     """Read a plan file.
@@ -45,6 +50,15 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 def format_plan(plan: Plan) -> str:
     """Return the text of a plan file."""
     return "".join(_pieces(dump(plan), 0)) + "\n"
+
+
+def expected_bytes(inputs: Inputs) -> int:
+    """Return about how long the file of a plan for these inputs will be, and not less.
+
+    A plan holds its inputs and one line per table, which is shorter than the table's
+    own description unless its ranks are many and scattered.
+    """
+    return _LEAST_BYTES + 2 * len(inputs.model_dump_json())
 
 
 def _pieces(value: Any, depth: int) -> Iterator[str]:

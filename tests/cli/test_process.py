@@ -17,7 +17,8 @@ from shardplan.plan import Plan
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
 PATIENT = """\
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
 from shardplan.solvers import base
 from shardplan.solvers.greedy import Greedy
 
@@ -57,8 +58,10 @@ def shardplan(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
     )
 
 
-def interrupted(small: Path, output: Path, *, has_plan: bool) -> tuple[int, str, str]:
-    """Send Ctrl-C to a solve that waits for it; code, stdout, stderr."""
+def interrupted(
+    small: Path, output: Path, number: int, *, has_plan: bool
+) -> tuple[int, str, str]:
+    """Send a signal to a solve that waits for it; code, stdout, stderr."""
     arguments = ["solve", str(small), "--topology", "dgx-h100", "-o", str(output)]
     with subprocess.Popen(
         [
@@ -73,28 +76,35 @@ def interrupted(small: Path, output: Path, *, has_plan: bool) -> tuple[int, str,
     ) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_interrupt_keeps_the_best_plan(small: Path, tmp_path: Path) -> None:
-    """Ctrl-C ends the search with the best plan, which is written and reported."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_keeps_the_best_plan(
+    small: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """A signal ends the search with the best plan, which is written and reported."""
     path = tmp_path / "plan.json"
-    code, out, err = interrupted(small, path, has_plan=True)
+    code, out, err = interrupted(small, path, number, has_plan=True)
     assert code == 0, err
     assert json.loads(out)["status"] == "time_limit"
     assert Plan.load(path).outcome.status == "time_limit"
-    assert "Traceback" not in err
+    assert err.count("\n") == 1
+    assert "ending with what was found" in err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_interrupt_without_plan(small: Path, tmp_path: Path) -> None:
-    """Ctrl-C before there is a plan ends in code 4 and writes nothing."""
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_interrupt_without_plan(
+    small: Path, tmp_path: Path, number: str, code: int
+) -> None:
+    """A signal before there is a plan ends in its own code and writes nothing."""
     path = tmp_path / "plan.json"
-    code, out, err = interrupted(small, path, has_plan=False)
-    assert code == 4
+    ended, out, err = interrupted(small, path, getattr(signal, number), has_plan=False)
+    assert ended == code
     assert json.loads(out)["status"] == "not_found"
     assert not path.exists()
     assert "Traceback" not in err
