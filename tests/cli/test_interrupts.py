@@ -90,7 +90,7 @@ def test_what_was_found_is_kept(
     result = run(*arguments)
     assert result.exit_code == 0
     assert json.loads(result.stdout)["objective_s"] > 0
-    assert run("check", tmp_path / "plan.json").stdout == "valid\n"
+    assert run("check", tmp_path / "plan.json").stdout.startswith("valid\n")
     heard = capfd.readouterr().err
     assert heard.count("\n") == 1
     assert heard.startswith(f"{SIGNALS[number][1]}: ending with what was found")
@@ -118,7 +118,7 @@ def test_the_proof_of_a_search_is_cut_short(
     """The default solver's last part, the proof, ends as well; the plan stands."""
     at("shardplan.solvers.auto:strengthen", signal.SIGTERM, monkeypatch)
     assert run(*arguments, "--solver", "auto", "--work-limit", "9999").exit_code == 0
-    assert run("check", tmp_path / "plan.json").stdout == "valid\n"
+    assert run("check", tmp_path / "plan.json").stdout.startswith("valid\n")
 
 
 def test_no_plan_yet_when_asked(
