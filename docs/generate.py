@@ -27,6 +27,7 @@ from shardplan.cost_model import Coefficient, CostModel
 from shardplan.costs.optimizers import FACTS
 from shardplan.io.table_file import COLUMNS
 from shardplan.plan import Plan, format_ranks
+from shardplan.quantity import Quantity
 from shardplan.record import Record
 from shardplan.tables import DType, StoredDType
 from shardplan.topology import Topology
@@ -194,6 +195,9 @@ RULES = {
         "`none` has `domain_size = 1` and `bw = 0`, the others have `bw` above 0"
     ),
     "ScaleOut._nics_have_bandwidth": "`nics_per_host` and `nic_bw` are both 0 or not",
+    "Section._units_follow_names": "units are those that names end in",
+    "Coefficient._read": "text has a unit of the same dimension",
+    "MemoryModel._reserve_is_bytes": "`hbm_reserve_bytes` is 0 or 1 MB to 1 TB",
     "Curve._same_length": "both lists have the same length, at least 2",
     "Curve._increasing": "sizes increase strictly",
     "DenseModel._dcn_is_complete": "`dcn_v2` needs both `dcn_` numbers",
@@ -396,6 +400,10 @@ def _bounds(metadata: list[Any], what: str) -> str:
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     limits = {sign: bound(name) for name, sign in signs.items()}
     found = [f"{s} {_number(v)}" for s, v in limits.items() if v is not None]
+    believed = next((q for q in every if isinstance(q, Quantity) and q.low), None)
+    if believed:
+        zero = "0 or " if limits[">="] == 0 else ""
+        found = [f"{zero}{believed.range}"]
     least, most = bound("min_length"), bound("max_length")
     if most is not None:
         found.append(f"{least or 0} to {_number(most)} {what}")
@@ -501,11 +509,17 @@ def _joint_rules(record: type[Record]) -> str:
     """Return the rules that join several values."""
     checks = record.__pydantic_decorators__
     names = [*checks.field_validators, *checks.model_validators]
-    keys = [f"{record.__name__}.{name}" for name in names]
+    keys = [_rule_key(record, name) for name in names]
     missing = [key for key in keys if key not in RULES]
     if missing:
         raise KeyError(f"describe {missing} in RULES of docs/generate.py")
     return "; ".join(RULES[key] for key in keys)
+
+
+def _rule_key(record: type[Record], validator: str) -> str:
+    """Return the key in `RULES`, by the record that has the validator itself."""
+    owner = next(parent for parent in record.__mro__ if validator in vars(parent))
+    return f"{owner.__name__}.{validator}"
 
 
 def main() -> None:

@@ -10,30 +10,65 @@ import datetime
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from shardplan.record import Flag, Integer, Name, Number, Record, SchemaVersion
+from shardplan.quantity import Quantity, Text
+from shardplan.record import Flag, Integer, Name, Record, SchemaVersion
+from shardplan.units import Dimension
+
+_MEASURES = {
+    "fraction": Quantity(
+        Dimension.FRACTION, 1e-6, 2, "a share is 1 at most, or hardly above", ("%",)
+    ),
+    "s": Quantity(
+        Dimension.SECONDS,
+        1e-10,
+        1,
+        "kernels, messages and steps take 1 us to 10 ms",
+        ("us", "ms", "ns"),
+    ),
+    "s/id": Quantity(
+        Dimension.SECONDS_PER_ID,
+        1e-13,
+        1e-4,
+        "an id takes 0.1 ns to 1 us",
+        ("ns/id", "us/id"),
+    ),
+    "bytes/s": Quantity(Dimension.BANDWIDTH),
+    "bytes": Quantity(Dimension.BYTES),
+    "count": Quantity(Dimension.COUNT),
+}
+"""How a coefficient's value is read, and what is believed, by its unit."""
+_PURE = Quantity()
+_Value = Annotated[float, Field(ge=0, le=1e18)]
 
 
 class Coefficient(Record):
-    """One number with its unit and where it comes from ("assumed" if nowhere)."""
+    """One number with its unit and where it comes from ("assumed" if nowhere).
 
-    value: Annotated[Number, Field(ge=0, le=1e18)]
+    Attributes
+    ----------
+    value : float
+        In `unit`, or text with a unit of the same dimension: "20 us" where it is "s".
+    """
+
     unit: Literal[
         "fraction", "s", "s/id", "bytes/s", "bytes", "ratio", "exponent", "count"
     ]
+    value: _Value
     source: Name
     date: datetime.date | None = None
 
-    def __float__(self) -> float:
-        """Return the value."""
-        return self.value
+    @field_validator("value", mode="before", json_schema_input_type=_Value | Text)
+    @classmethod
+    def _read(cls, value: object, info: ValidationInfo) -> object:
+        return _MEASURES.get(info.data.get("unit", ""), _PURE).read(value)
 
 
 class PositiveCoefficient(Coefficient):
     """A coefficient that divides, so it must be above 0."""
 
-    value: Annotated[Number, Field(gt=0, le=1e18)]
+    value: Annotated[float, Field(gt=0, le=1e18)]
 
 
 class Curve(Record):
@@ -48,8 +83,8 @@ class Curve(Record):
     """
 
     num_ranks: Annotated[Integer, Field(ge=2)]
-    message_bytes: tuple[Annotated[Number, Field(gt=0)], ...]
-    time_s: tuple[Annotated[Number, Field(gt=0)], ...]
+    message_bytes: tuple[Annotated[float, Field(gt=0), Quantity(Dimension.BYTES)], ...]
+    time_s: tuple[Annotated[float, Field(gt=0), _MEASURES["s"]], ...]
     source: Name
     date: datetime.date | None = None
 
@@ -69,6 +104,32 @@ class Curve(Record):
         return sizes
 
 
+_UNITS_OF_NAMES = {
+    "_s_per_id": ("s/id",),
+    "_s": ("s",),
+    "_bytes": ("bytes",),
+    "_fraction": ("fraction",),
+    "_efficiency": ("fraction", "ratio"),
+}
+
+
+class Section(Record):
+    """Coefficients whose units are those that their names end in."""
+
+    @model_validator(mode="after")
+    def _units_follow_names(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            ends = [end for end in _UNITS_OF_NAMES if name.endswith(end)]
+            if not ends or not isinstance(value, Coefficient):
+                continue
+            units = _UNITS_OF_NAMES[ends[0]]
+            if value.unit not in units:
+                known = " or ".join(map(repr, units))
+                raise ValueError(f"{name} must have unit {known}, not {value.unit!r}")
+        return self
+
+
 class WidthPenalty(Record):
     """Slow-down of narrow rows: the ratio applies to rows of at most `max_dim`."""
 
@@ -76,7 +137,7 @@ class WidthPenalty(Record):
     ratio: PositiveCoefficient
 
 
-class LookupModel(Record):
+class LookupModel(Section):
     """Rows in device memory; formula in :mod:`shardplan.costs.lookup`.
 
     Attributes
@@ -96,7 +157,7 @@ class LookupModel(Record):
     backward_floor_s: Coefficient
 
 
-class HostMemoryModel(Record):
+class HostMemoryModel(Section):
     """Rows in host memory and caches over it; formula in `shardplan.costs.lookup`.
 
     Attributes
@@ -119,7 +180,7 @@ class HostMemoryModel(Record):
     ssd_efficiency: PositiveCoefficient
 
 
-class LinkModel(Record):
+class LinkModel(Section):
     """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p).
 
     Attributes
@@ -137,7 +198,7 @@ class LinkModel(Record):
     exponent: PositiveCoefficient
 
 
-class CollectiveModel(Record):
+class CollectiveModel(Section):
     """Collectives; formulas in :mod:`shardplan.costs.collectives`.
 
     Attributes
@@ -162,7 +223,7 @@ class CollectiveModel(Record):
     reduce_scatter_curve: Curve | None = None
 
 
-class DenseCostModel(Record):
+class DenseCostModel(Section):
     """GEMMs and element-wise work; formula in :mod:`shardplan.costs.dense`."""
 
     formula: Literal["tiled_gemm"] = "tiled_gemm"
@@ -172,7 +233,7 @@ class DenseCostModel(Record):
     memory_efficiency: PositiveCoefficient
 
 
-class RuntimeModel(Record):
+class RuntimeModel(Section):
     """Overheads of the program that runs the step.
 
     Attributes
@@ -200,7 +261,12 @@ class RuntimeModel(Record):
     separate_all_reduce: Flag = False
 
 
-class MemoryModel(Record):
+_RESERVE = Quantity(
+    Dimension.BYTES, 1e6, 1e12, "context and libraries take 0.1 to 10 GB", ("GB", "MB")
+)
+
+
+class MemoryModel(Section):
     """What a rank or host cannot use for embeddings.
 
     Attributes
@@ -219,6 +285,13 @@ class MemoryModel(Record):
     cache_metadata_bytes_per_row: Coefficient
     cache_metadata_bytes_per_slot: Coefficient
     split_metadata_bytes_per_row: Coefficient
+
+    @field_validator("hbm_reserve_bytes")
+    @classmethod
+    def _reserve_is_bytes(cls, reserve: Coefficient) -> Coefficient:
+        if reserve.unit == "bytes":
+            _RESERVE.check(reserve.value)
+        return reserve
 
 
 class CostModel(Record):

@@ -21,6 +21,7 @@ from shardplan.record import (
     Integer,
     Name,
     Number,
+    PositiveFraction,
     RankIndex,
     Record,
     Rows,
@@ -136,7 +137,7 @@ class TableConstraints(Record):
     hosts: tuple[RankIndex, ...] = ()
     forbidden_ranks: tuple[RankIndex, ...] = ()
     min_column_width: Annotated[Integer, Field(ge=1, le=65_536)] | None = None
-    cache_load_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
+    cache_load_factor: PositiveFraction | None = None
     dtypes: tuple[StoredDType, ...] = ()
 
     def __eq__(self, other: object) -> bool:
@@ -198,7 +199,7 @@ class EmbeddingTable(Record):
     embedding_dim: Annotated[Integer, Field(ge=1, le=65_536)]
     dtype: StoredDType = DType.FP32
     pooling_factor: Annotated[Number, Field(ge=0, le=1e6)] = 1.0
-    coverage: Annotated[Number, Field(ge=0, le=1)] = 1.0
+    coverage: Fraction = 1.0
     num_outputs: Annotated[Integer, Field(ge=1, le=10_000)] = 1
     batch_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
     is_pooled: Flag = True

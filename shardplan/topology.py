@@ -6,20 +6,30 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from shardplan.hardware import (
+    CacheBytes,
+    DdrBandwidth,
+    DdrBytes,
+    HbmBandwidth,
+    HbmBytes,
+    Iops,
+    Latency,
+    NicBandwidth,
+    PcieBandwidth,
+    PeakRate,
+    ScaleUpBandwidth,
+    SsdBandwidth,
+    SsdBytes,
+)
 from shardplan.record import (
     MAX_RANKS,
-    Bandwidth,
-    Bytes,
     Count,
     Flag,
     Integer,
     Name,
     Number,
-    PositiveBandwidth,
-    Rate,
     Record,
     SchemaVersion,
-    Seconds,
 )
 
 Sources = dict[str, str]
@@ -29,11 +39,11 @@ Sources = dict[str, str]
 class PeakFlops(Record):
     """Peak dense arithmetic rates of a device [FLOP/s]; 0 means unknown."""
 
-    fp32: Rate = 0.0
-    tf32: Rate = 0.0
-    fp16: Rate = 0.0
-    bf16: Rate = 0.0
-    fp8: Rate = 0.0
+    fp32: PeakRate = 0.0
+    tf32: PeakRate = 0.0
+    fp16: PeakRate = 0.0
+    bf16: PeakRate = 0.0
+    fp8: PeakRate = 0.0
 
 
 class Device(Record):
@@ -54,9 +64,9 @@ class Device(Record):
 
     name: Name
     kind: Literal["gpu", "cpu"] = "gpu"
-    hbm_bytes: Bytes = 0
-    hbm_bw: Bandwidth = 0.0
-    l2_bytes: Bytes = 0
+    hbm_bytes: HbmBytes = 0
+    hbm_bw: HbmBandwidth = 0.0
+    l2_bytes: CacheBytes = 0
     num_sms: Annotated[Integer, Field(ge=0, le=100_000)] = 0
     peak_flops: PeakFlops = PeakFlops()
     sources: Sources = Field(default_factory=dict)
@@ -87,13 +97,13 @@ class Host(Record):
         How many ranks share one such link.
     """
 
-    ddr_bytes: Bytes
-    ddr_bw: PositiveBandwidth
-    ssd_bytes: Bytes = 0
-    ssd_read_bw: Bandwidth = 0.0
-    ssd_write_bw: Bandwidth = 0.0
-    ssd_read_iops: Rate = 0.0
-    pcie_bw: PositiveBandwidth
+    ddr_bytes: DdrBytes
+    ddr_bw: DdrBandwidth
+    ssd_bytes: SsdBytes = 0
+    ssd_read_bw: SsdBandwidth = 0.0
+    ssd_write_bw: SsdBandwidth = 0.0
+    ssd_read_iops: Iops = 0.0
+    pcie_bw: PcieBandwidth
     ranks_per_pcie_link: Count = 1
     sources: Sources = Field(default_factory=dict)
 
@@ -126,8 +136,8 @@ class ScaleUp(Record):
 
     kind: Literal["switch", "mesh", "none"]
     domain_size: Count = 1
-    bw: Bandwidth = 0.0
-    latency_s: Seconds = 0.0
+    bw: ScaleUpBandwidth = 0.0
+    latency_s: Latency = 0.0
     sources: Sources = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -155,8 +165,8 @@ class ScaleOut(Record):
     """
 
     nics_per_host: Annotated[Integer, Field(ge=0, le=1024)] = 0
-    nic_bw: Bandwidth = 0.0
-    latency_s: Seconds = 0.0
+    nic_bw: NicBandwidth = 0.0
+    latency_s: Latency = 0.0
     rail_optimized: Flag = False
     sources: Sources = Field(default_factory=dict)
 
@@ -211,7 +221,7 @@ class Fabric(Record):
 
     hosts_per_leaf: Annotated[Integer, Field(ge=0, le=MAX_RANKS)] = 0
     oversubscription: Annotated[Number, Field(ge=1, le=1000)] = 1.0
-    spine_latency_s: Seconds = 0.0
+    spine_latency_s: Latency = 0.0
     in_network_reduction: Flag = False
     sources: Sources = Field(default_factory=dict)
 
@@ -235,7 +245,7 @@ class Topology(Record):
     cost_model: Name | None = None
     host_groups: Annotated[tuple[HostGroup, ...], Field(min_length=1, max_length=1000)]
     fabric: Fabric = Fabric()
-    rank_hbm_bytes: tuple[Bytes, ...] = ()
+    rank_hbm_bytes: tuple[HbmBytes, ...] = ()
 
     @model_validator(mode="after")
     def _is_connected(self) -> Self:

@@ -19,6 +19,7 @@ from shardplan.cost_model import (
     Coefficient,
     CostModel,
     PositiveCoefficient,
+    Section,
     WidthPenalty,
 )
 from shardplan.errors import InputError
@@ -33,7 +34,7 @@ from shardplan.record import (
 )
 
 
-class TorchRecLookup(Record):
+class TorchRecLookup(Section):
     """Bandwidths that kernels reach, and sizes that they read.
 
     Attributes
@@ -54,7 +55,7 @@ class TorchRecLookup(Record):
     narrow_rows: tuple[WidthPenalty, ...] = ()
 
 
-class TorchRecBackward(Record):
+class TorchRecBackward(Section):
     """The backward pass as multiples of the forward pass or of bytes.
 
     Attributes
@@ -73,7 +74,7 @@ class TorchRecBackward(Record):
     dense_update_ratio: Coefficient
 
 
-class TorchRecMemory(Record):
+class TorchRecMemory(Section):
     """What TorchRec counts as memory.
 
     Attributes

@@ -11,7 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from shardplan.record import Flag, Integer, Name, Number, Record
+from shardplan.quantity import Quantity
+from shardplan.record import Flag, Fraction, Integer, Name, Number, Record
+from shardplan.units import Dimension
 
 TorchRecDType = Literal[
     "FP32", "FP16", "BF16", "NFP8", "INT64", "INT32", "INT8", "UINT8", "INT4", "INT2"
@@ -62,8 +64,8 @@ class TorchRecCache(Record):
     """
 
     algorithm: Literal["LRU", "LFU"] | None = None
-    load_factor: Annotated[Number, Field(ge=0, le=1)] | None = None
-    reserved_memory: Number | None = None
+    load_factor: Fraction | None = None
+    reserved_memory: Annotated[float, Quantity(Dimension.BYTES)] | None = None
     precision: TorchRecDType | None = None
     prefetch_pipeline: Flag | None = None
     num_passes: Annotated[Integer, Field(ge=1)] | None = None

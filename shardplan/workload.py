@@ -6,8 +6,9 @@ from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from shardplan.quantity import Quantity
 from shardplan.record import (
     Bytes,
     Integer,
@@ -15,7 +16,6 @@ from shardplan.record import (
     Number,
     Record,
     SchemaVersion,
-    reject_text,
 )
 from shardplan.tables import (
     AccessDistribution,
@@ -25,6 +25,7 @@ from shardplan.tables import (
     TableConstraints,
     UniformAccess,
 )
+from shardplan.units import Dimension
 
 
 class Optimizer(StrEnum):
@@ -138,8 +139,8 @@ class DenseModel(Record):
         return self
 
 
-IndexBytes = Annotated[Literal[4, 8], BeforeValidator(reject_text)]
-BatchSize = Annotated[Integer, Field(ge=1, le=2**31)]
+IndexBytes = Annotated[Literal[4, 8], Quantity()]
+BatchSize = Annotated[int, Field(ge=1, le=2**31), Quantity(Dimension.COUNT)]
 Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
 
 

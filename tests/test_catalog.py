@@ -33,10 +33,10 @@ name = "mixed"
 [[host_groups]]
 name = "{}"
 local_world_size = 1
-device = {{ name = "d", hbm_bytes = 1, hbm_bw = 1 }}
-host = {{ ddr_bytes = 1, ddr_bw = 1, pcie_bw = 1 }}
+device = {{ name = "d", hbm_bytes = 1e9, hbm_bw = 1e9 }}
+host = {{ ddr_bytes = 1e9, ddr_bw = 1e9, pcie_bw = 1e9 }}
 scale_up = {{ kind = "none" }}
-scale_out = {{ nics_per_host = 1, nic_bw = 1 }}
+scale_out = {{ nics_per_host = 1, nic_bw = 1e9 }}
 """
 
 

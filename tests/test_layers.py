@@ -12,7 +12,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
     ["errors", "interrupts", "memo", "units", "version"],
-    ["record", "sharding"],
+    ["quantity", "sharding"],
+    ["record"],
+    ["hardware"],
     ["certificate"],
     ["torchrec_table"],
     ["tables"],

@@ -261,7 +261,7 @@ def test_device_rates(group):
 
 def test_unknown_rates_are_an_error(group):
     """Without any arithmetic rate the dense part cannot be timed."""
-    device = {"name": "gpu", "hbm_bytes": 1, "hbm_bw": 1.0}
+    device = {"name": "gpu", "hbm_bytes": 10**9, "hbm_bw": 1e9}
     host = HostGroup.model_validate(group(device=device))
     with pytest.raises(InputError, match=r"peak_flops\.bf16"):
         DenseDevice.of(host, DType.BF16)

@@ -201,10 +201,10 @@ def test_oversubscription_slows_what_passes_the_spine(
 def test_ports(make_cluster: Callable[..., Cluster]) -> None:
     """Ranks have NICs of their own, share one, or all of the host's."""
     for nics, ports, rate in ((8, 4, 2), (4, 4, 1), (2, 2, 1), (3, 1, 3)):
-        out = {"nics_per_host": nics, "nic_bw": 1.0}
+        out = {"nics_per_host": nics, "nic_bw": 1e9}
         port, bandwidth = nic_ports(make_cluster(scale_out=out))
         assert len(bandwidth) == 2 * ports
-        assert bandwidth.tolist() == [rate] * (2 * ports)
+        assert bandwidth.tolist() == [rate * 1e9] * (2 * ports)
         assert np.bincount(port).tolist() == [4 // ports] * (2 * ports)
 
 

@@ -29,7 +29,7 @@ ONE_PROBLEM = [
     (
         "cost_model/coefficient_is_bare_number.toml",
         "lookup.forward_efficiency",
-        "must be a group of keys and values: value, unit, source, date",
+        "must be a group of keys and values: unit, value, source, date",
     ),
     (
         "cost_model/coefficient_without_source.toml",
@@ -182,7 +182,7 @@ ONE_PROBLEM = [
     (
         "topology/number_is_absurd.toml",
         "host_groups[0].device.hbm_bytes",
-        "must be <= 10^18",
+        "must be in bytes, 100 MB to 10 TB",
     ),
     (
         "topology/number_is_inf.toml",
@@ -207,7 +207,7 @@ ONE_PROBLEM = [
     (
         "topology/number_is_text.toml",
         "host_groups[0].device.hbm_bytes",
-        "must be a number",
+        "must be a number, or text with a unit such as '80 GB'",
     ),
     (
         "topology/number_is_true.toml",

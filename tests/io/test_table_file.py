@@ -89,8 +89,10 @@ def test_parquet_problems_name_row_and_column(tmp_path: Path) -> None:
     assert message.splitlines() == [
         "- t.parquet: row 2, name = 'a': table names must be unique; "
         "it is in row 1 already",
-        "- t.parquet: row 1, num_embeddings = 'many': must be a number",
-        "- t.parquet: row 2, num_embeddings = '5': must be a number",
+        "- t.parquet: row 1, num_embeddings = 'many': must be a number, "
+        "or text with a unit such as '1.5 M'",
+        "- t.parquet: row 2, num_embeddings = '5': must be a number, "
+        "or text with a unit such as '1.5 M'",
         "- t.parquet: row 2, embedding_dim = -8: must be >= 1",
         "- t.parquet: row 2, pooling_factor = nan: must be a finite number",
     ]
