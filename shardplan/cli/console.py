@@ -1,4 +1,4 @@
-"""Everything that is written to the terminal: reports, warnings, progress."""
+"""What is written to standard output and standard error: reports, warnings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import json
 import os
 import shutil
 import sys
-import threading
-import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +14,14 @@ import click
 from shardplan.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from rich.console import RenderableType
-    from rich.live import Live
-
-    from shardplan.solvers.base import Observer
 
 STDOUT = "-"
 """The file name that means standard output."""
 REPORT_VERSION = 1
 """Version of the JSON reports; it grows when a key goes away or changes its meaning."""
-_PATIENCE_S = 2.0
-"""Progress is shown for what takes longer than this [s]."""
 
 
 def report(
@@ -127,77 +119,3 @@ def _is_stdout(path: str) -> bool:
         return os.path.samestat(Path(path).stat(), os.fstat(1))
     except (OSError, ValueError):
         return False
-
-
-class Progress:
-    """Shows the best plan, the bound and the time; silent for the first seconds."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-        self._objective_s = float("inf")
-        self._lower_bound_s = 0.0
-        self._lock = threading.Lock()
-        self._live: Live | None = None
-        self._is_over = False
-        self._timer = threading.Timer(_PATIENCE_S, self._show)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def improved(self, objective_s: float, lower_bound_s: float) -> None:
-        """Take note of a better plan or bound."""
-        self._objective_s = min(objective_s, self._objective_s)
-        self._lower_bound_s = max(lower_bound_s, self._lower_bound_s)
-
-    def close(self) -> None:
-        """Take the line away."""
-        with self._lock:
-            self._is_over = True
-            self._timer.cancel()
-            if self._live is not None:
-                self._live.stop()
-
-    def _show(self) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        with self._lock:
-            if not self._is_over:
-                self._live = Live(
-                    get_renderable=self.line,
-                    console=Console(stderr=True, highlight=False),
-                    transient=True,
-                    redirect_stdout=False,
-                    redirect_stderr=False,
-                )
-                self._live.start()
-
-    def line(self) -> str:
-        """Say how far the search is."""
-        elapsed = time.monotonic() - self._start
-        return progress_line(self._objective_s, self._lower_bound_s, elapsed)
-
-
-def progress_line(objective_s: float, lower_bound_s: float, elapsed_s: float) -> str:
-    """Format the best plan [s], the bound [s], the gap and the time [s]."""
-    from shardplan.units import format_seconds
-
-    has_plan, has_bound = objective_s < float("inf"), lower_bound_s > 0
-    plan = format_seconds(objective_s) if has_plan else "none yet"
-    bound = format_seconds(lower_bound_s) if has_bound else "none yet"
-    gap = "-"
-    if has_plan and has_bound:
-        gap = f"{100 * max(0.0, objective_s / lower_bound_s - 1):.2f} %"
-    return f"best plan {plan}  bound {bound}  gap {gap}  {elapsed_s:.0f} s"
-
-
-@contextmanager
-def progress() -> Iterator[Observer | None]:
-    """Observe a solver on standard error; None if that is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    shown = Progress()
-    try:
-        yield shown
-    finally:
-        shown.close()

@@ -16,6 +16,8 @@ from shardplan.cli.options import (
     cost_model_option,
     format_option,
 )
+from shardplan.cli.progress import MODES
+from shardplan.cli.progress import progress as observed
 from shardplan.errors import InfeasibleError, LimitError
 from shardplan.sharding import Objective, Target
 
@@ -111,6 +113,14 @@ if TYPE_CHECKING:
     "keep the plan whose step is shortest (default: 0).",
 )
 @click.option(
+    "--progress",
+    type=click.Choice(MODES),
+    default="auto",
+    help="What standard error shows of a long search: a line that changes, on a "
+    "terminal only (auto), a line for every change, at most every few seconds "
+    "(plain), or nothing (default: auto).",
+)
+@click.option(
     "-o",
     "--output",
     metavar="FILE",
@@ -149,6 +159,7 @@ def _solve(
     time_limit: float | None,
     work_limit: float | None,
     write_lp: str | None,
+    progress: str,
     **arguments: Any,
 ) -> PlanResult:
     started = time.monotonic()
@@ -159,7 +170,7 @@ def _solve(
     console.require_place(output, expected_bytes(inputs))
     if write_lp is not None:
         _write_lp(write_lp, inputs, arguments)
-    with console.progress() as observer:
+    with observed(progress) as observer:
         return solve(
             inputs.workload,
             inputs.topology,
