@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shardplan.printable import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -47,11 +49,10 @@ class Problem:
     rule: str
 
     def __str__(self) -> str:
-        """Render as ``file: key = value: rule``."""
+        """Render as ``file: key = value: rule``, on one line."""
         at = f"{self.where}: {self.key}" if self.key else self.where
-        return (
-            f"{at} = {self.value}: {self.rule}" if self.value else f"{at}: {self.rule}"
-        )
+        shown = f"{at} = {self.value}" if self.value else at
+        return one_line(f"{shown}: {self.rule}")
 
 
 class InputError(ShardplanError):

@@ -38,7 +38,9 @@ PositiveFraction = Annotated[float, Field(gt=0, le=1), Quantity(Dimension.FRACTI
 Name = Annotated[
     str,
     Field(
-        min_length=1, max_length=200, pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
     ),
 ]
 """A name: not empty, no white space at the start, no control characters."""

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
+    ["printable"],
     ["errors", "interrupts", "memo", "units", "version"],
     ["quantity", "sharding"],
     ["record"],

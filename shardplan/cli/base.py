@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ import click
 
 from shardplan.errors import InputError, LimitError, ShardplanError
 from shardplan.interrupts import Interrupts
+from shardplan.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 class _Exampled(click.Command):
@@ -90,12 +92,18 @@ class LazyGroup(Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the options of the program itself."""
+        with _printable_errors():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what a user can cause ends in a message, not a traceback."""
         with Interrupts(signal.SIGINT, signal.SIGTERM, say=_say) as interrupts:
             ctx.obj = interrupts
             try:
-                return super().invoke(ctx)
+                with _printable_errors():
+                    return super().invoke(ctx)
             except ShardplanError as error:
                 message, exit_code = describe(error), error.exit_code
                 if isinstance(error, LimitError) and error.interrupted:
@@ -108,13 +116,25 @@ class LazyGroup(Group):
                 if error.errno == errno.EPIPE:
                     raise
                 message, exit_code = str(error), 1
-            click.ClickException(message).show()
+            click.ClickException(printable(message)).show()
             return ctx.exit(exit_code)
 
 
 def _say(text: str) -> None:
     """Say in a signal handler, where another print may be under way, what came."""
     os.write(2, f"{text}\n".encode())
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Let click show nothing of an argument that a terminal would obey."""
+    try:
+        yield
+    except click.UsageError as error:
+        shown = printable(error.format_message())
+        if shown == error.format_message():
+            raise
+        raise click.UsageError(shown, error.ctx) from error
 
 
 def describe(error: ShardplanError) -> str:

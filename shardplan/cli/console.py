@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shardplan.errors import InputError
+from shardplan.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,12 +72,12 @@ def write(text: str, output: str = STDOUT) -> None:
 
 def warn(message: str) -> None:
     """Write a warning to standard error."""
-    click.echo(f"Warning: {message}", err=True)
+    click.echo(printable(f"Warning: {message}"), err=True)
 
 
 def note(text: str) -> None:
     """Write something to standard error that is no part of the result."""
-    click.echo(text, nl=False, err=True)
+    click.echo(printable(text), nl=False, err=True)
 
 
 def keep(text: str, output: str) -> None:

@@ -96,7 +96,6 @@ def _parse(text: str, plan: Plan) -> tuple[int, ...]:
         ranks = parse_ranks(text)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--ranks") from None
-    assert isinstance(ranks, tuple)
     if max(ranks) >= plan.world_size:
         rule = f"the plan has ranks 0 to {plan.world_size - 1}"
         raise click.BadParameter(rule, param_hint="--ranks")

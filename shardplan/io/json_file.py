@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import InputError
+from shardplan.errors import InputError, shorten
+from shardplan.io.nesting import refuse_deep, too_deep
 from shardplan.io.text import read_text
 
 if TYPE_CHECKING:
@@ -26,22 +27,26 @@ def read_json(file: Traversable, where: str) -> Any:
     """
     text = read_text(file, where)
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InputError.single(where, place, None, f"not JSON: {error.msg}") from error
     except RecursionError:
-        rule = "is nested too deeply"
-        raise InputError.single(where, "", None, rule) from None
+        raise too_deep(where) from None
     except ValueError as error:
-        reason = str(error).partition(";")[0]
+        reason = str(error).partition("; use ")[0]
         raise InputError.single(where, "", None, f"not JSON: {reason}") from error
+    refuse_deep([data], where)
+    return data
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     data = dict(pairs)
     if len(data) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _DuplicateKeyError(f"key {twice!r} occurs twice in one object")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                rule = f"key {shorten(key)} occurs twice in one object"
+                raise _DuplicateKeyError(rule)
+            seen.add(key)
     return data

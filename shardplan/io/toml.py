@@ -7,6 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError
+from shardplan.io.nesting import refuse_deep, refuse_long_keys, too_deep
 from shardplan.io.text import read_text
 
 if TYPE_CHECKING:
@@ -29,14 +30,16 @@ def read_toml(file: Traversable, where: str) -> dict[str, Any]:
         If the file cannot be read or is no TOML; the message has the line.
     """
     text = read_text(file, where)
+    refuse_long_keys(text, where)
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except RecursionError:
-        rule = "is nested too deeply"
-        raise InputError.single(where, "", None, rule) from None
+        raise too_deep(where) from None
     except ValueError as error:
         message, line = _split_place(str(error).partition(";")[0])
         raise InputError.single(where, line, None, f"not TOML: {message}") from error
+    refuse_deep([data], where)
+    return data
 
 
 def _split_place(message: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from shardplan.printable import printable
 from shardplan.report.grid import Column, Grid
 from shardplan.report.wrapping import wrap
 
@@ -51,14 +52,18 @@ def table(
     columns: Sequence[Column | str], rows: Iterable[Sequence[str]]
 ) -> RenderableType:
     """Lay out rows under headings; see `grid` for what a narrow page does to them."""
-    return Grid([Column(c) if isinstance(c, str) else c for c in columns], rows)
+    shown = [[printable(cell) for cell in row] for row in rows]
+    given = [Column(c) if isinstance(c, str) else c for c in columns]
+    return Grid([c._replace(title=printable(c.title)) for c in given], shown)
 
 
 class _Facts:
     """Names and values in two columns, folded to fit."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
-        self.pairs = {name: value for name, value in pairs.items() if value}
+        self.pairs = {
+            printable(name): printable(value) for name, value in pairs.items() if value
+        }
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -80,7 +85,7 @@ class _Paragraph:
     """Text that is folded to fit."""
 
     def __init__(self, text: str, style: str = "") -> None:
-        self.text, self.style = text, style
+        self.text, self.style = printable(text), style
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -106,7 +111,8 @@ def sentences(text: Iterable[str]) -> RenderableType:
 
 def lines(text: Iterable[str]) -> RenderableType:
     """Put texts below each other; none is folded, so that each is one line."""
-    return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in text))
+    shown = (Text(printable(line), no_wrap=True, overflow="ignore") for line in text)
+    return Group(*shown)
 
 
 def bar(value: float, full: float, width: int = _BAR) -> str:

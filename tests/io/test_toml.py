@@ -55,7 +55,7 @@ def test_deep_nesting(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     opening = "a = " if name.endswith(".toml") else ""
     path.write_text(opening + "[" * 200_000)
-    assert rule_of(path) == "is nested too deeply"
+    assert "is nested too deeply" in rule_of(path)
 
 
 def test_line_of_a_syntax_error(tmp_path: Path) -> None:
