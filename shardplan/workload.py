@@ -140,6 +140,7 @@ class DenseModel(Record):
 
 
 IndexBytes = Annotated[Literal[4, 8], Quantity()]
+MAX_TABLES = 1_000_000
 BatchSize = Annotated[int, Field(ge=1, le=2**31), Quantity(Dimension.COUNT)]
 Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
 
@@ -179,7 +180,7 @@ class Workload(Record):
     colocate: Groups = ()
     separate: Groups = ()
     tables: Annotated[
-        tuple[EmbeddingTable, ...], Field(min_length=1, max_length=1_000_000)
+        tuple[EmbeddingTable, ...], Field(min_length=1, max_length=MAX_TABLES)
     ]
 
     @field_validator("tables")

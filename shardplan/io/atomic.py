@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shardplan.errors import InputError
+from shardplan.io.drafts import draft_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,8 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8; after a failure the old file is untouched.
 
     The text goes to a new file in the same directory, which then takes the place
-    of `path`. A symbolic link stays a link; a device or pipe is written directly.
+    of `path`; such files of writers that were killed are removed. A symbolic link
+    stays a link; a device or pipe is written directly.
 
     Raises
     ------
@@ -47,8 +48,8 @@ def require_writable(path: str | os.PathLike[str], num_bytes: int = 0) -> None:
     with _refusals(path):
         target = _target(path)
         if not _is_special(target):
-            draft = _draft(target, bytes(num_bytes))
-            draft.unlink()
+            with draft_of(target, bytes(num_bytes)):
+                pass
         elif not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
@@ -97,25 +98,7 @@ def _is_special(target: Path) -> bool:
 
 def _replace(target: Path, content: bytes) -> None:
     mode = target.stat().st_mode & 0o777 if target.exists() else None
-    draft = _draft(target, content)
-    try:
+    with draft_of(target, content) as draft:
         if mode is not None:
             draft.chmod(mode)
         draft.replace(target)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _draft(target: Path, content: bytes) -> Path:
-    """Write a new file beside the target, down to the disk."""
-    draft = target.parent / f".{secrets.token_hex(8)}.tmp"
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    return draft

@@ -19,6 +19,7 @@ from shardplan.io.text import read_bytes, read_text
 from shardplan.io.validate import explain, validate_items
 from shardplan.io.wording import suggest
 from shardplan.tables import EmbeddingTable
+from shardplan.workload import MAX_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -80,6 +81,8 @@ COLUMNS = {
 }
 """The columns that a table file may have."""
 
+_NO_VALUE = (ValueError, ArithmeticError, LookupError)
+"""What pyarrow raises for cells that Python has no value for."""
 _REQUIRED = ("name", "num_embeddings", "embedding_dim")
 _BY_KEY = {column.key: name for name, column in COLUMNS.items()}
 
@@ -164,14 +167,20 @@ def _read_parquet(content: bytes, where: str) -> _Sheet:
         rule = "needs pyarrow: pip install 'shardplan[parquet]', or use CSV"
         raise InputError.single(where, "", None, rule) from error
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(content))
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
+        if file.metadata.num_rows > MAX_TABLES:
+            rule = f"has {file.metadata.num_rows} rows, at most {MAX_TABLES} tables"
+            raise InputError.single(where, "", None, rule)
+        header = file.schema_arrow.names
+        _raise_if_any(_header_problems(header, where))
+        table = file.read()
+        values = {name: table.column(name).to_pylist() for name in header}
+    except (pyarrow.ArrowException, OSError, *_NO_VALUE) as error:
         reason = str(error).partition("\n")[0]
         raise InputError.single(where, "", None, f"not Parquet: {reason}") from error
-    _raise_if_any(_header_problems(table.column_names, where))
     columns = {
-        name: _convert_values(table.column(name).to_pylist(), COLUMNS[name].convert)
-        for name in table.column_names
+        name: _convert_values(column, COLUMNS[name].convert)
+        for name, column in values.items()
     }
     return _Sheet(columns, range(1, table.num_rows + 1))
 
@@ -190,14 +199,16 @@ def _convert_values(
 
 def _header_problems(header: Sequence[str], where: str) -> list[Problem]:
     found = []
+    seen: set[str] = set()
     for index, name in enumerate(header):
-        if name in header[:index]:
+        if name in seen:
             found.append((name, shorten(name), "column occurs twice"))
         elif name not in COLUMNS:
             rule = suggest(name, COLUMNS) or f"; known: {', '.join(COLUMNS)}"
             found.append(
                 (f"column {index + 1}", shorten(name), "unknown column" + rule)
             )
+        seen.add(name)
     missing = [name for name in _REQUIRED if name not in header]
     found += [(name, "", "column is required") for name in missing]
     return [Problem(where, f"header, {key}", value, rule) for key, value, rule in found]
@@ -249,9 +260,9 @@ def _cell_problems(
 
 
 def _repeated_names(sheet: _Sheet, where: str) -> Iterable[Problem]:
-    first: dict[object, int] = {}
+    first: dict[str, int] = {}
     for name, row in zip(sheet.columns["name"], sheet.row_numbers, strict=True):
-        if name is not None and first.setdefault(name, row) != row:
+        if isinstance(name, str) and first.setdefault(name, row) != row:
             rule = f"table names must be unique; it is in row {first[name]} already"
             yield Problem(where, f"row {row}, name", shorten(name), rule)
 
