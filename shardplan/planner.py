@@ -239,7 +239,8 @@ def integer_program(
     InputError
         For wrong files or arguments, or if the program would be too large.
     """
-    from shardplan.solvers.ilp.model import lp_text
+    from shardplan.solvers.ilp.model import build
+    from shardplan.solvers.ilp.pulp_model import lp_text
 
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     problem = _problem(
@@ -249,7 +250,7 @@ def integer_program(
         all_tiers=False,
     )
     require_options(problem)
-    return lp_text(problem)
+    return lp_text(build(problem).program)
 
 
 def load_inputs(

@@ -1,7 +1,5 @@
 """Maximise a concave function of few prices by cutting planes in a box.
 
-The linear programs of the cutting planes are HiGHS's, imported when it is needed.
-
 References
 ----------
 Kelley, The cutting-plane method for solving convex programs, SIAM Journal 8 (1960).
@@ -15,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+
+from shardplan.highs import End, Highs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,9 @@ _GROW = 4.0
 _SHRINK = 0.7
 _GOOD = 0.5
 _CEILING = 1e6
+_LARGEST = 1e12
+"""Most of any price: boxes also grow where nothing is gained, and numbers of 10^20
+are infinite for HiGHS."""
 
 
 class Clock(Protocol):
@@ -105,7 +108,10 @@ def maximise(
     while steps < _MOST_STEPS:
         if best.value >= enough or (stop and stop.now()):
             break
-        prices, promised, inside = master.best_in_box(where, width)
+        highest = master.best_in_box(where, width)
+        if highest is None:
+            break
+        prices, promised, inside = highest
         if promised - best.value <= TOLERANCE * max(abs(best.value), 1.0):
             if inside or width.min() > _CEILING:
                 break
@@ -127,38 +133,38 @@ class _Master:
     """Cutting planes: maximise z with z <= value + slope . (prices - where)."""
 
     def __init__(self, domain: Domain) -> None:
-        import highspy
-
-        self._upper = domain.upper
-        self._infinite = highspy.kHighsInf
-        self._model = highspy.Highs()  # type: ignore[no-untyped-call]
-        self._model.silent()
-        self._model.setOptionValue("primal_feasibility_tolerance", 1e-9)
-        self._model.setOptionValue("dual_feasibility_tolerance", 1e-9)
-        infinite, size = self._infinite, len(domain.upper)
-        for most in domain.upper:
-            self._model.addCol(0.0, 0.0, float(most), 0, [], [])
-        self._model.addCol(-1.0, -infinite, infinite, 0, [], [])
-        self._size = size
+        self._upper = upper = np.minimum(domain.upper, _LARGEST)
+        self._model = Highs(
+            "the cutting planes of a bound",
+            np.r_[np.zeros(len(upper)), -1.0],
+            np.r_[np.zeros(len(upper)), -np.inf],
+            np.r_[upper, np.inf],
+            primal_feasibility_tolerance=1e-9,
+            dual_feasibility_tolerance=1e-9,
+        )
         for group in domain.simplices:
-            some = np.asarray(group, dtype=np.int32)
-            self._model.addRow(1.0, 1.0, len(some), some, np.ones(len(some)))
+            self._model.add_row(1.0, 1.0, group, np.ones(len(group)))
 
     def cut(self, where: Floats, point: Point) -> None:
         """Add the plane that touches the function at `where`."""
         row = np.r_[-point.slope, 1.0]
-        index = np.flatnonzero(row).astype(np.int32)
+        index = np.flatnonzero(row)
         top = point.value - float(point.slope @ where)
-        self._model.addRow(-self._infinite, top, len(index), index, row[index])
+        self._model.add_row(-np.inf, top, index, row[index])
 
-    def best_in_box(self, center: Floats, width: Floats) -> tuple[Floats, float, bool]:
-        """Highest point of the planes near a center: prices, height, if inside."""
+    def best_in_box(
+        self, center: Floats, width: Floats
+    ) -> tuple[Floats, float, bool] | None:
+        """Highest point of the planes near a center: prices, height, if inside.
+
+        None if HiGHS does not find it.
+        """
         low = np.maximum(center - width, 0.0)
         high = np.minimum(center + width, self._upper)
-        columns = np.arange(self._size, dtype=np.int32)
-        self._model.changeColsBounds(self._size, columns, low, high)
-        self._model.run()
-        solution = np.array(self._model.getSolution().col_value)
+        self._model.bound(low, high)
+        if self._model.run() is not End.OPTIMAL:
+            return None
+        solution = self._model.values
         prices = np.clip(solution[:-1], 0.0, self._upper)
         near = 1e-9 * np.maximum(width, 1e-30)
         at_low = (prices <= low + near) & (low > 0.0)

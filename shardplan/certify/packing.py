@@ -14,6 +14,7 @@ import numpy as np
 
 from shardplan.certificate import PatternPrices
 from shardplan.certify.patterns import Choices, ItemPrices, Pattern, PatternSums
+from shardplan.highs import End, Highs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,9 +136,10 @@ class _Search:
         for _ in range(_MOST_STEPS):
             if self.value > self._ranks * (1.0 + _ENOUGH) or (stop and stop.now()):
                 break
-            prices, promised = self._master.solve(
-                self.best, radius * self._scale, radius
-            )
+            solved = self._master.solve(self.best, radius * self._scale, radius)
+            if solved is None:
+                break
+            prices, promised = solved
             if promised - self.value < _DONE * self._ranks:
                 if radius >= _MOST_RADIUS:
                     break
@@ -175,50 +177,39 @@ class _Master:
     """maximise sum_b y[b] - pools, y[b] <= cost of b's options, patterns <= 1."""
 
     def __init__(self, sums: PatternSums, size: Floats) -> None:
-        import highspy
-
         relaxed = sums.relaxed
         self._num_items = int(relaxed.item_start[-1])
         self._size = size
-        self._infinite = highspy.kHighsInf
-        self._model = model = highspy.Highs()  # type: ignore[no-untyped-call]
-        model.silent()
+        cost = np.r_[
+            np.zeros(self._num_items + 1), 1.0, 1.0, np.full(relaxed.num_bundles, -1.0)
+        ]
         most = 1e3 * float(relaxed.class_ranks[0])
-        for _ in range(self._num_items):
-            model.addCol(0.0, 0.0, most, 0, [], [])
-        for cost in (0.0, 1.0, 1.0):
-            model.addCol(cost, 0.0, most, 0, [], [])
-        for _ in range(relaxed.num_bundles):
-            model.addCol(-1.0, 0.0, most, 0, [], [])
+        self._model = Highs("the packing of a bound", cost, 0.0, most)
         for option, bundle in enumerate(relaxed.bundle):
             first, last = relaxed.item_start[option], relaxed.item_start[option + 1]
             pools = self._num_items + np.arange(1, 3)
             own = self._num_items + 3 + int(bundle)
             index = np.r_[np.arange(first, last), pools, own]
             value = np.r_[-sums.times[first:last], -sums.shares[option, 1:], 1.0]
-            self._row(index, value, 0.0)
+            self._model.add_row(-np.inf, 0.0, index, value)
 
     def add(self, pattern: Pattern) -> None:
         """No pattern costs more than 1."""
         hbm = 1.0 - float(self._size[pattern.items] @ pattern.copies)
         index = np.r_[pattern.items, self._num_items]
-        self._row(index, np.r_[pattern.copies, hbm], 1.0)
+        self._model.add_row(-np.inf, 1.0, index, np.r_[pattern.copies, hbm])
 
     def solve(
         self, center: ItemPrices, width: Floats, pool_width: float
-    ) -> tuple[ItemPrices, float]:
-        """Best prices near a center, and the ranks that they promise."""
+    ) -> tuple[ItemPrices, float] | None:
+        """Best prices near a center, and the ranks that they promise.
+
+        None if HiGHS does not find them.
+        """
         where = np.r_[center.items, center.pools]
         widths = np.r_[width, pool_width, np.full(2, pool_width * len(width))]
-        columns = np.arange(len(where), dtype=np.int32)
-        low = np.maximum(where - widths, 0.0)
-        self._model.changeColsBounds(len(where), columns, low, where + widths)
-        self._model.run()
-        found = np.array(self._model.getSolution().col_value)
-        promised = -float(self._model.getInfo().objective_function_value)
-        prices = np.maximum(found[: len(where)], 0.0)
-        return ItemPrices(prices[:-3], prices[-3:]), promised
-
-    def _row(self, index: Ints, value: Floats, most: float) -> None:
-        columns = index.astype(np.int32)
-        self._model.addRow(-self._infinite, most, len(columns), columns, value)
+        self._model.bound(np.maximum(where - widths, 0.0), where + widths)
+        if self._model.run() is not End.OPTIMAL:
+            return None
+        prices = np.maximum(self._model.values[: len(where)], 0.0)
+        return ItemPrices(prices[:-3], prices[-3:]), -self._model.objective

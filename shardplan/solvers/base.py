@@ -170,7 +170,7 @@ SOLVERS = {
     "greedy": "shardplan.solvers.greedy:Greedy",
     "ldm": "shardplan.solvers.ldm:LargestDifferencing",
     "ilp": "shardplan.solvers.ilp.model:IntegerProgram",
-    "cbc": "shardplan.solvers.ilp.model:CbcProgram",
+    "cbc": "shardplan.solvers.ilp.cbc:CbcProgram",
 }
 """Built-in solvers; others come by entry point in group ``shardplan.solvers``."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from shardplan.sharding import TIERS
+from shardplan.highs import End, Highs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,25 +41,23 @@ def choose_by_linear_program(
     min sum_o seconds_o x_o with sum over a bundle's options of x = 1, total bytes per
     tier at most `fill`, x >= 0.
     """
-    import scipy.optimize
-    import scipy.sparse
-
     bundle = problem.options.table[options]
-    one = scipy.sparse.csr_array(
+    one = csr_array(
         (np.ones(len(options)), (bundle, np.arange(len(options)))),
         shape=(problem.num_bundles, len(options)),
     )
     scale = max(float(totals.seconds[options].max()), 1e-300)
-    found = scipy.optimize.linprog(
+    model = Highs(
+        "the choice of options",
         totals.seconds[options] / scale,
-        A_ub=totals.tier_bytes[options].T,
-        b_ub=np.full(len(TIERS), fill),
-        A_eq=one,
-        b_eq=np.ones(problem.num_bundles),
-        method="highs-ds",
+        0.0,
+        np.inf,
+        solver="simplex",
     )
-    if found.x is None:
+    model.add_rows(-np.inf, fill, csr_array(totals.tier_bytes[options].T))
+    model.add_rows(1.0, 1.0, one)
+    if model.run() is not End.OPTIMAL:
         return None
-    order = np.lexsort((options, -found.x, bundle))
+    order = np.lexsort((options, -model.values, bundle))
     first = np.unique(bundle[order], return_index=True)[1]
     return np.asarray(options[order[first]])

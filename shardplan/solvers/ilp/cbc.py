@@ -1,36 +1,38 @@
-"""Run CBC on a PuLP model, where it is installed."""
+"""Run CBC on an integer program, where it is installed."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pulp
 
 from shardplan.errors import InputError
 from shardplan.solvers.base import SolveStatus
 from shardplan.solvers.ilp.highs import Outcome
+from shardplan.solvers.ilp.model import IntegerProgram
+from shardplan.solvers.ilp.pulp_model import pulp_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.ilp.highs import Improved
+    from shardplan.solvers.ilp.highs import Floats, Improved
+    from shardplan.solvers.ilp.program import Program
 
 _COMMANDS = ("COIN_CMD", "PULP_CBC_CMD")
 """PuLP's names for a CBC on the PATH and for the one that some releases bundle."""
 _MAX_SEED = 2**31
+_ENDED = ("Optimal", "GapLimit")
+_INFEASIBLE = "Infeasible"
 
 
 def run(
-    model: pulp.LpProblem,
-    stop: Stop,
-    seed: int,
-    start: Mapping[str, float] | None,
-    improved: Improved,
+    program: Program, stop: Stop, seed: int, start: Floats | None, improved: Improved
 ) -> Outcome:
-    """Solve a model until done or out of time; see `highs.run`.
+    """Solve a program until done or out of time; see `highs.run`.
 
     Raises
     ------
@@ -42,8 +44,9 @@ def run(
     CBC runs as a command: it cannot be asked to stop early and reports no bound
     through PuLP, so a proof is only known when it ended by itself.
     """
-    for variable in model.variables() if start is not None else []:
-        variable.setInitialValue((start or {}).get(variable.name, 0.0), check=False)
+    model, variables = pulp_model(program)
+    for variable, value in zip(variables, [] if start is None else start, strict=False):
+        variable.setInitialValue(float(value), check=False)
     limit = stop.remaining_s() if math.isfinite(stop.time_limit_s) else None
     options: dict[str, object] = {
         "msg": False,
@@ -55,8 +58,21 @@ def run(
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        model.solve(_command(options))
-    return _outcome(model, stop)
+        status, has_values = _ended(model, model.solve(_command(options)))
+    if status == _INFEASIBLE:
+        return Outcome(SolveStatus.INFEASIBLE, None, -math.inf)
+    values = [variable.varValue or 0.0 for variable in variables]
+    found = np.array(values) if has_values else None
+    if status not in _ENDED or found is None:
+        return Outcome(SolveStatus.TIME_LIMIT, found, -math.inf)
+    objective = sum(factor * found[v.index] for v, factor in program.objective)
+    return Outcome(SolveStatus.OPTIMAL, found, float(objective) / (1.0 + stop.gap))
+
+
+class CbcProgram(IntegerProgram):
+    """The integer program of solver `ilp`, solved by CBC."""
+
+    run = staticmethod(run)
 
 
 def _command(options: Mapping[str, object]) -> pulp.LpSolver:
@@ -70,14 +86,17 @@ def _command(options: Mapping[str, object]) -> pulp.LpSolver:
     )
 
 
-def _outcome(model: pulp.LpProblem, stop: Stop) -> Outcome:
-    if model.sol_status == pulp.LpSolutionInfeasible:
-        return Outcome(SolveStatus.INFEASIBLE, False, -math.inf, math.inf)
-    has_values = model.sol_status in (
-        pulp.LpSolutionOptimal,
-        pulp.LpSolutionIntegerFeasible,
-    )
-    if model.sol_status != pulp.LpSolutionOptimal:
-        return Outcome(SolveStatus.TIME_LIMIT, has_values, -math.inf, math.inf)
-    bound = pulp.value(model.objective) / (1.0 + stop.gap)
-    return Outcome(SolveStatus.OPTIMAL, True, bound, stop.gap)
+def _ended(model: pulp.LpProblem, solved: Any) -> tuple[str, bool]:
+    """Why CBC stopped, and whether there is a solution.
+
+    PuLP 4 returns both. PuLP 3 returns 1 after a time limit too, so what it says of
+    the solution decides.
+    """
+    if hasattr(solved, "has_solution"):
+        return solved.status_str, solved.has_solution
+    names = {
+        pulp.LpSolutionOptimal: ("Optimal", True),
+        pulp.LpSolutionIntegerFeasible: ("TimeLimit", True),
+        pulp.LpSolutionInfeasible: (_INFEASIBLE, False),
+    }
+    return names.get(model.sol_status, ("TimeLimit", False))

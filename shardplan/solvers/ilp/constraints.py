@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pulp
 
 from shardplan.sharding import TIERS, MemoryTier, Objective, Scope
+from shardplan.solvers.ilp.program import Row
 from shardplan.solvers.ilp.variables import is_cut_over_ranks
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.problem import Problem
+    from shardplan.solvers.ilp.program import Terms, Variable
     from shardplan.solvers.ilp.variables import Term, Variables
 
     Floats = NDArray[np.float64]
-    Rows = Iterator[pulp.LpConstraint]
+    Rows = Iterator[Row]
 
 _ROUNDING = 1e-9
 """What sums of floats may be off, relatively."""
@@ -67,7 +69,7 @@ class Constraints:
         for bundle in range(self._problem.num_bundles):
             options = self._variables.choose[start[bundle] : start[bundle + 1]]
             terms = [(choose, 1.0) for choose in options]
-            yield _row(terms, pulp.LpConstraintEQ, 1.0, f"one_option_b{bundle}")
+            yield _equal(terms, 1.0, f"one_option_b{bundle}")
 
     def every_copy_is_placed(self) -> Rows:
         """Place all copies of an item if its option is taken, else none."""
@@ -80,7 +82,7 @@ class Constraints:
             terms.append(
                 (self._variables.choose[option], -float(menu.item_count[item]))
             )
-            yield _row(terms, pulp.LpConstraintEQ, 0.0, f"placed_i{item}")
+            yield _equal(terms, 0.0, f"placed_i{item}")
 
     def legal_everywhere(self) -> Rows:
         """Forbid options over all ranks to bundles that must avoid some."""
@@ -88,17 +90,17 @@ class Constraints:
         for option in np.flatnonzero(menu.scope == Scope.ALL).tolist():
             if not len(problem.group_places(int(menu.table[option]), option)):
                 terms = [(self._variables.choose[option], 1.0)]
-                yield _row(terms, pulp.LpConstraintEQ, 0.0, f"not_everywhere_o{option}")
+                yield _equal(terms, 0.0, f"not_everywhere_o{option}")
 
     def one_host_per_option(self) -> Rows:
         """Choose one host for an option whose places share a host, if it is taken."""
-        hosts: dict[int, list[tuple[pulp.LpVariable, float]]] = {}
+        hosts: dict[int, Terms] = {}
         for option in np.flatnonzero(self._problem.options.same_host).tolist():
             hosts[option] = [(self._variables.choose[option], -1.0)]
         for (option, _), variable in self._variables.on_host.items():
             hosts[option].append((variable, 1.0))
         for option, terms in hosts.items():
-            yield _row(terms, pulp.LpConstraintEQ, 0.0, f"one_host_o{option}")
+            yield _equal(terms, 0.0, f"one_host_o{option}")
 
     def copies_share_the_host(self) -> Rows:
         """Place all copies of an item of such an option on the option's host."""
@@ -110,7 +112,7 @@ class Constraints:
                 terms = [(v, 1.0) for rank, v in put[item] if rank_host[rank] == host]
                 terms.append((on_host, -float(menu.item_count[item])))
                 name = f"same_host_i{item}_host{host}"
-                yield _row(terms, pulp.LpConstraintEQ, 0.0, name)
+                yield _equal(terms, 0.0, name)
 
     def row_shards_are_apart(self) -> Rows:
         """Place the row shards of an option cut over ranks on distinct ranks."""
@@ -119,13 +121,13 @@ class Constraints:
             if not is_cut_over_ranks(self._problem, option):
                 continue
             items = menu.items_of(option)
-            on_rank: dict[int, list[tuple[pulp.LpVariable, float]]] = {}
+            on_rank: dict[int, Terms] = {}
             for item in range(items.start, items.stop):
                 for rank, variable in put[item]:
                     on_rank.setdefault(rank, []).append((variable, 1.0))
             for rank, terms in on_rank.items():
                 row = [*terms, (self._variables.choose[option], -1.0)]
-                yield _row(row, pulp.LpConstraintLE, 0.0, f"apart_o{option}_rank{rank}")
+                yield _at_most(row, 0.0, f"apart_o{option}_rank{rank}")
 
     def used_ranks_are_marked(self) -> Rows:
         """Mark every rank that a bundle with conflicts has a shard on."""
@@ -135,10 +137,10 @@ class Constraints:
             for number, term in enumerate(self._variables.by_rank[rank]):
                 if tables[term.items.start] != bundle:
                     continue
-                most = float(term.variable.upBound)
+                most = term.variable.upper
                 terms = [(term.variable, 1.0), (used, -most)]
                 name = f"marked_b{bundle}_rank{rank}_{number}"
-                yield _row(terms, pulp.LpConstraintLE, 0.0, name)
+                yield _at_most(terms, 0.0, name)
 
     def conflicting_bundles_are_apart(self) -> Rows:
         """Keep two bundles in conflict off each other's ranks."""
@@ -148,7 +150,7 @@ class Constraints:
                 for rank in range(self._problem.world_size):
                     terms = [(uses[bundle, rank], 1.0), (uses[other, rank], 1.0)]
                     name = f"conflict_b{bundle}_b{other}_rank{rank}"
-                    yield _row(terms, pulp.LpConstraintLE, 1.0, name)
+                    yield _at_most(terms, 1.0, name)
 
     def hbm_fits(self) -> Rows:
         """Keep the shards on a rank within its HBM."""
@@ -173,18 +175,18 @@ class Constraints:
                 terms = [(v, float(load[phase])) for v, load in loads if load[phase]]
                 terms.append((slowest, -1.0))
                 name = f"{slowest.name}_rank{rank}"
-                yield _row(terms, pulp.LpConstraintLE, 0.0, name)
+                yield _at_most(terms, 0.0, name)
 
     def not_below_the_bound(self) -> Rows:
         """Keep the objective at or above the simple lower bound."""
         terms = [(slowest, 1.0) for slowest in self._variables.slowest]
         least = self._lower_bound * (1.0 - _ROUNDING)
-        yield _row(terms, pulp.LpConstraintGE, least, "simple_bound")
+        yield Row("simple_bound", terms, least, math.inf)
 
-    def _places_of_items(self) -> dict[int, list[tuple[int, pulp.LpVariable]]]:
+    def _places_of_items(self) -> dict[int, list[tuple[int, Variable]]]:
         """List the places and variables of each item."""
         menu = self._problem.options
-        put: dict[int, list[tuple[int, pulp.LpVariable]]] = {
+        put: dict[int, list[tuple[int, Variable]]] = {
             item: [] for item in range(len(menu.item_count))
         }
         for (item, place), variable in self._variables.put.items():
@@ -213,7 +215,7 @@ class Constraints:
             scale = capacity or max(num_bytes for _, num_bytes in used)
             row = [(variable, num_bytes / scale) for variable, num_bytes in used]
             room = capacity / scale * self._room
-            yield _row(row, pulp.LpConstraintLE, room, f"{tier.value}_{owner}{pool}")
+            yield _at_most(row, room, f"{tier.value}_{owner}{pool}")
 
 
 CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
@@ -234,7 +236,9 @@ CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
 """All constraints, in the order of the model."""
 
 
-def _row(
-    terms: list[tuple[pulp.LpVariable, float]], sense: int, rhs: float, name: str
-) -> pulp.LpConstraint:
-    return pulp.LpConstraint(pulp.LpAffineExpression(terms), sense, name, rhs)
+def _equal(terms: Terms, value: float, name: str) -> Row:
+    return Row(name, terms, value, value)
+
+
+def _at_most(terms: Terms, most: float, name: str) -> Row:
+    return Row(name, terms, -math.inf, most)

@@ -1,138 +1,107 @@
-"""Run HiGHS on a PuLP model: options, warm start, interruption, status and bound."""
+"""Run HiGHS on an integer program: options, warm start, status and bound."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import highspy
-import pulp
+import numpy as np
 
+from shardplan.highs import End, Highs
 from shardplan.solvers.base import SolveStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from shardplan.solvers.base import Stop
+    from shardplan.solvers.ilp.program import Program
 
+    Floats = NDArray[np.float64]
     Improved = Callable[[float, float], None]
 
 FEASIBILITY_TOLERANCE = 1e-9
 """What a row or an integer may be off; HiGHS's own default is 1e-6."""
 _ABSOLUTE_GAP = 1e-7
 _MAX_SEED = 2**31
-_Status = highspy.HighsModelStatus
-_Callback = highspy.cb.HighsCallbackType
 _STATUS = {
-    _Status.kOptimal: SolveStatus.OPTIMAL,
-    _Status.kInfeasible: SolveStatus.INFEASIBLE,
-    _Status.kUnboundedOrInfeasible: SolveStatus.INFEASIBLE,
-    _Status.kTimeLimit: SolveStatus.TIME_LIMIT,
-    _Status.kInterrupt: SolveStatus.FEASIBLE,
+    End.OPTIMAL: SolveStatus.OPTIMAL,
+    End.INFEASIBLE: SolveStatus.INFEASIBLE,
+    End.TIME_LIMIT: SolveStatus.TIME_LIMIT,
+    End.INTERRUPTED: SolveStatus.FEASIBLE,
+    End.FAILED: SolveStatus.NOT_FOUND,
 }
-"""All others (errors, memory and iteration limits) prove nothing: not found."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
-    """How HiGHS ended.
+    """How a MIP solver ended.
 
     Attributes
     ----------
     status : SolveStatus
         `OPTIMAL`: ended by itself, within the gap asked for.
-    has_values : bool
-        The variables of the model hold a feasible solution.
+    values : float array or None
+        A feasible solution, by index of the variables.
     bound : float
-        Lower bound in the model's unit; -inf if there is none.
-    gap : float
-        Relative gap that HiGHS reports; inf without a solution.
+        Lower bound in the program's unit; -inf if there is none.
     """
 
     status: SolveStatus
-    has_values: bool
+    values: Floats | None
     bound: float
-    gap: float
+
+
+NOTHING = Outcome(SolveStatus.NOT_FOUND, None, -math.inf)
 
 
 def run(
-    model: pulp.LpProblem,
-    stop: Stop,
-    seed: int,
-    start: Mapping[str, float] | None,
-    improved: Improved,
+    program: Program, stop: Stop, seed: int, start: Floats | None, improved: Improved
 ) -> Outcome:
-    """Solve a model until done or `stop` says so.
+    """Solve a program until done or `stop` says so.
 
     Parameters
     ----------
-    start : mapping of variable name to value, or None
-        A feasible solution to begin with; missing variables are 0.
+    start : float array, optional
+        A feasible solution to begin with, by index of the variables.
     improved : function of objective and bound
         Is called with every better solution.
-
-    Notes
-    -----
-    `pulp.HiGHS` accepts ``warmStart`` without using it, so its parts are called one
-    by one and the start is handed to HiGHS in between. PuLP's status is not used:
-    it says "Optimal" after a time limit.
     """
-    solver = pulp.HiGHS(
-        msg=False,
-        gapRel=stop.gap,
-        gapAbs=_ABSOLUTE_GAP,
-        threads=1,
-        callbackTuple=(_callback(stop, improved), None),
-        callbacksToActivate=[
-            _Callback.kCallbackMipInterrupt,
-            _Callback.kCallbackSimplexInterrupt,
-            _Callback.kCallbackMipImprovingSolution,
-        ],
+    model = _model(program, stop.gap, seed)
+    if start is not None:
+        model.start_from(start)
+    end = model.run(
+        time_limit_s=stop.remaining_s(),
+        is_over=lambda: stop.requested,
+        improved=improved,
+    )
+    if end is End.FAILED:
+        return NOTHING
+    values = model.values if model.has_values else None
+    return Outcome(_STATUS[end], values, model.lower_bound)
+
+
+def _model(program: Program, gap: float, seed: int) -> Highs:
+    cost = np.zeros(len(program.variables))
+    for variable, factor in program.objective:
+        cost[variable.index] += factor
+    model = Highs(
+        "the integer program",
+        cost,
+        [variable.lower for variable in program.variables],
+        [variable.upper for variable in program.variables],
+        integer=[variable.is_integer for variable in program.variables],
+        mip_rel_gap=gap,
+        mip_abs_gap=_ABSOLUTE_GAP,
         random_seed=seed % _MAX_SEED,
         primal_feasibility_tolerance=FEASIBILITY_TOLERANCE,
         mip_feasibility_tolerance=FEASIBILITY_TOLERANCE,
     )
-    solver.createAndConfigureSolver(model)
-    solver.buildSolverModel(model)
-    highs = model.solverModel
-    if start is not None:
-        highs.setSolution(_solution(model, start))
-    if math.isfinite(stop.time_limit_s):
-        highs.setOptionValue("time_limit", stop.remaining_s())
-    solver.callSolver(model)
-    return _outcome(solver, model)
-
-
-def _outcome(solver: pulp.HiGHS, model: pulp.LpProblem) -> Outcome:
-    highs = model.solverModel
-    info = highs.getInfo()
-    feasible = highspy.SolutionStatus.kSolutionStatusFeasible
-    has_values = info.primal_solution_status == feasible
-    if has_values:
-        solver.findSolutionValues(model)
-    return Outcome(
-        status=_STATUS.get(highs.getModelStatus(), SolveStatus.NOT_FOUND),
-        has_values=has_values,
-        bound=float(info.mip_dual_bound),
-        gap=float(info.mip_gap),
+    model.add_rows(
+        [row.lower for row in program.rows],
+        [row.upper for row in program.rows],
+        program.matrix(),
     )
-
-
-def _solution(model: pulp.LpProblem, start: Mapping[str, float]) -> Any:
-    solution = highspy.HighsSolution()
-    solution.col_value = [start.get(v.name, 0.0) for v in model.variables()]
-    solution.value_valid = True
-    return solution
-
-
-def _callback(stop: Stop, improved: Improved) -> Callable[..., None]:
-    """Make HiGHS's callback: it reports improvements and asks whether to go on."""
-
-    def callback(kind: int, message: str, out: Any, into: Any, data: object) -> None:
-        if kind == int(_Callback.kCallbackMipImprovingSolution):
-            improved(out.objective_function_value, out.mip_dual_bound)
-        else:
-            into.user_interrupt = stop.requested
-
-    return callback
+    return model

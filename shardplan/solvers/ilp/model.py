@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pulp
 
 from shardplan.bounds import simple_lower_bound
 from shardplan.solvers.base import (
@@ -21,9 +18,10 @@ from shardplan.solvers.base import (
     finished,
 )
 from shardplan.solvers.greedy import Greedy
-from shardplan.solvers.ilp import cbc, highs, solution
+from shardplan.solvers.ilp import highs, solution
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
+from shardplan.solvers.ilp.program import Program
 from shardplan.solvers.ilp.variables import Variables
 
 if TYPE_CHECKING:
@@ -38,15 +36,15 @@ _MARGIN = 1e-7
 
 
 @dataclass(frozen=True)
-class Program:
-    """A model with its variables and its unit of time [s]."""
+class Built:
+    """A program with its variables and its unit of time [s]."""
 
-    model: pulp.LpProblem
+    program: Program
     variables: Variables
     unit_s: float
 
 
-def build(problem: Problem, margin: float = 0.0) -> Program:
+def build(problem: Problem, margin: float = 0.0) -> Built:
     """Write a problem as an integer program.
 
     Parameters
@@ -59,24 +57,15 @@ def build(problem: Problem, margin: float = 0.0) -> Program:
     InputError
         If the model would be too large.
     """
-    model = pulp.LpProblem("shardplan", pulp.LpMinimize)
-    variables = Variables.of(model, problem)
+    program = Program()
+    variables = Variables.of(program, problem)
     bound = simple_lower_bound(problem)
     unit_s = time_unit(bound)
-    model.setObjective(slowest_ranks(variables))
+    program.objective = slowest_ranks(variables)
     constraints = Constraints(problem, variables, bound, unit_s, margin)
     for rows in CONSTRAINTS:
-        for row in rows(constraints):
-            model.addConstraint(row)
-    return Program(model, variables, unit_s)
-
-
-def lp_text(problem: Problem) -> str:
-    """Return the integer program in LP format."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.lp"
-        build(problem).model.writeLP(str(path))
-        return path.read_text(encoding="utf-8")
+        program.rows += rows(constraints)
+    return Built(program, variables, unit_s)
 
 
 class IntegerProgram:
@@ -89,7 +78,7 @@ class IntegerProgram:
     """
 
     run = staticmethod(highs.run)
-    """Solves a model; another MIP solver takes its place in a subclass."""
+    """Solves a program; another MIP solver takes its place in a subclass."""
 
     def __init__(self, start: Assignment | None = None) -> None:
         self.start = start
@@ -108,12 +97,6 @@ class IntegerProgram:
             if search.is_over() or search.run(margin):
                 break
         return search.result()
-
-
-class CbcProgram(IntegerProgram):
-    """The same integer program, solved by CBC where it is installed."""
-
-    run = staticmethod(cbc.run)
 
 
 class _Search:
@@ -154,13 +137,13 @@ class _Search:
 
     def run(self, margin: float) -> bool:
         """Build and solve once; False if rounding overfilled a memory pool."""
-        program = build(self._problem, margin)
+        built = build(self._problem, margin)
         outcome = self._run(
-            program.model,
+            built.program,
             self._stop,
             self._seed,
-            self._values(program),
-            lambda value, bound: self._report(value, bound, program.unit_s),
+            self._values(built),
+            lambda value, bound: self._report(value, bound, built.unit_s),
         )
         self._status = outcome.status
         if margin:
@@ -168,11 +151,11 @@ class _Search:
             if outcome.status is SolveStatus.INFEASIBLE:
                 self._status = SolveStatus.NOT_FOUND
         elif math.isfinite(outcome.bound):
-            safe = outcome.bound * program.unit_s * (1.0 - PROOF_TOLERANCE)
+            safe = outcome.bound * built.unit_s * (1.0 - PROOF_TOLERANCE)
             self._bound = max(self._bound, safe)
-        if not outcome.has_values:
+        if outcome.values is None:
             return True
-        found = solution.assignment_of(self._problem, program.variables)
+        found = solution.assignment_of(self._problem, built.variables, outcome.values)
         return found is not None and self.consider(found)
 
     def result(self) -> SolverResult:
@@ -185,11 +168,11 @@ class _Search:
             return SolverResult(self._best, bound, SolveStatus.OPTIMAL)
         return finished(self._best, self._value, bound, self._stop)
 
-    def _values(self, program: Program) -> dict[str, float] | None:
+    def _values(self, built: Built) -> highs.Floats | None:
         if self._best is None:
             return None
         return solution.values_of(
-            self._problem, program.variables, self._best, program.unit_s
+            self._problem, built.variables, self._best, built.unit_s
         )
 
     def _report(self, objective: float, bound: float, unit_s: float) -> None:

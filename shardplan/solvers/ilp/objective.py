@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import pulp
-
 if TYPE_CHECKING:
+    from shardplan.solvers.ilp.program import Terms
     from shardplan.solvers.ilp.variables import Variables
 
 
-def slowest_ranks(variables: Variables) -> pulp.LpAffineExpression:
+def slowest_ranks(variables: Variables) -> Terms:
     """Sum over phases of the slowest rank, or the slowest rank's sum."""
-    return pulp.LpAffineExpression([(z, 1.0) for z in variables.slowest])
+    return [(z, 1.0) for z in variables.slowest]
 
 
 def time_unit(lower_bound_s: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +12,12 @@ from shardplan.sharding import Objective, Scope
 from shardplan.solvers.ilp.variables import is_cut_over_ranks
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shardplan.problem import Problem
     from shardplan.solvers.ilp.variables import Variables
+
+    Floats = NDArray[np.float64]
 
 
 def is_legal(problem: Problem, assignment: Assignment) -> bool:
@@ -45,42 +49,43 @@ def _may_take(problem: Problem, bundle: int, option: int, places: list[int]) -> 
 
 def values_of(
     problem: Problem, variables: Variables, assignment: Assignment, unit_s: float
-) -> dict[str, float]:
-    """Values by name that say the same as a legal assignment; all others are 0."""
+) -> Floats:
+    """Values of the variables that say the same as a legal assignment."""
     menu, cluster = problem.options, problem.cluster
-    values: Counter[str] = Counter()
+    values = np.zeros(variables.number)
     for bundle, option in enumerate(assignment.option.tolist()):
-        values[variables.choose[option].name] = 1
+        values[variables.choose[option].index] = 1
         scope, places = menu.scope[option], assignment.places[bundle]
         copies = menu.copies_of(option)
         if scope == Scope.ALL:
             copies, places = copies[:0], places[:0]
         for item, place in zip(copies.tolist(), places.tolist(), strict=True):
-            values[variables.put[item, place].name] += 1
+            values[variables.put[item, place].index] += 1
         if menu.same_host[option]:
             host = int(cluster.rank_host[places[0]])
-            values[variables.on_host[option, host].name] = 1
+            values[variables.on_host[option, host].index] = 1
         if bundle in problem.conflicts:
             for rank in _ranks(problem, int(scope), places.tolist() or [0]):
-                values[variables.uses[bundle, rank].name] = 1
+                values[variables.uses[bundle, rank].index] = 1
     cost = problem.loads(assignment).cost / unit_s
     if problem.objective is Objective.MAX_RANK:
         cost = cost.sum(axis=1, keepdims=True)
-    slowest = cost.max(axis=0).tolist()
-    named = dict(zip((z.name for z in variables.slowest), slowest, strict=True))
-    return {**values, **named}
+    values[[z.index for z in variables.slowest]] = cost.max(axis=0)
+    return values
 
 
-def assignment_of(problem: Problem, variables: Variables) -> Assignment | None:
+def assignment_of(
+    problem: Problem, variables: Variables, values: Floats
+) -> Assignment | None:
     """Round the variables' values to an assignment, or None if they are not one."""
     menu = problem.options
-    chosen = [o for o, v in enumerate(variables.choose) if (v.varValue or 0.0) > 0.5]
+    chosen = [o for o, v in enumerate(variables.choose) if values[v.index] > 0.5]
     option = np.array(chosen, dtype=np.int64)
     if menu.table[option].tolist() != list(range(problem.num_bundles)):
         return None
     copies: dict[int, list[int]] = defaultdict(list)
     for (item, place), variable in variables.put.items():
-        copies[item] += [place] * round(variable.varValue or 0.0)
+        copies[item] += [place] * round(float(values[variable.index]))
     places = []
     for taken in chosen:
         items = menu.items_of(taken)

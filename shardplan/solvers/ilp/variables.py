@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pulp
 
 from shardplan.errors import InputError
 from shardplan.sharding import Objective, Scope
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.problem import Problem
+    from shardplan.solvers.ilp.program import Program, Variable
 
     Ints = NDArray[np.int64]
 
@@ -28,14 +29,14 @@ class Term(NamedTuple):
 
     Attributes
     ----------
-    variable : pulp.LpVariable
+    variable : Variable
     items : slice
         One item, or for scope ALL every item of the option.
     times : float
         Copies per unit of the variable and unit of the items' `copies`.
     """
 
-    variable: pulp.LpVariable
+    variable: Variable
     items: slice
     times: float
 
@@ -58,19 +59,22 @@ class Variables:
         Load of the slowest rank, per phase or (`max-rank`) one for all phases.
     copies : int array (I,)
         How often a term counts an item: its count for scope ALL, else once.
+    number : int
+        Of all variables.
     by_rank, by_pool : dict of int to list of Term
     """
 
-    choose: list[pulp.LpVariable] = field(default_factory=list)
-    put: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
-    on_host: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
-    uses: dict[tuple[int, int], pulp.LpVariable] = field(default_factory=dict)
-    slowest: list[pulp.LpVariable] = field(default_factory=list)
+    choose: list[Variable] = field(default_factory=list)
+    put: dict[tuple[int, int], Variable] = field(default_factory=dict)
+    on_host: dict[tuple[int, int], Variable] = field(default_factory=dict)
+    uses: dict[tuple[int, int], Variable] = field(default_factory=dict)
+    slowest: list[Variable] = field(default_factory=list)
+    number: int = 0
     by_rank: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
     by_pool: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, model: pulp.LpProblem, problem: Problem) -> Variables:
+    def of(cls, program: Program, problem: Problem) -> Variables:
         """Create the variables of a problem.
 
         Raises
@@ -83,21 +87,22 @@ class Variables:
         variables = cls()
         for option, legal in enumerate(places):
             name = f"b{problem.options.table[option]}_o{option}"
-            chosen = model.add_variable(f"choose_{name}", cat=pulp.LpBinary)
+            chosen = program.add(f"choose_{name}", 1)
             variables.choose.append(chosen)
-            variables._place(model, problem, option, legal, name)
+            variables._place(program, problem, option, legal, name)
         for bundle in sorted(problem.conflicts):
             for rank in range(problem.world_size):
                 name = f"uses_b{bundle}_rank{rank}"
-                used = model.add_variable(name, cat=pulp.LpBinary)
+                used = program.add(name, 1)
                 variables.uses[bundle, rank] = used
         for name in _slowest_names(problem):
-            variables.slowest.append(model.add_variable(name, lowBound=0))
+            variables.slowest.append(program.add(name, math.inf, is_integer=False))
+        variables.number = len(program.variables)
         return variables
 
     def _place(
         self,
-        model: pulp.LpProblem,
+        program: Program,
         problem: Problem,
         option: int,
         legal: Ints,
@@ -111,23 +116,19 @@ class Variables:
         if menu.same_host[option]:
             for host in np.unique(problem.cluster.rank_host[legal]).tolist():
                 key = f"on_{name}_host{host}"
-                self.on_host[option, host] = model.add_variable(key, cat=pulp.LpBinary)
+                self.on_host[option, host] = program.add(key, 1)
         items = menu.items_of(option)
         for item in range(items.start, items.stop):
             most = 1 if is_cut_over_ranks(problem, option) else menu.item_count[item]
             for place in legal.tolist():
-                put = model.add_variable(
+                put = program.add(
                     f"put_{name}_i{item - items.start}_{_SCOPE_NAMES[scope]}{place}",
-                    lowBound=0,
-                    upBound=int(most),
-                    cat=pulp.LpInteger,
+                    float(most),
                 )
                 self.put[item, place] = put
                 self._load(problem, put, item, problem.place_ranks(scope, place))
 
-    def _load(
-        self, problem: Problem, put: pulp.LpVariable, item: int, ranks: slice
-    ) -> None:
+    def _load(self, problem: Problem, put: Variable, item: int, ranks: slice) -> None:
         """Note the ranks and pools that a placed item loads."""
         items = slice(item, item + 1)
         for rank in range(ranks.start, ranks.stop):

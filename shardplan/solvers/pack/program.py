@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.highs import End, Highs
 from shardplan.solvers.pack.patterns import Pattern, dear_patterns
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from numpy.typing import NDArray
 
     from shardplan.solvers.base import Stop
@@ -91,51 +90,30 @@ class PackingProgram:
 
     def is_possible(self, limits: Limits, stop: Stop) -> bool:
         """Whether fractions of options and patterns fit; patterns are found for it."""
-        from scipy.optimize import linprog
-
         if (limits.room < -_SAFE).any():
             return False
         for _ in range(_MOST_ROUNDS):
             model = self._model(self._usable(limits), limits)
-            found = linprog(
-                model["c"],
-                A_ub=model["rows"],
-                b_ub=model["most"],
-                A_eq=model["one"],
-                b_eq=np.ones(len(self._pieces.bundles)),
-                method="highs",
-            )
-            if found.x is None:
+            if model.run() is not End.OPTIMAL:
                 return False
-            if found.fun < _NONE:
+            if model.objective < _NONE:
                 return True
-            self._prices = -found.ineqlin.marginals
+            self._prices = -model.row_duals[: len(self._prices)]
             if not self._price(limits) or stop.now():
                 return False
         return False
 
     def solve(self, limits: Limits, seconds: float) -> Packed | None:
         """Pack everything with the patterns known, if that is found soon enough."""
-        from scipy.optimize import Bounds, LinearConstraint, milp
-
         columns = sorted(self._usable(limits), key=self._loss)[:_MOST_COLUMNS]
-        model = self._model(columns, limits)
         options, kinds = len(self._pieces.options), len(self._ranks.number)
         most = np.array([self._ranks.number[kind] for kind, _ in columns])
         upper = np.r_[np.ones(options), most, np.full(kinds, np.inf)]
-        found = milp(
-            model["c"],
-            constraints=[
-                LinearConstraint(model["rows"], -np.inf, model["most"]),
-                LinearConstraint(model["one"], 1.0, 1.0),
-            ],
-            integrality=np.r_[np.ones(options + len(columns)), np.zeros(kinds)],
-            bounds=Bounds(0.0, upper),
-            options={"time_limit": max(seconds, 0.01)},
-        )
-        if found.x is None or found.fun > 0.5:
+        model = self._model(columns, limits, upper, upper < np.inf)
+        model.run(time_limit_s=max(seconds, 0.01))
+        if not model.has_values or model.objective > 0.5:
             return None
-        number = np.round(found.x).astype(np.int64)
+        number = np.round(model.values).astype(np.int64)
         used = number[options : options + len(columns)]
         patterns = [(*columns[i], int(used[i])) for i in np.flatnonzero(used)]
         return Packed(number[:options] > 0, patterns)
@@ -156,8 +134,12 @@ class PackingProgram:
         return float(self._prices[self._pieces.num_kinds + rank_kind] - worth)
 
     def _model(
-        self, columns: list[tuple[int, Pattern]], limits: Limits
-    ) -> dict[str, Any]:
+        self,
+        columns: list[tuple[int, Pattern]],
+        limits: Limits,
+        upper: float | Floats = np.inf,
+        integer: NDArray[np.bool_] | None = None,
+    ) -> Highs:
         """Minimise the ranks that are missing.
 
         Variables are options, patterns, and ranks missing of each kind. Rows: every
@@ -183,12 +165,12 @@ class PackingProgram:
         ]
         nothing = coo_array((len(pieces.bundles), num + kinds))
         budget = limits.uniform.ravel() * (1.0 + _SAFE) + _SAFE
-        return {
-            "c": np.r_[np.zeros(len(pieces.options) + num), np.ones(kinds)],
-            "rows": block_array(blocks).tocsr(),
-            "most": np.r_[np.zeros(pieces.num_kinds), ranks.number, budget],
-            "one": block_array([[self._one, nothing]]).tocsr(),
-        }
+        missing = np.r_[np.zeros(len(pieces.options) + num), np.ones(kinds)]
+        model = Highs("the packing of ranks", missing, 0.0, upper, integer=integer)
+        most = np.r_[np.zeros(pieces.num_kinds), ranks.number, budget]
+        model.add_rows(-np.inf, most, block_array(blocks).tocsr())
+        model.add_rows(1.0, 1.0, block_array([[self._one, nothing]]).tocsr())
+        return model
 
     def _price(self, limits: Limits) -> bool:
         """Look for patterns worth more than their rank; whether any is new."""

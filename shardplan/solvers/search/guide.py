@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linprog
 
 from shardplan.bounds import least_per_table, ranks_per_place, simple_lower_bound
+from shardplan.highs import End, Highs
 from shardplan.sharding import TIERS, Objective, Phase
 
 if TYPE_CHECKING:
@@ -132,26 +132,29 @@ class _Dual:
     def best(self, legal: Bools) -> float:
         """Maximise over prices by cutting planes; the value is per rank [s]."""
         tiers = self._tiers
-        top, cuts = -np.inf, []
+        top = -np.inf
         price = self.price[tiers]
         ceiling = 10.0 * float(np.abs(self._seconds).sum())
+        size, columns = len(tiers), np.arange(len(tiers) + 1)
+        planes = Highs(
+            "the prices of memory",
+            np.r_[-1.0, np.zeros(size)],
+            np.r_[-np.inf, np.zeros(size)],
+            np.r_[np.inf, np.full(size, ceiling)],
+        )
         for _ in range(_CUTS):
             value, slope = self._at(price, legal)
             if not np.isfinite(value):
                 return np.inf
             if value > top:
                 top, best = value, price
-            cuts.append([1.0, *-slope, value - float(slope @ price)])
-            rows = np.array(cuts)
-            found = linprog(
-                [-1.0, *np.zeros(len(tiers))],
-                A_ub=rows[:, :-1],
-                b_ub=rows[:, -1],
-                bounds=[(None, None), *[(0.0, ceiling)] * len(tiers)],
-            )
-            if found.status != 0 or -found.fun <= top + _TOLERANCE / 4 * abs(top):
+            plane = np.r_[1.0, -slope]
+            planes.add_row(-np.inf, value - float(slope @ price), columns, plane)
+            if planes.run() is not End.OPTIMAL:
                 break
-            price = found.x[1:]
+            if -planes.objective <= top + _TOLERANCE / 4 * abs(top):
+                break
+            price = planes.values[1:]
         self.price[tiers] = best
         return top / self._world
 

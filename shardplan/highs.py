@@ -1,0 +1,317 @@
+"""The one way to HiGHS: quiet, on one thread, every status looked at.
+
+HiGHS keeps one scheduler per thread that calls it, made by the first run; a later run
+that asks for another number of threads ends in an error. So every run here makes its
+own scheduler and leaves none behind: neither does a caller's own highspy disturb these
+runs, nor do these runs disturb the caller's.
+
+`highspy.Highs` logs a banner to standard output when it is made (1.16), before anyone
+can turn that off. The binding below it, `highspy._Highs`, does not.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import highspy
+import numpy as np
+from highspy import HighsLogType, HighsVarType, _Highs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+    from scipy.sparse import csr_array
+
+    Floats = NDArray[np.float64]
+    Improved = Callable[[float, float], None]
+
+_Callback = highspy.cb.HighsCallbackType
+_heard: ContextVar[list[str] | None] = ContextVar("failures of HiGHS", default=None)
+
+
+class End(StrEnum):
+    """How a run ended."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    TIME_LIMIT = "time limit"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+_ENDS = {
+    "kOptimal": End.OPTIMAL,
+    "kInfeasible": End.INFEASIBLE,
+    # No objective here is unbounded.
+    "kUnboundedOrInfeasible": End.INFEASIBLE,
+    "kTimeLimit": End.TIME_LIMIT,
+    "kInterrupt": End.INTERRUPTED,
+}
+"""By name of HiGHS's model status; all others are failures."""
+_ROUNDING = 1e-12
+
+
+@contextmanager
+def failures() -> Iterator[list[str]]:
+    """Within the block, collect what HiGHS said when it failed, each text once.
+
+    Outside such a block a failure is a `RuntimeWarning`.
+    """
+    heard: list[str] = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
+
+
+def _tell(text: str) -> None:
+    heard = _heard.get()
+    if heard is None:
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    elif text not in heard:
+        heard.append(text)
+
+
+class Highs:
+    """A linear or integer program that is minimised: N columns, M rows.
+
+    Parameters
+    ----------
+    purpose : str
+        What it is for, as a message about a failure calls it.
+    cost, lower, upper : float arrays (N,)
+        Of the columns.
+    integer : bool array (N,), optional
+        Columns that must be whole numbers.
+    **options
+        HiGHS's own, by HiGHS's names.
+
+    Notes
+    -----
+    A call that HiGHS refuses makes every later run fail, so it is enough to look at
+    what `run` returns.
+    """
+
+    def __init__(
+        self,
+        purpose: str,
+        cost: ArrayLike,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        *,
+        integer: ArrayLike | None = None,
+        **options: float | str,
+    ) -> None:
+        self._purpose = purpose
+        self._is_integer = integer is not None
+        self._ear = _Ear()
+        self._failure = ""
+        self._raw = _Highs()
+        quiet = {"output_flag": False, "log_to_console": False}
+        # Output that goes nowhere but to the callback: there HiGHS explains itself.
+        for name, value in {**quiet, "output_flag": True, "threads": 1}.items():
+            self._try("setOptionValue", name, value)
+        self._raw.setCallback(self._ear.hear, None)
+        self._raw.startCallback(_Callback.kCallbackLogging)
+        for name, given in options.items():
+            self._try("setOptionValue", name, given)
+        self._add_columns(cost, lower, upper, integer)
+
+    def _add_columns(
+        self,
+        cost: ArrayLike,
+        lower: ArrayLike,
+        upper: ArrayLike,
+        integer: ArrayLike | None,
+    ) -> None:
+        program = highspy.HighsLp()
+        program.col_cost_ = np.asarray(cost, dtype=np.float64)
+        program.num_col_ = size = len(program.col_cost_)
+        program.col_lower_ = np.broadcast_to(np.asarray(lower, np.float64), size)
+        program.col_upper_ = np.broadcast_to(np.asarray(upper, np.float64), size)
+        program.a_matrix_.start_ = np.zeros(size + 1, dtype=np.int32)
+        if integer is not None:
+            program.integrality_ = [
+                HighsVarType.kInteger if is_whole else HighsVarType.kContinuous
+                for is_whole in np.broadcast_to(np.asarray(integer, bool), size)
+            ]
+        self._try("passModel", program)
+
+    def add_row(
+        self, lower: float, upper: float, index: ArrayLike, value: ArrayLike
+    ) -> None:
+        """Add a row with some columns."""
+        columns = np.asarray(index, dtype=np.int32)
+        values = np.asarray(value, dtype=np.float64)
+        self._try("addRow", lower, upper, len(columns), columns, values)
+
+    def add_rows(self, lower: ArrayLike, upper: ArrayLike, matrix: csr_array) -> None:
+        """Add a sparse matrix of rows (M, N)."""
+        rows = matrix.shape[0]
+        self._try(
+            "addRows",
+            rows,
+            np.broadcast_to(np.asarray(lower, np.float64), rows),
+            np.broadcast_to(np.asarray(upper, np.float64), rows),
+            matrix.nnz,
+            matrix.indptr[:-1].astype(np.int32),
+            matrix.indices.astype(np.int32),
+            matrix.data.astype(np.float64),
+        )
+
+    def bound(self, lower: Floats, upper: Floats) -> None:
+        """Replace the bounds of the first columns."""
+        columns = np.arange(len(lower), dtype=np.int32)
+        self._try("changeColsBounds", len(columns), columns, lower, upper)
+
+    def start_from(self, values: Floats) -> None:
+        """Begin the next run with a feasible solution (N,)."""
+        solution = highspy.HighsSolution()
+        solution.col_value = values.tolist()
+        solution.value_valid = True
+        self._try("setSolution", solution)
+
+    def run(
+        self,
+        *,
+        time_limit_s: float = float("inf"),
+        is_over: Callable[[], bool] | None = None,
+        improved: Improved | None = None,
+    ) -> End:
+        """Solve.
+
+        Parameters
+        ----------
+        time_limit_s : float
+            For this run [s].
+        is_over : function, optional
+            Is asked now and then whether to stop.
+        improved : function of objective and bound, optional
+            Is called with every better solution of an integer program.
+        """
+        self._try("setOptionValue", "time_limit", time_limit_s)
+        self._listen(is_over, improved)
+        end = End.FAILED
+        if not self._failure:
+            status, model = self._run().name, self._raw.getModelStatus().name
+            end = _ENDS.get(model, End.FAILED)
+            if model == "kUnknown" and self._is_exact_enough():
+                end = End.OPTIMAL
+            if status == "kError" or end is End.FAILED:
+                self._failure = f"run: {status}, model status {model}"
+        words, raised = self._ear.forget()
+        if raised is not None:
+            raise raised
+        if self._failure:
+            said = " ".join([f"{self._failure}.", *words])
+            _tell(f"HiGHS {self._raw.version()} failed on {self._purpose}: {said}")
+            return End.FAILED
+        return end
+
+    def _is_exact_enough(self) -> bool:
+        """Whether a basis is optimal but for the last digits of large numbers.
+
+        HiGHS's tolerances are absolute: numbers of 10^10 miss them by rounding.
+        """
+        info = self._raw.getInfo()
+        off = (
+            info.max_relative_primal_infeasibility,
+            info.max_relative_dual_infeasibility,
+        )
+        return not self._is_integer and all(0.0 <= part <= _ROUNDING for part in off)
+
+    def _run(self) -> Any:
+        reset = getattr(self._raw, "resetThreadScheduler", None)
+        reset = reset or self._raw.resetGlobalScheduler  # before highspy 1.16
+        reset(True)
+        try:
+            return self._raw.run()
+        finally:
+            reset(True)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a feasible solution."""
+        feasible = highspy.SolutionStatus.kSolutionStatusFeasible
+        return bool(self._raw.getInfo().primal_solution_status == feasible)
+
+    @property
+    def values(self) -> Floats:
+        """Values of the columns (N,)."""
+        return np.array(self._raw.getSolution().col_value)
+
+    @property
+    def row_duals(self) -> Floats:
+        """Change of the objective per unit of each row's bound (M,)."""
+        return np.array(self._raw.getSolution().row_dual)
+
+    @property
+    def objective(self) -> float:
+        """Value of the solution."""
+        return float(self._raw.getInfo().objective_function_value)
+
+    @property
+    def lower_bound(self) -> float:
+        """What no solution of an integer program goes below; -inf if unknown."""
+        return float(self._raw.getInfo().mip_dual_bound)
+
+    @property
+    def gap(self) -> float:
+        """Relative gap of an integer program; inf without a solution."""
+        return float(self._raw.getInfo().mip_gap)
+
+    def _listen(
+        self, is_over: Callable[[], bool] | None, improved: Improved | None
+    ) -> None:
+        self._ear.is_over, self._ear.improved = is_over, improved
+        if is_over is not None:
+            self._raw.startCallback(_Callback.kCallbackSimplexInterrupt)
+            self._raw.startCallback(_Callback.kCallbackMipInterrupt)
+        if improved is not None:
+            self._raw.startCallback(_Callback.kCallbackMipImprovingSolution)
+
+    def _try(self, name: str, *arguments: object) -> None:
+        """Call HiGHS and remember the first call that it refuses."""
+        status = getattr(self._raw, name)(*arguments).name
+        if status == "kError" and not self._failure:
+            self._failure = f"{name}: {status}"
+
+
+class _Ear:
+    """What HiGHS calls back; holds no reference to the model, which holds it."""
+
+    def __init__(self) -> None:
+        self.is_over: Callable[[], bool] | None = None
+        self.improved: Improved | None = None
+        self._words: dict[str, None] = {}
+        self._raised: BaseException | None = None
+
+    def forget(self) -> tuple[list[str], BaseException | None]:
+        """Return warnings and errors, and what was raised, since the last time."""
+        words, raised = list(self._words), self._raised
+        self._words, self._raised = {}, None
+        return words, raised
+
+    def hear(self, kind: int, message: str, out: Any, into: Any, data: object) -> None:
+        """Take a call; an exception waits until HiGHS has ended."""
+        try:
+            self._hear(kind, message, out, into)
+        except BaseException as error:
+            self._raised = self._raised or error
+            self.is_over = lambda: True
+
+    def _hear(self, kind: int, message: str, out: Any, into: Any) -> None:
+        if kind == int(_Callback.kCallbackLogging):
+            if out.log_type in (HighsLogType.kWarning, HighsLogType.kError):
+                self._words[" ".join(message.split())] = None
+        elif kind == int(_Callback.kCallbackMipImprovingSolution):
+            if self.improved is not None:
+                self.improved(out.objective_function_value, out.mip_dual_bound)
+        elif self.is_over is not None:
+            into.user_interrupt = self.is_over()
