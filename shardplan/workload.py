@@ -161,7 +161,8 @@ class Workload(Record):
     separate : tuple of tuples of str
         No rank holds shards of two tables of a group.
     index_bytes : int
-        Bytes of an id on the wire and in the lookup, 4 or 8.
+        Bytes of an id on the wire and in the lookup, 4 or 8; ids are signed, so 4
+        reach 2^31 rows.
     """
 
     schema_version: SchemaVersion
@@ -204,6 +205,17 @@ class Workload(Record):
                 unknown = [name for name in group if name not in known]
                 if unknown:
                     raise ValueError(f"{kind} names unknown tables: {unknown[:10]}")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_reach_all_rows(self) -> Workload:
+        reach = 2 ** (8 * self.index_bytes - 1)
+        beyond = [t.name for t in self.tables if t.num_embeddings > reach]
+        if beyond:
+            raise ValueError(
+                f"signed ids of index_bytes = {self.index_bytes} reach {reach:,} rows; "
+                f"set index_bytes = 8 for {beyond[:10]}"
+            )
         return self
 
     def batch_over(self, world_size: int) -> int:

@@ -25,7 +25,12 @@ _PLAIN_BYTES = {
     DType.FP8: 1.0,
 }
 _SCALED_BYTES = {DType.INT8: 1.0, DType.INT4: 0.5}
-_SCALE_AND_BIAS_BYTES = 4.0
+# fbgemm_gpu 1.8.0: INT8_EMB_ROW_DIM_OFFSET of split_table_batched_embeddings_ops_
+# training.py (scale and bias in fp32), and DEFAULT_SCALE_BIAS_SIZE_IN_BYTES and
+# row_alignment on GPUs of split_table_batched_embeddings_ops_inference.py.
+_INT8_SCALE_AND_BIAS_BYTES = 8.0
+_INT4_SCALE_AND_BIAS_BYTES = 4.0
+_INT4_ALIGNMENT_BYTES = 16.0
 _MX_BITS = {DType.MXFP8: 8, DType.MXFP6: 6, DType.MXFP4: 4}
 _MX_BLOCK = 32
 FP32_BYTES = 4.0
@@ -57,20 +62,25 @@ def row_bytes(dtype: DType, num_columns: Any) -> Floats:
 
     Notes
     -----
-    Plain types: columns * size. int8 and int4: columns * size + 4 for scale and
-    bias. MX: ceil(columns / 32) * (32 * bits / 8 + 1), padded to whole blocks.
+    Plain types: columns * size. int8: columns + 8 for scale and bias, the row that
+    FBGEMM's training kernels read. int4: columns / 2 + 4, up to a multiple of 16, the
+    row of its GPU inference kernels: no kernel trains int4 rows. MX: ceil(columns /
+    32) * (32 * bits / 8 + 1), padded to whole blocks.
 
     References
     ----------
-    FBGEMM row-wise quantised embeddings; Rouhani et al., arXiv 2310.10537.
+    FBGEMM split table batched embeddings; Rouhani et al., arXiv 2310.10537.
     """
     columns = np.asarray(num_columns, dtype=np.float64)
     if dtype in _MX_BITS:
         block = _MX_BLOCK * _MX_BITS[dtype] / 8 + 1
         return np.asarray(np.ceil(columns / _MX_BLOCK) * block)
-    if dtype in _SCALED_BYTES:
+    if dtype is DType.INT8:
+        return np.asarray(columns + _INT8_SCALE_AND_BIAS_BYTES)
+    if dtype is DType.INT4:
+        plain = np.ceil(columns * _SCALED_BYTES[dtype]) + _INT4_SCALE_AND_BIAS_BYTES
         return np.asarray(
-            np.ceil(columns * _SCALED_BYTES[dtype]) + _SCALE_AND_BIAS_BYTES
+            np.ceil(plain / _INT4_ALIGNMENT_BYTES) * _INT4_ALIGNMENT_BYTES
         )
     return np.asarray(columns * _PLAIN_BYTES[dtype])
 

@@ -18,9 +18,11 @@ from shardplan.workload import Optimizer
         ("fp16", 128, 256),  # 128 * 2
         ("bf16", 12, 24),  # 12 * 2
         ("fp8", 128, 128),  # 128 * 1
-        ("int8", 128, 132),  # 128 + scale and bias, 2 * 2
-        ("int4", 128, 68),  # 64 + 4
-        ("int4", 10, 9),  # 5 + 4
+        ("int8", 128, 136),  # 128 + scale and bias, 2 * 4
+        ("int8", 64, 72),
+        ("int4", 128, 80),  # 64 + scale and bias, 2 * 2, to 16
+        ("int4", 32, 32),  # 16 + 4, to 16
+        ("int4", 10, 16),  # 5 + 4, to 16
         ("mxfp8", 128, 132),  # 4 blocks of 32 * 8 / 8 + 1 = 33
         ("mxfp6", 128, 100),  # 4 blocks of 32 * 6 / 8 + 1 = 25
         ("mxfp4", 128, 68),  # 4 blocks of 32 * 4 / 8 + 1 = 17

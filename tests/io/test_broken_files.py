@@ -328,6 +328,12 @@ ONE_PROBLEM = [
         "",
         "not Parquet: Could not open Parquet input source",
     ),
+    (
+        "workload/ids_too_narrow.toml",
+        "",
+        "signed ids of index_bytes = 4 reach 2,147,483,648 rows; set index_bytes = 8 "
+        "for ['b']",
+    ),
     ("workload/index_bytes_five.toml", "index_bytes", "must be one of 4, 8"),
     ("workload/missing_column.csv", "header, embedding_dim", "column is required"),
     (
