@@ -136,8 +136,10 @@ class LinkRates:
         own = (self.nic / np.bincount(self.port, minlength=len(self.nic)))[self.port]
         load = np.stack([traffic.scale_up, lane, traffic.nic])
         capacity = np.stack([self.scale_up, self.lane, own])[:, None]
-        room = capacity * seconds
-        share = np.where(room > 0, load / np.where(room > 0, room, 1.0), 0.0)
+        # A CPU's lane has no end: its room in no time is none, not inf * 0.
+        room = capacity * np.where(seconds > 0, seconds, 1.0)
+        used = (room > 0) & (seconds > 0)
+        share = np.where(used, load / np.where(used, room, 1.0), 0.0)
         return np.minimum(share, 1.0).reshape(6, -1)
 
 

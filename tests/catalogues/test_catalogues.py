@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.catalog import load_cost_model, load_topology, load_workload
+from shardplan.checking import check
 from shardplan.cost_model import Coefficient
+from shardplan.planner import solve
 from shardplan.record import Record
+from shardplan.simulation import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +86,15 @@ PARAMETERS = {
 def test_topology_is_valid(name: str) -> None:
     """A topology loads, and has the name of its file."""
     assert load_topology(str(ROOT / "topologies" / f"{name}.toml")).name == name
+
+
+@pytest.mark.parametrize("workload", ["dlrm-s", "torcheasyrec-dbmtl"])
+@pytest.mark.parametrize("name", shipped("topologies"))
+def test_topology_plans_without_a_warning(name: str, workload: str) -> None:
+    """Two hosts of every kind run the whole line; numpy's warnings are errors here."""
+    plan = solve(workload, f"{name}:2", solver="greedy").plan
+    assert check(plan) == ()
+    assert 0 < simulate(plan).step_time_s < 1
 
 
 @pytest.mark.parametrize("name", shipped("cost_models"))
