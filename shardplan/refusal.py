@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from shardplan.problem import Problem
     from shardplan.solvers.base import SolverResult
 
-_ADVICE_S = 10.0
-"""How long to look for changes that would help when nothing fits [s]."""
 _ADVICE_OPTIONS = 500_000
+"""Larger menus get no advice: trying a single change would take too long."""
+_LOG = logging.getLogger(__name__)
 
 
 def require_options(problem: Problem) -> None:
@@ -85,17 +86,22 @@ def advised(
     inputs: Inputs,
     stop: Stop,
 ) -> InfeasibleError | LimitError:
-    """Add the smallest changes that would help, as far as they are found quickly."""
-    too_large = len(problem.options) > _ADVICE_OPTIONS
-    if isinstance(error, LimitError) or too_large or stop.now():
+    """Add the smallest changes that would help, as far as little work finds them."""
+    if isinstance(error, LimitError) or len(problem.options) > _ADVICE_OPTIONS:
         return error
-    budget = Stop(min(_ADVICE_S, stop.remaining_s()))
     greedy = load_solver("greedy")
 
     def attempt(changed: Problem) -> bool:
-        return greedy.solve(changed, budget, 0, Silent()).assignment is not None
+        # At this gap the first plan will do.
+        any_plan = Stop(gap=float("inf"))
+        return greedy.solve(changed, any_plan, 0, Silent()).assignment is not None
 
-    found = [r.text for r in relaxations(inputs, problem.target, attempt, budget)]
+    try:
+        found = [r.text for r in relaxations(inputs, problem.target, attempt, stop)]
+    except Exception:
+        # The finding stands, whatever goes wrong with the advice on it.
+        _LOG.exception("no advice")
+        found = []
     if not found:
         return error
     return InfeasibleError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,15 @@ from shardplan.problem import build_problem
 from shardplan.sharding import Target
 from shardplan.solvers.base import Silent, Stop, load_solver
 from tests.certify.test_bounds import CLUSTERS
-from tests.helpers import COST_MODEL, ONE_HOST, Instance, workload
+from tests.helpers import (
+    COST_MODEL,
+    MIXED,
+    ONE_HOST,
+    Instance,
+    host_group,
+    topology,
+    workload,
+)
 from tests.solvers.helpers import (
     TW,
     Hosts,
@@ -28,6 +36,7 @@ from tests.solvers.helpers import (
 
 if TYPE_CHECKING:
     from shardplan.problem import Problem
+    from shardplan.topology import Topology
 
 ROWS = 30_000_000  # 15.4 GB with 128 columns of fp32; a rank has 8 GB for tables
 
@@ -101,8 +110,105 @@ def test_changes_that_help() -> None:
     # 46.08 GB over 4 ranks are 11.52 GB each, and 1.0 GB + 10 % are kept free.
     assert 13.9e9 <= found["hbm"].value <= 15e9
     assert found["low_precision"].text == "rows in fp16 (constraint dtypes)"
+    # 46.08 GB must become at most 4 x 8.0 GB, whatever is cut.
+    assert 1.44 <= found["rows"].value <= 1.5
+    assert f"{found['rows'].value:.2f} times fewer rows" in found["rows"].text
     assert "ddr" not in found
     assert "row_wise" not in found
+    assert "optimizer" not in found  # row-wise Adagrad is a rounding error here
+
+
+@pytest.mark.parametrize(
+    ("columns", "advice"), [(64, "optimizer rowwise_adagrad"), (1, "optimizer sgd")]
+)
+def test_an_optimizer_with_less_state(columns: int, advice: str) -> None:
+    """Adam triples the bytes; with one column row-wise Adagrad still doubles them."""
+    tables = workload(
+        {"num_embeddings": 6 * 10**9 // columns, "embedding_dim": columns},
+        optimizer="adam" if columns > 1 else "rowwise_adagrad",
+        constraints={"compute_kernels": ["fused"]},
+    )
+    inputs = Inputs(workload=tables, topology=ONE_HOST, cost_model=COST_MODEL)
+    found = {r.change: r.text for r in relaxations(inputs, Target.ANY, greedy_finds)}
+    assert found["optimizer"] == advice
+
+
+STRANGE = {
+    "no-nics": topology(scale_out={}),
+    "rank-hbm": ONE_HOST.replace(rank_hbm_bytes=(10**10, 9 * 10**9, 10**10, 10**10)),
+    "no-ddr": topology(host={**host_group()["host"], "ddr_bytes": 0}),
+    "many-ranks": topology(
+        num_hosts=10_000, scale_out={"nics_per_host": 1, "nic_bw": 1e9}
+    ),
+    "mixed": MIXED,
+    "tiny": topology(device={**host_group()["device"], "hbm_bytes": 10**6}),
+}
+
+
+@pytest.mark.parametrize("cluster", STRANGE.values(), ids=STRANGE.keys())
+def test_clusters_that_cannot_grow_in_every_way(cluster: Topology) -> None:
+    """Advice comes for any cluster; what it cannot do is left out."""
+    rows = 7 * 10**13 if cluster.world_size > 100 else ROWS
+    limits = {"compute_kernels": ["fused"], "sharding_types": ["table_wise"]}
+    tables = workload(*[{"num_embeddings": rows} for _ in range(3)], constraints=limits)
+    inputs = Inputs(workload=tables, topology=cluster, cost_model=COST_MODEL)
+    found = {r.change: r for r in relaxations(inputs, Target.ANY, greedy_finds)}
+    if cluster is STRANGE["no-nics"]:
+        assert "hosts" not in found
+    if cluster is STRANGE["rank-hbm"]:
+        assert found["hbm"].value > 10**10
+        assert "hosts" not in found
+    with pytest.raises(InfeasibleError, match="infeasible") as caught:
+        Instance(tables, cluster, COST_MODEL).solve(solver="greedy")
+    assert caught.value.relaxations == tuple(r.text for r in found.values())
+
+
+def test_hosts_without_ddr_may_get_some() -> None:
+    """Twice nothing is nothing: the search for DDR begins at one byte more."""
+    tables = workload(*[{"num_embeddings": ROWS} for _ in range(3)])
+    inputs = Inputs(workload=tables, topology=STRANGE["no-ddr"], cost_model=COST_MODEL)
+    found = {r.change: r for r in relaxations(inputs, Target.ANY, greedy_finds)}
+    assert found["ddr"].value > 0
+
+
+def test_advice_ends_by_counted_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine, the same changes are tried; a budget bounds them."""
+    inputs = Inputs(**instance()._asdict())
+    tried: list[int] = []
+
+    def counting(*arguments: Any, **options: Any) -> Problem:
+        problem = build_problem(*arguments, **options)
+        tried.append(len(problem.options))
+        return problem
+
+    module = "shardplan.certify.relaxations"
+    monkeypatch.setattr(f"{module}.build_problem", counting)
+    everything = relaxations(inputs, Target.ANY, greedy_finds)
+    hours = iter(range(10**9))
+    monkeypatch.setattr("time.monotonic", lambda: 3600.0 * next(hours))
+    monkeypatch.setattr("time.perf_counter", lambda: 3600.0 * next(hours))
+    assert relaxations(inputs, Target.ANY, greedy_finds) == everything
+    budget = sum(tried) // 4
+    monkeypatch.setattr(f"{module}._MOST_WORK", budget)
+    tried.clear()
+    fewer = relaxations(inputs, Target.ANY, greedy_finds)
+    assert fewer == everything[: len(fewer)] != everything
+    assert sum(tried[:-1]) <= budget
+
+
+def test_a_failure_of_advice_does_not_replace_the_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever goes wrong while looking for advice, the shortage is shown."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("shardplan.refusal.relaxations", broken)
+    with pytest.raises(InfeasibleError, match="HBM short by") as caught:
+        instance().solve(solver="greedy")
+    assert caught.value.proven
+    assert caught.value.relaxations == ()
 
 
 def test_row_wise_is_named_where_it_is_not_allowed() -> None:
@@ -112,7 +218,7 @@ def test_row_wise_is_named_where_it_is_not_allowed() -> None:
     )
     inputs = Inputs(**only._asdict())
     found = {r.change for r in relaxations(inputs, Target.ANY, greedy_finds)}
-    assert found == {"hbm", "row_wise", "low_precision"}
+    assert found == {"hbm", "row_wise", "low_precision", "rows"}
 
 
 def test_no_time_no_advice() -> None:

@@ -1,0 +1,276 @@
+"""Standard output is a contract: for every command and format, in a real process.
+
+One process imports the program and forks for every command, so that a command costs no
+start of its own; its descriptors 0, 1 and 2 are files, as in a shell. What it must
+write is what the same command returns in this process, and JSON must parse as such.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import pytest
+
+from shardplan.cli.main import cli
+from tests.cli.test_process import ENVIRONMENT, ROOT
+from tests.cli.test_solve import TOO_LARGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.cli.conftest import Run
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+
+SOLVE = ["WORKLOAD", "--topology", "dgx-h100", "--solver", "greedy"]
+COMMANDS = {
+    "solve": SOLVE,
+    "check": ["PLAN"],
+    "evaluate": ["PLAN"],
+    "simulate": ["PLAN", "--explain"],
+    "validate": [],
+    "study parameter-servers": SOLVE,
+    "show": ["PLAN"],
+    "explain": ["PLAN"],
+    "diff": ["PLAN", "PLAN"],
+    "export": ["PLAN", "--to", "manifest"],
+    "topology list": [],
+    "topology show": ["dgx-h100"],
+    "topology validate": ["dgx-h100"],
+    "workload list": [],
+    "workload show": ["WORKLOAD"],
+    "workload validate": ["WORKLOAD"],
+    "cost-model list": [],
+    "cost-model show": ["h100"],
+    "cost-model validate": ["h100"],
+    "schema": ["plan"],
+    "completion": ["bash"],
+}
+"""Arguments of every command; ``PLAN`` and ``WORKLOAD`` stand for files."""
+JSON_IN_EITHER_FORMAT = ("export", "schema")
+TAKES_TIME = re.compile(r"runtime +[\d.,]+ \w+|\"runtime_s\": [\d.e-]+")
+
+SERVER = """\
+import json, os, sys, warnings
+import shardplan.planner, shardplan.report.solution
+from shardplan.cli.main import main
+for line in sys.stdin:
+    arguments, *files = json.loads(line)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if child == 0:
+        for number, path in enumerate(files):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if number else os.O_RDONLY
+            os.dup2(os.open(path, flags), number)
+        sys.argv[1:] = arguments
+        main()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Done(NamedTuple):
+    """How a process ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Server:
+    """Runs ``shardplan`` in processes of their own."""
+
+    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+        self.process, self.folder = process, folder
+
+    def __call__(self, *arguments: str | Path, stdin: str = os.devnull) -> Done:
+        """Run with arguments and wait."""
+        files = [str(self.folder / name) for name in ("out", "err")]
+        line = json.dumps([list(map(str, arguments)), stdin, *files])
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(line, file=self.process.stdin, flush=True)
+        code = int(self.process.stdout.readline())
+        out, err = (Path(file).read_text(encoding="utf-8") for file in files)
+        return Done(code, out, err)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start the process that forks; importing must write nothing either."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Server(process, tmp_path_factory.mktemp("shell"))
+        assert process.communicate(timeout=60) == ("", "")
+
+
+@pytest.fixture(scope="module")
+def plan(shell: Server, small: Path) -> Path:
+    """One plan that all commands share."""
+    path = small.parent / "contract.json"
+    done = shell("solve", small, *SOLVE[1:], "-o", path)
+    assert (done.code, done.err) == (0, "")
+    return path
+
+
+def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[Any]:
+    """Every command that is no group, with the choices of its ``--format``."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from leaves(child, (*words, name))
+        return
+    choices = [p.type for p in command.params if "--format" in p.opts]
+    formats = choices[0].choices if choices else [""]
+    yield from ((" ".join(words), form) for form in formats)
+
+
+def test_every_command_has_its_line() -> None:
+    """A new command needs a line here, and a new format a way to parse it."""
+    found = list(leaves(cli))
+    assert {name for name, _ in found} == set(COMMANDS)
+    assert {form for _, form in found} <= {"", "text", "json"}
+
+
+@pytest.mark.parametrize(("name", "form"), list(leaves(cli)))
+def test_standard_output_is_the_result(
+    name: str, form: str, shell: Server, run: Run, plan: Path, small: Path
+) -> None:
+    """The result, whole and alone; no warning, though warnings are errors here."""
+    files = {"PLAN": str(plan), "WORKLOAD": str(small)}
+    given = [files.get(word, word) for word in COMMANDS[name]]
+    arguments = [*name.split(), *given, *(["--format", form] if form else [])]
+    done = shell(*arguments)
+    assert (done.code, done.err) == (0, "")
+    expected = run(*arguments).stdout
+    assert TAKES_TIME.sub("", done.out) == TAKES_TIME.sub("", expected)
+    if form == "json" or name in JSON_IN_EITHER_FORMAT:
+        assert isinstance(json.loads(done.out, parse_constant=pytest.fail), dict)
+
+
+@pytest.mark.parametrize("solver", ["auto", "greedy", "ldm", "ilp"])
+def test_every_solver_is_silent(solver: str, shell: Server, small: Path) -> None:
+    """No library that a solver calls gets through to a descriptor."""
+    limits = [*SOLVE[1:3], "--solver", solver, "--time-limit", "1"]
+    done = shell("solve", small, *limits, "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out)["solver"] == solver
+
+
+@pytest.mark.parametrize("where", ["-", "/dev/stdout"])
+def test_the_plan_alone(where: str, shell: Server, plan: Path, small: Path) -> None:
+    """A plan on standard output is the file of the plan, byte for byte."""
+    done = shell("solve", small, *SOLVE[1:], "-o", where, "--format", "json")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == plan.read_text(encoding="utf-8")
+
+
+READERS = ["check", "evaluate", "simulate", "show", "explain", "export", "diff"]
+
+
+def test_readers_are_all() -> None:
+    """Commands that take a plan are those that read it from standard input."""
+    assert {n for n, words in COMMANDS.items() if "PLAN" in words} == set(READERS)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_plans_come_through_pipes(name: str, shell: Server, plan: Path) -> None:
+    """``-`` reads the plan from standard input, with the same result."""
+    words = ["-", *COMMANDS[name][1:]]
+    given = [str(plan) if word == "PLAN" else word for word in words]
+    from_file = [str(plan), *given[1:]]
+    piped = shell(name, *given, "--format", "json", stdin=str(plan))
+    assert (piped.code, piped.err) == (0, "")
+    assert piped.out == shell(name, *from_file, "--format", "json").out
+
+
+def test_two_plans_do_not_fit_one_pipe(shell: Server, plan: Path) -> None:
+    """Standard input holds one plan."""
+    done = shell("diff", "-", "-", stdin=str(plan))
+    assert (done.code, done.out) == (2, "")
+    assert "only one of the plans" in done.err
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (1, ["check", "no-such-file.json"]),
+        (1, ["check", "-"]),
+        (1, ["solve", "WORKLOAD", "--topology", "no-such-topology"]),
+        (1, ["solve", *SOLVE, "-o", "no/such/folder/plan.json"]),
+        (2, ["solve", "--hosts", "none"]),
+        (2, ["solve", *SOLVE, "--solver", "ilp", "--write-lp", "-"]),
+        (3, ["solve", "HUGE", *SOLVE[1:]]),
+        (3, ["solve", "HUGE", *SOLVE[1:], "-o", "-", "--format", "json"]),
+    ],
+)
+def test_errors_stay_off_standard_output(
+    code: int, arguments: list[str], shell: Server, small: Path, tmp_path: Path
+) -> None:
+    """A reader of standard output gets nothing that it would take for a result."""
+    huge = tmp_path / "huge.toml"
+    huge.write_text(TOO_LARGE, encoding="utf-8")
+    files = {"WORKLOAD": small, "HUGE": huge}
+    done = shell(*(files.get(word, word) for word in arguments))
+    assert (done.code, done.out) == (code, "")
+    assert "Traceback" not in done.err
+    assert done.err
+
+
+API = """\
+import sys, shardplan
+from shardplan.exporters import export
+from shardplan.simulation import explain, write_trace
+from shardplan.validation import load_measurements, validate_model
+workload, huge, plan_file, trace_file = sys.argv[1:]
+for solver in ("auto", "greedy", "ldm", "ilp"):
+    shardplan.solve(workload, "dgx-h100", solver=solver, time_limit_s=0.5)
+shardplan.solve(workload, "dgx-h100", solver="greedy", rounds=1)
+try:
+    shardplan.solve(huge, "dgx-h100", solver="greedy")
+except shardplan.InfeasibleError:
+    pass
+plan = shardplan.Plan.load(plan_file)
+plan.save(plan_file)
+plan.to_frame()
+shardplan.check(plan)
+shardplan.evaluate(plan)
+simulation = shardplan.simulate(plan)
+explain(simulation)
+write_trace(simulation, trace_file)
+export(plan, "manifest")
+validate_model(load_measurements())
+"""
+
+
+def test_the_api_prints_nothing(small: Path, plan: Path, tmp_path: Path) -> None:
+    """Called from Python nothing reaches descriptor 1 or 2."""
+    huge = tmp_path / "huge.toml"
+    huge.write_text(TOO_LARGE, encoding="utf-8")
+    files = [str(file) for file in (small, huge, plan, tmp_path / "trace.json")]
+    done = subprocess.run(
+        [sys.executable, "-c", API, *files],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
