@@ -127,7 +127,7 @@ def evaluate(plan: Plan) -> Evaluation:
 
     The plan's geometry is taken as it stands; `check` proves it.
     """
-    shared = prepare(plan.inputs)
+    shared = prepare(plan.inputs, plan.target)
     cluster, usage, pricer = shared.cluster, shared.usage, shared.pricer
     index = shared.table_index
     known = [(index[p.name], p) for p in plan.tables if p.name in index]
@@ -154,8 +154,9 @@ def placed_shards(
     """List the shards of one table's placement."""
     rows = int(usage.num_embeddings[table])
     replicated = placement.sharding_type is ShardingType.DATA_PARALLEL
+    in_groups = not usage.runtime.slices_evenly
     for number, block in enumerate(placement.blocks):
-        scope = scope_of(placement.sharding_type, block, cluster)
+        scope = scope_of(placement.sharding_type, block, cluster, in_groups=in_groups)
         parts = [(rows, 1.0, block.ranks)] if replicated else _row_parts(rows, block)
         for size, share, ranks in parts:
             yield PlacedShard(
@@ -184,15 +185,27 @@ def _row_parts(
 
 
 def scope_of(
-    sharding_type: ShardingType, block: ColumnBlock, cluster: Cluster
+    sharding_type: ShardingType,
+    block: ColumnBlock,
+    cluster: Cluster,
+    *,
+    in_groups: bool = True,
 ) -> Scope:
-    """How a block's ranks communicate: alone, or as a host, a domain or everyone."""
+    """How a block's ranks communicate: alone, or as a host, a domain or everyone.
+
+    Parameters
+    ----------
+    in_groups : bool
+        Ranks that share a block's rows reduce inside hosts or domains, where all of
+        them do; otherwise partial sums go to all ranks one by one.
+    """
     ranks = block.ranks
     if sharding_type is ShardingType.DATA_PARALLEL:
         return Scope.ALL
     if sharding_type is ShardingType.ROW_WISE:
         return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
-    if sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
+    is_grouped = sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
+    if is_grouped and in_groups:
         return _group_scope(ranks, cluster)
     return Scope.RANK
 

@@ -9,6 +9,7 @@ from shardplan.cluster import Cluster
 from shardplan.costs.pricer import Pricer, make_pricer
 from shardplan.costs.usage import TableUsage
 from shardplan.memo import by_identity
+from shardplan.sharding import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +36,10 @@ class Prepared:
 
 
 @by_identity
-def prepare(inputs: Inputs) -> Prepared:
-    """Return a plan's inputs as arrays; the last ones are kept."""
+def prepare(inputs: Inputs, target: Target = Target.ANY) -> Prepared:
+    """Return a plan's inputs as arrays, for a framework; the last ones are kept."""
     cluster = Cluster.of(inputs.topology)
-    usage = TableUsage.of(inputs.workload, cluster.world_size)
+    usage = TableUsage.of(inputs.workload, cluster.world_size, target)
     pricer = make_pricer(cluster, usage, inputs.cost_model)
     return Prepared(
         cluster=cluster,

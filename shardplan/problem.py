@@ -19,6 +19,7 @@ from shardplan.loads import Loads
 from shardplan.options.menu import enumerate_options
 from shardplan.options.structures import domain_is_host
 from shardplan.sharding import Objective, Scope, Target
+from shardplan.targets import require_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +115,11 @@ class Problem:
     def everyone(self) -> NDArray[np.bool_]:
         """The mask that allows every rank."""
         return np.ones(self.world_size, dtype=bool)
+
+    @property
+    def apart(self) -> NDArray[np.bool_]:
+        """Options whose shards all have places of their own, bool array (O,)."""
+        return self.options.apart
 
     @property
     def rooms(self) -> tuple[Floats, Floats, Floats]:
@@ -233,10 +239,12 @@ def build_problem(
     Raises
     ------
     InputError
-        If constraints name ranks or hosts that the topology does not have.
+        If constraints name ranks or hosts that the topology does not have, or the
+        target lacks the workload's optimizer.
     """
+    require_optimizer(workload, target)
     cluster = Cluster.of(topology)
-    usage = TableUsage.of(workload, cluster.world_size)
+    usage = TableUsage.of(workload, cluster.world_size, target)
     pricer = make_pricer(cluster, usage, cost_model)
     capacity = pricer.capacity()
     menu = enumerate_options(
@@ -351,7 +359,14 @@ def _is_placeable(problem: Problem) -> NDArray[np.bool_]:
         if mask.all():
             continue
         options = np.arange(menu.start[bundle], menu.start[bundle + 1])
-        kinds = np.stack([menu.scope[options], menu.row_shards[options]], axis=1)
+        kinds = np.stack(
+            [
+                menu.scope[options],
+                menu.row_shards[options],
+                np.where(menu.apart[options], menu.column_shards[options], 1),
+            ],
+            axis=1,
+        )
         _, first, kind = np.unique(
             kinds, axis=0, return_index=True, return_inverse=True
         )
@@ -361,6 +376,6 @@ def _is_placeable(problem: Problem) -> NDArray[np.bool_]:
 
 
 def _has_places(problem: Problem, bundle: int, option: int) -> bool:
-    cut_on_ranks = problem.options.scope[option] == Scope.RANK
-    needed = problem.options.row_shards[option] if cut_on_ranks else 1
+    menu = problem.options
+    needed = menu.num_places(option) if menu.apart[option] else 1
     return bool(len(problem.group_places(bundle, option)) >= needed)

@@ -74,9 +74,9 @@ def _blocks(
     if scope == Scope.ALL:
         yield ColumnBlock(num_columns=widths[0], ranks=tuple(range(cluster.world_size)))
         return
-    if scope == Scope.RANK and menu.row_shards[option] > 1:
-        ranks = tuple(sorted(int(place) for place in places))
-        yield ColumnBlock(num_columns=widths[0], ranks=ranks)
+    if menu.apart[option]:
+        size = int(menu.row_shards[option])
+        yield from _runs(sorted(places.tolist()), widths[0], size)
         return
     offset = 0
     for width, place in zip(widths, places, strict=True):
@@ -87,3 +87,13 @@ def _blocks(
             ranks=tuple(range(span.start, span.stop)),
         )
         offset += width
+
+
+def _runs(ranks: list[int], width: int, size: int) -> Iterator[ColumnBlock]:
+    """Give each run of `size` ranks, in ascending order, the next slice of columns."""
+    for number, first in enumerate(range(0, len(ranks), size)):
+        yield ColumnBlock(
+            column_offset=number * width,
+            num_columns=width,
+            ranks=tuple(ranks[first : first + size]),
+        )

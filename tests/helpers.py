@@ -14,7 +14,7 @@ from shardplan.cost_model import CostModel
 from shardplan.plan import Inputs, Plan
 from shardplan.planner import PlanResult, Proof, make_plan, solve
 from shardplan.problem import Assignment, Problem, build_problem
-from shardplan.sharding import Scope
+from shardplan.sharding import Scope, Target
 from shardplan.solvers.base import SolverResult, SolveStatus
 from shardplan.topology import Topology
 from shardplan.workload import Workload
@@ -296,6 +296,15 @@ def varied(cluster: Topology, **changes: Any) -> Instance:
     return Instance(workload(*tables, **changes), cluster, COST_MODEL)
 
 
+def runnable(cluster: Topology, target: Target, **changes: Any) -> Instance:
+    """Tables of every kind that a target has; rows of HugeCTR are fp32."""
+    instance = varied(cluster, **changes)
+    if target is not Target.HUGECTR:
+        return instance
+    tables = [table.replace(dtype="fp32") for table in instance.workload.tables]
+    return instance.with_workload(tables=tuple(tables))
+
+
 def random_assignment(problem: Problem, rng: np.random.Generator) -> Assignment:
     """Draw an option and legal places for every bundle, whatever fits."""
     menu = problem.options
@@ -321,7 +330,7 @@ def random_places(
     if menu.same_host[option]:
         host = problem.cluster.rank_host[legal]
         legal = legal[host == rng.choice(host)]
-    distinct = menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1
+    distinct = bool(menu.apart[option])
     return rng.choice(legal, problem.options.num_places(option), replace=not distinct)
 
 

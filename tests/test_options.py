@@ -18,6 +18,7 @@ from shardplan.merging import merged_columns
 from shardplan.options import menu as module
 from shardplan.options import prune as pruning
 from shardplan.options.arrays import SHARDING_TYPES, Options
+from shardplan.options.rules import Allowed, allowed
 from shardplan.options.structures import (
     CACHE_SHARES,
     SPLIT_SHARES,
@@ -32,6 +33,7 @@ from shardplan.problem import Assignment, Problem
 from shardplan.realize import placements
 from shardplan.sharding import ComputeKernel, Objective, Scope, ShardingType, Target
 from shardplan.tables import EmbeddingTable, TableConstraints
+from shardplan.targets import RUNTIMES
 from tests.helpers import (
     CLUSTERS,
     COST_MODEL,
@@ -39,6 +41,7 @@ from tests.helpers import (
     TWO_HOSTS,
     Instance,
     random_places,
+    runnable,
     topology,
     varied,
     workload,
@@ -48,6 +51,11 @@ from tests.solvers.helpers import brute_force
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shardplan.topology import Topology
+
+
+_GRID = SHARDING_TYPES.index(ShardingType.GRID_SHARD)
+
 
 def cuts(
     dim: int,
@@ -55,9 +63,42 @@ def cuts(
     target: Target = Target.ANY,
     **constraints: Any,
 ) -> list[tuple[ShardingType, Scope, int, int]]:
-    limits = TableConstraints(**constraints)
-    found = structures(dim, limits, Cluster.of(CLUSTERS[cluster]), target)
+    found = structures_of(dim, CLUSTERS[cluster], target, **constraints)
     return [structure[:4] for structure in found]
+
+
+def structures_of(
+    dim: int,
+    on: Topology,
+    target: Target = Target.ANY,
+    *,
+    every_count: bool = False,
+    **constraints: Any,
+) -> list[Structure]:
+    limits, cluster = TableConstraints(**constraints), Cluster.of(on)
+    return structures(
+        dim,
+        allowed_for(dim, limits, cluster, target).types,
+        limits.min_column_width,
+        cluster,
+        RUNTIMES[target],
+        every_count=every_count,
+    )
+
+
+def variants_of(
+    dim: int, on: Topology, target: Target = Target.ANY, **constraints: Any
+) -> list[Variant]:
+    limits = TableConstraints(**constraints)
+    rest = allowed_for(dim, limits, Cluster.of(on), target)
+    return variants(rest.kernels, rest.dtypes, limits.cache_load_factor)
+
+
+def allowed_for(
+    dim: int, limits: TableConstraints, cluster: Cluster, target: Target
+) -> Allowed:
+    table = EmbeddingTable(name="t", num_embeddings=100, embedding_dim=dim)
+    return allowed(table, limits, cluster, RUNTIMES[target])
 
 
 def menu_of(
@@ -119,11 +160,13 @@ def test_every_legal_column_width(
     dim: int, narrowest: int | None, expected: int
 ) -> None:
     """Any number of shards whose widths are multiples of 4 and wide enough."""
-    limits = TableConstraints(
-        sharding_types=("column_wise",), min_column_width=narrowest
+    found = structures_of(
+        dim,
+        CLUSTERS["two_hosts"],
+        every_count=True,
+        sharding_types=("column_wise",),
+        min_column_width=narrowest,
     )
-    cluster = Cluster.of(CLUSTERS["two_hosts"])
-    found = structures(dim, limits, cluster, Target.ANY, every_count=True)
     assert [cut.column_shards for cut in found] == list(range(2, expected + 1))
 
 
@@ -175,23 +218,51 @@ def test_domains_inside_and_across_hosts() -> None:
 
 
 def test_targets_cut_shapes() -> None:
-    """TorchRec has no row subsets and no domains; HugeCTR has three types."""
+    """TorchRec has no row subsets and no domains; HugeCTR has five types."""
     torchrec = cuts(128, "pairs", Target.TORCHREC)
     assert {scope for kind, scope, _, _ in torchrec if kind == "row_wise"} == {
         Scope.ALL
     }
     assert Scope.DOMAIN not in {scope for _, scope, _, _ in torchrec}
     hugectr = {kind for kind, *_ in cuts(128, "pairs", Target.HUGECTR)}
-    assert hugectr == {"data_parallel", "table_wise", "row_wise"}
+    assert hugectr == {
+        "data_parallel",
+        "table_wise",
+        "column_wise",
+        "row_wise",
+        "grid_shard",
+    }
+
+
+@pytest.mark.parametrize(
+    ("dim", "narrowest", "slices"),
+    [
+        (128, None, [2, 4, 8]),  # 8 ranks bind
+        (128, 32, [2, 4]),
+        (48, None, [2, 3, 4, 6]),
+        (20, None, [5]),
+        (4, None, []),
+        (10, None, []),  # no multiple of 4
+    ],
+)
+def test_hugectr_cuts_columns_evenly(
+    dim: int, narrowest: int | None, slices: list[int]
+) -> None:
+    """Slices are equal, and of all ranks no more are used than there are."""
+    on = CLUSTERS["two_hosts"]
+    found = structures_of(dim, on, Target.HUGECTR, min_column_width=narrowest)
+    columns = [cut for cut in found if cut.sharding_type == "column_wise"]
+    assert [cut.column_shards for cut in columns] == slices
+    grids = [cut for cut in found if cut.sharding_type == "grid_shard"]
+    assert {cut.column_shards for cut in grids} == {k for k in slices if 2 * k <= 8}
+    assert all(cut.column_shards * cut.row_shards <= 8 for cut in grids)
+    assert all(cut.apart and cut.scope == Scope.RANK for cut in columns + grids)
 
 
 def kernels_of(
     target: Target = Target.ANY, cluster: str = "one_host", **limits: Any
 ) -> list[str]:
-    table = EmbeddingTable(name="t", num_embeddings=100, embedding_dim=16)
-    found = variants(
-        table, TableConstraints(**limits), Cluster.of(CLUSTERS[cluster]), target
-    )
+    found = variants_of(16, CLUSTERS[cluster], target, **limits)
     return list(dict.fromkeys(KERNELS[KERNELS.index(v.kernel)].value for v in found))
 
 
@@ -210,18 +281,12 @@ def test_kernels_by_default_and_by_name() -> None:
 def test_no_ssd_no_key_value() -> None:
     """Rows on SSD need one in every host group."""
     host = {"ddr_bytes": 10**11, "ddr_bw": 8e10, "pcie_bw": 2e10}
-    cluster = Cluster.of(topology(host=host))
-    table = EmbeddingTable(name="t", num_embeddings=100, embedding_dim=16)
-    found = variants(table, TableConstraints(), cluster, Target.ANY)
+    found = variants_of(16, topology(host=host))
     assert ComputeKernel.KEY_VALUE not in {variant.kernel for variant in found}
 
 
 def shares_of(kernel: str, **limits: Any) -> list[tuple[float, float]]:
-    table = EmbeddingTable(name="t", num_embeddings=100, embedding_dim=16)
-    limits = {"compute_kernels": [kernel], **limits}
-    found = variants(
-        table, TableConstraints(**limits), Cluster.of(ONE_HOST), Target.ANY
-    )
+    found = variants_of(16, ONE_HOST, compute_kernels=[kernel], **limits)
     return [(v.hbm_share, v.ddr_share) for v in found]
 
 
@@ -241,9 +306,8 @@ def test_row_types() -> None:
     """The table's own type and the ones that may replace it; int4 needs even rows."""
 
     def dtypes(dim: int) -> list[str]:
-        table = EmbeddingTable(name="t", num_embeddings=100, embedding_dim=dim)
-        limits = TableConstraints(dtypes=("fp16", "int4"), compute_kernels=("fused",))
-        found = variants(table, limits, Cluster.of(ONE_HOST), Target.ANY)
+        limits: dict[str, Any] = {"dtypes": ("fp16", "int4")}
+        found = variants_of(dim, ONE_HOST, compute_kernels=("fused",), **limits)
         return [DTYPES[v.dtype].value for v in found]
 
     assert dtypes(16) == ["fp32", "fp16", "int4"]
@@ -266,7 +330,7 @@ def wrong_tables(
         placed = tuple(map(merged_columns, placed))
     for placement, table in zip(placed, model.tables, strict=True):
         violations = [
-            *check_geometry(placement, table, cluster),
+            *check_geometry(placement, table, cluster, RUNTIMES[target]),
             *check_constraints(placement, table, model, cluster),
             *check_target(placement, table, target, cluster),
         ]
@@ -286,7 +350,7 @@ def choices(problem: Problem) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_check_accepts_every_option(name: str, target: Target) -> None:
     """Every option of every menu, placed anywhere legal, has a shape of its target."""
-    instance = varied(CLUSTERS[name])
+    instance = runnable(CLUSTERS[name], target)
     problem = instance.problem(target=target, all_tiers=True)
     for choice in choices(problem):
         assert wrong_tables(instance, problem, choice, target) == {}
@@ -295,7 +359,7 @@ def test_check_accepts_every_option(name: str, target: Target) -> None:
 @pytest.mark.parametrize("target", [Target.TORCHREC, Target.HUGECTR])
 def test_check_agrees_with_the_menus_of_targets(target: Target) -> None:
     """What `check` accepts for a target is on its menu, and nothing else is."""
-    instance = varied(CLUSTERS["pairs"])
+    instance = runnable(CLUSTERS["pairs"], target)
     free = instance.problem(all_tiers=True)
     cut = instance.problem(target=target, all_tiers=True)
     names = [table.name for table in instance.workload.tables]
@@ -306,6 +370,12 @@ def test_check_agrees_with_the_menus_of_targets(target: Target) -> None:
             if not wrong.keys() & {names[i] for i in members}:
                 accepted.add(_identity(free, int(choice[bundle])))
     offered = {_identity(cut, option) for option in range(len(cut.options))}
+    if target is Target.HUGECTR:
+        # Its menu has more: without uneven columns, fewer options are dominated, and
+        # rows of its grids are cut over any ranks, not only over hosts and domains.
+        assert any(a[1] == _GRID for a in accepted)
+        assert offered >= {a for a in accepted if a[1] != _GRID}
+        return
     assert offered >= accepted
     # Without the static split, sizes of caches stay that it would dominate.
     assert {o[:6] for o in offered} >= {a[:6] for a in accepted}

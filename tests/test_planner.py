@@ -33,11 +33,11 @@ from tests.helpers import (
     host_group,
     mixed_cluster,
     one_host,
+    runnable,
     tiered,
     topology,
     two_hosts,
     two_tables,
-    varied,
     workload,
 )
 
@@ -65,7 +65,8 @@ def test_plans_are_valid(make: Any, objective: Objective, solver: str) -> None:
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_every_cluster_and_target(name: str, target: Target) -> None:
     """All kinds of tables are planned on all kinds of clusters for all targets."""
-    plan = varied(CLUSTERS[name]).solve(target=target, solver="greedy").plan
+    instance = runnable(CLUSTERS[name], target)
+    plan = instance.solve(target=target, solver="greedy").plan
     assert plan.target is target
     assert_plan_valid(plan)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shardplan.catalog import load_cost_model, load_topology, load_workload
@@ -10,7 +12,7 @@ from shardplan.errors import InputError
 from shardplan.evaluation import evaluate
 from shardplan.plan import Inputs
 from shardplan.shard_matrix import ShardMatrix
-from shardplan.sharding import Scope, ShardingType
+from shardplan.sharding import Scope, ShardingType, Target
 
 HIERARCHICAL = ((0, 1), (0, 1), (0, 2), (0, 2))
 
@@ -54,6 +56,59 @@ def test_hierarchical_plans_reduce_in_hosts() -> None:
     assert {shard.scope for shard in shards} == {Scope.HOST}
     assert shards[0].ranks == (0, 1, 2, 3)
     assert shards[0].row_share == 0.25
+
+
+def test_slices_are_on_runs_of_ranks() -> None:
+    """Four ranks and two slices: a grid of two; as many slices as ranks: columns."""
+    ranks = ((0, 1), (0, 1), (0,), (0, 2))
+    plan = ShardMatrix(ranks=ranks, column_slices=((0, 2), (1, 2))).to_plan(inputs())
+    grid, columns, whole = plan.tables
+    assert grid.sharding_type is ShardingType.GRID_SHARD
+    assert [b.ranks for b in grid.blocks] == [(0, 1), (2, 3)]
+    assert [b.column_offset for b in grid.blocks] == [0, 64]
+    assert columns.sharding_type is ShardingType.COLUMN_WISE
+    assert [b.ranks for b in columns.blocks] == [(0,), (1,)]
+    assert whole.sharding_type is ShardingType.TABLE_WISE
+    assert plan.target is Target.HUGECTR
+    assert check(plan) == ()
+    # Whole hosts do not reduce inside: partial sums go to all ranks.
+    assert {shard.scope for shard in evaluate(plan).shards} == {Scope.RANK}
+    hierarchical = ShardMatrix(
+        ranks=((0,), (0,), (0, 1), (0, 2)), column_slices=((0, 2),), hierarchical=True
+    ).to_plan(inputs())
+    scopes = {shard.scope for shard in evaluate(hierarchical).shards if not shard.table}
+    assert scopes == {Scope.HOST}
+
+
+@pytest.mark.parametrize(
+    ("slices", "rule"),
+    [
+        ((0, 3), "128 columns of"),
+        ((1, 2), "1 ranks that hold"),
+        ((2, 2), "is replicated"),
+        ((9, 2), "slices table 9, the workload has 3 tables"),
+    ],
+)
+def test_wrong_slices(slices: tuple[int, int], rule: str) -> None:
+    """Columns and ranks divide by the number of slices, and copies have none."""
+    matrix = ShardMatrix(
+        ranks=((0,), (0,), (0,), (1,)), replicated=(2,), column_slices=(slices,)
+    )
+    with pytest.raises(InputError, match=rule):
+        matrix.to_plan(inputs())
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rule"),
+    [
+        ([["ep", ["a"]]], "must be one of: mp, dp"),
+        ([["mp", [["b", 2]]]], "the workload has no such table"),
+    ],
+)
+def test_wrong_strategies(strategy: list[Any], rule: str) -> None:
+    """Unknown strategies and tables are errors."""
+    with pytest.raises(InputError, match=rule):
+        ShardMatrix.of_strategy([["a"]], strategy, ["a"])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from shardplan.sharding import Objective, Scope
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.options.arrays import Options
     from shardplan.problem import Problem
 
     Floats = NDArray[np.float64]
@@ -114,7 +113,7 @@ class Relaxed:
             room=_room(problem),
             largest_hbm=_largest_hbm(problem),
             item=np.arange(len(item_option)),
-            per_rank=np.where(_are_apart(menu)[item_option], 1, menu.item_count),
+            per_rank=np.where(problem.apart[item_option], 1, menu.item_count),
         )
         if relaxed.legal is not None:
             nowhere = item_option[~relaxed.legal.any(axis=1)]
@@ -250,11 +249,6 @@ class Relaxed:
         if self.legal is not None:
             per_class = np.where(self.legal, per_class, np.inf)
         return per_class.min(axis=1) if self.num_classes > 1 else per_class[:, 0]
-
-
-def _are_apart(menu: Options) -> Bools:
-    """Whether no rank may hold two copies of an option's items (O,)."""
-    return np.asarray((menu.scope == Scope.RANK) & (menu.row_shards > 1))
 
 
 def _largest_hbm(problem: Problem) -> Floats:

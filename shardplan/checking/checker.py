@@ -9,13 +9,18 @@ from shardplan.certify.verify import InvalidCertificateError, verify
 from shardplan.checking.constraints import check_constraints, check_groups
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.pools import check_capacity
-from shardplan.checking.target import check_rowless_ranks, check_target
+from shardplan.checking.target import (
+    check_optimizer,
+    check_rowless_ranks,
+    check_target,
+)
 from shardplan.checking.verdict import TOLERANCE, Verdict
 from shardplan.checking.violation import Violation
 from shardplan.cluster import Cluster
 from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
 from shardplan.problem import build_problem
+from shardplan.targets import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +48,7 @@ def check(
     Parameters
     ----------
     target : Target, optional
-        Check the shapes of this framework instead of the plan's own target.
+        Check what this framework runs, and its bytes, instead of the plan's own target.
     menu : Problem, optional
         The problem of the plan's inputs, if it has been built already.
     proven_s : float, optional
@@ -68,25 +73,35 @@ def examine(
 
     Parameters are those of `check`.
     """
+    runs_on = target or plan.target
     found = [*_check_inputs(plan), *_check_tables(plan)]
+    found += check_optimizer(plan, runs_on)
     cluster = Cluster.of(plan.inputs.topology)
     tables = {table.name: table for table in plan.inputs.workload.tables}
     for placement in plan.tables:
         if placement.name in tables:
             table = tables[placement.name]
-            found += check_geometry(placement, table, cluster)
+            found += check_geometry(placement, table, cluster, RUNTIMES[runs_on])
             found += check_constraints(placement, table, plan.inputs.workload, cluster)
-            found += check_target(placement, table, target or plan.target, cluster)
+            found += check_target(placement, table, runs_on, cluster)
     if not found:
         found += check_groups(plan)
-        found += check_rowless_ranks(plan, target or plan.target)
+        found += check_rowless_ranks(plan, runs_on)
         evaluation = evaluate(plan)
-        found += check_capacity(evaluation)
+        found += check_capacity(_evaluated_on(runs_on, evaluation))
         found += _check_outcome(plan, evaluation)
         proven_s, wrong = _check_certificate(plan, menu, proven_s)
         found += wrong
         return Verdict(plan.outcome, tuple(found), proven_s)
     return Verdict(plan.outcome, tuple(found), None)
+
+
+def _evaluated_on(target: Target, evaluation: Evaluation) -> Evaluation:
+    """Return what a plan takes on a framework, which may not be its own target."""
+    plan = evaluation.plan
+    if target is plan.target:
+        return evaluation
+    return evaluate(plan.model_copy(update={"target": target}))
 
 
 def proven_bound(plan: Plan, menu: Problem | None = None) -> float:

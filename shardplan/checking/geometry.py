@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shardplan.cluster import Cluster
     from shardplan.plan import ColumnBlock, TablePlacement, TierSplit
     from shardplan.tables import EmbeddingTable
+    from shardplan.targets import Runtime
 
 _SINGLE_BLOCK = (
     ShardingType.DATA_PARALLEL,
@@ -30,7 +31,10 @@ _SINGLE_RANK = (
 
 
 def check_geometry(
-    placement: TablePlacement, table: EmbeddingTable, cluster: Cluster
+    placement: TablePlacement,
+    table: EmbeddingTable,
+    cluster: Cluster,
+    runtime: Runtime,
 ) -> Iterator[Violation]:
     """Check columns, rows, ranks, shape and tiers of one table's placement."""
     messages = list(_columns(placement, table.embedding_dim))
@@ -39,6 +43,8 @@ def check_geometry(
         messages += _ranks(block, cluster)
     if not messages:
         messages += _shape(placement, cluster)
+        if not runtime.slices_evenly:
+            messages += _groups(placement, cluster)
     for message in messages:
         yield Violation("coverage", placement.name, message)
     for message in _tiers(placement, cluster):
@@ -94,8 +100,13 @@ def _shape(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
         hosts = {int(cluster.rank_host[block.ranks[0]]) for block in blocks}
         if len(hosts) > 1:
             yield f"table_column_wise must stay on one host, but uses {sorted(hosts)}"
+
+
+def _groups(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
+    """Rows of these types are reduced inside hosts or domains: over all of one."""
+    kind = placement.sharding_type
     if kind in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
-        for block in blocks:
+        for block in placement.blocks:
             if not _is_whole_group(block, cluster):
                 yield (
                     f"{kind.value} cuts rows over all ranks of one host or domain, "

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from shardplan.checking.hugectr import hugectr_rules
 from shardplan.checking.violation import Violation
 from shardplan.rectangles import rectangles
 from shardplan.sharding import ComputeKernel, ShardingType, Target
+from shardplan.targets import RUNTIMES, optimizer_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,17 +18,6 @@ if TYPE_CHECKING:
     from shardplan.plan import ColumnBlock, Plan, TablePlacement
     from shardplan.tables import EmbeddingTable
 
-_HUGECTR_TYPES = (
-    ShardingType.DATA_PARALLEL,
-    ShardingType.TABLE_WISE,
-    ShardingType.ROW_WISE,
-)
-_SEQUENCE_TYPES = (
-    ShardingType.DATA_PARALLEL,
-    ShardingType.TABLE_WISE,
-    ShardingType.COLUMN_WISE,
-    ShardingType.ROW_WISE,
-)
 _ONE_KERNEL = (
     ComputeKernel.FUSED,
     ComputeKernel.FUSED_UVM,
@@ -55,7 +46,7 @@ def check_target(
     if target is Target.TORCHREC:
         messages = list(_torchrec(placement, table, cluster))
     elif target is Target.HUGECTR:
-        messages = list(_hugectr(placement))
+        messages = list(hugectr_rules(placement, RUNTIMES[target]))
     else:
         messages = []
     for message in messages:
@@ -65,10 +56,10 @@ def check_target(
 def _torchrec(
     placement: TablePlacement, table: EmbeddingTable, cluster: Cluster
 ) -> Iterator[str]:
-    kind = placement.sharding_type
-    if placement.compute_kernel is ComputeKernel.FUSED_UVM_SPLIT:
-        yield "there is no kernel 'fused_uvm_split'"
-    if not table.is_pooled and kind not in _SEQUENCE_TYPES:
+    kind, runtime = placement.sharding_type, RUNTIMES[Target.TORCHREC]
+    if placement.compute_kernel not in runtime.kernels:
+        yield f"there is no kernel {placement.compute_kernel.value!r}"
+    if not table.is_pooled and kind not in runtime.sequence_types:
         yield f"sequence embeddings cannot be {kind.value}"
     for block in placement.blocks:
         if kind is not ShardingType.DATA_PARALLEL and block.num_columns % 4:
@@ -110,6 +101,14 @@ def _torchrec_rows(
     ceil_blocks = tuple(min(size, max(0, rows - i * size)) for i in range(count))
     if block.row_sizes is not None and block.row_sizes != ceil_blocks:
         yield "row shards are ceil(rows / ranks) each; others train on wrong rows"
+
+
+def check_optimizer(plan: Plan, target: Target) -> Iterator[Violation]:
+    """Refuse an optimizer that a framework does not have."""
+    rule = optimizer_rule(plan.inputs.workload, target)
+    if rule is not None:
+        optimizer = plan.inputs.workload.optimizer.value
+        yield Violation(f"target {target.value}", "", f"{optimizer}: {rule}")
 
 
 def check_rowless_ranks(plan: Plan, target: Target) -> Iterator[Violation]:
@@ -156,10 +155,3 @@ def _fused_with(placement: TablePlacement, table: EmbeddingTable) -> tuple[objec
         table.embedding_dim if is_prefetched else None,
         given and given.model_dump_json(exclude=_NO_SETTINGS),
     )
-
-
-def _hugectr(placement: TablePlacement) -> Iterator[str]:
-    if placement.sharding_type not in _HUGECTR_TYPES:
-        yield f"there is no {placement.sharding_type.value} sharding"
-    if placement.compute_kernel not in (ComputeKernel.DENSE, ComputeKernel.FUSED):
-        yield f"there is no kernel {placement.compute_kernel.value!r}"

@@ -42,9 +42,10 @@ def storage_items(
     Notes
     -----
     Rows are where the kernel keeps them: E * row weights and E * state, a share of
-    them for caches and splits. A cache holds rows in the table's own type, with
-    metadata per row and per slot. Copies (`data_parallel`) add dense gradients; an
-    optimizer that updates no rows adds the gradients of those that a step touches.
+    them for caches and splits, with their keys where the framework keeps these. A
+    cache holds rows in the table's own type, with metadata per row and per slot.
+    Copies (`data_parallel`) add dense gradients; an optimizer that updates no rows
+    adds the gradients of those that a step touches.
     Buffers are the ids of the batches in flight, and outputs with their gradients.
     On a CPU everything is in its host's memory.
     """
@@ -54,6 +55,7 @@ def storage_items(
     for tier, share in _resident(shards, device):
         yield "weights", tier, rows * share * volumes.row
         yield "optimizer state", tier, rows * share * volumes.state
+        yield "keys of rows", tier, rows * share * usage.key_bytes
     yield "gradients of copies", device, np.where(shards.is_replicated, gradients, 0.0)
     if not FACTS[usage.workload.optimizer].updates:
         touched = volumes.unique * shards.columns * storage.FP32_BYTES

@@ -11,7 +11,8 @@ from shardplan.costs.pricing import price
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.shards import volumes_of
 from shardplan.costs.torchrec.pricer import TorchRecPricer
-from shardplan.sharding import PHASES
+from shardplan.errors import InputError
+from shardplan.sharding import PHASES, Target
 from shardplan.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:
@@ -82,7 +83,21 @@ class ModelPricer:
 def make_pricer(
     cluster: Cluster, usage: TableUsage, cost_model: AnyCostModel
 ) -> Pricer:
-    """Return the pricer that a cost model asks for."""
+    """Return the pricer that a cost model asks for.
+
+    Raises
+    ------
+    InputError
+        If the cost model is TorchRec's, and another framework runs the tables.
+    """
     if isinstance(cost_model, TorchRecCostModel):
+        if usage.target is Target.HUGECTR:
+            raise InputError.single(
+                cost_model.name,
+                "",
+                None,
+                "prices what TorchRec runs; plan for target hugectr with a measured "
+                "cost model",
+            )
         return TorchRecPricer.of(cluster, usage, cost_model)
     return ModelPricer(cluster, usage, ClassRates.of(cluster, cost_model))

@@ -100,7 +100,7 @@ def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volum
         unique=_unique_rows(shards, usage, world_size),
         outputs=usage.num_outputs[table] * output_share,
         row=_row_bytes(shards.dtype, shards.columns),
-        state=storage.state_bytes(usage.workload.optimizer, shards.columns),
+        state=storage.state_bytes(usage.optimizer, shards.columns),
         full_row=_row_bytes(usage.dtype[table], shards.columns),
     )
 

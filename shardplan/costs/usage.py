@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs import access, storage
-from shardplan.sharding import Phase
+from shardplan.sharding import Phase, Target
 from shardplan.tables import DType
+from shardplan.targets import RUNTIMES
 from shardplan.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.workload import Compression
+    from shardplan.targets import Runtime
+    from shardplan.workload import Compression, Optimizer
 
 _PIPELINE_DEPTH = {
     Pipeline.NONE: 1,
@@ -48,6 +50,8 @@ class TableUsage:
     is_pooled : bool array (T,)
     id_bytes : float array (T,)
         Bytes of an id with its weight [bytes].
+    target : Target
+        The framework that runs the tables.
     """
 
     workload: Workload
@@ -60,9 +64,12 @@ class TableUsage:
     num_lengths: NDArray[np.float64]
     is_pooled: NDArray[np.bool_]
     id_bytes: NDArray[np.float64]
+    target: Target = Target.ANY
 
     @classmethod
-    def of(cls, workload: Workload, world_size: int) -> TableUsage:
+    def of(
+        cls, workload: Workload, world_size: int, target: Target = Target.ANY
+    ) -> TableUsage:
         """Collect the usage of all tables for a cluster of `world_size` ranks."""
         tables = workload.tables
         batch = workload.batch_over(world_size)
@@ -82,6 +89,7 @@ class TableUsage:
             num_lengths=samples * features,
             is_pooled=pooled,
             id_bytes=workload.index_bytes + weights,
+            target=target,
         )
 
     @property
@@ -96,13 +104,29 @@ class TableUsage:
         elements = float(self.num_outputs / self.num_samples @ self.embedding_dim)
         return int(elements), sum(table.num_outputs for table in self.workload.tables)
 
+    @property
+    def runtime(self) -> Runtime:
+        """What the framework can do."""
+        return RUNTIMES[self.target]
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """What the framework runs for the workload's optimizer."""
+        wanted = self.workload.optimizer
+        return self.runtime.optimizer(wanted) or wanted
+
+    @property
+    def key_bytes(self) -> float:
+        """What a shard stores beside each of its rows to find it [bytes]."""
+        return float(self.workload.index_bytes) if self.runtime.keeps_keys else 0.0
+
     @cached_property
     def stored_bytes(self) -> NDArray[np.float64]:
         """One copy of each table's rows with optimizer state [bytes], shape (T,)."""
-        optimizer = self.workload.optimizer
         row = [
             float(storage.row_bytes(t.dtype, t.embedding_dim))
-            + float(storage.state_bytes(optimizer, t.embedding_dim))
+            + float(storage.state_bytes(self.optimizer, t.embedding_dim))
+            + self.key_bytes
             for t in self.workload.tables
         ]
         return np.asarray(self.num_embeddings * np.array(row))

@@ -25,8 +25,8 @@ class Options:
 
     An option puts `column_shards` blocks of columns each on its own place: a rank,
     or a host, a domain or all ranks over which the block's rows are cut. Blocks of
-    one width are one item with a count; an option has one or two items. A
-    row-cut `RANK` option has `row_shards` equal places instead.
+    one width are one item with a count; an option has one or two items. An option
+    whose places are `apart` has `row_shards` equal places for each block instead.
 
     Attributes
     ----------
@@ -34,6 +34,8 @@ class Options:
     hbm_share, ddr_share : (O,) floats
     same_host : (O,) bools
         All places are ranks of one host (`table_column_wise`).
+    apart : (O,) bools
+        All places are different ranks, and interchangeable.
     start : (T + 1,) ints
         Options of table t are ``start[t]:start[t + 1]``.
     item_start : (O + 1,) ints
@@ -56,6 +58,7 @@ class Options:
     hbm_share: Floats
     ddr_share: Floats
     same_host: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
     start: Ints
     item_start: Ints
     item_columns: Ints

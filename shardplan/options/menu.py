@@ -11,10 +11,11 @@ import numpy as np
 from shardplan.costs.shards import ShardArrays
 from shardplan.options.arrays import SHARDING_TYPES, Options, concatenate, offsets
 from shardplan.options.prune import Candidates, Pruner
+from shardplan.options.rules import Allowed, allowed
 from shardplan.options.structures import is_offered, structures, variants
 from shardplan.options.template import Template
 from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
-from shardplan.targets import narrowed
+from shardplan.targets import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,8 @@ _NEGLIGIBLE = 0.01
 _SMALL = 1 / 16
 _CHUNK_ITEMS = 20_000
 """Items priced at once, so that intermediate results stay in the cache."""
+_IN_DDR = {ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.FUSED_UVM}
+_ON_SSD = {ComputeKernel.KEY_VALUE}
 _DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
 
 
@@ -43,6 +46,7 @@ class _Kind(NamedTuple):
 
     dim: int
     dtype: DType
+    is_pooled: bool
     constraints: TableConstraints
     to_ddr: bool
     to_ssd: bool
@@ -156,13 +160,12 @@ def _kinds(
     kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
     workload = usage.workload
     for index, table in enumerate(workload.tables):
-        limits = narrowed(workload.table_constraints(table), table, target)
-        if limits is None:
-            continue
+        limits = workload.table_constraints(table)
         kinds[
             _Kind(
                 table.embedding_dim,
                 table.dtype,
+                table.is_pooled,
                 limits,
                 to_ddr=bool(offload.to_ddr[index]),
                 to_ssd=bool(offload.to_ssd[index]),
@@ -170,11 +173,18 @@ def _kinds(
                 is_together=bool(together[index]),
             )
         ].append(index)
+    runtime = RUNTIMES[target]
     for kind, members in kinds.items():
         table, limits = workload.tables[members[0]], kind.constraints
-        places = variants(table, limits, cluster, target, kind.to_ddr, kind.to_ssd)
+        rest = allowed(table, limits, cluster, runtime)
+        places = variants(_kernels(kind, rest), rest.dtypes, limits.cache_load_factor)
         cuts = structures(
-            kind.dim, limits, cluster, target, every_count=kind.is_together
+            kind.dim,
+            rest.types,
+            limits.min_column_width,
+            cluster,
+            runtime,
+            every_count=kind.is_together,
         )
         pairs = [
             (cut, place)
@@ -184,6 +194,14 @@ def _kinds(
         ]
         if pairs:
             yield Template.of(kind.dim, pairs), np.array(members)
+
+
+def _kernels(kind: _Kind, rest: Allowed) -> frozenset[ComputeKernel]:
+    """Leave out slower tiers that nobody asked for, where they are not needed."""
+    if kind.constraints.compute_kernels:
+        return rest.kernels
+    unused = set() if kind.to_ddr else _IN_DDR
+    return rest.kernels - unused - (set() if kind.to_ssd else _ON_SSD)
 
 
 def _may_stay(limits: TableConstraints) -> bool:
@@ -251,6 +269,7 @@ def _menu(
         hbm_share=template.hbm_share[option],
         ddr_share=template.ddr_share[option],
         same_host=template.same_host[option],
+        apart=template.apart[option],
         start=np.searchsorted(table, np.arange(num_tables + 1)),
         item_start=offsets(np.diff(template.item_start)[option]),
         item_columns=template.item_columns[item],

@@ -10,7 +10,6 @@ import numpy as np
 from shardplan.costs.shards import KERNELS
 from shardplan.options.arrays import SHARDING_TYPES, offsets
 from shardplan.options.structures import COLUMN_UNIT, Structure, Variant
-from shardplan.sharding import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,7 @@ class Template:
     ----------
     sharding_type, scope, column_shards, row_shards, kernel, dtype : (K,) ints
     hbm_share, ddr_share : (K,) floats
-    same_host : (K,) bools
+    same_host, apart : (K,) bools
     item_start : (K + 1,) ints
         Items of option k are ``item_start[k]:item_start[k + 1]``.
     item_option, item_columns, item_count : (J,) ints
@@ -44,6 +43,7 @@ class Template:
     hbm_share: Floats
     ddr_share: Floats
     same_host: NDArray[np.bool_]
+    apart: NDArray[np.bool_]
     item_start: Ints
     item_option: Ints
     item_columns: Ints
@@ -57,7 +57,9 @@ class Template:
         column_shards = np.array([cut.column_shards for cut in cuts], dtype=np.int64)
         row_shards = np.array([cut.row_shards for cut in cuts], dtype=np.int64)
         scope = np.array([cut.scope for cut in cuts], dtype=np.int64)
-        option, width, count = _items(dim, column_shards, row_shards, scope)
+        apart = np.array([cut.apart for cut in cuts], dtype=bool)
+        row_places = np.where(apart, row_shards, 1)
+        option, width, count = _items(dim, column_shards, row_places)
         kernel = [KERNELS.index(place.kernel) for place in places]
         return cls(
             sharding_type=np.array(
@@ -71,6 +73,7 @@ class Template:
             hbm_share=np.array([place.hbm_share for place in places]),
             ddr_share=np.array([place.ddr_share for place in places]),
             same_host=np.array([cut.same_host for cut in cuts]),
+            apart=apart,
             item_start=offsets(np.bincount(option, minlength=len(pairs))),
             item_option=option,
             item_columns=width,
@@ -89,10 +92,8 @@ class Template:
         return np.asarray(number.ravel())
 
 
-def _items(
-    dim: int, column_shards: Ints, row_shards: Ints, scope: Ints
-) -> tuple[Ints, Ints, Ints]:
-    """Split columns as evenly as multiples of 4 allow.
+def _items(dim: int, column_shards: Ints, row_places: Ints) -> tuple[Ints, Ints, Ints]:
+    """Split columns as evenly as multiples of 4 allow; each block has `row_places`.
 
     Returns
     -------
@@ -107,6 +108,4 @@ def _items(
     count = np.concatenate([extra[extra > 0], column_shards - extra])
     order = np.lexsort((-width, option))
     option, width, count = option[order], width[order], count[order]
-    cut_on_ranks = (scope == Scope.RANK) & (row_shards > 1)
-    count = np.where(cut_on_ranks[option], row_shards[option], count)
-    return option, width, count
+    return option, width, count * row_places[option]

@@ -23,6 +23,7 @@ from shardplan.report.layout import (
     whole,
 )
 from shardplan.report.plan_view import decision, decision_text, summary_data
+from shardplan.targets import RUNTIMES
 from shardplan.units import format_bytes, format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ def moved_bytes(before: Plan, after: Plan) -> dict[str, float]:
     kept = _overlap(held, wanted)
     cells = (wanted["num_rows"] * wanted["num_columns"]).astype(np.float64)
     total = cells.groupby(wanted["table"]).sum()
-    optimizer = after.inputs.workload.optimizer
+    wanted = after.inputs.workload.optimizer
+    optimizer = RUNTIMES[after.target].optimizer(wanted) or wanted
     dims = {t.name: t.embedding_dim for t in after.inputs.workload.tables}
     moved = {}
     for placement in after.tables:

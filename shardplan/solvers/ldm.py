@@ -46,7 +46,8 @@ class LargestDifferencing:
     """Join the two most uneven partial partitions until one is left.
 
     Items on single ranks of one class are partitioned; everything else (groups,
-    pinned, separated or row-cut tables, mixed clusters) is placed greedily before.
+    pinned or separated tables, items to keep apart, mixed clusters) is placed greedily
+    before.
     An item whose rank has no memory left goes to the least loaded one that has.
     """
 
@@ -102,7 +103,7 @@ def _solve_choice(
 def _is_free(problem: Problem, choice: Ints) -> NDArray[np.bool_]:
     """Bundles whose items may go to any rank, independently of each other."""
     menu = problem.options
-    free = (menu.scope[choice] == Scope.RANK) & (menu.row_shards[choice] == 1)
+    free = (menu.scope[choice] == Scope.RANK) & ~problem.apart[choice]
     free &= ~menu.same_host[choice]
     free[[*problem.allowed, *problem.conflicts]] = False
     return np.asarray(free & (len(problem.cluster.groups) == 1))

@@ -102,7 +102,7 @@ class Placer:
     ) -> bool:
         menu = self._problem.options
         scope = int(menu.scope[option])
-        distinct = scope == Scope.RANK and menu.row_shards[option] > 1
+        distinct = bool(self._problem.apart[option])
         if distinct:
             wanted = self._emptiest(option, legal)
             if wanted is None:

@@ -108,20 +108,6 @@ def test_torchrec_needs_a_row_on_every_rank_of_what_it_fuses(
     assert not list(check_rowless_ranks(cut, Target.ANY))
 
 
-def test_hugectr_has_three_types_and_one_tier(valid: Plan) -> None:
-    """Everything else is named, table by table."""
-    found = rules(valid, Target.HUGECTR)
-    assert found == {
-        "columns": ["there is no column_wise sharding"],
-        "host": ["there is no table_row_wise sharding"],
-        "grid": ["there is no grid_shard sharding"],
-        "one_host": ["there is no table_column_wise sharding"],
-        "cached": ["there is no kernel 'fused_uvm_caching'"],
-        "pinned": ["there is no column_wise sharding"],
-        "flash": ["there is no kernel 'key_value'"],
-    }
-
-
 def test_a_certificate_proves_its_bound_and_no_more(one_host: Instance) -> None:
     """A bound above what the certificate gives is caught, however small the lie."""
     plan = one_host.solve(solver="greedy").plan

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from shardplan.checking import check
 from shardplan.errors import InputError
 from shardplan.exporters import EXPORTERS, export, exporter_names
+from shardplan.plan import Plan
 from shardplan.planner import solve
 from shardplan.rectangles import rectangles
+from shardplan.shard_matrix import ShardMatrix
 from tests.helpers import COST_MODEL, ONE_HOST, workload
-
-if TYPE_CHECKING:
-    from shardplan.plan import Plan
 
 
 def planned(target: str, *tables: dict[str, Any]) -> Plan:
@@ -55,10 +55,30 @@ def test_hugectr_matrix() -> None:
     assert holding == ranks
 
 
-def test_hugectr_cannot_cut_columns() -> None:
+def test_hugectr_slices_columns_evenly() -> None:
+    """Slices are pairs of name and number, and read back as the same placements."""
+    plan = planned("hugectr", only("column_wise"), only("grid_shard"), {})
+    found = export(plan, "hugectr")
+    (kind, group), *_ = found["shard_strategy"]
+    assert kind == "mp"
+    for placement, entry in zip(plan.tables[:2], group, strict=False):
+        assert entry == [placement.name, len(placement.blocks)]
+    names = [table.name for table in plan.inputs.workload.tables]
+    matrix = ShardMatrix.of_strategy(**json.loads(json.dumps(found)), names=names)
+    again = matrix.to_plan(plan.inputs)
+    assert [p.blocks for p in again.tables] == [p.blocks for p in plan.tables]
+    assert again.outcome.objective_s == pytest.approx(plan.outcome.objective_s)
+    assert check(again) == ()
+
+
+def test_hugectr_cannot_cut_columns_unevenly() -> None:
     """The table and the rule are named."""
-    plan = planned("any", only("column_wise"))
-    with pytest.raises(InputError, match="there is no column_wise sharding"):
+    plan = planned("any", only("column_wise", embedding_dim=12))
+    blocks = [{"column_offset": 0, "num_columns": 4, "ranks": [0]}]
+    blocks.append({"column_offset": 4, "num_columns": 8, "ranks": [1]})
+    uneven = plan.tables[0].model_dump() | {"blocks": blocks}
+    plan = Plan.model_validate(plan.model_dump() | {"tables": [uneven]})
+    with pytest.raises(InputError, match=r"t0.*column slices are equal, got \[4, 8\]"):
         export(plan, "hugectr")
 
 

@@ -49,20 +49,25 @@ class Shape(NamedTuple):
     counts: tuple[int, ...]
     row_shards: int = 1
     same_host: bool = False
+    apart: bool = False
 
 
 TW = Shape(ShardingType.TABLE_WISE, Scope.RANK, (1,))
 CW2 = Shape(ShardingType.COLUMN_WISE, Scope.RANK, (2,))
 CW3 = Shape(ShardingType.COLUMN_WISE, Scope.RANK, (1, 2))
 TWCW = Shape(ShardingType.TABLE_COLUMN_WISE, Scope.RANK, (2,), same_host=True)
-RW2 = Shape(ShardingType.ROW_WISE, Scope.RANK, (2,), row_shards=2)
+RW2 = Shape(ShardingType.ROW_WISE, Scope.RANK, (2,), row_shards=2, apart=True)
+SLICED2 = Shape(ShardingType.COLUMN_WISE, Scope.RANK, (2,), apart=True)
+SLICED_GRID = Shape(ShardingType.GRID_SHARD, Scope.RANK, (4,), row_shards=2, apart=True)
 DP = Shape(ShardingType.DATA_PARALLEL, Scope.ALL, (1,))
 
 
-def shapes_on(groups: Sequence[Hosts]) -> list[Shape]:
-    """All shapes that make sense on some host groups."""
+def shapes_on(groups: Sequence[Hosts], *, sliced: bool = False) -> list[Shape]:
+    """All shapes that make sense on some host groups; if `sliced`, HugeCTR's."""
     world = sum(group.num_hosts * group.local for group in groups)
     shapes = [TW, CW2, CW3, TWCW, DP, *([RW2] if world > 1 else [])]
+    if sliced:
+        return [TW, DP, RW2, SLICED2, *([SLICED_GRID] if world > 3 else [])]
     kind = ShardingType.TABLE_ROW_WISE
     for local in {group.local for group in groups}:
         shapes.append(Shape(kind, Scope.HOST, (1,), local))
@@ -163,6 +168,7 @@ def make_options(
         table=table,
         sharding_type=np.array(types, dtype=np.int64),
         scope=np.array([shape.scope for shape in shapes], dtype=np.int64),
+        apart=np.array([shape.apart for shape in shapes], dtype=bool),
         column_shards=np.add.reduceat(counts, np.cumsum(items) - items),
         row_shards=np.array([shape.row_shards for shape in shapes], dtype=np.int64),
         kernel=np.ones(len(shapes), dtype=np.int64),
@@ -187,6 +193,7 @@ def toy_problem(
     options_each: int = 3,
     fill: float = 0.7,
     limited: bool = True,
+    sliced: bool = False,
     objective: Objective = Objective.STEP,
 ) -> Problem:
     """Draw a problem: shapes, three tiers, and if `limited`, pins and conflicts.
@@ -196,7 +203,7 @@ def toy_problem(
     fill : float
         Bytes of the tables over capacity, roughly, in each tier.
     """
-    shapes = shapes_on(groups)
+    shapes = shapes_on(groups, sliced=sliced)
     menus = [
         [TW, *rng.permutation(len(shapes))[: options_each - 1]]
         for _ in range(num_tables)
@@ -371,7 +378,7 @@ def _all_places(
     if menu.scope[option] == Scope.ALL:
         yield from [()] if legal else []
         return
-    cut = menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1
+    cut = bool(problem.apart[option])
     pick = combinations if cut else combinations_with_replacement
     counts = menu.item_count[menu.items_of(option)].tolist()
     for parts in product(*(pick(legal, count) for count in counts)):

@@ -113,7 +113,7 @@ def assert_allowed(problem: Problem, assignment: Assignment) -> None:
             ranks[problem.place_ranks(scope, place)] = True
         if scope != Scope.ALL:
             assert len(places) == menu.num_places(option)
-        if scope == Scope.RANK and menu.row_shards[option] > 1:
+        if problem.apart[option]:
             assert len(set(places.tolist())) == len(places)
         if menu.same_host[option]:
             assert len(set(problem.cluster.rank_host[places].tolist())) == 1

@@ -9,7 +9,6 @@ import numpy as np
 
 from shardplan.sharding import TIERS, MemoryTier, Objective, Scope
 from shardplan.solvers.ilp.program import Row
-from shardplan.solvers.ilp.variables import is_cut_over_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,12 +113,10 @@ class Constraints:
                 name = f"same_host_i{item}_host{host}"
                 yield _equal(terms, 0.0, name)
 
-    def row_shards_are_apart(self) -> Rows:
-        """Place the row shards of an option cut over ranks on distinct ranks."""
+    def shards_are_apart(self) -> Rows:
+        """Place the shards of an option whose places are apart on distinct ranks."""
         menu, put = self._problem.options, self._places_of_items()
-        for option in range(len(menu)):
-            if not is_cut_over_ranks(self._problem, option):
-                continue
+        for option in np.flatnonzero(self._problem.apart).tolist():
             items = menu.items_of(option)
             on_rank: dict[int, Terms] = {}
             for item in range(items.start, items.stop):
@@ -224,7 +221,7 @@ CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
     Constraints.legal_everywhere,
     Constraints.one_host_per_option,
     Constraints.copies_share_the_host,
-    Constraints.row_shards_are_apart,
+    Constraints.shards_are_apart,
     Constraints.used_ranks_are_marked,
     Constraints.conflicting_bundles_are_apart,
     Constraints.hbm_fits,

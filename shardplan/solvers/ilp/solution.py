@@ -9,7 +9,6 @@ import numpy as np
 
 from shardplan.problem import Assignment
 from shardplan.sharding import Objective, Scope
-from shardplan.solvers.ilp.variables import is_cut_over_ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,8 +40,8 @@ def _may_take(problem: Problem, bundle: int, option: int, places: list[int]) -> 
     """Whether an option may be on some places, whatever else is there."""
     if not set(places) <= set(problem.group_places(bundle, option).tolist()):
         return False
-    if is_cut_over_ranks(problem, option):
-        return len(set(places)) == len(places)
+    if problem.apart[option] and len(set(places)) < len(places):
+        return False
     hosts = problem.cluster.rank_host
     return not problem.options.same_host[option] or len(set(hosts[places])) == 1
 

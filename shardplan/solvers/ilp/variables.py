@@ -119,7 +119,7 @@ class Variables:
                 self.on_host[option, host] = program.add(key, 1)
         items = menu.items_of(option)
         for item in range(items.start, items.stop):
-            most = 1 if is_cut_over_ranks(problem, option) else menu.item_count[item]
+            most = 1 if problem.apart[option] else menu.item_count[item]
             for place in legal.tolist():
                 put = program.add(
                     f"put_{name}_i{item - items.start}_{_SCOPE_NAMES[scope]}{place}",
@@ -153,12 +153,6 @@ def legal_places(problem: Problem) -> list[Ints]:
         problem.group_places(int(bundle), option)
         for option, bundle in enumerate(problem.options.table)
     ]
-
-
-def is_cut_over_ranks(problem: Problem, option: int) -> bool:
-    """Whether an option's places are ranks that must be distinct."""
-    menu = problem.options
-    return bool(menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1)
 
 
 def _slowest_names(problem: Problem) -> list[str]:

@@ -115,7 +115,7 @@ class Pieces:
 def _packable(problem: Problem, has_own_pools: bool) -> Bools:
     """Options on all ranks, or whose shards may be on any rank each (O,)."""
     menu = problem.options
-    free = (menu.scope == Scope.RANK) & (menu.row_shards == 1) & ~menu.same_host
+    free = (menu.scope == Scope.RANK) & ~problem.apart & ~menu.same_host
     packable = free | (menu.scope == Scope.ALL)
     if not has_own_pools:
         shared = (menu.item_bytes[:, 1:] > 0).any(axis=1)

@@ -296,7 +296,7 @@ class State:
     def _set_legal(self, bundle: int) -> None:
         problem, option = self.problem, int(self.option[bundle])
         menu = problem.options
-        apart = option >= 0 and bool(self._needs_distinct(option))
+        apart = option >= 0 and bool(problem.apart[option])
         near = option >= 0 and bool(menu.same_host[option])
         limited = bundle in problem.allowed or bundle in problem.conflicts
         row = int(self.legal_row[bundle])
@@ -312,10 +312,6 @@ class State:
         if not row:
             row = self._new_row(bundle)
         self.legal[row] = mask
-
-    def _needs_distinct(self, option: int) -> bool:
-        menu = self.problem.options
-        return bool(menu.scope[option] == Scope.RANK and menu.row_shards[option] > 1)
 
     def _new_row(self, bundle: int) -> int:
         if self._num_legal == len(self.legal):

@@ -1,0 +1,137 @@
+"""Rules that narrow what a table may use; each says what it leaves, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from shardplan.sharding import ComputeKernel, ShardingType
+from shardplan.tables import DType
+from shardplan.targets import VECTOR_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from shardplan.cluster import Cluster
+    from shardplan.tables import EmbeddingTable, TableConstraints
+    from shardplan.targets import Runtime
+
+_COPIED = frozenset({ShardingType.DATA_PARALLEL})
+T = TypeVar("T", ShardingType, ComputeKernel, DType)
+
+
+class Rule(NamedTuple, Generic[T]):
+    """Members that a rule leaves, and a sentence about the table to say why."""
+
+    kept: frozenset[T]
+    reason: str
+
+
+class Allowed(NamedTuple):
+    """What constraints and the framework leave a table; its own row type first."""
+
+    types: frozenset[ShardingType]
+    kernels: frozenset[ComputeKernel]
+    dtypes: tuple[DType, ...]
+
+
+def allowed(
+    table: EmbeddingTable, limits: TableConstraints, cluster: Cluster, runtime: Runtime
+) -> Allowed:
+    """Apply all rules to a table."""
+    dtypes = left(dtype_rules(table, limits, runtime))
+    own = dict.fromkeys((table.dtype, *limits.dtypes))
+    return Allowed(
+        left(type_rules(table, limits, runtime)),
+        left(kernel_rules(limits, cluster, runtime)),
+        tuple(dtype for dtype in own if dtype in dtypes),
+    )
+
+
+def left(rules: Iterable[Rule[T]]) -> frozenset[T]:
+    """Return what all rules leave."""
+    return frozenset.intersection(*(rule.kept for rule in rules))
+
+
+def culprit(rules: Iterable[Rule[T]]) -> str | None:
+    """Say which rule leaves nothing of what those before it left, if one does."""
+    so_far: frozenset[T] | None = None
+    for rule in rules:
+        kept = rule.kept if so_far is None else so_far & rule.kept
+        if not kept:
+            allowed = f"; allowed here: {listed(so_far)}" if so_far else ""
+            return rule.reason + allowed
+        so_far = kept
+    return None
+
+
+def type_rules(
+    table: EmbeddingTable, limits: TableConstraints, runtime: Runtime
+) -> Iterator[Rule[ShardingType]]:
+    """Yield what narrows a table's sharding types; its own constraints first."""
+    asked = frozenset(limits.sharding_types or ShardingType)
+    yield Rule(asked, "constraints leave no sharding type")
+    types = runtime.sharding_types
+    yield Rule(types, f"{runtime.name} has only {listed(types)}")
+    if not table.is_pooled:
+        types = runtime.sequence_types
+        name = runtime.name
+        yield Rule(types, f"{name} only has {listed(types)} for sequence embeddings")
+    dim = table.embedding_dim
+    if not runtime.cuts_narrow_rows and dim % VECTOR_COLUMNS:
+        yield Rule(
+            _COPIED,
+            f"has {columns(dim)}: {runtime.name} only replicates tables whose width is "
+            f"no multiple of {VECTOR_COLUMNS}; pad to {padded(dim)} or allow "
+            "data_parallel",
+        )
+
+
+def kernel_rules(
+    limits: TableConstraints, cluster: Cluster, runtime: Runtime
+) -> Iterator[Rule[ComputeKernel]]:
+    """Yield what narrows a table's kernels; its own constraints first."""
+    by_name = frozenset({ComputeKernel.FUSED_UVM_SPLIT})
+    asked = frozenset(limits.compute_kernels) or frozenset(ComputeKernel) - by_name
+    yield Rule(asked, "constraints leave no kernel")
+    kernels = runtime.kernels
+    yield Rule(kernels, f"{runtime.name} has only kernels {listed(kernels)}")
+    in_place = frozenset({ComputeKernel.DENSE, ComputeKernel.FUSED})
+    if cluster.is_cpu:
+        yield Rule(in_place, f"ranks on CPUs have only kernels {listed(in_place)}")
+    if not all(group.host.ssd_bytes > 0 for group in cluster.groups):
+        rest = frozenset(ComputeKernel) - {ComputeKernel.KEY_VALUE}
+        yield Rule(rest, "kernel key_value needs SSDs in all hosts (ssd_bytes)")
+
+
+def dtype_rules(
+    table: EmbeddingTable, limits: TableConstraints, runtime: Runtime
+) -> Iterator[Rule[DType]]:
+    """Yield what narrows a table's row types; its own come first."""
+    yield Rule(frozenset((table.dtype, *limits.dtypes)), "")
+    types = runtime.row_types
+    yield Rule(
+        types,
+        f"{runtime.name} stores rows as {listed(types)} only; set the table's dtype, "
+        "or allow one with constraint dtypes",
+    )
+    if table.embedding_dim % 2:
+        width = columns(table.embedding_dim)
+        rest = frozenset(DType) - {DType.INT4}
+        yield Rule(rest, f"has {width}: int4 rows need an even number")
+
+
+def columns(dim: int) -> str:
+    """Write a number of columns."""
+    return f"{dim} column" + ("s" if dim != 1 else "")
+
+
+def padded(dim: int) -> int:
+    """Return the least width that can be cut, not below `dim`."""
+    return -(-dim // VECTOR_COLUMNS) * VECTOR_COLUMNS
+
+
+def listed(members: Iterable[T]) -> str:
+    """List members in the order of their enumeration."""
+    found = set(members)
+    kinds = type(next(iter(found)))
+    return ", ".join(member.value for member in kinds if member in found)
