@@ -81,8 +81,8 @@ def moved_bytes(before: Plan, after: Plan) -> dict[str, float]:
     kept = _overlap(held, wanted)
     cells = (wanted["num_rows"] * wanted["num_columns"]).astype(np.float64)
     total = cells.groupby(wanted["table"]).sum()
-    wanted = after.inputs.workload.optimizer
-    optimizer = RUNTIMES[after.target].optimizer(wanted) or wanted
+    asked = after.inputs.workload.optimizer
+    optimizer = RUNTIMES[after.target].optimizer(asked) or asked
     dims = {t.name: t.embedding_dim for t in after.inputs.workload.tables}
     moved = {}
     for placement in after.tables:
