@@ -51,6 +51,10 @@ __all__ = [*sorted(_HOME), "__version__"]
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("shardplan.version").VERSION

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shardplan.brief import Brief
 from shardplan.record import Flag, Integer, Number, Record
+from shardplan.units import plural
 
 Price = Annotated[Number, Field(ge=0)]
 """A price: seconds of bound per second of load, per byte, or per unit of room."""
@@ -78,7 +80,7 @@ class Case(Record):
     at_s: Annotated[Number, Field(ge=0)] = 0.0
 
 
-class Certificate(Record):
+class Certificate(Brief, Record):
     """Why no plan is better than a value: prices, used one after the other.
 
     Attributes
@@ -98,3 +100,11 @@ class Certificate(Record):
     num_options: Annotated[Integer, Field(ge=0)]
     threshold_s: Annotated[Number, Field(gt=0)] | None = None
     cases: Annotated[tuple[Case, ...], Field(min_length=1)]
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        return {
+            "cases": plural(len(self.cases), "case"),
+            "rounds": plural(sum(len(c.rounds) for c in self.cases), "round"),
+            "menu": plural(self.num_options, "option"),
+        }

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from shardplan.brief import Brief
 from shardplan.quantity import Quantity, Text
 from shardplan.record import Flag, Integer, Name, Record, SchemaVersion
 from shardplan.units import Dimension
@@ -58,6 +59,10 @@ class Coefficient(Record):
     value: _Value
     source: Name
     date: datetime.date | None = None
+
+    def __repr__(self) -> str:
+        """Show the number and its unit."""
+        return f"<{type(self).__name__} {self.value:g} {self.unit}>"
 
     @field_validator("value", mode="before", json_schema_input_type=_Value | Text)
     @classmethod
@@ -294,7 +299,7 @@ class MemoryModel(Section):
         return reserve
 
 
-class CostModel(Record):
+class CostModel(Brief, Record):
     """All coefficients for one kind of device and software stack.
 
     Attributes
@@ -316,6 +321,10 @@ class CostModel(Record):
     runtime: RuntimeModel
     runtimes: dict[Name, RuntimeModel] = Field(default_factory=dict)
     memory: MemoryModel
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        return {"name": self.name, "kind": self.kind}
 
     def runtime_named(self, name: str | None) -> RuntimeModel:
         """Return a runtime by name, or the default one.

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.brief import Brief
 from shardplan.costs.pricer import ModelPricer, Pricer
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.loads import Loads
 from shardplan.prepared import prepare
 from shardplan.sharding import TIERS, Scope, ShardingType
 from shardplan.torchrec_cost_model import measured
+from shardplan.units import format_seconds, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -62,8 +64,8 @@ class PlacedShard(NamedTuple):
     ranks: tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Brief):
     """A plan's shards, their prices, and what they add up to.
 
     Attributes
@@ -83,6 +85,18 @@ class Evaluation:
     prices: ShardPrices
     loads: Loads
     capacity: Capacity
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        inputs, objective = self.plan.inputs, self.plan.objective
+        fits = self.loads.fits(self.capacity)
+        return {
+            "workload": inputs.workload.name,
+            "topology": f"{inputs.topology.name}: "
+            f"{plural(self.cluster.world_size, 'rank')}",
+            "objective": f"{format_seconds(self.value(objective))} ({objective.value})",
+            "memory": "fits" if fits else "does not fit",
+        }
 
     def memory_items(self, rank: int) -> dict[str, dict[str, float]]:
         """Bytes on a rank and in its pools, by tier and item [bytes]."""

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from shardplan.brief import Brief
 from shardplan.certificate import Certificate
 from shardplan.errors import shorten
 from shardplan.record import (
@@ -28,6 +29,7 @@ from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.tables import DType
 from shardplan.topology import Topology
 from shardplan.torchrec_cost_model import AnyCostModel
+from shardplan.units import format_seconds, plural
 from shardplan.workload import Workload
 
 if TYPE_CHECKING:
@@ -168,7 +170,7 @@ class Outcome(Record):
     claimed_bound_s: Annotated[Number, Field(ge=0)] | None = None
 
 
-class Plan(Record):
+class Plan(Brief, Record):
     """A complete shard plan with the inputs it was made for.
 
     Attributes
@@ -193,6 +195,20 @@ class Plan(Record):
         if len(set(names)) < len(names):
             raise ValueError("a table has more than one placement")
         return self
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        outcome, inputs = self.outcome, self.inputs
+        proof = "with" if self.certificate else "without"
+        return {
+            "workload": f"{inputs.workload.name}: {plural(len(self.tables), 'table')}",
+            "topology": f"{inputs.topology.name}: {plural(self.world_size, 'rank')}",
+            "status": outcome.status,
+            "objective": f"{format_seconds(outcome.objective_s)} "
+            f"({self.objective.value})",
+            "lower bound": f"bound {format_seconds(outcome.lower_bound_s)} "
+            f"{proof} certificate",
+        }
 
     @property
     def world_size(self) -> int:

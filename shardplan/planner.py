@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from shardplan import catalog
+from shardplan.brief import Brief
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
@@ -33,6 +34,7 @@ from shardplan.solvers.base import (
     Stop,
     load_solver,
 )
+from shardplan.units import format_seconds
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
@@ -55,8 +57,8 @@ _SAME = 1e-9
 E = TypeVar("E", Target, Objective)
 
 
-@dataclass(frozen=True, eq=False)
-class PlanResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class PlanResult(Brief):
     """A checked plan and how it was found.
 
     Attributes
@@ -96,6 +98,17 @@ class PlanResult:
     def bound(self) -> ProofKind:
         """``proven`` (by the certificate), ``claimed`` or ``none``."""
         return self.verdict.bound
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        bound = f"bound {format_seconds(self.lower_bound_s)} {self.bound}"
+        if self.gap is not None:
+            bound += f", gap {100.0 * self.gap:.1f} %"
+        return {
+            **self.plan.facts(),
+            "lower bound": bound,
+            "runtime": f"found in {format_seconds(self.runtime_s)}",
+        }
 
 
 def solve(

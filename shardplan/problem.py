@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.brief import Brief
 from shardplan.bundling import Bundles
 from shardplan.cluster import Cluster
 from shardplan.costs.pricer import make_pricer
@@ -20,6 +21,7 @@ from shardplan.options.menu import enumerate_options
 from shardplan.options.structures import domain_is_host
 from shardplan.sharding import Objective, Scope, Target
 from shardplan.targets import require_optimizer
+from shardplan.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,8 +60,8 @@ class Assignment:
     places: tuple[Ints, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
+@dataclass(frozen=True, eq=False, repr=False)
+class Problem(Brief):
     """Everything a solver needs, and nothing else.
 
     A bundle is a group of tables that stay together (`colocate`), most often one
@@ -90,6 +92,15 @@ class Problem:
     allowed: dict[int, NDArray[np.bool_]]
     conflicts: dict[int, frozenset[int]]
     all_tiers: bool = False
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        return {
+            "workload": self.usage.workload.name,
+            "topology": f"{self.cluster.topology.name}: "
+            f"{plural(self.world_size, 'rank')}",
+            "menu": plural(len(self.options), "option"),
+        }
 
     @property
     def num_bundles(self) -> int:

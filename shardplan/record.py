@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,10 +11,35 @@ from shardplan.quantity import Quantity
 from shardplan.units import Dimension
 
 
+class _Short(reprlib.Repr):
+    """Shows long lists by their first entries and long texts by their ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxtuple = self.maxdict = 4
+        self.maxstring, self.maxother = 60, 400
+
+
+_SHORT = _Short()
+
+
 class Record(BaseModel):
     """A frozen record; unknown keys, NaN and infinities are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __repr__(self) -> str:
+        """Show what is not at its default, long lists by their ends."""
+        shown = [
+            f"{name}={_SHORT.repr(getattr(self, name))}"
+            for name, field in type(self).model_fields.items()
+            if getattr(self, name) != field.get_default(call_default_factory=True)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __str__(self) -> str:
+        """Show the same as `repr`."""
+        return repr(self)
 
     def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed (what-if by copy)."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from shardplan.brief import Brief
 from shardplan.hardware import (
     CacheBytes,
     DdrBandwidth,
@@ -31,6 +32,7 @@ from shardplan.record import (
     Record,
     SchemaVersion,
 )
+from shardplan.units import plural
 
 Sources = dict[str, str]
 """Field name (or ``*`` for the rest) to its source, or the word "assumed"."""
@@ -226,7 +228,7 @@ class Fabric(Record):
     sources: Sources = Field(default_factory=dict)
 
 
-class Topology(Record):
+class Topology(Brief, Record):
     """A cluster: one host group, or several for a mixed one.
 
     Ranks are numbered host by host in the order of the groups.
@@ -246,6 +248,12 @@ class Topology(Record):
     host_groups: Annotated[tuple[HostGroup, ...], Field(min_length=1, max_length=1000)]
     fabric: Fabric = Fabric()
     rank_hbm_bytes: tuple[HbmBytes, ...] = ()
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        size = f"{plural(self.num_hosts, 'host')}, {plural(self.world_size, 'rank')}"
+        devices = " and ".join(sorted({g.device.name for g in self.host_groups}))
+        return {"name": self.name, "size": size, "devices": devices}
 
     @model_validator(mode="after")
     def _is_connected(self) -> Self:

@@ -15,6 +15,7 @@ from pydantic import (
     model_serializer,
 )
 
+from shardplan.brief import Brief
 from shardplan.cost_model import (
     Coefficient,
     CostModel,
@@ -138,7 +139,7 @@ class TorchRecCollectives(Record):
     local_world_size: Count | None = None
 
 
-class TorchRecCostModel(Record):
+class TorchRecCostModel(Brief, Record):
     """The constants of TorchRec's planner, and how it is set up.
 
     Attributes
@@ -159,6 +160,10 @@ class TorchRecCostModel(Record):
     memory: TorchRecMemory
     wire: TorchRecWire = TorchRecWire()
     collectives: TorchRecCollectives = TorchRecCollectives()
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        return {"name": self.name, "kind": self.kind}
 
     @model_serializer(mode="wrap")
     def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -209,3 +209,8 @@ def format_quantity(value: float, dimension: Dimension) -> str:
         if scaled >= 1:
             break
     return f"{scaled:.6g} {unit}"
+
+
+def plural(number_of: int, noun: str) -> str:
+    """Format a count with its noun: ``1 host``, ``1,024 hosts``."""
+    return f"{number_of:,} {noun}" + ("" if number_of == 1 else "s")

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from shardplan.brief import Brief
 from shardplan.quantity import Quantity
 from shardplan.record import (
     Bytes,
@@ -25,7 +26,7 @@ from shardplan.tables import (
     TableConstraints,
     UniformAccess,
 )
-from shardplan.units import Dimension
+from shardplan.units import Dimension, plural
 
 
 class Optimizer(StrEnum):
@@ -145,7 +146,7 @@ BatchSize = Annotated[int, Field(ge=1, le=2**31), Quantity(Dimension.COUNT)]
 Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
 
 
-class Workload(Record):
+class Workload(Brief, Record):
     """A model's embedding tables and how a training step uses them.
 
     Attributes
@@ -217,6 +218,14 @@ class Workload(Record):
                 f"set index_bytes = 8 for {beyond[:10]}"
             )
         return self
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        batch = f"{self.batch_size:,} samples per rank" if self.batch_size else ""
+        if self.global_batch_size:
+            batch = f"{self.global_batch_size:,} samples per step"
+        tables = plural(len(self.tables), "table")
+        return {"name": self.name, "tables": tables, "batch": batch}
 
     def batch_over(self, world_size: int) -> int:
         """Return the global batch size [samples] for `world_size` ranks."""

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
     ["printable"],
-    ["errors", "highs", "interrupts", "memo", "units", "version"],
+    ["brief", "errors", "highs", "interrupts", "memo", "units", "version"],
     ["quantity", "sharding"],
     ["record"],
     ["hardware"],

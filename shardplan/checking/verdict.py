@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from shardplan.brief import Brief
+from shardplan.units import plural
+
 if TYPE_CHECKING:
     from shardplan.checking.violation import Violation
     from shardplan.plan import Outcome
@@ -16,8 +19,8 @@ TOLERANCE = 1e-9
 """Relative difference below which two sums of the same numbers are equal."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+@dataclass(frozen=True, repr=False)
+class Verdict(Brief):
     """What is wrong with a plan, and what its certificate proves.
 
     Attributes
@@ -34,6 +37,15 @@ class Verdict:
     outcome: Outcome
     violations: tuple[Violation, ...]
     proven_s: float | None
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        found = len(self.violations)
+        return {
+            "plan": plural(found, "violation") if found else "valid",
+            "bound": f"bound {self.bound}",
+            "optimality": f"{self.outcome.status}, optimality {self.optimality}",
+        }
 
     @property
     def bound(self) -> Proof:

@@ -19,7 +19,7 @@ SHARDING_TYPES = tuple(ShardingType)
 """Types by their code in `Options.sharding_type`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Options:
     """O options of T tables and their I items, sorted by table.
 

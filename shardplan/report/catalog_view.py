@@ -14,7 +14,6 @@ from shardplan.report.layout import (
     left_out,
     named,
     number,
-    plural,
     section,
     sentences,
     table,
@@ -25,6 +24,7 @@ from shardplan.units import (
     format_bytes,
     format_bytes_both,
     format_seconds,
+    plural,
 )
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from shardplan.report.layout import (
     left_out,
     named,
     number,
-    plural,
     section,
     sentences,
     table,
@@ -24,7 +23,7 @@ from shardplan.report.layout import (
 )
 from shardplan.report.plan_view import decision, decision_text, summary_data
 from shardplan.targets import RUNTIMES
-from shardplan.units import format_bytes, format_bytes_both, format_seconds
+from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -144,11 +144,6 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def plural(number_of: int, noun: str) -> str:
-    """Format a count with its noun: ``1 host``, ``1,024 hosts``."""
-    return f"{number_of:,} {noun}" + ("" if number_of == 1 else "s")
-
-
 def left_out(shown: int, total: int) -> str:
     """Say how many entries a limit hides; empty if none."""
     return f"... and {total - shown:,} more; see --limit" if shown < total else ""

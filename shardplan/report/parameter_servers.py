@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
-from shardplan.report.layout import facts, number, plural, section, table
-from shardplan.units import format_bytes, format_seconds
+from shardplan.report.layout import facts, number, section, table
+from shardplan.units import format_bytes, format_seconds, plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

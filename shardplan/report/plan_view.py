@@ -20,13 +20,12 @@ from shardplan.report.layout import (
     named,
     number,
     percent,
-    plural,
     section,
     sentences,
     table,
 )
 from shardplan.sharding import SHORT_NAMES, ShardingType
-from shardplan.units import format_bytes, format_bytes_both, format_seconds
+from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

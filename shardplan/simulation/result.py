@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.brief import Brief
 from shardplan.simulation.breakdown import breakdown, exposures
 from shardplan.simulation.critical import critical_path
 from shardplan.simulation.memory import MemoryUse
 from shardplan.simulation.operation import Stage, Stream
 from shardplan.simulation.traffic import link_loads
+from shardplan.units import format_seconds, plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,8 +87,8 @@ class PhaseRow:
         return {**row, "busy_s": self.busy_s.tolist()} if per_rank else row
 
 
-@dataclass(frozen=True, eq=False)
-class Simulation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Simulation(Brief):
     """The steady state of training with a plan.
 
     Attributes
@@ -111,6 +113,16 @@ class Simulation:
     step_time_s: float
     batch_size: int
     timeline: Timeline
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        inputs = self.evaluation.plan.inputs
+        return {
+            "workload": inputs.workload.name,
+            "topology": f"{inputs.topology.name}: {plural(self._world_size, 'rank')}",
+            "step time": format_seconds(self.step_time_s),
+            "throughput": f"{self.throughput_samples_per_s:,.0f} samples/s",
+        }
 
     @cached_property
     def phases(self) -> tuple[PhaseRow, ...]:

@@ -47,7 +47,7 @@ class Run(NamedTuple):
     done: Floats
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Timeline:
     """All runs in order of issue.
 

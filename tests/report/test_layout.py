@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shardplan.report import layout
+from shardplan.units import plural
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,8 @@ def test_counts() -> None:
     """Large counts have three digits, small ones are exact; nouns agree."""
     assert layout.count(793e9) == "793 G"
     assert layout.count(1_234) == "1,234"
-    assert layout.plural(1, "host") == "1 host"
-    assert layout.plural(1024, "host") == "1,024 hosts"
+    assert plural(1, "host") == "1 host"
+    assert plural(1024, "host") == "1,024 hosts"
 
 
 def test_names_are_no_markup() -> None:
