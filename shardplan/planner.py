@@ -16,10 +16,8 @@ from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError, Problem
-from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
 from shardplan.interrupts import Interrupts
-from shardplan.merging import merged_columns
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
@@ -307,7 +305,7 @@ def make_plan(
     is_claimed_optimal = result.status is SolveStatus.OPTIMAL
     claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
     is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
-    plan = Plan(
+    return Plan(
         schema_version=1,
         shardplan_version=VERSION,
         target=problem.target,
@@ -326,25 +324,6 @@ def make_plan(
         inputs=inputs,
         certificate=certificate,
     )
-    return _joined(plan)
-
-
-def _joined(plan: Plan) -> Plan:
-    """Join column shards that meet on a rank, at less cost; TorchRec asks for it."""
-    tables = tuple(merged_columns(placement) for placement in plan.tables)
-    if plan.target is not Target.TORCHREC or tables == plan.tables:
-        return plan
-    joined = plan.model_copy(update={"tables": tables})
-    value = evaluate(joined).value(plan.objective)
-    bound = min(plan.outcome.lower_bound_s, value)
-    changes = {
-        "objective_s": value,
-        "lower_bound_s": bound,
-        "gap": value / bound - 1.0 if bound > 0 else None,
-        "claimed_bound_s": None,
-    }
-    outcome = plan.outcome.model_copy(update=changes)
-    return joined.model_copy(update={"outcome": outcome})
 
 
 class Proof(NamedTuple):

@@ -127,10 +127,16 @@ class Problem(Brief):
         """The mask that allows every rank."""
         return np.ones(self.world_size, dtype=bool)
 
-    @property
+    @cached_property
     def apart(self) -> NDArray[np.bool_]:
-        """Options whose shards all have places of their own, bool array (O,)."""
-        return self.options.apart
+        """Options whose shards all have places of their own, bool array (O,).
+
+        For TorchRec all blocks of columns, too: two on one rank would read each id
+        twice, where one of both widths reads it once.
+        """
+        menu = self.options
+        is_cut = menu.scope != Scope.ALL
+        return menu.apart | is_cut if self.target is Target.TORCHREC else menu.apart
 
     @property
     def rooms(self) -> tuple[Floats, Floats, Floats]:
@@ -264,24 +270,20 @@ def build_problem(
     bundles, options = Bundles.of(workload, menu)
     allowed = allowed_ranks(workload, cluster, bundles)
     conflicts = separated(workload, bundles)
-    problem = Problem(
-        objective=objective,
-        target=target,
-        cluster=cluster,
-        usage=usage,
-        pricer=pricer,
-        capacity=capacity,
-        options=options,
-        bundles=bundles,
-        allowed=allowed,
-        conflicts=conflicts,
-        all_tiers=all_tiers,
-    )
-    keep = np.flatnonzero(_is_placeable(problem))
-    return replace(
-        problem,
-        options=options.select(keep, len(bundles)),
-        bundles=replace(bundles, sources=bundles.sources[keep]),
+    return only_placeable(
+        Problem(
+            objective=objective,
+            target=target,
+            cluster=cluster,
+            usage=usage,
+            pricer=pricer,
+            capacity=capacity,
+            options=options,
+            bundles=bundles,
+            allowed=allowed,
+            conflicts=conflicts,
+            all_tiers=all_tiers,
+        )
     )
 
 
@@ -361,32 +363,30 @@ def separated(workload: Workload, bundles: Bundles) -> dict[int, frozenset[int]]
     return {bundle: frozenset(others) for bundle, others in conflicts.items()}
 
 
+def only_placeable(problem: Problem) -> Problem:
+    """Leave out the options that have no places."""
+    keep = np.flatnonzero(_is_placeable(problem))
+    return replace(
+        problem,
+        options=problem.options.select(keep, problem.num_bundles),
+        bundles=replace(problem.bundles, sources=problem.bundles.sources[keep]),
+    )
+
+
 def _is_placeable(problem: Problem) -> NDArray[np.bool_]:
-    """Whether pinned and separated bundles leave an option any place (O,)."""
+    """Whether sizes, pinned and separated bundles leave an option its places (O,)."""
     menu = problem.options
-    apart = [bundle for bundle, others in problem.conflicts.items() if others]
-    found = ~(np.isin(menu.table, apart) & (menu.scope == Scope.ALL))
-    for bundle, mask in problem.allowed.items():
-        if mask.all():
-            continue
-        options = np.arange(menu.start[bundle], menu.start[bundle + 1])
-        kinds = np.stack(
-            [
-                menu.scope[options],
-                menu.row_shards[options],
-                np.where(menu.apart[options], menu.column_shards[options], 1),
-            ],
-            axis=1,
-        )
-        _, first, kind = np.unique(
-            kinds, axis=0, return_index=True, return_inverse=True
-        )
-        enough = [_has_places(problem, bundle, int(options[i])) for i in first]
-        found[options] &= np.array(enough, dtype=bool)[kind.ravel()]
+    rivals = [bundle for bundle, others in problem.conflicts.items() if others]
+    found = ~(np.isin(menu.table, rivals) & (menu.scope == Scope.ALL))
+    needed = np.where(problem.apart, menu.num_copies, 1)
+    pinned = [b for b, mask in problem.allowed.items() if not mask.all()]
+    some = np.isin(menu.table, pinned) | (problem.apart & (menu.scope != Scope.RANK))
+    options = np.flatnonzero(some)
+    kinds = np.stack([menu.table, menu.scope, menu.row_shards], axis=1)[options]
+    _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    places = [
+        len(problem.group_places(int(menu.table[option]), int(option)))
+        for option in options[first]
+    ]
+    found[options] &= needed[options] <= np.array(places, dtype=np.int64)[kind.ravel()]
     return np.asarray(found)
-
-
-def _has_places(problem: Problem, bundle: int, option: int) -> bool:
-    menu = problem.options
-    needed = menu.num_places(option) if menu.apart[option] else 1
-    return bool(len(problem.group_places(bundle, option)) >= needed)

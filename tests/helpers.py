@@ -330,8 +330,8 @@ def random_places(
     if menu.same_host[option]:
         host = problem.cluster.rank_host[legal]
         legal = legal[host == rng.choice(host)]
-    distinct = bool(menu.apart[option])
-    return rng.choice(legal, problem.options.num_places(option), replace=not distinct)
+    size = menu.num_places(option)
+    return rng.choice(legal, size, replace=not problem.apart[option])
 
 
 def plan_of(instance: Instance, problem: Problem, assignment: Assignment) -> Plan:

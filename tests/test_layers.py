@@ -23,7 +23,7 @@ LAYERS = [
     ["targets", "torchrec_cost_model"],
     ["cluster", "plan"],
     ["costs", "fingerprint"],
-    ["merging", "rectangles"],
+    ["rectangles"],
     ["loads", "options", "prepared"],
     ["bundling", "io"],
     ["catalog", "problem", "evaluation"],

@@ -87,10 +87,7 @@ class Relaxed:
         everywhere = menu.scope[item_option] == Scope.ALL
         size = ranks_per_place(menu, cluster.world_size)[item_option]
         legal, num_places = _places(problem)
-        places_needed = np.add.reduceat(
-            np.r_[menu.item_count, 0], menu.item_start[:-1]
-        )[: len(menu)]
-        crowd = -(-places_needed // np.maximum(num_places, 1))
+        crowd = -(-menu.num_copies // np.maximum(num_places, 1))
         single = np.diff(menu.item_start) == 1
         stacked = np.where(single, crowd, 1)[item_option]
         item_legal = _legal_items(problem, legal)

@@ -84,6 +84,13 @@ class Options:
         return int(self.item_count[self.items_of(option)].sum())
 
     @property
+    def num_copies(self) -> Ints:
+        """How many places each option occupies, shape (O,)."""
+        return np.add.reduceat(np.r_[self.item_count, 0], self.item_start[:-1])[
+            : len(self)
+        ]
+
+    @property
     def item_option(self) -> Ints:
         """Option of each item, shape (I,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.item_start))

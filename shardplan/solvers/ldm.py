@@ -103,7 +103,7 @@ def _solve_choice(
 def _is_free(problem: Problem, choice: Ints) -> NDArray[np.bool_]:
     """Bundles whose items may go to any rank, independently of each other."""
     menu = problem.options
-    free = (menu.scope[choice] == Scope.RANK) & ~problem.apart[choice]
+    free = (menu.scope[choice] == Scope.RANK) & ~menu.apart[choice]
     free &= ~menu.same_host[choice]
     free[[*problem.allowed, *problem.conflicts]] = False
     return np.asarray(free & (len(problem.cluster.groups) == 1))

@@ -101,26 +101,26 @@ class Placer:
         self, bundle: int, option: int, legal: Ints, wanted: Ints | None = None
     ) -> bool:
         menu = self._problem.options
-        scope = int(menu.scope[option])
-        distinct = bool(self._problem.apart[option])
-        if distinct:
+        scope, apart = int(menu.scope[option]), bool(self._problem.apart[option])
+        is_row_cut = bool(menu.apart[option])
+        if is_row_cut:
             wanted = self._emptiest(option, legal)
             if wanted is None:
                 return False
         placed: list[tuple[int, int]] = []
-        for item in range(menu.item_start[option], menu.item_start[option + 1]):
-            for _ in range(menu.item_count[item]):
-                place: int | None = None
-                if wanted is not None and self._fits(item, int(wanted[len(placed)])):
-                    place = int(wanted[len(placed)])
-                elif not distinct:
-                    place = self._best(scope, item, legal)
-                if place is None:
-                    for old_item, old_place in placed:
-                        self._add(scope, old_item, old_place, -1.0)
-                    return False
-                self._add(scope, item, place, 1.0)
-                placed.append((item, place))
+        for item in menu.copies_of(option).tolist():
+            taken = [place for _, place in placed] if apart else []
+            place = None if wanted is None else int(wanted[len(placed)])
+            if place in taken or (place is not None and not self._fits(item, place)):
+                place = None
+            if place is None and not is_row_cut:
+                place = self._best(scope, item, legal, taken)
+            if place is None:
+                for old_item, old_place in placed:
+                    self._add(scope, old_item, old_place, -1.0)
+                return False
+            self._add(scope, item, place, 1.0)
+            placed.append((item, place))
         self._keep(bundle, option, scope, [place for _, place in placed])
         return True
 
@@ -174,17 +174,23 @@ class Placer:
         ]
         return np.asarray(legal[np.array(free, dtype=bool)])
 
-    def _best(self, scope: int, item: int, legal: Ints) -> int | None:
-        """Least loaded legal place after adding an item, if any fits."""
+    def _best(self, scope: int, item: int, legal: Ints, taken: list[int]) -> int | None:
+        """Least loaded legal place after adding an item, if any fits.
+
+        Parameters
+        ----------
+        taken : list of int
+            Places to leave out.
+        """
+        everyone = len(legal) == self._problem.world_size
+        legal = _without(legal, taken)
         if not len(legal):
             return None
-        everyone = len(legal) == self._problem.world_size
         if scope == Scope.RANK and everyone and len(legal) > _MANY_RANKS:
-            near = self._least_loaded()
+            near = _without(self._least_loaded(), taken)
             score = self._scores(item, near)
-            best = int(np.argmin(score))
-            if np.isfinite(score[best]):
-                return int(near[best])
+            if np.isfinite(score).any():
+                return int(near[np.argmin(score)])
         score = self._place_scores(scope, item, legal)
         best = int(np.argmin(score))
         return int(legal[best]) if np.isfinite(score[best]) else None
@@ -270,6 +276,10 @@ class Placer:
         return np.asarray(
             np.maximum.reduceat(time, self._problem.cluster.host_first_rank)
         )
+
+
+def _without(places: Ints, taken: list[int]) -> Ints:
+    return places[~np.isin(places, taken)] if taken else places
 
 
 def place_fallback(

@@ -15,7 +15,7 @@ from shardplan.certify.dual import Bound, lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
-from shardplan.sharding import Objective
+from shardplan.sharding import Objective, Target
 from tests.benchmarks.instances import random_problem
 from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, toy_problem
 
@@ -42,7 +42,10 @@ def draw(seed: int, groups: list[Hosts], objective: Objective) -> Problem:
     """A tiny problem, from roomy to infeasible."""
     rng = np.random.default_rng(seed)
     fill, tables = rng.uniform(0.3, 1.1), int(rng.integers(1, 4))
-    return toy_problem(rng, tables, groups, fill=fill, objective=objective)
+    target = Target.TORCHREC if seed % 2 else Target.ANY
+    return toy_problem(
+        rng, tables, groups, fill=fill, objective=objective, target=target
+    )
 
 
 def bounds(problem: Problem, optimum: float) -> list[Bound]:

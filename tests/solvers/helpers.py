@@ -14,7 +14,7 @@ from shardplan.costs.capacity import Capacity
 from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
 from shardplan.options.arrays import Options
-from shardplan.problem import Assignment, Problem
+from shardplan.problem import Assignment, Problem, only_placeable
 from shardplan.sharding import PHASES, Objective, Scope, ShardingType, Target
 from shardplan.tables import EmbeddingTable
 from shardplan.topology import Topology
@@ -115,6 +115,7 @@ def make_problem(
     objective: Objective = Objective.STEP,
     allowed: dict[int, NDArray[np.bool_]] | None = None,
     conflicts: dict[int, frozenset[int]] | None = None,
+    target: Target = Target.ANY,
 ) -> Problem:
     """Build a problem from the shapes of each table's options.
 
@@ -141,9 +142,9 @@ def make_problem(
     divided = len(capacity[1]) == cluster.world_size
     rank_pool = np.arange(cluster.world_size) if divided else cluster.rank_host
     members = tuple((index,) for index in range(len(menus)))
-    return Problem(
+    problem = Problem(
         objective=objective,
-        target=Target.ANY,
+        target=target,
         cluster=cluster,
         usage=usage,
         pricer=make_pricer(cluster, usage, load_cost_model("h100")),
@@ -153,6 +154,7 @@ def make_problem(
         allowed=allowed or {},
         conflicts=conflicts or {},
     )
+    return problem if target is Target.ANY else only_placeable(problem)
 
 
 def make_options(
@@ -195,6 +197,7 @@ def toy_problem(
     limited: bool = True,
     sliced: bool = False,
     objective: Objective = Objective.STEP,
+    target: Target = Target.ANY,
 ) -> Problem:
     """Draw a problem: shapes, three tiers, and if `limited`, pins and conflicts.
 
@@ -251,6 +254,7 @@ def toy_problem(
         objective=objective,
         allowed=allowed,
         conflicts=conflicts,
+        target=target,
     )
 
 
@@ -378,11 +382,13 @@ def _all_places(
     if menu.scope[option] == Scope.ALL:
         yield from [()] if legal else []
         return
-    cut = bool(problem.apart[option])
-    pick = combinations if cut else combinations_with_replacement
+    apart = problem.apart[option]
+    pick = combinations if apart else combinations_with_replacement
     counts = menu.item_count[menu.items_of(option)].tolist()
     for parts in product(*(pick(legal, count) for count in counts)):
         places = tuple(place for part in parts for place in part)
+        if apart and len(set(places)) < len(places):
+            continue
         hosts = {int(problem.cluster.rank_host[place]) for place in places}
         if not menu.same_host[option] or len(hosts) == 1:
             yield places

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan.certify.verify import verify
-from shardplan.sharding import Objective
+from shardplan.sharding import Objective, Target
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
 from shardplan.solvers.greedy import Greedy
@@ -44,7 +44,12 @@ def test_never_worse_and_legal(cluster: str, objective: Objective) -> None:
     for seed in range(5):
         rng = np.random.default_rng(seed)
         problem = toy_problem(
-            rng, 12, CLUSTERS[cluster], fill=0.3 + 0.1 * seed, objective=objective
+            rng,
+            12,
+            CLUSTERS[cluster],
+            fill=0.3 + 0.1 * seed,
+            objective=objective,
+            target=Target.TORCHREC if seed % 2 else Target.ANY,
         )
         found = solve(problem)
         quick: list[Solver] = [Greedy(), LargestDifferencing()]

@@ -14,7 +14,7 @@ import pytest
 from shardplan.bounds import simple_lower_bound
 from shardplan.errors import InputError
 from shardplan.problem import Assignment
-from shardplan.sharding import Objective
+from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop, load_solver
 from shardplan.solvers.ilp import cbc, highs, model, solution, variables
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
@@ -87,6 +87,7 @@ def draw(seed: int, groups: list[Hosts], objective: Objective) -> Problem:
         fill=float(rng.choice([0.05, 0.15, 0.3])),
         limited=seed % 2 == 1,
         objective=objective,
+        target=Target.TORCHREC if seed % 4 < 2 else Target.ANY,
     )
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.sharding import PHASES, Objective, Scope
+from shardplan.sharding import PHASES, Objective, Scope, Target
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.pack.packer import Packer
-from shardplan.solvers.pack.patterns import dear_patterns
+from shardplan.solvers.pack.patterns import Rivals, dear_patterns
 from shardplan.solvers.pack.pieces import Pieces
 from shardplan.solvers.pack.ranks import Ranks
 from shardplan.solvers.placement import Placer
@@ -103,6 +103,7 @@ def test_plans_get_better_and_stay_legal(cluster: str) -> None:
                 limited=number % 2 == 0,
                 fill=0.3,
                 objective=Objective.MAX_RANK,
+                target=Target.TORCHREC if number % 3 else Target.ANY,
             )
         )
         start = anyhow(problem, rng)
@@ -175,9 +176,15 @@ def test_shared_pools_and_step_are_left_alone() -> None:
 
 
 def test_patterns_fit_and_are_dear() -> None:
-    """Every pattern fits and is worth more than its rank; the dearest is found."""
+    """Every pattern fits and is worth more than its rank; the dearest is found.
+
+    Of rivals, here the first three kinds, a rank has one.
+    """
     rng = np.random.default_rng(1)
-    for _ in range(20):
+    free = Rivals(np.zeros(6, dtype=np.int64), np.full(6, 99))
+    first = Rivals(np.array([0, 0, 0, 1, 1, 1]), np.array([1, 1, 1, 99, 99, 99]))
+    for number in range(20):
+        rivals, most = (first, 1) if number % 2 else (free, 99)
         load = rng.uniform(0.2, 0.9, (6, 2))
         prices = rng.uniform(0.1, 1.0, 6)
         worth = {
@@ -185,16 +192,17 @@ def test_patterns_fit_and_are_dear() -> None:
             for size in (1, 2, 3, 4)
             for kinds in combinations_with_replacement(range(6), size)
             if (load[list(kinds)].sum(axis=0) <= 1.0).all()
+            and sum(kind < 3 for kind in kinds) <= most
         }
         rank_price = 0.6 * max(worth.values())
-        found = dear_patterns(prices, rank_price, load, np.ones(2))
+        found = dear_patterns(prices, rank_price, load, np.ones(2), rivals)
         values = []
         for pattern in found:
             kinds = tuple(np.repeat(pattern.kinds, pattern.copies).tolist())
             assert worth[kinds] > rank_price
             values.append(worth[kinds])
         assert max(values) == pytest.approx(max(worth.values()))
-    assert dear_patterns(prices, 100.0, load, np.ones(2)) == []
+    assert dear_patterns(prices, 100.0, load, np.ones(2), free) == []
 
 
 def test_ranks_with_equal_loads_are_one_kind() -> None:

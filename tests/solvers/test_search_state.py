@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.sharding import Objective
+from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import Stop
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.exchange import Exchanger
@@ -146,7 +146,12 @@ def test_loads_stay_right(cluster: str, objective: Objective) -> None:
     """Before, amid and after 100,000 random moves everything equals a fresh sum."""
     rng = np.random.default_rng(7)
     problem = toy_problem(
-        rng, NUM_TABLES, CLUSTERS[cluster], fill=0.4, objective=objective
+        rng,
+        NUM_TABLES,
+        CLUSTERS[cluster],
+        fill=0.4,
+        objective=objective,
+        target=Target.TORCHREC if objective is Objective.STEP else Target.ANY,
     )
     mover = Mover(problem, rng)
     state = mover.state

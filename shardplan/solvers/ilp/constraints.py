@@ -114,17 +114,23 @@ class Constraints:
                 yield _equal(terms, 0.0, name)
 
     def shards_are_apart(self) -> Rows:
-        """Place the shards of an option whose places are apart on distinct ranks."""
+        """Place the shards of an option on distinct places, where it asks for it.
+
+        Columns of one width are at most once on each by the bound of their variables,
+        and these rows would only make the program larger.
+        """
         menu, put = self._problem.options, self._places_of_items()
-        for option in np.flatnonzero(self._problem.apart).tolist():
+        is_plain = (np.diff(menu.item_start) == 1) & (menu.row_shards == 1)
+        several = self._problem.apart & (menu.num_copies > 1) & ~is_plain
+        for option in np.flatnonzero(several).tolist():
             items = menu.items_of(option)
-            on_rank: dict[int, Terms] = {}
+            on_place: dict[int, Terms] = {}
             for item in range(items.start, items.stop):
-                for rank, variable in put[item]:
-                    on_rank.setdefault(rank, []).append((variable, 1.0))
-            for rank, terms in on_rank.items():
+                for place, variable in put[item]:
+                    on_place.setdefault(place, []).append((variable, 1.0))
+            for place, terms in on_place.items():
                 row = [*terms, (self._variables.choose[option], -1.0)]
-                yield _at_most(row, 0.0, f"apart_o{option}_rank{rank}")
+                yield _at_most(row, 0.0, f"apart_o{option}_place{place}")
 
     def used_ranks_are_marked(self) -> Rows:
         """Mark every rank that a bundle with conflicts has a shard on."""

@@ -95,6 +95,7 @@ def _model(program: Program, gap: float, seed: int) -> Highs:
         integer=[variable.is_integer for variable in program.variables],
         mip_rel_gap=gap,
         mip_abs_gap=_ABSOLUTE_GAP,
+        mip_detect_symmetry=False,
         random_seed=seed % _MAX_SEED,
         primal_feasibility_tolerance=FEASIBILITY_TOLERANCE,
         mip_feasibility_tolerance=FEASIBILITY_TOLERANCE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,10 +120,10 @@ class _Attempt:
             packed = None
             if self._program.is_possible(limits, stop):
                 packed = self._program.solve(limits, min(_SECONDS, stop.remaining_s()))
-            if packed is None:
+            found = packed and self._assignment(packed)
+            if found is None:
                 low = threshold
             else:
-                found = self._assignment(packed)
                 yield found
                 value = self._problem.value(found) / self._unit_s
                 high = min(threshold, value * (1.0 - _WORTH))
@@ -139,24 +140,35 @@ class _Attempt:
                 low = middle
         return low
 
-    def _assignment(self, packed: Packed) -> Assignment:
-        """Put the pieces on ranks that hold their patterns."""
+    def _assignment(self, packed: Packed) -> Assignment | None:
+        """Put the pieces on ranks that hold their patterns.
+
+        Returns
+        -------
+        Assignment or None
+            None if shards that must be apart would meet on a rank.
+        """
         pieces, ranks = self._pieces, self._ranks
         free = [
             np.flatnonzero(ranks.kind == k).tolist() for k in range(len(ranks.number))
         ]
-        slots: list[list[int]] = [[] for _ in range(pieces.num_kinds)]
+        slots: list[Counter[int]] = [Counter() for _ in range(pieces.num_kinds)]
         for rank_kind, pattern, number in packed.patterns:
             for _ in range(number):
                 rank = free[rank_kind].pop()
                 for kind, copies in zip(*pattern, strict=True):
-                    slots[kind] += [rank] * copies
+                    slots[kind][rank] += copies
         option, places = self._given.option.copy(), list(self._given.places)
-        for index in np.flatnonzero(packed.taken).tolist():
+        taken = np.flatnonzero(packed.taken)
+        most = self._problem.options.num_copies[pieces.options[taken]]
+        for index in taken[np.argsort(-most, kind="stable")].tolist():
             bundle = int(pieces.bundles[pieces.owner[index]])
             option[bundle] = pieces.options[index]
-            kinds = pieces.kinds_of(index).tolist()
-            places[bundle] = np.array([slots[k].pop() for k in kinds], dtype=np.int64)
+            apart = bool(self._problem.apart[option[bundle]])
+            ranks_of = _take(slots, pieces.kinds_of(index).tolist(), apart=apart)
+            if ranks_of is None:
+                return None
+            places[bundle] = np.array(ranks_of, dtype=np.int64)
         return Assignment(option, tuple(places))
 
     def _limits(self, threshold: float) -> Limits:
@@ -176,3 +188,28 @@ class _Attempt:
             kinds = np.flatnonzero(count[rank])
             copies = tuple(count[rank, kinds].tolist())
             yield int(ranks.kind[rank]), Pattern(tuple(kinds.tolist()), copies)
+
+
+def _take(
+    slots: list[Counter[int]], kinds: list[int], *, apart: bool
+) -> list[int] | None:
+    """Take a slot for each piece of an option, where most are left, and its rank.
+
+    Returns
+    -------
+    list of int or None
+        None if the pieces must be on ranks of their own, and no slot is.
+    """
+    ranks: list[int] = []
+    for kind in kinds:
+        free = [
+            (n, r)
+            for r, n in slots[kind].items()
+            if n and (r not in ranks or not apart)
+        ]
+        if not free:
+            return None
+        rank = max(free)[1]
+        slots[kind][rank] -= 1
+        ranks.append(rank)
+    return ranks

@@ -20,6 +20,18 @@ _WORTH = 1e-7
 _SAFE = 1e-12
 
 
+class Rivals(NamedTuple):
+    """How many pieces of a group one rank may hold; by kind of piece (K,).
+
+    Attributes
+    ----------
+    group, most : int arrays (K,)
+    """
+
+    group: Ints
+    most: Ints
+
+
 class Pattern(NamedTuple):
     """Kinds of pieces on one rank, in order, and how many of each."""
 
@@ -28,7 +40,7 @@ class Pattern(NamedTuple):
 
 
 def dear_patterns(
-    prices: Floats, rank_price: float, load: Floats, room: Floats
+    prices: Floats, rank_price: float, load: Floats, room: Floats, rivals: Rivals
 ) -> list[Pattern]:
     """Find patterns whose pieces together cost more than a rank.
 
@@ -40,6 +52,8 @@ def dear_patterns(
         Load of each kind of piece on the rank.
     room : float array (E,)
         What the rank can hold.
+    rivals : Rivals
+        Pieces that may not all be on one rank.
 
     Notes
     -----
@@ -53,12 +67,15 @@ def dear_patterns(
     order = np.argsort(-prices[useful] / np.maximum(fullest[useful], 1e-12))
     kinds = useful[order]
     price, share = prices[kinds], share[kinds]
+    group, most = rivals.group[kinds], rivals.most[kinds]
+    crowd = np.zeros((1, len(kinds)), dtype=np.int64)
     used, worth = np.zeros((1, share.shape[1])), np.zeros(1)
     held, found = np.zeros((1, 0), dtype=np.int64), dict[Pattern, float]()
     for _ in range(_MOST_PIECES):
         then = used[:, None] + share
         full = then.max(axis=2)
         fits = full <= 1.0 + _SAFE
+        fits &= crowd < most
         if held.shape[1]:
             fits &= np.arange(len(kinds)) >= held[:, -1:]
         gain = worth[:, None] + price
@@ -69,6 +86,7 @@ def dear_patterns(
             break
         row, column = np.unravel_index(best, score.shape)
         held = np.column_stack([held[row], column])
+        crowd = crowd[row] + (group[column][:, None] == group)
         used, worth = then[row, column], gain[row, column]
         for index in np.flatnonzero(worth > rank_price + _WORTH).tolist():
             found[_pattern(kinds[held[index]])] = float(worth[index])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from shardplan.sharding import Scope
+from shardplan.solvers.pack.patterns import Rivals
 from shardplan.solvers.search.state import State
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     Bools = NDArray[np.bool_]
 
 _DIGITS = 9
+_ANY_NUMBER = 2**31
 _GRID = 500
 """Bytes are rounded up to parts of a rank's memory: more shards are then equal."""
 
@@ -50,6 +52,9 @@ class Pieces:
         Load that an option over all ranks puts on each of them; else 0.
     base : float array (W, E)
         What the bundles that stay put on each rank.
+    rivals : Rivals
+        Pieces of one bundle that must be apart. Kinds that several bundles have may be
+        on a rank once for each of them.
     """
 
     bundles: Ints
@@ -61,6 +66,7 @@ class Pieces:
     load: Floats
     uniform: Floats
     base: Floats
+    rivals: Rivals
 
     @classmethod
     def of(cls, problem: Problem, assignment: Assignment, vectors: Vectors) -> Self:
@@ -85,16 +91,19 @@ class Pieces:
         load[..., vectors.num_times :] = _round_up(load[..., vectors.num_times :])
         key = np.round(load, _DIGITS).reshape(len(load), load.shape[1] * dims)
         _, first, kind = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        owner, kind = np.searchsorted(bundles, menu.table[options]), kind.ravel()
+        apart = problem.apart[options][item_option]
         return cls(
             bundles=bundles,
             options=options,
-            owner=np.searchsorted(bundles, menu.table[options]),
+            owner=owner,
             item_option=item_option,
-            kind=kind.ravel(),
+            kind=kind,
             copies=menu.item_count[items],
             load=load[first],
             uniform=uniform,
             base=_base(problem, assignment, free, vectors)[:, :dims],
+            rivals=_rivals(kind, owner[item_option], apart, len(first)),
         )
 
     @property
@@ -115,12 +124,23 @@ class Pieces:
 def _packable(problem: Problem, has_own_pools: bool) -> Bools:
     """Options on all ranks, or whose shards may be on any rank each (O,)."""
     menu = problem.options
-    free = (menu.scope == Scope.RANK) & ~problem.apart & ~menu.same_host
+    free = (menu.scope == Scope.RANK) & ~menu.apart & ~menu.same_host
     packable = free | (menu.scope == Scope.ALL)
     if not has_own_pools:
         shared = (menu.item_bytes[:, 1:] > 0).any(axis=1)
         packable &= ~np.logical_or.reduceat(shared, menu.item_start[:-1])
     return np.asarray(packable)
+
+
+def _rivals(kind: Ints, owner: Ints, apart: Bools, num_kinds: int) -> Rivals:
+    """Group the kinds of pieces that must be apart by the one bundle that has them."""
+    pairs = np.unique(np.stack([kind, owner], axis=1), axis=0)
+    most = np.bincount(pairs[:, 0], minlength=num_kinds)
+    last = np.zeros(num_kinds, dtype=np.int64)
+    last[pairs[:, 0]] = pairs[:, 1]
+    group = np.where(most == 1, last, -1 - np.arange(num_kinds))
+    most[kind[~apart]] = _ANY_NUMBER
+    return Rivals(group, most)
 
 
 def _round_up(share: Floats) -> Floats:

@@ -182,6 +182,7 @@ class PackingProgram:
                 continue
             load = pieces.load[:, ranks.rank_class[kind]]
             rank_price = float(self._prices[pieces.num_kinds + kind])
-            for pattern in dear_patterns(price, rank_price, load, room):
+            found = dear_patterns(price, rank_price, load, room, pieces.rivals)
+            for pattern in found:
                 new += self.add(kind, pattern)
         return new > 0

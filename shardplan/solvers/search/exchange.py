@@ -126,9 +126,10 @@ class Exchanger:
         """Ranks where a unit of a part may not go, (groups, ranks, parts)."""
         state, (num, size) = self._state, ranks.shape
         row = state.legal_row[state.unit_bundle[units]] * goes
+        group, part, unit = np.nonzero(row)
+        here = state.legal[row[group, part, unit][:, None], ranks[group]]
         illegal = np.zeros((num, size, size), dtype=bool)
-        for group, part in np.argwhere(row.any(axis=2)).tolist():
-            legal = state.legal[row[group, part]][:, ranks[group]].all(axis=0)
-            illegal[group, :, part] = ~legal
-            illegal[group, part, part] = False
-        return illegal
+        np.logical_or.at(illegal, (group, part), ~here)
+        own = np.arange(size)
+        illegal[:, own, own] = False
+        return illegal.swapaxes(1, 2)

@@ -62,6 +62,8 @@ class Proposer:
         menu = state.problem.options
         self._count = np.add.reduceat(menu.item_count, menu.item_start[:-1])
         self._usable = (menu.scope == Scope.RANK) & ~menu.same_host
+        self._limited = np.zeros(state.problem.num_bundles, dtype=bool)
+        self._limited[[*state.problem.allowed, *state.problem.conflicts]] = True
         self.evaluated = 0
 
     def recut(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
@@ -70,7 +72,7 @@ class Proposer:
         menu = state.problem.options
         self._recutter.look_around()
         plain = menu.scope[state.option[bundles]] == Scope.RANK
-        plain &= state.legal_row[bundles] == 0
+        plain &= ~self._limited[bundles] & ~menu.same_host[state.option[bundles]]
         singly = np.r_[bundles[~plain][:_SINGLY], bundles[plain][:1]]
         moved = 0
         for bundle in singly.tolist():

@@ -77,6 +77,7 @@ class State:
         self.count = np.zeros(world, dtype=np.int64)
         self.legal = np.ones((1, world), dtype=bool)
         self.legal_row = np.zeros(problem.num_bundles, dtype=np.int64)
+        self._only_apart = np.zeros(problem.num_bundles, dtype=bool)
         self._num_legal = 1
 
     # Whole bundles
@@ -181,7 +182,11 @@ class State:
         self.unit_rank[units] = goals
         self._sort_slots(np.union1d(sources, goals))
         touched = self.unit_bundle[units]
-        for bundle in np.unique(touched[self.legal_row[touched] > 0]).tolist():
+        row = self.legal_row[touched]
+        alone = self._only_apart[touched]
+        self.legal[row[alone], sources[alone]] = True
+        self.legal[row[alone], goals[alone]] = False
+        for bundle in np.unique(touched[(row > 0) & ~alone]).tolist():
             self._refresh(bundle)
 
     def _sort_slots(self, ranks: Ints) -> None:
@@ -299,12 +304,13 @@ class State:
         apart = option >= 0 and bool(problem.apart[option])
         near = option >= 0 and bool(menu.same_host[option])
         limited = bundle in problem.allowed or bundle in problem.conflicts
-        row = int(self.legal_row[bundle])
+        row, ranks = int(self.legal_row[bundle]), self.unit_rank[self.units[bundle]]
+        apart = apart and len(ranks) > 1
+        self._only_apart[bundle] = apart and not (near or limited)
         if not (apart or near or limited):
             self.legal[row] = True
             return
         mask = self.without_conflicts(bundle)
-        ranks = self.unit_rank[self.units[bundle]]
         if apart:
             mask[ranks] = False
         if near and len(ranks) > 1:
