@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
 
 _ALIKE = 1e-9
+_TABLE = 10**7
+"""Numbers up to which the vectors of all items are kept (80 MB)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,19 @@ class Vectors:
 
     def of_items(self, items: Ints) -> Floats:
         """Vectors of K items on each class, float array (K, C, D + 3)."""
+        return self._computed(items) if self._table is None else self._table[items]
+
+    @cached_property
+    def _table(self) -> Floats | None:
+        """Vectors of all items where that is little memory.
+
+        Moves look up a few items at a time, and very often.
+        """
+        num_items = len(self.problem.options.item_count)
+        size = num_items * len(self.room) * (self.num_times + len(TIERS))
+        return self._computed(np.arange(num_items)) if size <= _TABLE else None
+
+    def _computed(self, items: Ints) -> Floats:
         menu = self.problem.options
         seconds = menu.item_cost[items][:, :, self.phases]
         own = [self.time_of == time for time in range(self.num_times)]
