@@ -33,7 +33,7 @@ LAYERS = [
     ["solvers"],
     ["refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
-    ["validation", "studies"],
+    ["notices", "validation", "studies"],
     ["frames", "exporters"],
     ["integrations"],
     ["report"],

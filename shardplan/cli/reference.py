@@ -47,6 +47,7 @@ Reports about a plan say what its quality rests on:
 | `optimality` | the same of the status `optimal`; `none` for any other |
 | `claimed_bound_s` | a larger bound that only the solver claims, or null |
 | `proven_bound_s` | in `check`: what the certificate proves, or null |
+| `notices` | in `solve`: sentences about what stands out |
 
 `proven` means that the plan is valid and that its certificate, recomputed, proves the
 bound; `claimed` that it is the word of whoever made the plan; `none` that the plan does

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Group
 
+from shardplan.plan import format_ranks
 from shardplan.report.evaluation import (
     is_almost_full,
     is_shown,
@@ -34,6 +35,7 @@ from shardplan.report.plan_view import (
     summary_data,
     summary_facts,
 )
+from shardplan.report.step import speed_data
 from shardplan.report.what_if import what_if_data
 from shardplan.report.wrapping import shorten
 from shardplan.sharding import Objective
@@ -66,9 +68,13 @@ def explain_data(
     """
     plan = evaluation.plan
     by_phase = binding_costs(evaluation)
+    phases = _phases(evaluation, by_phase)
+    ranks = {phase["binding_rank"] for phase in phases} - {None}
     return {
         **summary_data(plan, verdict),
-        "phases": _phases(evaluation, by_phase),
+        **speed_data(plan),
+        "counted_ranks": sorted(ranks),
+        "phases": phases,
         "memory": memory_data(evaluation),
         "binding_memory": [
             pool["tier"] for pool in memory_data(evaluation) if is_almost_full(pool)
@@ -157,7 +163,11 @@ def render_explain(data: dict[str, Any]) -> RenderableType:
     """Lay out the report of `shardplan explain`."""
     return Group(
         facts(summary_facts(data)),
-        section("Which ranks hold the others up", _phases_table(data["phases"])),
+        section(
+            "Which ranks hold the others up",
+            _phases_table(data["phases"]),
+            sentences(_counted(data)),
+        ),
         section(
             "Which memory binds",
             memory_table(data["memory"]),
@@ -189,6 +199,26 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
         *(number("of objective"), "dearest tables there"),
     )
     return table(headings, rows)
+
+
+def _counted(data: dict[str, Any]) -> list[str]:
+    """Say whose seconds the objective counts, and what the simulated step adds."""
+    ranks = format_ranks(tuple(data["counted_ranks"]))
+    whose = f"the sum of all phases on the slowest rank, which is rank {ranks}"
+    if data["objective"] == Objective.STEP.value:
+        noun = "rank" if len(data["counted_ranks"]) == 1 else "ranks"
+        whose = f"phase by phase the time of the slowest rank, here of {noun} {ranks}"
+    found = [
+        f"The objective '{data['objective']}' counts {whose}. A table costs what its "
+        "shards take there; its shards on other ranks cost nothing."
+    ]
+    if data["step_time_s"]:
+        step = format_seconds(data["step_time_s"])
+        found.append(
+            f"The simulated step takes {step}: latencies and the dense layers come on "
+            "top, and what overlaps is hidden; `shardplan simulate` shows its parts."
+        )
+    return found
 
 
 def _binding(data: dict[str, Any]) -> list[str]:

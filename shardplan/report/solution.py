@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
-from shardplan.errors import InfeasibleError, InputError
+from shardplan.errors import InfeasibleError
 from shardplan.evaluation import evaluate
+from shardplan.notices import notices
 from shardplan.report.evaluation import memory_data, memory_table
-from shardplan.report.layout import facts, section
+from shardplan.report.layout import facts, section, sentences
 from shardplan.report.plan_view import decisions_data, summary_data, summary_facts
-from shardplan.simulation import simulate
+from shardplan.report.step import speed_data
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.errors import LimitError
-    from shardplan.plan import Plan
     from shardplan.planner import PlanResult
 
 
@@ -33,20 +33,12 @@ def solution_data(result: PlanResult, plan_file: str | None) -> dict[str, Any]:
     return {
         **summary_data(result.plan, result.verdict),
         "runtime_s": result.runtime_s,
-        **_step_data(result.plan),
+        **speed_data(result.plan),
         "memory": memory_data(evaluate(result.plan)),
         "decisions": decisions_data(result.plan),
+        "notices": list(notices(result)),
         "plan_file": plan_file,
     }
-
-
-def _step_data(plan: Plan) -> dict[str, float | None]:
-    """Simulate the step; null where the topology does not suffice for that."""
-    try:
-        found = simulate(plan).to_dict()
-    except InputError:
-        found = {}
-    return {key: found.get(key) for key in ("step_time_s", "throughput_samples_per_s")}
 
 
 def failure_data(error: InfeasibleError | LimitError) -> dict[str, Any]:
@@ -73,6 +65,7 @@ def failure_data(error: InfeasibleError | LimitError) -> dict[str, Any]:
         "claimed_bound_s": None,
         "step_time_s": None,
         "throughput_samples_per_s": None,
+        "notices": [],
         "plan_file": None,
     }
 
@@ -90,4 +83,7 @@ def render_solution(data: dict[str, Any]) -> RenderableType:
         "plan": data["plan_file"] or "not written; name a file with -o",
     }
     memory = memory_table(data["memory"])
-    return Group(facts(top), section("Memory for embeddings", memory))
+    parts = [facts(top)]
+    if data["notices"]:
+        parts.append(section("Notices", sentences(data["notices"])))
+    return Group(*parts, section("Memory for embeddings", memory))

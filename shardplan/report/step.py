@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
+from shardplan.errors import InputError
 from shardplan.report.layout import (
     bar,
     bars,
@@ -16,12 +17,14 @@ from shardplan.report.layout import (
     table,
     whole,
 )
+from shardplan.simulation import simulate
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
+    from shardplan.plan import Plan
     from shardplan.simulation import Simulation
     from shardplan.simulation.slopes import Explanation
 
@@ -30,6 +33,15 @@ _PARTS = {
     "exposed_communication_s": "exposed communication",
     "exposed_copy_s": "exposed copy",
 }
+
+
+def speed_data(plan: Plan) -> dict[str, float | None]:
+    """Simulate the step; null where the topology does not suffice for that."""
+    try:
+        found = simulate(plan).to_dict()
+    except InputError:
+        found = {}
+    return {key: found.get(key) for key in ("step_time_s", "throughput_samples_per_s")}
 
 
 def step_data(

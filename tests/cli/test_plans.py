@@ -246,6 +246,17 @@ def test_explain_adds_up(run: Run, plan_file: Path) -> None:
         assert sum(parts) == pytest.approx(data["objective_s"])
 
 
+def test_explain_says_whose_cost_counts(run: Run, plan_file: Path) -> None:
+    """The ranks that the objective looks at are named, and so is the whole step."""
+    data = json_of(run, "explain", plan_file)
+    ranks = {p["binding_rank"] for p in data["phases"]} - {None}
+    assert data["counted_ranks"] == sorted(ranks)
+    assert data["step_time_s"] == json_of(run, "simulate", plan_file)["step_time_s"]
+    text = " ".join(run("explain", plan_file).stdout.split())
+    assert "The objective 'step' counts phase by phase the time of the slowest" in text
+    assert "The simulated step takes" in text
+
+
 def test_diff_of_a_plan_with_itself(run: Run, plan_file: Path) -> None:
     """Nothing differs and nothing moves."""
     data = json_of(run, "diff", plan_file, plan_file)

@@ -83,6 +83,17 @@ def test_write_lp(run: Run, small: Path, tmp_path: Path) -> None:
     assert program.read_text(encoding="utf-8").startswith("\\* shardplan *\\")
 
 
+def test_notices(run: Run) -> None:
+    """What stands out is in the report, in JSON as a list."""
+    arguments = ("solve", "movielens-ncf", "--topology", "dgx-a100-40:2")
+    arguments = (*arguments, "--solver", "greedy")
+    (notice,) = json.loads(run(*arguments, "--format", "json").stdout)["notices"]
+    assert "1 host instead of 2 would be faster" in notice
+    text = run(*arguments).stdout
+    assert notice in " ".join(text.split())
+    assert "Notices" in text
+
+
 def test_plan_to_stdout(run: Run, small: Path, plan_file: Path) -> None:
     """-o - writes the plan and nothing else."""
     result = run("solve", small, "--topology", "dgx-h100:2", "-o", "-")

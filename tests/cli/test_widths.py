@@ -55,6 +55,7 @@ def commands(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [
         *(f"{name}|{plan}" for name in ("check", "show", "explain", "evaluate")),
         *(f"simulate|{plan}", f"simulate|{plan}|--explain", f"diff|{plan}|{other}"),
+        "solve|movielens-ncf|--topology|dgx-a100-40:2|--solver|greedy",
         "study|parameter-servers|movielens-ncf|--topology|dgx-a100-40",
         *(f"{kind}|list" for kind in ("topology", "workload", "cost-model")),
         *("topology|show|zionex", f"workload|show|{folder / 'w.toml'}"),
@@ -79,6 +80,7 @@ def reports(commands: list[str], columns: int) -> dict[str, str]:
 
 def numbers(report: str) -> Counter[str]:
     """Count the numbers of a report, each with its unit."""
+    report = re.sub(r"^runtime .*$", "", report, flags=re.MULTILINE)
     return Counter(found.strip(".,") for found in NUMBER.findall(report))
 
 

@@ -1,0 +1,152 @@
+"""What the user of a plan should hear, in sentences: only what can be told for sure.
+
+Nothing here searches for long: what is counted is the plan's own, and the one other
+plan that is made, for half of the hosts, is that of `greedy` for small problems.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardplan.errors import ShardplanError
+from shardplan.evaluation import evaluate
+from shardplan.problem import build_problem
+from shardplan.realize import placements
+from shardplan.sharding import Objective
+from shardplan.simulation import simulate
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.greedy import Greedy
+from shardplan.units import format_bytes, format_seconds, plural
+
+if TYPE_CHECKING:
+    from shardplan.evaluation import Evaluation
+    from shardplan.plan import Inputs, Plan
+    from shardplan.planner import PlanResult
+
+_NAMED = 3
+"""Tables that are named."""
+_WIDE = 0.02
+"""A gap from which it is worth asking whose fault it is."""
+_FEW = 3.0
+"""Shards per rank below which the bound is weak; see `_bound_is_weak`."""
+_SEARCHES = ("auto", "ilp", "cbc")
+"""Solvers that improve a plan until they find no better one."""
+_SMALL = 10_000
+"""Tables x ranks up to which a plan for fewer hosts is made: a tenth of a second."""
+_FASTER = 0.99
+"""A step has to be shorter by this factor to be called faster."""
+
+
+def notices(result: PlanResult) -> tuple[str, ...]:
+    """Say what stands out about a plan that was just found; nothing if nothing does."""
+    evaluation = evaluate(result.plan)
+    found = (
+        _outside_hbm(evaluation),
+        _bound_is_weak(result),
+        _fewer_hosts(result.plan),
+    )
+    return tuple(filter(None, found))
+
+
+def _outside_hbm(evaluation: Evaluation) -> str:
+    """Name the tables that have rows in DDR or on SSD."""
+    plan, loads = evaluation.plan, evaluation.loads
+    sizes = {
+        t.name: t.num_embeddings * t.embedding_dim for t in plan.inputs.workload.tables
+    }
+    outside = [p.name for p in plan.tables if p.tiers.ddr > 0 or p.tiers.ssd > 0]
+    if evaluation.cluster.is_cpu or not outside:
+        return ""
+    outside.sort(key=lambda name: (-sizes[name], name))
+    amounts = ((loads.ddr, "in DDR"), (loads.ssd, "on SSD"))
+    where = [f"{format_bytes(b.sum())} {tier}" for b, tier in amounts if b.any()]
+    named = ", ".join(outside[:_NAMED])
+    more = ", ..." if len(outside) > _NAMED else ""
+    return (
+        f"{len(outside):,} of {plural(len(plan.tables), 'table')} leave HBM ({named}"
+        f"{more}): {' and '.join(where)}, which is slower than HBM."
+    )
+
+
+def _bound_is_weak(result: PlanResult) -> str:
+    """Say if a gap is the bound's, or may well be.
+
+    Notes
+    -----
+    A solver that claims a much better bound knows that the certificate is weak. Without
+    one there is the shape of the problem: prices of seconds and bytes see sums, not how
+    whole shards share ranks. With three shards per rank, those on all ranks left out,
+    gaps of good plans are about 1 % (`max-rank`) and up to 10 % (`step`); see
+    docs/how-it-works/bound.md, "What it cannot see".
+    """
+    plan, gap = result.plan, result.gap
+    if gap is None or gap < _WIDE:
+        return ""
+    claimed = plan.outcome.claimed_bound_s
+    if claimed and plan.outcome.objective_s / claimed - 1.0 < gap / 2.0:
+        left = plan.outcome.objective_s / claimed - 1.0
+        return (
+            f"Most of the gap of {100 * gap:.1f} % is the bound's fault, not the "
+            f"plan's: by the solver's own bound, {format_seconds(claimed)}, which no "
+            f"certificate proves, it is {100 * left:.1f} %."
+        )
+    per_rank = _shards_per_rank(plan)
+    if plan.outcome.solver not in _SEARCHES or not 0 < per_rank < _FEW:
+        return ""
+    usual = "up to about 10 %" if plan.objective is Objective.STEP else "some percent"
+    return (
+        f"Part of the gap of {100 * gap:.1f} % may be the bound's fault, not the "
+        f"plan's: with {per_rank:.1f} shards per rank the bound does not see how whole "
+        f"shards share ranks, and even the best plan often has a gap, of {usual}."
+    )
+
+
+def _shards_per_rank(plan: Plan) -> float:
+    """Return the mean number of shards on a rank, without those on all ranks."""
+    world = plan.world_size
+    sizes = [len(block.ranks) for p in plan.tables for block in p.blocks]
+    return sum(size for size in sizes if size < world) / world
+
+
+def _fewer_hosts(plan: Plan) -> str:
+    """Say if a plan for half of the hosts has a shorter step for the same samples.
+
+    The other plan is made and simulated, so what is said of it is so; that nothing is
+    said means nothing, for it may not be a good one.
+    """
+    topology, workload = plan.inputs.topology, plan.inputs.workload
+    hosts, fewer = topology.num_hosts, topology.num_hosts // 2
+    if workload.global_batch_size is None or not fewer or len(topology.host_groups) > 1:
+        return ""
+    smaller = topology.with_hosts(fewer)
+    if len(workload.tables) * smaller.world_size > _SMALL:
+        return ""
+    try:
+        now_s = simulate(plan).step_time_s
+        other = _quick_plan(plan, plan.inputs.replace(topology=smaller))
+        then_s = simulate(other).step_time_s if other else now_s
+    except ShardplanError:  # pins to hosts that are gone, a cluster without rates
+        return ""
+    if then_s >= now_s * _FASTER:
+        return ""
+    return (
+        f"{plural(fewer, 'host')} instead of {hosts:,} would be faster: a plan of "
+        f"solver greedy for {fewer:,} takes {format_seconds(then_s)} per simulated "
+        f"step of as many samples, this one {format_seconds(now_s)}."
+    )
+
+
+def _quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
+    """Make a plan for other inputs by `greedy`, only to be priced."""
+    problem = build_problem(
+        inputs.workload,
+        inputs.topology,
+        inputs.cost_model,
+        target=plan.target,
+        objective=plan.objective,
+    )
+    found = Greedy().solve(problem, Stop(), 0, Silent())
+    if found.assignment is None:
+        return None
+    tables = placements(problem, found.assignment)
+    return plan.model_copy(update={"inputs": inputs, "tables": tables})
