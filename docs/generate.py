@@ -88,6 +88,7 @@ MEANINGS: dict[str, str] = {
     "Workload.global_batch_size": "Samples per step over all ranks.",
     "Workload.batch_size": "Samples per step and rank.",
     "TableConstraints.sharding_types": "The allowed ones.",
+    "TableConstraints.forbidden_sharding_types": "A plan may not use these.",
     "TableConstraints.compute_kernels": (
         "The allowed ones; `fused_uvm_split` is only used where named here."
     ),

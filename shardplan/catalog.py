@@ -13,6 +13,7 @@ from shardplan.cost_model import CostModel
 from shardplan.errors import InputError, Problem
 from shardplan.io.json_file import read_json
 from shardplan.io.table_file import read_tables
+from shardplan.io.text import read_text
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import find_problems, validate
 from shardplan.io.wording import suggest
@@ -59,6 +60,27 @@ def names(kind: Kind) -> list[str]:
         return []
     entries = (entry.name for entry in catalogue.iterdir())
     return sorted(n.removesuffix(".toml") for n in entries if n.endswith(".toml"))
+
+
+def shipped_files(kind: Kind, name: str) -> dict[str, str]:
+    """Return the texts of a shipped entry by file name, comments and all.
+
+    The entry itself is the first; a file of tables that it names comes with it.
+
+    Raises
+    ------
+    InputError
+        If `name` is not shipped.
+    """
+    if _is_path(name):
+        rule = "is a path; only shipped entries are copied, by their names"
+        raise InputError.single(name, "", None, rule)
+    file, parent = _find(kind, name)
+    texts = {file.name: read_text(file, name)}
+    tables = read_toml(file, name).get("tables_file")
+    if tables is not None:
+        texts[tables] = read_text(parent.joinpath(tables), tables)
+    return texts
 
 
 def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topology:

@@ -18,13 +18,15 @@ from shardplan.units import Dimension
 _CAPACITY = Field(ge=0, le=MAX_BYTES)
 _RATE = Field(ge=0, le=1e16)
 _ABOVE = Field(gt=0, le=1e16)
-_SIZES = ("GB", "TB", "MB", "kB")
-_SPEEDS = ("GB/s", "TB/s", "MB/s", "kB/s")
+_SIZES = ("GB TB", "MB")
+_SPEEDS = ("GB/s", "MB/s")
 
 HbmBytes = Annotated[
     int,
     _CAPACITY,
-    Quantity(Dimension.BYTES, 1e8, 1e13, "a device has 1 GB to 300 GB today", _SIZES),
+    Quantity(
+        Dimension.BYTES, 1e6, 1e13, "a device has 1 GB to 300 GB today", ("GB", "MB")
+    ),
 ]
 """Memory of one device [bytes]."""
 HbmBandwidth = Annotated[
@@ -54,7 +56,7 @@ CacheBytes = Annotated[
 DdrBytes = Annotated[
     int,
     _CAPACITY,
-    Quantity(Dimension.BYTES, 1e8, 1e15, "a host has 10 GB to 10 TB today", _SIZES),
+    Quantity(Dimension.BYTES, 1e7, 1e15, "a host has 10 GB to 10 TB today", _SIZES),
 ]
 """Memory of one host [bytes]."""
 DdrBandwidth = Annotated[
@@ -73,7 +75,11 @@ SsdBytes = Annotated[
     int,
     _CAPACITY,
     Quantity(
-        Dimension.BYTES, 1e9, 1e16, "a host has 0.1 to 1,000 TB today", ("TB", *_SIZES)
+        Dimension.BYTES,
+        1e9,
+        1e16,
+        "a host has 0.1 to 1,000 TB today",
+        ("TB", "GB", "MB"),
     ),
 ]
 """SSDs of one host [bytes]."""
@@ -129,7 +135,7 @@ NicBandwidth = Annotated[
         1e7,
         1e12,
         "a NIC has 1 Gb/s = 125e6 to 1.6 Tb/s = 200e9 today",
-        ("Gb/s", "GB/s", "Mb/s", "MB/s"),
+        ("Gb/s GB/s", "Mb/s MB/s"),
     ),
 ]
 """One NIC, one direction [bytes/s]."""
@@ -141,7 +147,7 @@ Latency = Annotated[
         1e-9,
         0.1,
         "light passes 0.3 m in 1 ns, and a fabric answers within 100 ms",
-        ("us", "ns", "ms"),
+        ("us ns",),
     ),
 ]
 """Of one message [s]."""

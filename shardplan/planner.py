@@ -22,6 +22,7 @@ from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
 from shardplan.refusal import advised, no_plan, require_options, stopped
+from shardplan.settings import changed, require_roots
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import (
     GAP_TOLERANCE,
@@ -37,11 +38,13 @@ from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from shardplan import problem as problems
     from shardplan.certificate import Certificate
     from shardplan.checking import Verdict
     from shardplan.checking.verdict import Proof as ProofKind
+    from shardplan.settings import Setting
     from shardplan.solvers.base import Solver
     from shardplan.topology import Topology
     from shardplan.torchrec_cost_model import AnyCostModel
@@ -269,18 +272,27 @@ def load_inputs(
     topology: Source | Topology,
     cost_model: Source | AnyCostModel | None,
     num_hosts: int | None = None,
+    settings: Sequence[Setting] = (),
 ) -> Inputs:
-    """Load the three inputs by name, path or as they are."""
+    """Load the three inputs by name, path or as they are, and change them.
+
+    Raises
+    ------
+    InputError
+        For wrong files, arguments or settings.
+    """
+    require_roots(settings)
     cluster = catalog.load_topology(topology, num_hosts)
+    cluster = changed(cluster, "topology", settings)
     software = cost_model if cost_model is not None else cluster.cost_model
     if software is None:
         raise InputError.single(
             cluster.name, "cost_model", None, "missing; name one with --cost-model"
         )
     return Inputs(
-        workload=catalog.load_workload(workload),
+        workload=changed(catalog.load_workload(workload), "workload", settings),
         topology=cluster,
-        cost_model=catalog.load_cost_model(software),
+        cost_model=changed(catalog.load_cost_model(software), "cost_model", settings),
     )
 
 

@@ -45,7 +45,7 @@ class Quantity:
         Why the range is as it is.
     units : tuple of str
         Units in which people have the number at hand, the likeliest first; they make
-        the "did you mean".
+        the "did you mean". Equally likely ones are in one text: ``"Gb/s GB/s"``.
     """
 
     dimension: Dimension = Dimension.NONE
@@ -90,13 +90,14 @@ class Quantity:
         return " to ".join(format_quantity(end, self.dimension) for end in ends)
 
     def _meant(self, value: float) -> list[str]:
-        """Return the value in the units that bring it into the range, at most two."""
-        found = []
-        for unit in self.units:
-            scaled = value * unit_scale(unit, self.dimension)
-            if self.low <= scaled <= self.high:
-                found.append(f'"{value:.12g} {unit}" = {format_power(scaled)}')
-        return found[:2]
+        """Return the value in the first units that bring it into the range."""
+        for units in self.units:
+            scaled = {u: value * unit_scale(u, self.dimension) for u in units.split()}
+            found = {u: v for u, v in scaled.items() if self.low <= v <= self.high}
+            if found:
+                text = f"{value:.12g}"
+                return [f'"{text} {u}" = {format_power(v)}' for u, v in found.items()]
+        return []
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -117,6 +117,8 @@ class TableConstraints(Record):
 
     Attributes
     ----------
+    forbidden_sharding_types : tuple of ShardingType
+        A plan may not use these.
     sharding_types, compute_kernels : tuple
         The allowed ones. `fused_uvm_split` is only used where named here.
     ranks, hosts : tuple of int
@@ -132,6 +134,7 @@ class TableConstraints(Record):
     """
 
     sharding_types: tuple[ShardingType, ...] = ()
+    forbidden_sharding_types: tuple[ShardingType, ...] = ()
     compute_kernels: tuple[ComputeKernel, ...] = ()
     ranks: tuple[RankIndex, ...] = ()
     hosts: tuple[RankIndex, ...] = ()
@@ -152,6 +155,13 @@ class TableConstraints(Record):
     def _only_what_is_set(self) -> dict[str, Any]:
         names = type(self).model_fields
         return {n: getattr(self, n) for n in names if n in self.model_fields_set}
+
+    @property
+    def usable_types(self) -> tuple[ShardingType, ...]:
+        """The sharding types that are allowed and not forbidden."""
+        forbidden = self.forbidden_sharding_types
+        allowed = self.sharding_types or tuple(ShardingType)
+        return tuple(kind for kind in allowed if kind not in forbidden)
 
     def over(self, default: TableConstraints) -> TableConstraints:
         """Return these constraints, with `default` for every field not set here."""

@@ -26,7 +26,7 @@ LAYERS = [
     ["rectangles"],
     ["loads", "options", "prepared"],
     ["bundling", "io"],
-    ["catalog", "problem", "evaluation"],
+    ["catalog", "problem", "evaluation", "settings"],
     ["bounds", "realize"],
     ["certify"],
     ["checking"],

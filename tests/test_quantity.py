@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SLIPS = [
     ("scale_out.nic_bw", 200, '"200 Gb/s" = 25e9'),
     ("scale_out.nic_bw", 25, '"25 Gb/s" = 3.125e9 or "25 GB/s" = 25e9'),
-    ("scale_out.nic_bw", 200e3, '"200000 Mb/s" = 25e9'),
+    ("scale_out.nic_bw", 200e3, '"200000 Mb/s" = 25e9 or "200000 MB/s" = 200e9'),
     ("scale_up.bw", 450, '"450 GB/s" = 450e9'),
     ("scale_up.latency_s", 0.6, '"0.6 us" = 600e-9'),
     ("scale_out.latency_s", 2700, '"2700 us" = 0.0027 or "2700 ns" = 2.7e-6'),

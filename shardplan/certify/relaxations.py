@@ -281,10 +281,13 @@ def _with_dtype(limits: TableConstraints, dtype: DType) -> TableConstraints:
 def _with_rows(limits: TableConstraints) -> TableConstraints:
     if _allows_rows(limits):
         return limits
-    return limits.replace(
-        sharding_types=(*limits.sharding_types, ShardingType.ROW_WISE)
-    )
+    rows = ShardingType.ROW_WISE
+    allowed, forbidden = limits.sharding_types, set(limits.forbidden_sharding_types)
+    if allowed and rows not in allowed:
+        allowed = (*allowed, rows)
+    kept = tuple(kind for kind in ShardingType if kind in forbidden - {rows})
+    return limits.replace(sharding_types=allowed, forbidden_sharding_types=kept)
 
 
 def _allows_rows(limits: TableConstraints) -> bool:
-    return not limits.sharding_types or ShardingType.ROW_WISE in limits.sharding_types
+    return ShardingType.ROW_WISE in limits.usable_types

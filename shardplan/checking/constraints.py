@@ -36,6 +36,8 @@ def _kinds(
     allowed = limits.sharding_types
     if allowed and placement.sharding_type not in allowed:
         yield f"{placement.sharding_type.value} is not among {_list(allowed)}"
+    if placement.sharding_type in limits.forbidden_sharding_types:
+        yield f"{placement.sharding_type.value} is forbidden"
     kernels = limits.compute_kernels
     if kernels and placement.compute_kernel not in kernels:
         yield f"kernel {placement.compute_kernel.value} is not among {_list(kernels)}"

@@ -1,8 +1,9 @@
-"""The commands that the three catalogues share: list, show, validate."""
+"""The commands that the three catalogues share: list, show, validate, copy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,24 +36,28 @@ class Catalogue:
         From a record to its line in the list.
     render : callable
         From the data of the list to its layout.
+    example, shipped : str
+        What examples call a file of the user's own, and an entry to copy.
     """
 
     kind: Kind
     noun: str
     plural: str
     example: str
+    shipped: str
     load: Callable[[str], Any]
     summary: Callable[[Any], Data]
     render: Render
 
     def group(self, show: click.Command) -> Group:
         """Make the group of commands."""
-        help_text = f"List, show and validate {self.plural}."
+        help_text = f"List, show, validate and copy {self.plural}."
         name = self.noun.replace(" ", "-")
         group = Group(name, help=help_text, examples=f"shardplan {name} list")
         group.add_command(self._list_command(name))
         group.add_command(show)
         group.add_command(self._validate_command(name))
+        group.add_command(self._copy_command(name))
         return group
 
     def _list_command(self, name: str) -> click.Command:
@@ -90,6 +95,24 @@ class Catalogue:
 
         return command
 
+    def _copy_command(self, name: str) -> click.Command:
+        @click.command(
+            "copy",
+            cls=Command,
+            help=f"Copy a shipped {self.noun} to a file of your own.\n\nComments and "
+            "sources are kept; a file of tables that it names is put beside it.",
+            examples=f"shardplan {name} copy {self.shipped} ./my-{self.example}.toml",
+        )
+        @click.argument("name", type=CatalogueEntry(self.kind))
+        @click.argument("file", type=click.Path(path_type=Path))
+        @click.option("--force", is_flag=True, help="Overwrite files that exist.")
+        @report_options
+        def command(name: str, file: Path, force: bool, form: str, output: str) -> None:
+            written = copy_entry(self.kind, name, file, force=force)
+            console.report({"files": written}, _render_copy, form, output)
+
+        return command
+
     def _validation(self, file: str) -> Data:
         try:
             name = self.load(file).name
@@ -100,6 +123,39 @@ class Catalogue:
             ]
             return {"status": "invalid", "name": None, "problems": problems}
         return {"status": "valid", "name": name, "problems": []}
+
+
+def copy_entry(kind: Kind, name: str, file: Path, *, force: bool) -> list[str]:
+    """Write a shipped entry to `file`, and return the names of what was written.
+
+    Raises
+    ------
+    InputError
+        If `name` is not shipped, or a file exists and `force` is false.
+    """
+    from shardplan.catalog import shipped_files
+    from shardplan.io.atomic import write_text_atomically
+
+    texts = shipped_files(kind, name)
+    if file.suffix.lower() != ".toml":
+        raise InputError.single(str(file), "", None, "must end in .toml, its format")
+    main, *others = texts
+    places = {file.parent / other: texts[other] for other in others}
+    places[file] = texts[main]
+    if not force:
+        rule = "exists already; --force overwrites it"
+        problems = [Problem(str(p), "", "", rule) for p in places if p.exists()]
+        if problems:
+            raise InputError(problems)
+    for place, text in places.items():
+        write_text_atomically(place, text)
+    return [str(place) for place in reversed(places)]
+
+
+def _render_copy(data: Data) -> RenderableType:
+    from shardplan.report.layout import lines
+
+    return lines([f"written: {name}" for name in data["files"]])
 
 
 def _render_validation(data: Data) -> RenderableType:

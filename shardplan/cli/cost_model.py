@@ -50,6 +50,7 @@ command = Catalogue(
     noun="cost model",
     plural="cost models",
     example="cluster",
+    shipped="h100",
     load=_load,
     summary=_summary,
     render=_render,

@@ -8,8 +8,16 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import plan_argument, report_options
+from shardplan.cli.options import complete_words, plan_argument, report_options
 from shardplan.cli.plans import load_plan
+
+
+def _complete_exporter(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str]:
+    from shardplan.exporters import exporter_names
+
+    return complete_words(exporter_names(), incomplete)
 
 
 @click.command(
@@ -24,6 +32,7 @@ from shardplan.cli.plans import load_plan
 @click.option(
     "--to",
     metavar="NAME",
+    shell_complete=_complete_exporter,
     required=True,
     help="torchrec, hugectr, manifest, sbp or that of a plug-in.",
 )

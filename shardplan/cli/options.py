@@ -9,9 +9,10 @@ import click
 from click.shell_completion import CompletionItem
 
 from shardplan.cli import console
+from shardplan.units import Dimension, parse_quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from shardplan.catalog import Kind
 
@@ -42,6 +43,51 @@ class WholeRange(click.IntRange):
     name = "whole number"
 
 
+class QuantityRange(FiniteRange):
+    """A range of numbers in a base unit; text with a unit is one, too."""
+
+    name = "quantity"
+
+    def __init__(
+        self, dimension: Dimension, *, is_whole: bool = False, **limits: Any
+    ) -> None:
+        super().__init__(**limits)
+        self.dimension = dimension
+        self.is_whole = is_whole
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Convert text such as ``90`` or ``10 min`` to a number of the range."""
+        try:
+            number = float(value)
+        except ValueError:
+            try:
+                number = parse_quantity(value, self.dimension)
+            except ValueError as error:
+                self.fail(f"{value!r}: {error}", param, ctx)
+        number = super().convert(number, param, ctx)
+        if not self.is_whole:
+            return number
+        if number != int(number):
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+        return int(number)
+
+
+def complete_words(words: Iterable[str], incomplete: str) -> list[str]:
+    """Return the words that begin as what is typed."""
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def complete_solver(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str]:
+    """Complete the names of solvers, those of plug-ins included."""
+    from shardplan.solvers.base import solver_names
+
+    return complete_words(solver_names(), incomplete)
+
+
 class CatalogueEntry(click.types.StringParamType):
     """A shipped name or a path; the shell completes both."""
 
@@ -56,7 +102,7 @@ class CatalogueEntry(click.types.StringParamType):
         """Complete shipped names, and files where none fits."""
         from shardplan.catalog import names
 
-        known = [name for name in names(self.kind) if name.startswith(incomplete)]
+        known = complete_words(names(self.kind), incomplete)
         if known:
             return [CompletionItem(name) for name in known]
         return [CompletionItem(incomplete, type="file")]

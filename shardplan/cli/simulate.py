@@ -8,11 +8,27 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import plan_argument, report_options
+from shardplan.cli.options import complete_words, plan_argument, report_options
 from shardplan.cli.plans import load_checked
 
 if TYPE_CHECKING:
     from shardplan.plan import Plan
+
+
+def _complete_runtime(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[str]:
+    """Complete the runtimes of the plan's cost model, or of all shipped ones."""
+    from shardplan.catalog import load_cost_model, names
+    from shardplan.errors import ShardplanError
+    from shardplan.io.plan_file import read_plan
+
+    try:
+        models = [read_plan(ctx.params["plan"]).inputs.cost_model]
+    except (KeyError, TypeError, ShardplanError):
+        models = [load_cost_model(name) for name in names("cost_models")]
+    known = {name for model in models for name in getattr(model, "runtimes", ())}
+    return complete_words(sorted(known), incomplete)
 
 
 @click.command(
@@ -41,6 +57,7 @@ if TYPE_CHECKING:
 @click.option(
     "--runtime",
     metavar="NAME",
+    shell_complete=_complete_runtime,
     help="A runtime of the cost model, such as eager (default: its default one).",
 )
 @click.option(

@@ -9,10 +9,13 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
+from shardplan.cli.changes import change_options, settings_of
 from shardplan.cli.options import (
     CatalogueEntry,
     FiniteRange,
+    QuantityRange,
     WholeRange,
+    complete_solver,
     cost_model_option,
     format_option,
 )
@@ -20,11 +23,15 @@ from shardplan.cli.progress import MODES
 from shardplan.cli.progress import progress as observed
 from shardplan.errors import InfeasibleError, LimitError
 from shardplan.sharding import Objective, Target
+from shardplan.units import Dimension
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shardplan.interrupts import Interrupts
     from shardplan.plan import Inputs
     from shardplan.planner import PlanResult
+    from shardplan.settings import Setting
 
 
 @click.command(
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     shardplan solve dlrm-dcnv2 --topology dgx-h100:2 -o plan.json
     shardplan solve ./model.toml --topology ./cluster.toml --target torchrec
     shardplan solve neo-a --topology zionex --time-limit 60 --gap 0.01 --format json
+    shardplan solve dlrm-v1 --topology dgx-h100 --set workload.tables.*.dtype=fp16
     """,
 )
 @click.argument("workload", type=CatalogueEntry("workloads"))
@@ -51,6 +59,7 @@ if TYPE_CHECKING:
     help="Hosts to use instead of the topology's own number.",
 )
 @cost_model_option
+@change_options
 @click.option(
     "--target",
     type=click.Choice([target.value for target in Target]),
@@ -67,19 +76,21 @@ if TYPE_CHECKING:
 @click.option(
     "--solver",
     metavar="NAME",
+    shell_complete=complete_solver,
     default="auto",
     help="auto, greedy, ldm, ilp, cbc or that of a plug-in (default: auto).",
 )
 @click.option(
     "--time-limit",
-    metavar="SECONDS",
-    type=FiniteRange(min=0, min_open=True),
-    help="Stop with the best plan found after this long (default: no limit).",
+    metavar="TIME",
+    type=QuantityRange(Dimension.SECONDS, min=0, min_open=True),
+    help="Stop with the best plan found after this long, in seconds or with a unit, "
+    "such as '10 min' (default: no limit).",
 )
 @click.option(
     "--work-limit",
     metavar="N",
-    type=FiniteRange(min=0, min_open=True),
+    type=QuantityRange(Dimension.COUNT, min=0, min_open=True),
     help="Stop the search after this much work, counted in evaluated moves; unlike a "
     "time limit it gives the same plan on every machine (default: no limit).",
 )
@@ -139,7 +150,8 @@ def command(
     stops with the best plan found so far; a second one ends at once.
     """
     try:
-        result = _solve(output, **arguments, interrupts=interrupts)
+        settings = settings_of(arguments)
+        result = _solve(output, settings=settings, **arguments, interrupts=interrupts)
     except (InfeasibleError, LimitError) as error:
         if form == "json" and output != console.STDOUT:
             from shardplan.report.solution import failure_data
@@ -156,6 +168,7 @@ def _solve(
     topology: str,
     cost_model: str | None,
     hosts: int | None,
+    settings: Sequence[Setting],
     time_limit: float | None,
     work_limit: float | None,
     write_lp: str | None,
@@ -166,7 +179,7 @@ def _solve(
     from shardplan.io.plan_file import expected_bytes
     from shardplan.planner import load_inputs, solve
 
-    inputs = load_inputs(workload, topology, cost_model, hosts)
+    inputs = load_inputs(workload, topology, cost_model, hosts, settings)
     console.require_place(output, expected_bytes(inputs))
     if write_lp is not None:
         _write_lp(write_lp, inputs, arguments)

@@ -11,10 +11,13 @@ from shardplan.cli.base import Command, Group
 from shardplan.cli.options import (
     CatalogueEntry,
     FiniteRange,
+    QuantityRange,
     WholeRange,
+    complete_solver,
     cost_model_option,
     report_options,
 )
+from shardplan.units import Dimension
 
 if TYPE_CHECKING:
     from shardplan.interrupts import Interrupts
@@ -51,6 +54,7 @@ def command() -> None:
 @click.option(
     "--solver",
     metavar="NAME",
+    shell_complete=complete_solver,
     default="greedy",
     help="Solver of the plan for the cluster (default: greedy).",
 )
@@ -73,7 +77,7 @@ def command() -> None:
 @click.option(
     "--batch",
     metavar="N",
-    type=WholeRange(min=1, max=2**31),
+    type=QuantityRange(Dimension.COUNT, is_whole=True, min=1, max=2**31),
     help="Samples per step and worker (default: those of a rank of the cluster).",
 )
 @click.option(

@@ -57,6 +57,7 @@ command = Catalogue(
     noun="topology",
     plural="topologies",
     example="cluster",
+    shipped="dgx-h100",
     load=_load,
     summary=_summary,
     render=_render,

@@ -57,6 +57,7 @@ command = Catalogue(
     noun="workload",
     plural="workloads",
     example="model",
+    shipped="dlrm-dcnv2",
     load=_load,
     summary=_summary,
     render=_render,

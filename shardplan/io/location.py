@@ -39,7 +39,7 @@ def resolve(model: Any, loc: Loc) -> tuple[Loc, type[BaseModel] | None, list[Any
     key: list[int | str] = []
     here, parent = model, None
     for part in loc:
-        candidates = list(_members(here))
+        candidates = list(members(here))
         tagged = _tagged(candidates, part)
         if tagged is not None:
             here = tagged
@@ -47,7 +47,7 @@ def resolve(model: Any, loc: Loc) -> tuple[Loc, type[BaseModel] | None, list[Any
         parent = first_record(candidates)
         key.append(part)
         here = _child(candidates, part)
-    return tuple(key), parent, list(_members(here))
+    return tuple(key), parent, list(members(here))
 
 
 def first_record(candidates: Iterable[Any]) -> type[BaseModel] | None:
@@ -55,14 +55,14 @@ def first_record(candidates: Iterable[Any]) -> type[BaseModel] | None:
     return next((c for c in candidates if is_record(c)), None)
 
 
-def _members(annotation: Any) -> Iterable[Any]:
+def members(annotation: Any) -> Iterable[Any]:
     """Yield the types behind ``Annotated``, ``Optional`` and unions."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
-        yield from _members(typing.get_args(annotation)[0])
+        yield from members(typing.get_args(annotation)[0])
     elif origin in (typing.Union, types.UnionType):
         for member in typing.get_args(annotation):
-            yield from _members(member)
+            yield from members(member)
     else:
         yield annotation
 

@@ -71,6 +71,9 @@ COLUMNS = {
     "is_weighted": _Column(("is_weighted",), _flag),
     "zipf_alpha": _Column(("access", "alpha"), _number),
     "sharding_types": _Column(("constraints", "sharding_types"), _texts),
+    "forbidden_sharding_types": _Column(
+        ("constraints", "forbidden_sharding_types"), _texts
+    ),
     "compute_kernels": _Column(("constraints", "compute_kernels"), _texts),
     "ranks": _Column(("constraints", "ranks"), _numbers),
     "hosts": _Column(("constraints", "hosts"), _numbers),

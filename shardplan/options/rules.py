@@ -68,7 +68,7 @@ def type_rules(
     table: EmbeddingTable, limits: TableConstraints, runtime: Runtime
 ) -> Iterator[Rule[ShardingType]]:
     """Yield what narrows a table's sharding types; its own constraints first."""
-    asked = frozenset(limits.sharding_types or ShardingType)
+    asked = frozenset(limits.usable_types)
     yield Rule(asked, "constraints leave no sharding type")
     types = runtime.sharding_types
     yield Rule(types, f"{runtime.name} has only {listed(types)}")

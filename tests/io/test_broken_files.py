@@ -182,7 +182,7 @@ ONE_PROBLEM = [
     (
         "topology/number_is_absurd.toml",
         "host_groups[0].device.hbm_bytes",
-        "must be in bytes, 100 MB to 10 TB",
+        "must be in bytes, 1 MB to 10 TB",
     ),
     (
         "topology/number_is_inf.toml",

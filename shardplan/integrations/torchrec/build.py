@@ -138,8 +138,9 @@ def _constraints(
     given = dump(extra.cache) if extra.cache else {}
     if own.cache_load_factor:
         given["load_factor"] = own.cache_load_factor
+    is_limited = own.sharding_types or own.forbidden_sharding_types
     return ParameterConstraints(
-        sharding_types=[kind.value for kind in own.sharding_types] or None,
+        sharding_types=[k.value for k in own.usable_types] if is_limited else None,
         compute_kernels=[kind.value for kind in own.compute_kernels] or None,
         min_partition=own.min_column_width,
         pooling_factors=list(factors),
