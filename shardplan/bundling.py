@@ -56,7 +56,7 @@ class Bundles:
             return cls(members, menu, np.arange(len(menu))[:, None]), menu
         rows: list[tuple[int, ...]] = []
         for group in members:
-            rows += _common_options(menu, group)
+            rows += common_options(menu, group)
         if not rows:
             return cls(members, menu, np.zeros((0, 1), dtype=np.int64)), replace(
                 menu.select(np.zeros(0, dtype=np.int64), 0),
@@ -93,8 +93,8 @@ def _key(menu: Options, option: int) -> tuple[float, ...]:
     )
 
 
-def _common_options(menu: Options, group: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Options of equal key over all tables of a group.
+def common_options(menu: Options, group: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the options of equal key over all tables of a group.
 
     Options of one key differ in their row types: the first of every table go
     together, then the second ones, where a table with fewer repeats its last.

@@ -15,13 +15,14 @@ from shardplan.brief import Brief
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
+from shardplan.diagnosis import require_options
 from shardplan.errors import InfeasibleError, InputError, Problem
 from shardplan.fingerprint import fingerprints
 from shardplan.interrupts import Interrupts
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
-from shardplan.refusal import advised, no_plan, require_options, stopped
+from shardplan.refusal import advised, no_plan, stopped
 from shardplan.settings import changed, require_roots
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import (
@@ -178,6 +179,8 @@ def solve(
             try:
                 require_options(problem)
             except InfeasibleError as error:
+                if not error.shortfalls:  # no change of memory would help
+                    raise
                 raise advised(error, problem, inputs, stop) from None
             found = _solve(chosen, problem, stop, seed, observer or Silent())
         if found.assignment is not None and rounds > 0:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.certify.relaxations import relaxations
-from shardplan.errors import InfeasibleError, LimitError, Shortfall
-from shardplan.sharding import TIERS
+from shardplan.diagnosis import crowded
+from shardplan.errors import InfeasibleError, LimitError
 from shardplan.solvers.base import Silent, SolveStatus, Stop, load_solver
 from shardplan.units import format_bytes_both
 
 if TYPE_CHECKING:
+    from shardplan.errors import Shortfall
     from shardplan.plan import Inputs
     from shardplan.problem import Problem
     from shardplan.solvers.base import SolverResult
@@ -22,37 +21,6 @@ if TYPE_CHECKING:
 _ADVICE_OPTIONS = 500_000
 """Larger menus get no advice: trying a single change would take too long."""
 _LOG = logging.getLogger(__name__)
-
-
-def require_options(problem: Problem) -> None:
-    """Raise an error that names the tables for which the menu is empty."""
-    menu, names = problem.options, problem.bundle_names()
-    empty = np.flatnonzero(np.diff(menu.start) == 0)
-    if not len(empty):
-        return
-    stored = problem.usage.stored_bytes
-    largest = max(
-        empty, key=lambda b: max(stored[i] for i in problem.bundles.members[b])
-    )
-    needed = max(float(stored[i]) for i in problem.bundles.members[largest])
-    rooms = [problem.capacity.of_tier(tier).max() for tier in range(len(TIERS))]
-    tables = tuple(names[bundle] for bundle in empty)
-    raise InfeasibleError(
-        f"infeasible: {len(empty)} of {len(names)} tables have no legal option that "
-        f"fits, even alone: {_some(tables)}. {names[largest]} stores "
-        f"{format_bytes_both(needed)} with its optimizer state; a rank has "
-        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a "
-        f"{problem.capacity.pool_place} {format_bytes_both(rooms[1])} of DDR and "
-        f"{format_bytes_both(rooms[2])} of SSD. Allow more sharding "
-        f"types, kernels or ranks for these tables (target "
-        f"{problem.target.value!r} may exclude some), or use more hosts.",
-        [Shortfall("any", needed, float(max(rooms)), tables)],
-        proven=True,
-    )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def no_plan(
@@ -66,6 +34,9 @@ def no_plan(
             shortfalls,
             proven=True,
         )
+    reason = crowded(problem)
+    if reason is not None:
+        return InfeasibleError(f"infeasible: {reason}", proven=True)
     if result.status is SolveStatus.INFEASIBLE:
         return InfeasibleError(
             "infeasible: the exact solver proved that no plan exists", proven=True

@@ -31,7 +31,7 @@ LAYERS = [
     ["certify"],
     ["checking"],
     ["solvers"],
-    ["refusal"],
+    ["diagnosis", "refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
     ["notices", "validation", "studies"],
     ["frames", "exporters"],

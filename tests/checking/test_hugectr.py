@@ -168,6 +168,22 @@ def test_rowwise_adagrad_costs_what_adagrad_does() -> None:
     assert (rowwise.loads.hbm == full.loads.hbm).all()
 
 
+def test_rows_of_other_types_are_refused_unless_fp32_may_replace_them() -> None:
+    """The table is named, and what to do."""
+    table = {"dtype": "fp16"}
+    with pytest.raises(
+        InfeasibleError, match=r"t0.* stores rows as fp32 only"
+    ) as caught:
+        solve(workload(table), ONE_HOST, COST_MODEL, target="hugectr", solver="greedy")
+    assert "constraint dtypes" in str(caught.value)
+    assert "GB" not in str(caught.value)
+    table["constraints"] = {"dtypes": ["fp32"]}  # type: ignore[assignment]
+    plan = solve(
+        workload(table), ONE_HOST, COST_MODEL, target="hugectr", solver="greedy"
+    ).plan
+    assert plan.tables[0].dtype == "fp32"
+
+
 def test_the_cost_model_of_torchrec_is_for_torchrec() -> None:
     """It counts the bytes of another framework."""
     with pytest.raises(InputError, match="prices what TorchRec runs"):
