@@ -56,6 +56,15 @@ def refusal(
             "t0: data_parallel only exists with kernel dense; allowed here: fused",
         ),
         (
+            limited(
+                sharding_types=["table_wise"], forbidden_sharding_types=["table_wise"]
+            ),
+            "any",
+            TWO_HOSTS,
+            "t0: forbids table_wise (forbidden_sharding_types); allowed here: "
+            "table_wise",
+        ),
+        (
             limited(sharding_types=["table_row_wise"]),
             "hugectr",
             TWO_HOSTS,

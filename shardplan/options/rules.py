@@ -68,8 +68,11 @@ def type_rules(
     table: EmbeddingTable, limits: TableConstraints, runtime: Runtime
 ) -> Iterator[Rule[ShardingType]]:
     """Yield what narrows a table's sharding types; its own constraints first."""
-    asked = frozenset(limits.usable_types)
-    yield Rule(asked, "constraints leave no sharding type")
+    yield Rule(frozenset(limits.sharding_types or ShardingType), "")
+    forbidden = frozenset(limits.forbidden_sharding_types)
+    if forbidden:
+        reason = f"forbids {listed(forbidden)} (forbidden_sharding_types)"
+        yield Rule(frozenset(ShardingType) - forbidden, reason)
     types = runtime.sharding_types
     yield Rule(types, f"{runtime.name} has only {listed(types)}")
     if not table.is_pooled:
@@ -92,7 +95,7 @@ def kernel_rules(
     """Yield what narrows a table's kernels; its own constraints first."""
     by_name = frozenset({ComputeKernel.FUSED_UVM_SPLIT})
     asked = frozenset(limits.compute_kernels) or frozenset(ComputeKernel) - by_name
-    yield Rule(asked, "constraints leave no kernel")
+    yield Rule(asked, "")
     kernels = runtime.kernels
     yield Rule(kernels, f"{runtime.name} has only kernels {listed(kernels)}")
     in_place = frozenset({ComputeKernel.DENSE, ComputeKernel.FUSED})
