@@ -22,10 +22,13 @@ demo: $(VENV)/.installed
 	$(BIN)/shardplan simulate build/demo/plan.json --trace build/demo/trace.json
 	@echo "Plan: build/demo/plan.json. Trace for https://ui.perfetto.dev: build/demo/trace.json"
 
+# Tests run in as many processes as there are cores, and start many more: they share compiled modules.
+test: export PYTHONDONTWRITEBYTECODE =
+
 # Without TorchRec its tests are left out, and pytest says so (-rs).
 test: $(VENV)/.installed-dev lint
 	@$(MAKE) --no-print-directory torchrec || echo "TorchRec cannot be installed here: its tests are left out."
-	$(BIN)/python -m pytest -q -rs
+	$(BIN)/python -m pytest -q -rs -n auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
