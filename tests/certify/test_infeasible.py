@@ -141,7 +141,7 @@ STRANGE = {
         num_hosts=10_000, scale_out={"nics_per_host": 1, "nic_bw": 1e9}
     ),
     "mixed": MIXED,
-    "tiny": topology(device={**host_group()["device"], "hbm_bytes": 10**6}),
+    "tiny": topology(device={**host_group()["device"], "hbm_bytes": 2 * 10**8}),
 }
 
 
