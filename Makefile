@@ -12,7 +12,12 @@ TORCH = torch==2.13.0
 TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
 TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
 
-.PHONY: demo test lint schemas torchrec bench-solver bench-solver-quick bench-torchrec clean
+# Mutants of `make fuzz` and of `make mutants`.
+FUZZ ?= 100000
+MUTANTS ?= 40
+SEED ?= 0
+
+.PHONY: demo test lint schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -37,6 +42,13 @@ lint: $(VENV)/.installed-dev
 
 schemas: $(VENV)/.installed
 	$(BIN)/python -m shardplan.io.schema docs/schemas
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.fuzz plans --count $(FUZZ) --seed $(SEED)
+	$(BIN)/python -m tests.fuzz inputs --count $(FUZZ) --seed $(SEED)
+
+mutants: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.mutants --count $(MUTANTS) --seed $(SEED)
 
 bench-solver: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_solver

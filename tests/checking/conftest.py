@@ -81,9 +81,8 @@ PLACEMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def valid() -> Plan:
-    """Return a plan that keeps all rules; its bound is half its value."""
+def valid_plan() -> Plan:
+    """Make a plan that keeps all rules; its bound is half its value."""
     model = workload(
         *TABLES,
         colocate=[["first", "second"]],
@@ -114,6 +113,12 @@ def valid() -> Plan:
     value = evaluate(plan).value(plan.objective)
     outcome |= {"objective_s": value, "lower_bound_s": value / 2, "gap": 1.0}
     return plan.replace(outcome=outcome)
+
+
+@pytest.fixture(scope="session")
+def valid() -> Plan:
+    """Return a plan that keeps all rules."""
+    return valid_plan()
 
 
 @pytest.fixture

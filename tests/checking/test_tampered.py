@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import random
 import re
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import ValidationError
 
 from shardplan.checking import check
-from shardplan.evaluation import evaluate
 from shardplan.fingerprint import fingerprints
-from shardplan.plan import Plan, dump
-from tests.helpers import assert_plan_valid, assert_tiles
+from shardplan.plan import Plan
+from tests.helpers import assert_plan_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Tamper = Callable[[dict[str, Any]], None]
 
@@ -355,14 +350,21 @@ def test_same_meaning_in_other_words_is_accepted(data: dict[str, Any]) -> None:
     assert check(Plan.model_validate(data)) == ()
 
 
-def test_overfull_ranks_and_hosts(data: dict[str, Any]) -> None:
+def test_overfull_ranks_and_hosts(valid: Plan) -> None:
     """Capacities are checked for every tier; long lists are cut short."""
-    group = data["inputs"]["topology"]["host_groups"][0]
-    group["device"]["hbm_bytes"] = 1_000_000_000
-    group["host"]["ddr_bytes"] = 1
-    group["host"]["ssd_bytes"] = 1
-    plan = Plan.model_validate(data)
-    plan = plan.replace(fingerprints=fingerprints(plan.inputs))
+    topology = valid.inputs.topology
+    group = topology.host_groups[0]
+    # Without validation: a file may not have so little memory.
+    small = group.model_copy(
+        update={
+            "device": group.device.model_copy(update={"hbm_bytes": 1_000_000_000}),
+            "host": group.host.model_copy(update={"ddr_bytes": 1, "ssd_bytes": 1}),
+        }
+    )
+    topology = topology.model_copy(update={"host_groups": (small,)})
+    inputs = valid.inputs.model_copy(update={"topology": topology})
+    changes = {"inputs": inputs, "fingerprints": fingerprints(inputs)}
+    plan = valid.model_copy(update=changes)
     assert {v.rule for v in check(plan)} == {"capacity"}
     messages = [v.message for v in check(plan)]
     assert re.match(r"HBM of rank 0 holds .*, but the plan puts .* there", messages[0])
@@ -372,88 +374,3 @@ def test_overfull_ranks_and_hosts(data: dict[str, Any]) -> None:
         "DDR of host 1",
         "SSD of host 1",
     ]
-
-
-NUM_MUTATIONS = 2000
-
-
-def test_random_changes_never_crash_and_never_pass(
-    valid: Plan, data: dict[str, Any]
-) -> None:
-    """Of 2,000 mutated plans, those accepted are valid and worth what they claim."""
-    rng = random.Random(20240601)
-    text, accepted, checked = json.dumps(data), 0, 0
-    for _ in range(NUM_MUTATIONS):
-        mutant = json.loads(text)
-        _mutate(mutant, rng)
-        try:
-            plan = Plan.model_validate(mutant)
-        except ValidationError:
-            continue
-        checked += 1
-        if check(plan):
-            continue
-        accepted += 1
-        assert dump(plan.inputs) == dump(valid.inputs)
-        assert_tiles(plan)
-        evaluation = evaluate(plan)
-        assert evaluation.loads.fits(evaluation.capacity)
-        value = evaluation.value(plan.objective)
-        assert value == pytest.approx(plan.outcome.objective_s, rel=1e-9)
-    assert checked > NUM_MUTATIONS / 4
-    assert accepted < checked / 3
-
-
-def _mutate(data: dict[str, Any], rng: random.Random) -> None:
-    """Change a random leaf or branch, most often in what the plan decides."""
-    part = rng.choices(
-        [data["tables"], data["outcome"], data["inputs"], data], [8, 1, 2, 1]
-    )[0]
-    holder, key = rng.choice(list(_branches(part)))
-    action = rng.random()
-    if action < 0.1 and isinstance(holder, dict):
-        del holder[key]
-    elif action < 0.2 and isinstance(holder, list):
-        holder.insert(key, deepcopy(rng.choice(holder)))
-    elif action < 0.25 and isinstance(holder, list):
-        holder.pop(key)
-    elif action < 0.3 and isinstance(holder, list):
-        rng.shuffle(holder)
-    else:
-        holder[key] = _other(holder[key], data, rng)
-
-
-def _branches(value: Any) -> Iterator[tuple[Any, Any]]:
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items:
-        yield value, key
-        if isinstance(inner, (dict, list)):
-            yield from _branches(inner)
-
-
-WORDS = ["row_wise", "table_wise", "column_wise", "data_parallel", "grid_shard"]
-WORDS += ["table_row_wise", "fused", "fused_uvm", "key_value", "fused_uvm_caching"]
-WORDS += ["dense", "fp16", "int4", "tf32", "torchrec", "max-rank", "optimal", "first"]
-WORDS += ["0-7", "0", "7", "5", "4-7", "0,0", "65535", ""]
-
-
-def _other(value: Any, data: dict[str, Any], rng: random.Random) -> Any:
-    if isinstance(value, str):
-        return rng.choice(WORDS)
-    if isinstance(value, bool) or value is None:
-        return rng.choice([True, False, None, 0])
-    if isinstance(value, (int, float)):
-        return rng.choice(
-            [
-                0,
-                1,
-                -1,
-                value + 1,
-                value - 4,
-                value * 2,
-                value / 2,
-                1e300,
-                value * (1 + 1e-12),
-            ]
-        )
-    return rng.choice([[], {}, None, deepcopy(rng.choice(data["tables"]))])

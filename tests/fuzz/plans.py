@@ -1,0 +1,156 @@
+"""Mutants of valid plans: refused, or valid and worth what they say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from shardplan.checking import examine
+from shardplan.errors import InputError
+from shardplan.evaluation import evaluate
+from shardplan.fingerprint import fingerprints
+from shardplan.io.plan_file import format_plan, read_plan
+from shardplan.io.validate import validate
+from shardplan.plan import Plan, dump
+from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
+from shardplan.tables import DType
+from tests.checking.conftest import valid_plan
+from tests.fuzz.commands import assert_readable, run_commands
+from tests.fuzz.mutation import mutate, mutate_text
+from tests.fuzz.oracle import faults
+from tests.helpers import mixed_cluster, one_host, tiered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from random import Random
+
+RANKS = ("0-7", "0", "7", "5", "4-7", "0-3", "0,0", "3,1", "1-2", "65535", "")
+TABLES = ("columns", "rows", "copy", "first", "second", "apart", "t0", "t1", "new")
+WORDS: dict[str, tuple[Any, ...]] = {
+    "": (*RANKS, *TABLES, "row_wise", "fused", "fp16", "step"),
+    "name": TABLES,
+    "sharding_type": tuple(ShardingType),
+    "compute_kernel": tuple(ComputeKernel),
+    "dtype": tuple(DType),
+    "ranks": RANKS,
+    "row_sizes": (),
+    "target": tuple(Target),
+    "objective": tuple(Objective),
+    "status": ("optimal", "feasible", "time_limit"),
+    "hbm": (),
+    "ddr": (),
+    "ssd": (),
+    "claimed_bound_s": (),
+    "column_offset": (),
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A valid plan, and the best value that is known for its inputs [s]."""
+
+    plan: Plan
+    data: dict[str, Any]
+    text: str
+    best_s: float
+
+
+@cache
+def sources() -> tuple[Source, ...]:
+    """Plans by hand and by solvers, with and without certificates."""
+    solved = (
+        one_host().solve(solver="greedy"),
+        one_host().solve(solver="auto", work_limit=2000),
+        one_host().solve(solver="greedy", target="torchrec", objective="max-rank"),
+        mixed_cluster().solve(solver="auto", work_limit=2000),
+        tiered().solve(solver="greedy"),
+    )
+    plans = [valid_plan(), *(result.plan for result in solved)]
+    alike = [
+        [p.outcome.objective_s for p in plans if _question(p) == _question(plan)]
+        for plan in plans
+    ]
+    return tuple(
+        Source(plan, dump(plan), format_plan(plan), min(values))
+        for plan, values in zip(plans, alike, strict=True)
+    )
+
+
+def _question(plan: Plan) -> tuple[object, ...]:
+    return dump(plan.inputs), plan.objective, plan.target
+
+
+def try_mutant(rng: Random, folder: Path) -> str:
+    """Make one mutant, judge it and its judges; raises what should not happen.
+
+    Returns
+    -------
+    str
+        ``refused``, ``violations`` or ``accepted``.
+    """
+    source = rng.choices(sources(), _SHARES)[0]
+    try:
+        plan = _mutant(source, rng, folder)
+    except InputError as error:
+        assert_readable(error)
+        return "refused"
+    verdict = examine(plan)
+    if rng.random() < 0.01:
+        run_commands(plan, rng, folder)
+    if verdict.violations:
+        assert all(str(violation) for violation in verdict.violations)
+        return "violations"
+    _assert_rightly_accepted(plan, source, verdict.bound)
+    return "accepted"
+
+
+def _mutant(source: Source, rng: Random, folder: Path) -> Plan:
+    if rng.random() < 0.1:
+        path = folder / "plan.json"
+        path.write_text(mutate_text(source.text, rng), errors="surrogatepass")
+        return read_plan(path)
+    data = json.loads(json.dumps(source.data))
+    part = rng.choices(("tables", "outcome", "inputs", "certificate", ""), _WEIGHTS)[0]
+    if part == "tables" and rng.random() < 0.3:
+        block = rng.choice(rng.choice(data["tables"])["blocks"])
+        block["ranks"] = rng.choice(RANKS)
+    else:
+        mutate(data.get(part) or data, rng, WORDS)
+    plan = validate(Plan, data, "plan.json")
+    if part == "inputs" and rng.random() < 0.5:
+        plan = plan.replace(fingerprints=fingerprints(plan.inputs))
+    return _honest(plan) if rng.random() < 0.5 else plan
+
+
+_SHARES = (5, 1, 1, 1, 1, 1)
+_WEIGHTS = (12, 3, 4, 2, 1)
+
+
+def _honest(plan: Plan) -> Plan:
+    """Let a plan that can be priced claim what it is worth: the rest is then judged."""
+    rules = {violation.rule for violation in examine(plan).violations}
+    if rules & {"coverage", "tiers"}:
+        return plan
+    value = evaluate(plan).value(plan.objective)
+    bound = min(value, plan.outcome.lower_bound_s)
+    changes = {
+        "objective_s": value,
+        "lower_bound_s": bound,
+        "gap": value / bound - 1 if bound else None,
+        "status": "feasible",
+        "claimed_bound_s": None,
+    }
+    return plan.replace(outcome={**dump(plan.outcome), **changes})
+
+
+def _assert_rightly_accepted(plan: Plan, source: Source, bound: str) -> None:
+    assert faults(plan) == []
+    value = evaluate(plan).value(plan.objective)
+    said = plan.outcome.objective_s
+    assert abs(value - said) <= 1e-9 * max(value, said)
+    if plan.fingerprints == source.plan.fingerprints:
+        assert dump(plan.inputs) == source.data["inputs"], "inputs changed unnoticed"
+    if bound == "proven" and _question(plan) == _question(source.plan):
+        assert plan.outcome.lower_bound_s <= source.best_s * (1 + 1e-9), "a false proof"

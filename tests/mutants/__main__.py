@@ -1,0 +1,88 @@
+"""Mutation run; see docs/development/testing.md and ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tomllib
+from collections import Counter
+from fnmatch import fnmatch
+from importlib import import_module
+from pathlib import Path
+
+from tests.mutants.operators import Mutant, mutants
+from tests.mutants.process import HEAVY, ROOT, Fate, fate
+
+SETTINGS = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text())
+
+
+def main() -> None:
+    """Try random mutants; exit code 1 if one survives."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="modules whose name contains this")
+    args = parser.parse_args()
+    pool = [
+        (module, mutant)
+        for module in modules()
+        if args.only in module
+        for mutant in mutants(path_of(module).read_text(encoding="utf-8"))
+        if not is_equivalent(module, mutant)
+    ]
+    chosen = random.Random(args.seed).sample(pool, min(args.count, len(pool)))
+    for name in HEAVY:
+        import_module(name)
+    fates: Counter[Fate] = Counter()
+    checked: set[str] = set()
+    for module, mutant in chosen:
+        tests = tests_of(module)
+        if not checked.issuperset(tests):
+            _require_passing(module, tests)
+            checked.update(tests)
+        end = fate(module, mutant.source, tests)
+        fates[end] += 1
+        print(f"{end:9}{module}:{mutant.line}: {mutant.change}", flush=True)  # noqa: T201
+    print(", ".join(f"{n} {end}" for end, n in fates.items()), f"of {len(pool)}")  # noqa: T201
+    sys.exit(bool(fates[Fate.SURVIVED]))
+
+
+def _require_passing(module: str, tests: list[str]) -> None:
+    """Stop if the tests fail anyway: then they would kill every mutant."""
+    source = path_of(module).read_text(encoding="utf-8")
+    if fate(module, source, tests) is not Fate.SURVIVED:
+        sys.exit(f"without a change these tests do not pass: {' '.join(tests)}")
+
+
+def modules() -> list[str]:
+    """Return the modules that are changed, in order."""
+    return sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for package in SETTINGS["packages"]
+        for path in (ROOT / "shardplan" / package).glob("*.py")
+        if path.stem != "__init__"
+    )
+
+
+def path_of(module: str) -> Path:
+    """Return the file of a module."""
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def tests_of(module: str) -> list[str]:
+    """Return the test files of a module: those of the first pattern that fits."""
+    short = module.removeprefix("shardplan.")
+    return next(t for p, t in SETTINGS["tests"].items() if fnmatch(short, p))
+
+
+def is_equivalent(module: str, mutant: Mutant) -> bool:
+    """Whether a mutant is known to do what the original does."""
+    return any(
+        module.endswith(entry["module"]) and entry["change"] in mutant.change
+        for entry in SETTINGS["equivalent"]
+    )
+
+
+if __name__ == "__main__":
+    main()
