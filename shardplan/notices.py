@@ -1,7 +1,8 @@
 """What the user of a plan should hear, in sentences: only what can be told for sure.
 
-Nothing here searches for long: what is counted is the plan's own, and the one other
-plan that is made, for half of the hosts, is that of `greedy` for small problems.
+Nothing here searches for long: what is counted is the plan's own, and the few other
+plans that are made, for half of the hosts and for wider tables, are those of `greedy`
+for small problems.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ from typing import TYPE_CHECKING
 
 from shardplan.errors import ShardplanError
 from shardplan.evaluation import evaluate
-from shardplan.problem import build_problem
-from shardplan.realize import placements
+from shardplan.padding import padding_that_pays
+from shardplan.quick_plan import is_small, quick_plan
 from shardplan.sharding import Objective
 from shardplan.simulation import simulate
-from shardplan.solvers.base import Silent, Stop
-from shardplan.solvers.greedy import Greedy
+from shardplan.targets import RUNTIMES, optimizer_notice
 from shardplan.units import format_bytes, format_seconds, plural
 
 if TYPE_CHECKING:
     from shardplan.evaluation import Evaluation
-    from shardplan.plan import Inputs, Plan
+    from shardplan.plan import Plan
     from shardplan.planner import PlanResult
 
 _NAMED = 3
@@ -31,8 +31,6 @@ _FEW = 3.0
 """Shards per rank below which the bound is weak; see `_bound_is_weak`."""
 _SEARCHES = ("auto", "ilp", "cbc")
 """Solvers that improve a plan until they find no better one."""
-_SMALL = 10_000
-"""Tables x ranks up to which a plan for fewer hosts is made: a tenth of a second."""
 _FASTER = 0.99
 """A step has to be shorter by this factor to be called faster."""
 
@@ -40,12 +38,15 @@ _FASTER = 0.99
 def notices(result: PlanResult) -> tuple[str, ...]:
     """Say what stands out about a plan that was just found; nothing if nothing does."""
     evaluation = evaluate(result.plan)
+    plan = result.plan
     found = (
+        optimizer_notice(plan.inputs.workload, plan.target),
         _outside_hbm(evaluation),
         _bound_is_weak(result),
         _fewer_hosts(result.plan),
+        _wider_rows(evaluation),
     )
-    return tuple(filter(None, found))
+    return tuple(text for text in found if text)
 
 
 def _outside_hbm(evaluation: Evaluation) -> str:
@@ -119,11 +120,12 @@ def _fewer_hosts(plan: Plan) -> str:
     if workload.global_batch_size is None or not fewer or len(topology.host_groups) > 1:
         return ""
     smaller = topology.with_hosts(fewer)
-    if len(workload.tables) * smaller.world_size > _SMALL:
+    inputs = plan.inputs.replace(topology=smaller)
+    if not is_small(inputs):
         return ""
     try:
         now_s = simulate(plan).step_time_s
-        other = _quick_plan(plan, plan.inputs.replace(topology=smaller))
+        other = quick_plan(plan, inputs)
         then_s = simulate(other).step_time_s if other else now_s
     except ShardplanError:  # pins to hosts that are gone, a cluster without rates
         return ""
@@ -136,17 +138,16 @@ def _fewer_hosts(plan: Plan) -> str:
     )
 
 
-def _quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
-    """Make a plan for other inputs by `greedy`, only to be priced."""
-    problem = build_problem(
-        inputs.workload,
-        inputs.topology,
-        inputs.cost_model,
-        target=plan.target,
-        objective=plan.objective,
+def _wider_rows(evaluation: Evaluation) -> str:
+    """Say if tables that are copied for their width would pay with wider rows."""
+    plan, found = evaluation.plan, padding_that_pays(evaluation)
+    if not found:
+        return ""
+    now = format_seconds(evaluation.value(plan.objective))
+    tries = ", ".join(
+        f"{format_seconds(padded.objective_s)} with {padded.change}" for padded in found
     )
-    found = Greedy().solve(problem, Stop(), 0, Silent())
-    if found.assignment is None:
-        return None
-    tables = placements(problem, found.assignment)
-    return plan.model_copy(update={"inputs": inputs, "tables": tables})
+    return (
+        f"{RUNTIMES[plan.target].name} only copies tables whose width is no multiple "
+        f"of 4: a plan of solver greedy takes {tries}, this one {now}."
+    )

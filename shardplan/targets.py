@@ -146,5 +146,5 @@ def optimizer_notice(workload: Workload, target: Target) -> str | None:
         return None
     return (
         f"{runtime.name} has no {wanted.value}: state and times are those of "
-        f"{planned}, which it runs instead"
+        f"{planned}, which it runs instead."
     )

@@ -33,6 +33,8 @@ LAYERS = [
     ["solvers"],
     ["diagnosis", "refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
+    ["quick_plan"],
+    ["padding"],
     ["notices", "validation", "studies"],
     ["frames", "exporters"],
     ["integrations"],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import shardplan
-from shardplan import notices
+from shardplan import quick_plan
 from shardplan.checking import examine
 from shardplan.notices import notices as notices_of
 from shardplan.planner import PlanResult
@@ -70,7 +70,7 @@ def test_fewer_hosts_are_tried_only_where_that_is_quick(
     spread: PlanResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A plan for fewer hosts takes time, which large problems have not."""
-    monkeypatch.setattr(notices, "_SMALL", 1)
+    monkeypatch.setattr(quick_plan, "_SMALL", 1)
     assert not [text for text in notices_of(spread) if "faster" in text]
 
 
@@ -113,3 +113,14 @@ def test_few_shards_per_rank_make_the_bound_weak(
     )
     text = " ".join(notices_of(changed))
     assert ("with 1.5 shards per rank" in text) is said
+
+
+def test_another_optimizer_is_said() -> None:
+    """HugeCTR has no row-wise Adagrad; what is planned for it is full Adagrad."""
+    work = workload({}, optimizer="rowwise_adagrad")
+    results = [
+        shardplan.solve(work, ONE_HOST, COST_MODEL, target=target, solver="greedy")
+        for target in ("hugectr", "any")
+    ]
+    said = [any("rowwise_adagrad" in t for t in notices_of(r)) for r in results]
+    assert said == [True, False]

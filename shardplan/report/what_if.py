@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shardplan.evaluation import evaluate
+from shardplan.padding import padding_that_pays
 from shardplan.sharding import Objective
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _WORTH = 1e-3
 def what_if_data(evaluation: Evaluation, table_cost: Floats) -> list[dict[str, Any]]:
     """List conditions and the objective of the same plan under them, best first.
 
+    Tables that are padded get a plan of their own.
+
     Parameters
     ----------
     table_cost : float array (T,)
@@ -37,6 +40,10 @@ def what_if_data(evaluation: Evaluation, table_cost: Floats) -> list[dict[str, A
     found = [("all ranks equally loaded in every phase", _balanced(evaluation))]
     found += _better_hardware(evaluation)
     found += _without_tables(evaluation, table_cost)
+    found += [
+        (f"{padded.change}, planned anew", padded.objective_s)
+        for padded in padding_that_pays(evaluation)
+    ]
     return [
         {"change": text, "objective_s": value, "before_s": before}
         for text, value in sorted(found, key=lambda item: (item[1], item[0]))
