@@ -44,7 +44,8 @@ def require_options(problem: Problem) -> None:
     found = []
     if count:
         subject = f"{count} of {len(names)} tables {'have' if count > 1 else 'has'}"
-        found.append(f"infeasible: {subject} no legal option: {'; '.join(lines)}")
+        listing = "\n- ".join(["", *lines]) if len(lines) > 1 else f" {lines[0]}"
+        found.append(f"infeasible: {subject} no legal option:{listing}")
     shortfalls = []
     if too_large:
         text, shortfall = _too_large(problem, names, too_large)

@@ -169,9 +169,9 @@ def test_tables_of_one_reason_are_named_together() -> None:
     dense = limited(sharding_types=["table_wise"], compute_kernels=["dense"])
     text = str(refusal(narrow, dense, narrow, {}, target="torchrec"))
     assert text.startswith(
-        "infeasible: 3 of 4 tables have no legal option: t0, t2 have"
+        "infeasible: 3 of 4 tables have no legal option:\n- t0, t2 have"
     )
-    assert "; t1: kernel dense only" in text
+    assert "\n- t1: kernel dense only" in text
 
 
 def test_colocated_tables_without_a_common_option() -> None:
