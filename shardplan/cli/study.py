@@ -123,9 +123,8 @@ def parameter_servers(
     from shardplan.studies.parameter_servers import ServerSetup, compare
 
     hosts = load_inputs(workload, host, None, 1)
-    plan = solve(
-        workload, topology, cost_model, solver=solver, interrupts=interrupts
-    ).plan
+    found = solve(workload, topology, cost_model, solver=solver, interrupts=interrupts)
+    plan = found.plan
     samples = plan.inputs.workload.batch_over(plan.world_size)
     setup = ServerSetup(
         num_workers=workers,
@@ -133,5 +132,5 @@ def parameter_servers(
         batch_size=batch or max(samples // plan.world_size, 1),
         noise=noise,
     )
-    data = compare(plan, hosts, setup, staleness)
+    data = {**compare(plan, hosts, setup, staleness), "bound": found.bound}
     console.report(data, render_comparison, form, output)

@@ -225,6 +225,9 @@ def summary(result: PlanResult) -> str:
     gap = "no bound"
     if result.gap is not None:
         gap = f"at most {result.gap:.2%} above the best"
+    status = result.status
+    if result.verdict.optimality == "claimed":
+        status = f"{status} as the solver claims"
     kinds: dict[str, int] = {}
     for placement in plan.tables:
         kind = placement.sharding_type.value
@@ -232,7 +235,7 @@ def summary(result: PlanResult) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     return (
         f"shardplan: {plan.objective.value} {format_seconds(result.objective_s)}, "
-        f"bound {format_seconds(result.lower_bound_s)} ({gap}), {result.status} after "
+        f"bound {format_seconds(result.lower_bound_s)} ({gap}), {status} after "
         f"{result.runtime_s:.1f} s; {len(plan.tables)} tables: {counts}"
     )
 
