@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 
 
 class ShardplanError(Exception):
-    """Base of all errors that a user can cause or must know about."""
+    """Base of all errors that a user can cause or must know about.
+
+    Attributes
+    ----------
+    warnings : tuple of str
+        What else failed on the way, such as a library, in its own words.
+    """
 
     exit_code = 1
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

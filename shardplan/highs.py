@@ -204,13 +204,11 @@ class Highs:
             if model == "kUnknown" and self._is_exact_enough():
                 end = End.OPTIMAL
             if status == "kError" or end is End.FAILED:
-                self._failure = f"run: {status}, model status {model}"
-        words, raised = self._ear.forget()
-        if raised is not None:
-            raise raised
+                self._fail(f"run: {status}, model status {model}.")
+        self._ear.end()
         if self._failure:
-            said = " ".join([f"{self._failure}.", *words])
-            _tell(f"HiGHS {self._raw.version()} failed on {self._purpose}: {said}")
+            version = self._raw.version()
+            _tell(f"HiGHS {version} failed on {self._purpose}: {self._failure}")
             return End.FAILED
         return end
 
@@ -261,11 +259,6 @@ class Highs:
         """What no solution of an integer program goes below; -inf if unknown."""
         return float(self._raw.getInfo().mip_dual_bound)
 
-    @property
-    def gap(self) -> float:
-        """Relative gap of an integer program; inf without a solution."""
-        return float(self._raw.getInfo().mip_gap)
-
     def _listen(
         self, is_over: Callable[[], bool] | None, improved: Improved | None
     ) -> None:
@@ -280,7 +273,11 @@ class Highs:
         """Call HiGHS and remember the first call that it refuses."""
         status = getattr(self._raw, name)(*arguments).name
         if status == "kError" and not self._failure:
-            self._failure = f"{name}: {status}"
+            self._fail(f"{name}: {status}.")
+
+    def _fail(self, what: str) -> None:
+        """Remember what failed, and what HiGHS has said since the last run."""
+        self._failure = " ".join([what, *self._ear.words])
 
 
 class _Ear:
@@ -289,14 +286,14 @@ class _Ear:
     def __init__(self) -> None:
         self.is_over: Callable[[], bool] | None = None
         self.improved: Improved | None = None
-        self._words: dict[str, None] = {}
+        self.words: dict[str, None] = {}
         self._raised: BaseException | None = None
 
-    def forget(self) -> tuple[list[str], BaseException | None]:
-        """Return warnings and errors, and what was raised, since the last time."""
-        words, raised = list(self._words), self._raised
-        self._words, self._raised = {}, None
-        return words, raised
+    def end(self) -> None:
+        """Forget the words of a run, and raise what was raised in it."""
+        raised, self.words, self._raised = self._raised, {}, None
+        if raised is not None:
+            raise raised
 
     def hear(self, kind: int, message: str, out: Any, into: Any, data: object) -> None:
         """Take a call; an exception waits until HiGHS has ended."""
@@ -309,7 +306,7 @@ class _Ear:
     def _hear(self, kind: int, message: str, out: Any, into: Any) -> None:
         if kind == int(_Callback.kCallbackLogging):
             if out.log_type in (HighsLogType.kWarning, HighsLogType.kError):
-                self._words[" ".join(message.split())] = None
+                self.words[" ".join(message.split())] = None
         elif kind == int(_Callback.kCallbackMipImprovingSolution):
             if self.improved is not None:
                 self.improved(out.objective_function_value, out.mip_dual_bound)

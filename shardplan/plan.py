@@ -159,6 +159,9 @@ class Outcome(Record):
     claimed_bound_s : float or None
         A larger bound that the solver claims without a certificate, such as that of
         the integer program [s]; `optimal` may rest on it.
+    warnings : tuple of str
+        What failed while the plan was made, such as a library, in its own words. The
+        plan holds, but might be better, or its bound higher.
     """
 
     solver: str
@@ -168,6 +171,7 @@ class Outcome(Record):
     lower_bound_s: Annotated[Number, Field(ge=0)]
     gap: Annotated[Number, Field(ge=0)] | None
     claimed_bound_s: Annotated[Number, Field(ge=0)] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Plan(Brief, Record):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import signal
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from shardplan import catalog
+from shardplan import catalog, highs
 from shardplan.brief import Brief
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
 from shardplan.diagnosis import require_options
-from shardplan.errors import InfeasibleError, InputError, Problem
+from shardplan.errors import InfeasibleError, InputError, Problem, ShardplanError
 from shardplan.fingerprint import fingerprints
 from shardplan.interrupts import Interrupts
 from shardplan.plan import Inputs, Outcome, Plan
@@ -39,7 +39,7 @@ from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from shardplan import problem as problems
     from shardplan.certificate import Certificate
@@ -167,7 +167,7 @@ def solve(
     target = _member(Target, "target", target)
     objective = _member(Objective, "objective", objective)
     hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
-    with hearing as heard:
+    with hearing as heard, _failures() as failures:
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
         problem = _problem(inputs, target, objective, all_tiers=False)
         heard.ask(stop)
@@ -188,13 +188,25 @@ def solve(
         if found.assignment is None:
             raise advised(no_plan(problem, found, stop), problem, inputs, stop)
         proof = prove(problem, found, stop)
-        plan = make_plan(problem, found, inputs, solver=solver, seed=seed, proof=proof)
+        make = partial(make_plan, problem, found, inputs, solver=solver, seed=seed)
+        plan = make(proof=proof, warnings=failures)
         verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
     if verdict.violations:
         raise AssertionError(
             f"the solver made an invalid plan: {verdict.violations[0]}"
         )
     return PlanResult(plan, stop.elapsed_s(), verdict)
+
+
+@contextmanager
+def _failures() -> Iterator[list[str]]:
+    """Collect failures of HiGHS, and put them into an error that leaves the block."""
+    with highs.failures() as texts:
+        try:
+            yield texts
+        except ShardplanError as error:
+            error.warnings = tuple(texts)
+            raise
 
 
 def _problem(
@@ -307,6 +319,7 @@ def make_plan(
     solver: str,
     seed: int,
     proof: Proof | None = None,
+    warnings: Sequence[str] = (),
 ) -> Plan:
     """Turn a solver's result into a self-contained plan.
 
@@ -333,6 +346,7 @@ def make_plan(
             lower_bound_s=bound,
             gap=value / bound - 1.0 if bound > 0 else None,
             claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
+            warnings=tuple(warnings),
         ),
         fingerprints=fingerprints(inputs),
         tables=placements(problem, result.assignment),

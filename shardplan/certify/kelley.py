@@ -98,7 +98,7 @@ def maximise(
     radius : float
         Size of the first box.
     """
-    master = _Master(domain)
+    master = _Master(domain, stop)
     best, where = function(start), start
     master.cut(start, best)
     if not len(start):
@@ -132,7 +132,8 @@ def maximise(
 class _Master:
     """Cutting planes: maximise z with z <= value + slope . (prices - where)."""
 
-    def __init__(self, domain: Domain) -> None:
+    def __init__(self, domain: Domain, stop: Clock | None) -> None:
+        self._stop = stop
         self._upper = upper = np.minimum(domain.upper, _LARGEST)
         self._model = Highs(
             "the cutting planes of a bound",
@@ -157,12 +158,13 @@ class _Master:
     ) -> tuple[Floats, float, bool] | None:
         """Highest point of the planes near a center: prices, height, if inside.
 
-        None if HiGHS does not find it.
+        None if HiGHS does not find it, or not in time.
         """
         low = np.maximum(center - width, 0.0)
         high = np.minimum(center + width, self._upper)
         self._model.bound(low, high)
-        if self._model.run() is not End.OPTIMAL:
+        left_s = self._stop.remaining_s() if self._stop else np.inf
+        if self._model.run(time_limit_s=left_s) is not End.OPTIMAL:
             return None
         solution = self._model.values
         prices = np.clip(solution[:-1], 0.0, self._upper)

@@ -136,7 +136,8 @@ class _Search:
         for _ in range(_MOST_STEPS):
             if self.value > self._ranks * (1.0 + _ENOUGH) or (stop and stop.now()):
                 break
-            solved = self._master.solve(self.best, radius * self._scale, radius)
+            left_s = stop.remaining_s() if stop else np.inf
+            solved = self._master.solve(self.best, radius * self._scale, radius, left_s)
             if solved is None:
                 break
             prices, promised = solved
@@ -200,16 +201,16 @@ class _Master:
         self._model.add_row(-np.inf, 1.0, index, np.r_[pattern.copies, hbm])
 
     def solve(
-        self, center: ItemPrices, width: Floats, pool_width: float
+        self, center: ItemPrices, width: Floats, pool_width: float, left_s: float
     ) -> tuple[ItemPrices, float] | None:
         """Best prices near a center, and the ranks that they promise.
 
-        None if HiGHS does not find them.
+        None if HiGHS does not find them, or not in the seconds left.
         """
         where = np.r_[center.items, center.pools]
         widths = np.r_[width, pool_width, np.full(2, pool_width * len(width))]
         self._model.bound(np.maximum(where - widths, 0.0), where + widths)
-        if self._model.run() is not End.OPTIMAL:
+        if self._model.run(time_limit_s=left_s) is not End.OPTIMAL:
             return None
         prices = np.maximum(self._model.values[: len(where)], 0.0)
         return ItemPrices(prices[:-3], prices[-3:]), -self._model.objective

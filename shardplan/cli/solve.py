@@ -153,6 +153,8 @@ def command(
         settings = settings_of(arguments)
         result = _solve(output, settings=settings, **arguments, interrupts=interrupts)
     except (InfeasibleError, LimitError) as error:
+        for text in error.warnings:
+            console.warn(text)
         if form == "json" and output != console.STDOUT:
             from shardplan.report.solution import failure_data
 
@@ -216,6 +218,8 @@ def _write_lp(path: str, inputs: Inputs, arguments: dict[str, Any]) -> None:
 
 def _write(result: PlanResult, form: str, output: str | None) -> None:
     """Write the plan and report the solution."""
+    for text in result.plan.outcome.warnings:
+        console.warn(text)
     if output is not None:
         from shardplan.io.plan_file import format_plan
 

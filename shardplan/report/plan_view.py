@@ -53,6 +53,7 @@ def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
         "target": plan.target.value,
         "solver": outcome.solver,
         "seed": outcome.seed,
+        "warnings": list(outcome.warnings),
         "plan_version": plan.shardplan_version,
     }
 
@@ -196,6 +197,8 @@ def bound_text(data: dict[str, Any]) -> str:
 def render_plan(data: dict[str, Any]) -> RenderableType:
     """Lay out the report of `shardplan show`."""
     parts = [facts(summary_facts(data))]
+    if data["warnings"]:
+        parts.append(section("Warnings", sentences(data["warnings"])))
     parts.append(section("Decisions", _decisions_table(data["decisions"])))
     parts.append(section("Memory for embeddings", memory_table(data["memory"])))
     if "ranks" in data:

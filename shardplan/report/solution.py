@@ -66,6 +66,7 @@ def failure_data(error: InfeasibleError | LimitError) -> dict[str, Any]:
         "step_time_s": None,
         "throughput_samples_per_s": None,
         "notices": [],
+        "warnings": list(error.warnings),
         "plan_file": None,
     }
 

@@ -110,8 +110,8 @@ class PackingProgram:
         most = np.array([self._ranks.number[kind] for kind, _ in columns])
         upper = np.r_[np.ones(options), most, np.full(kinds, np.inf)]
         model = self._model(columns, limits, upper, upper < np.inf)
-        model.run(time_limit_s=max(seconds, 0.01))
-        if not model.has_values or model.objective > 0.5:
+        end = model.run(time_limit_s=max(seconds, 0.01))
+        if end is End.FAILED or not model.has_values or model.objective > 0.5:
             return None
         number = np.round(model.values).astype(np.int64)
         used = number[options : options + len(columns)]
