@@ -205,6 +205,9 @@ RULES = {
     "CdfAccess._increasing": "row fractions increase strictly, lookup fractions too",
     "EmbeddingTable._shape_is_sane": "at most 10^16 elements",
     "Workload._names_are_unique": "names of tables are unique",
+    "Workload._constraints_can_be_met": (
+        "[constraints do not contradict](../guides/constraints.md#contradictions)"
+    ),
     "Workload._is_consistent": (
         "exactly one batch size is given; groups name known tables"
     ),

@@ -14,24 +14,20 @@ from shardplan.bundling import Bundles
 from shardplan.cluster import Cluster
 from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
-from shardplan.errors import InputError, shorten
-from shardplan.errors import Problem as InputProblem
 from shardplan.loads import Loads
 from shardplan.options.menu import enumerate_options
 from shardplan.options.structures import domain_is_host
+from shardplan.pins import allowed_ranks
 from shardplan.sharding import Objective, Scope, Target
 from shardplan.targets import require_optimizer
 from shardplan.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from shardplan.costs.capacity import Capacity
     from shardplan.costs.pricer import Pricer
     from shardplan.options.arrays import Options
-    from shardplan.tables import TableConstraints
     from shardplan.topology import Topology
     from shardplan.torchrec_cost_model import AnyCostModel
     from shardplan.workload import Workload
@@ -268,7 +264,7 @@ def build_problem(
         usage, cluster, pricer, capacity, target, objective, all_tiers=all_tiers
     )
     bundles, options = Bundles.of(workload, menu)
-    allowed = allowed_ranks(workload, cluster, bundles)
+    allowed = allowed_ranks(workload, cluster, bundles, target)
     conflicts = separated(workload, bundles)
     return only_placeable(
         Problem(
@@ -287,79 +283,18 @@ def build_problem(
     )
 
 
-def allowed_ranks(
-    workload: Workload, cluster: Cluster, bundles: Bundles
-) -> dict[int, NDArray[np.bool_]]:
-    """Turn pinned and forbidden ranks and hosts into masks of ranks per bundle.
-
-    Raises
-    ------
-    InputError
-        If constraints name ranks or hosts that do not exist, or leave no rank.
-    """
-    masks: dict[int, NDArray[np.bool_]] = {}
-    problems: list[InputProblem] = []
-    ranks = np.arange(cluster.world_size)
-    for bundle, members in enumerate(bundles.members):
-        for index in members:
-            limits = workload.table_constraints(workload.tables[index])
-            if not (limits.ranks or limits.hosts or limits.forbidden_ranks):
-                continue
-            problems += _unknown_places(workload.tables[index].name, limits, cluster)
-            mask = ~np.isin(ranks, limits.forbidden_ranks)
-            if limits.ranks:
-                mask &= np.isin(ranks, limits.ranks)
-            if limits.hosts:
-                mask &= np.isin(cluster.rank_host, limits.hosts)
-            masks[bundle] = masks[bundle] & mask if bundle in masks else mask
-        if bundle in masks and not masks[bundle].any() and not problems:
-            key = f"tables[{workload.tables[members[0]].name}].constraints"
-            rule = "ranks, hosts and forbidden_ranks leave no rank to use"
-            problems.append(InputProblem(workload.name, key, "", rule))
-    if problems:
-        raise InputError(problems)
-    return masks
-
-
-def _unknown_places(
-    name: str, limits: TableConstraints, cluster: Cluster
-) -> Iterator[InputProblem]:
-    """List ranks and hosts of a table's constraints that the cluster does not have."""
-    counts = {"ranks": cluster.world_size, "hosts": cluster.num_hosts}
-    counts["forbidden_ranks"] = cluster.world_size
-    for field, count in counts.items():
-        beyond = [place for place in getattr(limits, field) if place >= count]
-        if beyond:
-            key = f"tables[{name}].constraints.{field}"
-            rule = f"the topology has {count}, numbered from 0"
-            yield InputProblem("workload", key, str(beyond[:5]), rule)
-
-
 def separated(workload: Workload, bundles: Bundles) -> dict[int, frozenset[int]]:
-    """Which bundles may not share a rank.
-
-    Raises
-    ------
-    InputError
-        If tables to keep apart are one, or stay together by `colocate`.
-    """
+    """Which bundles may not share a rank."""
     conflicts: dict[int, set[int]] = defaultdict(set)
-    problems: list[InputProblem] = []
     bundle_of = {
         workload.tables[index].name: bundle
         for bundle, members in enumerate(bundles.members)
         for index in members
     }
-    for number, group in enumerate(workload.separate):
+    for group in workload.separate:
         some = {bundle_of[name] for name in group}
-        if len(some) < len(group):
-            rule = "must name different tables that no colocate group joins"
-            key, value = f"separate[{number}]", shorten(list(group))
-            problems.append(InputProblem(workload.name, key, value, rule))
         for bundle in some:
             conflicts[bundle] |= some - {bundle}
-    if problems:
-        raise InputError(problems)
     return {bundle: frozenset(others) for bundle, others in conflicts.items()}
 
 

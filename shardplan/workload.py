@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from shardplan import contradictions
 from shardplan.brief import Brief
 from shardplan.quantity import Quantity
 from shardplan.record import (
@@ -217,6 +218,22 @@ class Workload(Brief, Record):
                 f"signed ids of index_bytes = {self.index_bytes} reach {reach:,} rows; "
                 f"set index_bytes = 8 for {beyond[:10]}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _constraints_can_be_met(self) -> Workload:
+        limited = {t.name: self.table_constraints(t) for t in self.tables}
+        has_default = bool(self.constraints.model_fields_set)
+        found = [
+            f"table {table.name!r}: {text}"
+            for table in self.tables
+            if has_default or table.constraints.model_fields_set
+            for text in contradictions.of_table(table, limited[table.name])
+        ]
+        found += contradictions.of_groups(self.colocate, self.separate, limited)
+        if found:
+            more = f"; and {len(found) - 10} more" if len(found) > 10 else ""
+            raise ValueError(f"contradiction: {'; '.join(found[:10])}{more}")
         return self
 
     def facts(self) -> dict[str, str]:

@@ -463,9 +463,6 @@ def test_a_table_without_options_keeps_its_place() -> None:
     )
     assert len(only) == 0
     assert only.start.tolist() == [0, 0]
-    types = {"sharding_types": ["data_parallel"], "compute_kernels": ["fused"]}
-    _, none = menu_of({"constraints": types})
-    assert len(none) == 0
 
 
 def nothing_dominated(*given: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shardplan.errors import InputError
-from shardplan.sharding import Objective, Scope
+from shardplan.sharding import Objective, Scope, Target
 from tests.helpers import (
     CLUSTERS,
     COST_MODEL,
@@ -96,7 +96,6 @@ def test_unknown_ranks_and_hosts_are_all_named() -> None:
 @pytest.mark.parametrize(
     "tables",
     [
-        [limited(ranks=[0], forbidden_ranks=[0])],
         [limited(ranks=[0], hosts=[1])],
         [limited(ranks=[0]), limited(ranks=[1])],
     ],
@@ -106,6 +105,57 @@ def test_constraints_that_leave_no_rank(tables: list[dict[str, Any]]) -> None:
     groups = [["t0", "t1"]] if len(tables) > 1 else []
     with pytest.raises(InputError, match="leave no rank"):
         problem_of(*tables, colocate=groups)
+
+
+@pytest.mark.parametrize(
+    ("limits", "target", "need"),
+    [
+        ({"sharding_types": ["row_wise"], "ranks": [2]}, "any", "row_wise needs two"),
+        (
+            {"sharding_types": ["row_wise"], "ranks": [2, 3]},
+            "torchrec",
+            "row_wise needs all of them",
+        ),
+        (
+            {"sharding_types": ["data_parallel"], "forbidden_ranks": [0]},
+            "any",
+            "leave 7 of 8 ranks, and data_parallel needs all of them",
+        ),
+        (
+            {
+                "sharding_types": ["table_row_wise", "data_parallel"],
+                "forbidden_ranks": [0, 4],
+            },
+            "any",
+            "data_parallel needs all of them; table_row_wise needs a whole host or",
+        ),
+    ],
+)
+def test_fewer_ranks_than_the_types_need(
+    limits: dict[str, Any], target: str, need: str
+) -> None:
+    """The error names what is left, and what every type would need."""
+    tables = workload(limited(**limits), {})
+    instance = Instance(tables, CLUSTERS["two_hosts"], COST_MODEL)
+    with pytest.raises(InputError) as caught:
+        instance.problem(target=Target(target))
+    (problem,) = caught.value.problems
+    assert problem.key == "tables[t0].constraints"
+    assert need in problem.rule
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"sharding_types": ["row_wise"], "ranks": [2, 3]},
+        {"sharding_types": ["table_row_wise"], "hosts": [1]},
+        {"sharding_types": ["row_wise", "table_wise"], "ranks": [2]},
+    ],
+)
+def test_just_enough_ranks(limits: dict[str, Any]) -> None:
+    """What can be met on the ranks that are left has options."""
+    problem = problem_of(limited(**limits), {}, cluster="two_hosts")
+    assert problem.options.start[1] > 0
 
 
 def test_conflicts_are_mutual() -> None:
@@ -120,13 +170,6 @@ def test_conflicts_are_mutual() -> None:
     start = problem.options.start
     assert Scope.ALL not in scopes[: start[2]]
     assert Scope.ALL in scopes[start[2] : start[3]]
-
-
-@pytest.mark.parametrize("group", [["t0", "t0"], ["t0", "t1"]])
-def test_tables_cannot_be_together_and_apart(group: list[str]) -> None:
-    """A table apart from itself or from its bundle is an error of the input."""
-    with pytest.raises(InputError, match=r"separate\[0\].*colocate"):
-        problem_of({}, {}, colocate=[["t0", "t1"]], separate=[group])
 
 
 def test_replicas_of_separated_tables_share_even_a_single_rank() -> None:

@@ -12,6 +12,7 @@ from shardplan.integrations.torchrec.tables import (
     default_sharders,
     find_tables,
 )
+from shardplan.io.validate import validate
 from shardplan.sharding import ComputeKernel, ShardingType
 from shardplan.tables import EmbeddingTable, TableConstraints
 from shardplan.torchrec_table import TorchRecTable
@@ -86,15 +87,16 @@ def read_workload(
             problems += error.problems
     if problems:
         raise InputError(problems)
-    return Workload(
-        schema_version=1,
-        name=name,
-        description="Read from a TorchRec model",
-        batch_size=batch_size,
-        optimizer=_optimizer(found),
-        constraints=TableConstraints(compute_kernels=DEFAULT_KERNELS),
-        tables=tuple(tables),
-    )
+    data = {
+        "schema_version": 1,
+        "name": name,
+        "description": "Read from a TorchRec model",
+        "batch_size": batch_size,
+        "optimizer": _optimizer(found),
+        "constraints": TableConstraints(compute_kernels=DEFAULT_KERNELS),
+        "tables": tuple(tables),
+    }
+    return validate(Workload, data, name)
 
 
 def carries_optimizer(
