@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Group
 
+from shardplan.checking.verdict import TOLERANCE
 from shardplan.frames import rank_frame
 from shardplan.plan import format_ranks
 from shardplan.report.evaluation import imbalance, memory_data, memory_table
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from shardplan.checking import Verdict
     from shardplan.evaluation import Evaluation
     from shardplan.plan import Plan, TablePlacement
+
+
+_SMALL_GAP = 5e-4
+"""A gap below this has too few digits as a percentage with one."""
 
 
 def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
@@ -177,18 +182,25 @@ def status_text(data: dict[str, Any]) -> str:
     return f"{data['status']}, claimed without proof" if is_claim else data["status"]
 
 
+def gap_text(gap: float) -> str:
+    """Format a gap; one that is small, but not nothing, is not called 0."""
+    if TOLERANCE < gap < _SMALL_GAP:
+        return f"{max(100.0 * gap, 0.001):.1g} %"
+    return percent(gap)
+
+
 def bound_text(data: dict[str, Any]) -> str:
     """Say how near the best a plan is, and whether that is proven or claimed."""
     parts, gap = [], ""
     if data["gap"] is not None:
-        bound, gap = format_seconds(data["lower_bound_s"]), percent(data["gap"])
+        bound, gap = format_seconds(data["lower_bound_s"]), gap_text(data["gap"])
         if data["bound"] == "proven":
             parts.append(f"{bound} proven: at most {gap} above the best possible")
         else:
             parts.append(f"{bound} claimed without proof: gap {gap}")
     if data["claimed_bound_s"]:
         claimed = format_seconds(data["claimed_bound_s"])
-        smaller = percent(data["objective_s"] / data["claimed_bound_s"] - 1.0)
+        smaller = gap_text(data["objective_s"] / data["claimed_bound_s"] - 1.0)
         if smaller != gap:
             parts.append(f"the solver claims {claimed} without proof: gap {smaller}")
     return "; ".join(parts) or "none"

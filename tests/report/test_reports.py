@@ -84,6 +84,21 @@ def test_renderings_need_only_the_data(
         assert "\x1b" not in text
 
 
+@pytest.mark.parametrize(
+    ("gap", "shown"),
+    [
+        (0.0, "0.0 %"),
+        (1e-12, "0.0 %"),
+        (1e-8, "0.001 %"),
+        (4e-4, "0.04 %"),
+        (0.098, "9.8 %"),
+    ],
+)
+def test_small_gaps_are_not_called_none(gap: float, shown: str) -> None:
+    """A plan that is nearly optimal is told from one that is."""
+    assert plan_view.gap_text(gap) == shown
+
+
 def test_binding_costs_add_up(evaluation: Evaluation) -> None:
     """The costs of the tables that bind are the objective."""
     costs = explain.binding_costs(evaluation)
