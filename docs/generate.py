@@ -24,8 +24,8 @@ from pydantic_core import PydanticUndefined
 
 from shardplan.catalog import load_cost_model
 from shardplan.cost_model import Coefficient, CostModel
-from shardplan.costs.optimizers import FACTS
 from shardplan.io.table_file import COLUMNS
+from shardplan.optimizers import FACTS
 from shardplan.plan import Plan, format_ranks
 from shardplan.quantity import Quantity
 from shardplan.record import Record

@@ -114,7 +114,9 @@ class _Reasons:
         kind = (table.embedding_dim, table.dtype, table.is_pooled, rows, limits)
         if kind not in self._kinds:
             runtime = RUNTIMES[problem.target]
-            reason = why_empty(table, limits, problem.cluster, runtime)
+            reason = why_empty(
+                table, limits, problem.cluster, runtime, workload.optimizer
+            )
             self._kinds[kind] = reason
         return self._kinds[kind]
 

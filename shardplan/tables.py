@@ -194,6 +194,9 @@ class EmbeddingTable(Record):
     batch_factor : float
         The features' batch over the workload's: 1/64 where 64 samples share one
         request, 3 where every item comes with two negatives.
+    key_bytes : int
+        Bytes that a shard keeps beside each row of a hash table: its key, score and
+        such. Frameworks that keep keys of their own need none here.
     is_pooled : bool
         False for sequence embeddings: one output row per lookup.
     is_weighted : bool
@@ -212,6 +215,7 @@ class EmbeddingTable(Record):
     coverage: Fraction = 1.0
     num_outputs: Annotated[Integer, Field(ge=1, le=10_000)] = 1
     batch_factor: Annotated[Number, Field(gt=0, le=1e6)] = 1.0
+    key_bytes: Annotated[Integer, Field(ge=0, le=1024)] = 0
     is_pooled: Flag = True
     is_weighted: Flag = False
     access: AccessDistribution | None = None

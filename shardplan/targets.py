@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shardplan.errors import InputError
+from shardplan.optimizers import FACTS
 from shardplan.sharding import ComputeKernel, ShardingType, Target
 from shardplan.tables import DType
 from shardplan.workload import Optimizer
@@ -48,6 +49,9 @@ class Runtime:
         ranks in ascending order; rows are cut inside a run.
     keeps_keys : bool
         A shard stores an id beside each of its rows.
+    runs_fbgemm : bool
+        Rows are looked up and updated by FBGEMM, which has not every optimizer
+        everywhere.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Runtime:
     cuts_rows_anywhere: bool = True
     slices_evenly: bool = False
     keeps_keys: bool = False
+    runs_fbgemm: bool = False
 
     def optimizer(self, wanted: Optimizer) -> Optimizer | None:
         """Return what is run for a workload's optimizer, None if nothing is."""
@@ -79,6 +84,10 @@ _TORCHREC = Runtime(
         }
     ),
     kernels=_EVERY_KERNEL - {ComputeKernel.FUSED_UVM_SPLIT},
+    # Without an update, FBGEMM asks for `total_unique_indices`, which TorchRec's
+    # kernels do not pass (torchrec/distributed/batched_embedding_kernel.py).
+    optimizers={known: known for known in Optimizer if FACTS[known].updates},
+    runs_fbgemm=True,
     # FBGEMM asserts local_cols % 4 == 0; github.com/meta-pytorch/torchrec/issues/1612
     cuts_narrow_rows=False,
     cuts_rows_anywhere=False,
@@ -123,10 +132,27 @@ def optimizer_rule(workload: Workload, target: Target) -> str | None:
     """Say why a framework cannot run a workload's optimizer; None if it can."""
     runtime = RUNTIMES[target]
     if runtime.optimizer(workload.optimizer) is not None:
-        return None
+        return _batches_rule(workload, runtime)
     assert runtime.optimizers is not None
     known = ", ".join(optimizer.value for optimizer in runtime.optimizers)
     return f"{runtime.name} has no such optimizer for its tables, only {known}"
+
+
+def _batches_rule(workload: Workload, runtime: Runtime) -> str | None:
+    """Say where tables that are looked up together have batches of several sizes."""
+    if not runtime.runs_fbgemm or FACTS[workload.optimizer].own_batches:
+        return None
+    factors: dict[str, float] = {}
+    for table in workload.tables:
+        first = factors.setdefault(table.torchrec_module, table.batch_factor)
+        if table.batch_factor != first:
+            known = ", ".join(o.value for o in FACTS if FACTS[o].own_batches)
+            return (
+                f"FBGEMM looks up tables of several batches together ({table.name!r} "
+                f"has batch_factor {table.batch_factor:g}, others {first:g}) only with "
+                f"{known}"
+            )
+    return None
 
 
 def require_optimizer(workload: Workload, target: Target) -> None:

@@ -34,7 +34,7 @@ class Optimizer(StrEnum):
     """Optimizer of the embedding tables (fused into the backward pass).
 
     Names are those of FBGEMM's `EmbOptimType`, in lower case and without `exact`;
-    what each keeps is in `shardplan.costs.optimizers`.
+    what each keeps is in `shardplan.optimizers`.
     """
 
     SGD = "sgd"

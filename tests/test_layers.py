@@ -21,6 +21,7 @@ LAYERS = [
     ["tables"],
     ["contradictions"],
     ["topology", "workload", "cost_model"],
+    ["optimizers"],
     ["targets", "torchrec_cost_model"],
     ["cluster", "plan"],
     ["costs", "fingerprint"],

@@ -34,6 +34,7 @@ from shardplan.realize import placements
 from shardplan.sharding import ComputeKernel, Objective, Scope, ShardingType, Target
 from shardplan.tables import EmbeddingTable, TableConstraints
 from shardplan.targets import RUNTIMES
+from shardplan.workload import Optimizer
 from tests.helpers import (
     CLUSTERS,
     COST_MODEL,
@@ -95,10 +96,14 @@ def variants_of(
 
 
 def allowed_for(
-    dim: int, limits: TableConstraints, cluster: Cluster, target: Target
+    dim: int,
+    limits: TableConstraints,
+    cluster: Cluster,
+    target: Target,
+    optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD,
 ) -> Allowed:
     table = EmbeddingTable(name="t", num_embeddings=100, embedding_dim=dim)
-    return allowed(table, limits, cluster, RUNTIMES[target])
+    return allowed(table, limits, cluster, RUNTIMES[target], optimizer)
 
 
 def menu_of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shardplan.checking.hugectr import hugectr_rules
 from shardplan.checking.violation import Violation
+from shardplan.optimizers import FACTS
 from shardplan.rectangles import rectangles
 from shardplan.sharding import ComputeKernel, ShardingType, Target
 from shardplan.targets import RUNTIMES, optimizer_rule
@@ -109,6 +110,23 @@ def check_optimizer(plan: Plan, target: Target) -> Iterator[Violation]:
     if rule is not None:
         optimizer = plan.inputs.workload.optimizer.value
         yield Violation(f"target {target.value}", "", f"{optimizer}: {rule}")
+    if RUNTIMES[target].runs_fbgemm:
+        yield from _fbgemm_optimizer(plan, target)
+
+
+def _fbgemm_optimizer(plan: Plan, target: Target) -> Iterator[Violation]:
+    """Refuse kernels that FBGEMM does not have for the optimizer."""
+    optimizer, hosts = plan.inputs.workload.optimizer, plan.inputs.topology.host_groups
+    is_cpu = hosts[0].device.kind == "cpu"
+    for placement in plan.tables:
+        kernel, where = placement.compute_kernel, ""
+        if kernel is ComputeKernel.KEY_VALUE and not FACTS[optimizer].on_ssd:
+            where = "rows on SSD"
+        elif kernel is not ComputeKernel.DENSE and is_cpu:
+            where = "" if FACTS[optimizer].on_cpu else "ranks on CPUs"
+        if where:
+            message = f"FBGEMM has no {optimizer.value} for {where}"
+            yield Violation(f"target {target.value}", placement.name, message)
 
 
 def check_rowless_ranks(plan: Plan, target: Target) -> Iterator[Violation]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs import storage
-from shardplan.costs.optimizers import FACTS
+from shardplan.optimizers import FACTS
 from shardplan.sharding import CACHING_KERNELS, TIERS, ComputeKernel, MemoryTier
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def storage_items(
     Notes
     -----
     Rows are where the kernel keeps them: E * row weights and E * state, a share of
-    them for caches and splits, with their keys where the framework keeps these. A
+    them for caches and splits, with keys where tables or frameworks have these. A
     cache holds rows in the table's own type, with metadata per row and per slot.
     Copies (`data_parallel`) add dense gradients; an optimizer that updates no rows
     adds the gradients of those that a step touches.
@@ -52,12 +52,13 @@ def storage_items(
     device = _DDR if rates.is_cpu else _HBM
     rows = shards.rows.astype(np.float64)
     gradients = rows * shards.columns * storage.FP32_BYTES
+    keys = usage.key_bytes[shards.table]
     for tier, share in _resident(shards, device):
         yield "weights", tier, rows * share * volumes.row
         yield "optimizer state", tier, rows * share * volumes.state
-        yield "keys of rows", tier, rows * share * usage.key_bytes
+        yield "keys of rows", tier, rows * share * keys
     yield "gradients of copies", device, np.where(shards.is_replicated, gradients, 0.0)
-    if not FACTS[usage.workload.optimizer].updates:
+    if not FACTS[usage.optimizer].updates:
         touched = volumes.unique * shards.columns * storage.FP32_BYTES
         yield "gradients of rows", device, np.where(shards.is_replicated, 0.0, touched)
     yield from _caches(shards, volumes, rates, rows)

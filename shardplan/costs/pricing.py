@@ -14,8 +14,8 @@ import numpy as np
 from shardplan.costs import lookup, storage
 from shardplan.costs.compression import compress
 from shardplan.costs.footprint import tier_bytes
-from shardplan.costs.optimizers import FACTS
 from shardplan.costs.shards import ShardArrays, volumes_of
+from shardplan.optimizers import FACTS
 from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _lookup_times(
     forward += narrow * cold_ids * id_bytes
     # A replicated table collects the gradients of rows; its update follows below.
     # Without an update, they are written for whoever makes it.
-    collects = shards.is_replicated | (not FACTS[usage.workload.optimizer].updates)
+    collects = shards.is_replicated | (not FACTS[usage.optimizer].updates)
     touched = np.where(collects, output_row, row + volumes.state)
     backward = narrow * lookup.backward_bytes(
         volumes.ids, output_row, volumes.unique - cold_rows, touched

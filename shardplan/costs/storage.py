@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.costs.optimizers import FACTS
+from shardplan.optimizers import FACTS
 from shardplan.tables import DType
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def state_bytes(optimizer: Optimizer, num_columns: Any) -> Floats:
 
     References
     ----------
-    FBGEMM split table batched embeddings; see :mod:`shardplan.costs.optimizers`.
+    FBGEMM split table batched embeddings; see :mod:`shardplan.optimizers`.
     """
     facts = FACTS[optimizer]
     numbers = np.asarray(num_columns, dtype=np.float64) * facts.per_element

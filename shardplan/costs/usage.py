@@ -115,10 +115,12 @@ class TableUsage:
         wanted = self.workload.optimizer
         return self.runtime.optimizer(wanted) or wanted
 
-    @property
-    def key_bytes(self) -> float:
-        """What a shard stores beside each of its rows to find it [bytes]."""
-        return float(self.workload.index_bytes) if self.runtime.keeps_keys else 0.0
+    @cached_property
+    def key_bytes(self) -> NDArray[np.float64]:
+        """What a shard stores beside each of its rows to find it [bytes], (T,)."""
+        own = np.array([float(t.key_bytes) for t in self.workload.tables])
+        ids = self.workload.index_bytes if self.runtime.keeps_keys else 0
+        return np.asarray(np.maximum(own, ids))
 
     @cached_property
     def stored_bytes(self) -> NDArray[np.float64]:
@@ -126,10 +128,9 @@ class TableUsage:
         row = [
             float(storage.row_bytes(t.dtype, t.embedding_dim))
             + float(storage.state_bytes(self.optimizer, t.embedding_dim))
-            + self.key_bytes
             for t in self.workload.tables
         ]
-        return np.asarray(self.num_embeddings * np.array(row))
+        return np.asarray(self.num_embeddings * (np.array(row) + self.key_bytes))
 
     @cached_property
     def dtype(self) -> NDArray[np.int64]:

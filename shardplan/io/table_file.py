@@ -67,6 +67,7 @@ COLUMNS = {
     "coverage": _Column(("coverage",), _number),
     "num_outputs": _Column(("num_outputs",), _number),
     "batch_factor": _Column(("batch_factor",), _number),
+    "key_bytes": _Column(("key_bytes",), _number),
     "is_pooled": _Column(("is_pooled",), _flag),
     "is_weighted": _Column(("is_weighted",), _flag),
     "zipf_alpha": _Column(("access", "alpha"), _number),

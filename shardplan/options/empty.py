@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shardplan.cluster import Cluster
     from shardplan.tables import EmbeddingTable, TableConstraints
     from shardplan.targets import Runtime
+    from shardplan.workload import Optimizer
 
 _COLUMN_CUT = (
     ShardingType.COLUMN_WISE,
@@ -40,7 +41,11 @@ _DENSE = frozenset({ComputeKernel.DENSE})
 
 
 def why_empty(
-    table: EmbeddingTable, limits: TableConstraints, cluster: Cluster, runtime: Runtime
+    table: EmbeddingTable,
+    limits: TableConstraints,
+    cluster: Cluster,
+    runtime: Runtime,
+    optimizer: Optimizer,
 ) -> str | None:
     """Say which rule leaves a table no option; None if only memory can.
 
@@ -51,12 +56,12 @@ def why_empty(
     """
     reason = (
         culprit(type_rules(table, limits, runtime))
-        or culprit(kernel_rules(limits, cluster, runtime))
+        or culprit(kernel_rules(limits, cluster, runtime, optimizer))
         or culprit(dtype_rules(table, limits, runtime))
     )
     if reason is not None:
         return reason
-    rest = allowed(table, limits, cluster, runtime)
+    rest = allowed(table, limits, cluster, runtime, optimizer)
     cuts = structures(
         table.embedding_dim,
         rest.types,

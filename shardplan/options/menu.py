@@ -176,7 +176,7 @@ def _kinds(
     runtime = RUNTIMES[target]
     for kind, members in kinds.items():
         table, limits = workload.tables[members[0]], kind.constraints
-        rest = allowed(table, limits, cluster, runtime)
+        rest = allowed(table, limits, cluster, runtime, workload.optimizer)
         places = variants(_kernels(kind, rest), rest.dtypes, limits.cache_load_factor)
         cuts = structures(
             kind.dim,

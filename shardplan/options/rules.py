@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from shardplan.optimizers import FACTS
 from shardplan.sharding import ComputeKernel, ShardingType
 from shardplan.tables import DType
 from shardplan.targets import VECTOR_COLUMNS
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from shardplan.cluster import Cluster
     from shardplan.tables import EmbeddingTable, TableConstraints
     from shardplan.targets import Runtime
+    from shardplan.workload import Optimizer
 
 _COPIED = frozenset({ShardingType.DATA_PARALLEL})
 T = TypeVar("T", ShardingType, ComputeKernel, DType)
@@ -35,14 +37,18 @@ class Allowed(NamedTuple):
 
 
 def allowed(
-    table: EmbeddingTable, limits: TableConstraints, cluster: Cluster, runtime: Runtime
+    table: EmbeddingTable,
+    limits: TableConstraints,
+    cluster: Cluster,
+    runtime: Runtime,
+    optimizer: Optimizer,
 ) -> Allowed:
     """Apply all rules to a table."""
     dtypes = left(dtype_rules(table, limits, runtime))
     own = dict.fromkeys((table.dtype, *limits.dtypes))
     return Allowed(
         left(type_rules(table, limits, runtime)),
-        left(kernel_rules(limits, cluster, runtime)),
+        left(kernel_rules(limits, cluster, runtime, optimizer)),
         tuple(dtype for dtype in own if dtype in dtypes),
     )
 
@@ -90,7 +96,7 @@ def type_rules(
 
 
 def kernel_rules(
-    limits: TableConstraints, cluster: Cluster, runtime: Runtime
+    limits: TableConstraints, cluster: Cluster, runtime: Runtime, optimizer: Optimizer
 ) -> Iterator[Rule[ComputeKernel]]:
     """Yield what narrows a table's kernels; its own constraints first."""
     by_name = frozenset({ComputeKernel.FUSED_UVM_SPLIT})
@@ -104,6 +110,21 @@ def kernel_rules(
     if not all(group.host.ssd_bytes > 0 for group in cluster.groups):
         rest = frozenset(ComputeKernel) - {ComputeKernel.KEY_VALUE}
         yield Rule(rest, "kernel key_value needs SSDs in all hosts (ssd_bytes)")
+    if runtime.runs_fbgemm:
+        yield from _fbgemm_rules(cluster, optimizer)
+
+
+def _fbgemm_rules(
+    cluster: Cluster, optimizer: Optimizer
+) -> Iterator[Rule[ComputeKernel]]:
+    """Yield what an optimizer leaves: replicas have one of their own."""
+    facts = FACTS[optimizer]
+    if cluster.is_cpu and not facts.on_cpu:
+        dense = frozenset({ComputeKernel.DENSE})
+        yield Rule(dense, f"FBGEMM has no {optimizer.value} for ranks on CPUs")
+    if not facts.on_ssd:
+        rest = frozenset(ComputeKernel) - {ComputeKernel.KEY_VALUE}
+        yield Rule(rest, f"FBGEMM has no {optimizer.value} for rows on SSD")
 
 
 def dtype_rules(

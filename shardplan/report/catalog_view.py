@@ -123,7 +123,7 @@ def _table_data(record: EmbeddingTable, workload: Workload) -> dict[str, Any]:
     """Describe a table; bytes are those of its rows with their optimizer state."""
     dim = record.embedding_dim
     row = storage.row_bytes(record.dtype, dim)
-    row = row + storage.state_bytes(workload.optimizer, dim)
+    row = row + storage.state_bytes(workload.optimizer, dim) + record.key_bytes
     return {
         "name": record.name,
         "num_embeddings": record.num_embeddings,

@@ -74,7 +74,7 @@ def moved_bytes(before: Plan, after: Plan) -> dict[str, float]:
     Notes
     -----
     A cell (row, column) moves if the rank that holds it after did not hold it
-    before. Bytes are those of the new type and include the optimizer state.
+    before. Bytes are those of the new type and include optimizer state and keys.
     """
     held, wanted = shard_frame(before), shard_frame(after)
     kept = _overlap(held, wanted)
@@ -82,12 +82,13 @@ def moved_bytes(before: Plan, after: Plan) -> dict[str, float]:
     total = cells.groupby(wanted["table"]).sum()
     asked = after.inputs.workload.optimizer
     optimizer = RUNTIMES[after.target].optimizer(asked) or asked
-    dims = {t.name: t.embedding_dim for t in after.inputs.workload.tables}
+    tables = {t.name: t for t in after.inputs.workload.tables}
     moved = {}
     for placement in after.tables:
-        dim = dims[placement.name]
+        dim = tables[placement.name].embedding_dim
         state = storage.state_bytes(optimizer, dim)
         row = float(storage.row_bytes(placement.dtype, dim) + state)
+        row += tables[placement.name].key_bytes
         new = float(total[placement.name]) - kept.get(placement.name, 0.0)
         moved[placement.name] = max(0.0, new) * row / dim
     return moved

@@ -135,6 +135,16 @@ def test_state_is_read_written_and_stored(optimizer: str, state: float) -> None:
     assert found.tier_bytes[0, 0] == plain.tier_bytes[0, 0] + 1e6 * state
 
 
+def test_keys_of_a_hash_table() -> None:
+    """Every row of a shard has its key, also in each of several column shards."""
+    plain, narrow = prices(shard()), prices(shard(columns=32))
+    table = {**TABLE, "key_bytes": 12}
+    found = prices(shard(), table).tier_bytes[0, 0]
+    assert found == plain.tier_bytes[0, 0] + 12e6
+    found = prices(shard(columns=32), table).tier_bytes[0, 0]
+    assert found == narrow.tier_bytes[0, 0] + 12e6
+
+
 def test_gradients_without_an_update() -> None:
     """Gradients of touched rows are written for another to apply, and held."""
     found = prices(shard(dtype="fp16"), {**TABLE, "dtype": "fp16"}, optimizer="none")

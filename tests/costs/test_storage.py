@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.costs.optimizers import FACTS
 from shardplan.costs.storage import element_bytes, row_bytes, state_bytes
+from shardplan.optimizers import FACTS
 from shardplan.tables import DType
 from shardplan.workload import Optimizer
 
