@@ -58,10 +58,8 @@ def memory_proofs(problem: Problem, stop: Clock | None = None) -> list[Shortfall
     of ranks, are tried if these show nothing.
     """
     plain = memory_shortfalls(problem)
-    if plain or (np.diff(problem.options.start) == 0).any():
-        return plain
-    proof = memory_proof(problem, stop)
-    return [proof.shortfall] if proof else []
+    proof = None if plain else memory_proof(problem, stop)
+    return [proof.shortfall] if proof else plain
 
 
 def memory_proof(problem: Problem, stop: Clock | None = None) -> MemoryProof | None:
