@@ -89,7 +89,7 @@ def memory_proof(problem: Problem, stop: Clock | None = None) -> MemoryProof | N
         pools = np.zeros(relaxed.room.size)
         pools[some] = weights
         per_byte = pools.reshape(relaxed.room.shape) / np.maximum(relaxed.room, 1.0)
-        per_byte /= max(float(per_byte.max()), 1e-300)
+        per_byte /= per_byte.max()
         per_byte[per_byte < least] = 0.0
         prices = _byte_prices(relaxed, per_byte)
         if is_proof(relaxed, prices):
