@@ -80,7 +80,7 @@ def format_ranks(ranks: tuple[int, ...]) -> str:
 
 Ranks = Annotated[
     tuple[Annotated[Integer, Field(ge=0, lt=MAX_RANKS)], ...],
-    Field(min_length=1),
+    Field(min_length=1, max_length=MAX_RANKS),
     WrapValidator(_read_ranks, json_schema_input_type=str),
     PlainSerializer(format_ranks, return_type=str),
 ]

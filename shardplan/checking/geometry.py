@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
@@ -10,7 +11,7 @@ from shardplan.sharding import ComputeKernel, ShardingType
 from shardplan.tables import DType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from shardplan.cluster import Cluster
     from shardplan.plan import ColumnBlock, TablePlacement, TierSplit
@@ -81,9 +82,14 @@ def _rows(placement: TablePlacement, block: ColumnBlock, rows: int) -> Iterator[
 def _ranks(block: ColumnBlock, cluster: Cluster) -> Iterator[str]:
     if max(block.ranks) >= cluster.world_size:
         yield f"rank {max(block.ranks)} does not exist: world size {cluster.world_size}"
-    if len(set(block.ranks)) < len(block.ranks):
-        twice = sorted({r for r in block.ranks if block.ranks.count(r) > 1})
+    twice = repeated(block.ranks)
+    if twice:
         yield f"ranks {twice[:5]} hold two row shards of the same columns"
+
+
+def repeated(ranks: Iterable[int]) -> list[int]:
+    """Return the ranks that occur more than once, in order."""
+    return sorted(rank for rank, number in Counter(ranks).items() if number > 1)
 
 
 def _shape(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.checking.geometry import repeated
 from shardplan.sharding import ShardingType
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def _slices(placement: TablePlacement) -> Iterator[str]:
     if len(counts) > 1:
         yield f"every column slice is on as many ranks, got {counts}"
     ranks = [rank for block in blocks for rank in block.ranks]
-    if len(set(ranks)) < len(ranks):
-        twice = sorted({rank for rank in ranks if ranks.count(rank) > 1})
+    twice = repeated(ranks)
+    if twice:
         yield f"a rank holds one shard of a table; ranks {twice[:5]} hold several"
     elif ranks != sorted(ranks):
         yield "the ranks of a table's shards ascend with its columns and rows"

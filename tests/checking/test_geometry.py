@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shardplan.checking.geometry import _split_fits
+from shardplan.checking.geometry import _split_fits, repeated
 from shardplan.plan import TierSplit
 from shardplan.sharding import ComputeKernel
 
@@ -25,6 +25,27 @@ SPLITS = {
         [(0, 0.2, 1), (0.1, 0.2, 0.9), (0.1, 0.2, 0), (0, 0, 1)],
     ),
 }
+
+
+class Rank(int):
+    """A rank that counts how often ranks are compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Rank.compared += 1
+        return int(self) == other
+
+    __hash__ = int.__hash__
+
+
+def test_ranks_that_repeat_are_found_in_linear_time() -> None:
+    """A list of 65,536 ranks, all of them twice."""
+    ranks = [Rank(rank) for rank in range(32_768)] * 2
+    assert repeated(ranks) == list(range(32_768))
+    assert Rank.compared < 10 * len(ranks)
+    assert repeated([5, 1, 5, 2, 1, 5]) == [1, 5]
+    assert repeated([2, 1]) == []
 
 
 def test_every_kernel_is_here() -> None:

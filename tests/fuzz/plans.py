@@ -135,6 +135,7 @@ def _honest(plan: Plan) -> Plan:
         return plan
     value = evaluate(plan).value(plan.objective)
     bound = min(value, plan.outcome.lower_bound_s)
+    bound = bound if bound > 1e-30 else 0.0  # a gap must be finite
     changes = {
         "objective_s": value,
         "lower_bound_s": bound,

@@ -118,6 +118,12 @@ def test_rank_lists_that_blow_up(text: str, message: str) -> None:
         TypeAdapter(Ranks).validate_python(text)
 
 
+def test_rank_lists_of_numbers_are_bounded_too() -> None:
+    """A list of numbers may be no longer than one in words."""
+    with pytest.raises(ValidationError, match="at most 65536 items"):
+        TypeAdapter(Ranks).validate_python([0] * 65_537)
+
+
 def test_equal_rank_lists_are_one() -> None:
     """Tables on all ranks take the memory of one list."""
     read = TypeAdapter(Ranks).validate_python
