@@ -52,6 +52,10 @@ class Runtime:
     runs_fbgemm : bool
         Rows are looked up and updated by FBGEMM, which has not every optimizer
         everywhere.
+    keeps_buckets : bool
+        Row shards of tables whose ids are hashed into buckets have whole ones.
+    cpu_row_types : frozenset of DType
+        Those of `row_types` that ranks on CPUs have, too.
     """
 
     name: str
@@ -65,6 +69,8 @@ class Runtime:
     slices_evenly: bool = False
     keeps_keys: bool = False
     runs_fbgemm: bool = False
+    keeps_buckets: bool = False
+    cpu_row_types: frozenset[DType] = _EVERY_DTYPE
 
     def optimizer(self, wanted: Optimizer) -> Optimizer | None:
         """Return what is run for a workload's optimizer, None if nothing is."""
@@ -91,6 +97,14 @@ _TORCHREC = Runtime(
     # FBGEMM asserts local_cols % 4 == 0; github.com/meta-pytorch/torchrec/issues/1612
     cuts_narrow_rows=False,
     cuts_rows_anywhere=False,
+    # torchrec/distributed/embedding_types.py (1.8.0), compute_kernel_to_embedding_
+    # location, and modules/embedding_configs.py: data types that are trained. Weights
+    # of FBGEMM's CPU kernels are float, Half or uint8
+    # (codegen/training/backward/embedding_backward_split_host_cpu_template.cpp).
+    row_types=frozenset({DType.FP32, DType.FP16, DType.BF16}),
+    cpu_row_types=frozenset({DType.FP32, DType.FP16}),
+    # torchrec/distributed/planner/enumerators.py (1.8.0), _get_num_buckets
+    keeps_buckets=True,
 )
 # NVIDIA-Merlin/HugeCTR at 2f2016f: static tables of an embedding collection.
 _HUGECTR = Runtime(

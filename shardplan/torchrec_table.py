@@ -101,6 +101,12 @@ class TorchRecTable(Record):
         Fields of `KeyValueParams` that are set.
     use_virtual_table : bool
         Rows are made when their ids are first seen.
+    num_buckets : int
+        Ids are hashed into rows bucket by bucket, and a rank has whole buckets: the
+        ranks over which rows are cut must divide them.
+    is_weighted : bool
+        What TorchRec's planner takes for the table's `is_weighted`, where that is not
+        so: it prices feature processors as if they made no weights.
     """
 
     module: str = ""
@@ -117,6 +123,8 @@ class TorchRecTable(Record):
     device_group: Name | None = None
     key_value: dict[str, JsonValue] = Field(default_factory=dict)
     use_virtual_table: Flag = False
+    num_buckets: Annotated[Integer, Field(ge=1)] | None = None
+    is_weighted: Flag | None = None
 
     @field_validator("key_value")
     @classmethod

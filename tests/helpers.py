@@ -297,11 +297,15 @@ def varied(cluster: Topology, **changes: Any) -> Instance:
 
 
 def runnable(cluster: Topology, target: Target, **changes: Any) -> Instance:
-    """Tables of every kind that a target has; rows of HugeCTR are fp32."""
+    """Tables of every kind that a target has: others become fp32."""
     instance = varied(cluster, **changes)
-    if target is not Target.HUGECTR:
-        return instance
-    tables = [table.replace(dtype="fp32") for table in instance.workload.tables]
+    types = RUNTIMES[target].row_types
+    if instance.cluster.is_cpu:
+        types &= RUNTIMES[target].cpu_row_types
+    tables = [
+        table if table.dtype in types else table.replace(dtype="fp32")
+        for table in instance.workload.tables
+    ]
     return instance.with_workload(tables=tuple(tables))
 
 

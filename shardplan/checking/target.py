@@ -62,7 +62,17 @@ def _torchrec(
         yield f"there is no kernel {placement.compute_kernel.value!r}"
     if not table.is_pooled and kind not in runtime.sequence_types:
         yield f"sequence embeddings cannot be {kind.value}"
+    types = runtime.row_types & (
+        runtime.cpu_row_types if cluster.is_cpu else runtime.row_types
+    )
+    if placement.dtype not in types:
+        known = ", ".join(sorted(dtype.value for dtype in types))
+        yield f"rows are trained as {known}, not as {placement.dtype.value}"
+    buckets = table.torchrec.num_buckets if table.torchrec else None
     for block in placement.blocks:
+        if kind in _ROW_CUT and buckets and buckets % len(block.ranks):
+            count = len(block.ranks)
+            yield f"{buckets} buckets of ids are not a multiple of {count} ranks"
         if kind is not ShardingType.DATA_PARALLEL and block.num_columns % 4:
             yield f"column shards are multiples of 4, got {block.num_columns}"
         if placement.sharding_type in _ROW_CUT:

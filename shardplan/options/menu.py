@@ -47,6 +47,7 @@ class _Kind(NamedTuple):
     dim: int
     dtype: DType
     is_pooled: bool
+    num_buckets: int | None
     constraints: TableConstraints
     to_ddr: bool
     to_ssd: bool
@@ -166,6 +167,7 @@ def _kinds(
                 table.embedding_dim,
                 table.dtype,
                 table.is_pooled,
+                table.torchrec.num_buckets if table.torchrec else None,
                 limits,
                 to_ddr=bool(offload.to_ddr[index]),
                 to_ssd=bool(offload.to_ssd[index]),

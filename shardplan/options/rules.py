@@ -44,10 +44,10 @@ def allowed(
     optimizer: Optimizer,
 ) -> Allowed:
     """Apply all rules to a table."""
-    dtypes = left(dtype_rules(table, limits, runtime))
+    dtypes = left(dtype_rules(table, limits, cluster, runtime))
     own = dict.fromkeys((table.dtype, *limits.dtypes))
     return Allowed(
-        left(type_rules(table, limits, runtime)),
+        left(type_rules(table, limits, cluster, runtime)),
         left(kernel_rules(limits, cluster, runtime, optimizer)),
         tuple(dtype for dtype in own if dtype in dtypes),
     )
@@ -71,7 +71,7 @@ def culprit(rules: Iterable[Rule[T]]) -> str | None:
 
 
 def type_rules(
-    table: EmbeddingTable, limits: TableConstraints, runtime: Runtime
+    table: EmbeddingTable, limits: TableConstraints, cluster: Cluster, runtime: Runtime
 ) -> Iterator[Rule[ShardingType]]:
     """Yield what narrows a table's sharding types; its own constraints first."""
     yield Rule(frozenset(limits.sharding_types or ShardingType), "")
@@ -93,6 +93,27 @@ def type_rules(
             f"no multiple of {VECTOR_COLUMNS}; pad to {padded(dim)} or allow "
             "data_parallel",
         )
+    buckets = table.torchrec.num_buckets if table.torchrec else None
+    if buckets and runtime.keeps_buckets:
+        yield _whole_buckets(buckets, cluster, runtime)
+
+
+def _whole_buckets(
+    buckets: int, cluster: Cluster, runtime: Runtime
+) -> Rule[ShardingType]:
+    """Leave the row cuts whose ranks divide a table's buckets."""
+    world, host = cluster.world_size, int(cluster.host_num_ranks[0])
+    ranks = {
+        ShardingType.ROW_WISE: world,
+        ShardingType.TABLE_ROW_WISE: host,
+        ShardingType.GRID_SHARD: host,
+    }
+    return Rule(
+        frozenset(kind for kind in ShardingType if not buckets % ranks.get(kind, 1)),
+        f"its ids are hashed into {buckets} buckets (num_buckets), of which "
+        f"{runtime.name} gives each rank whole ones; that does not work out for rows "
+        f"over {world} ranks: choose a multiple of {world}",
+    )
 
 
 def kernel_rules(
@@ -128,7 +149,7 @@ def _fbgemm_rules(
 
 
 def dtype_rules(
-    table: EmbeddingTable, limits: TableConstraints, runtime: Runtime
+    table: EmbeddingTable, limits: TableConstraints, cluster: Cluster, runtime: Runtime
 ) -> Iterator[Rule[DType]]:
     """Yield what narrows a table's row types; its own come first."""
     yield Rule(frozenset((table.dtype, *limits.dtypes)), "")
@@ -138,6 +159,9 @@ def dtype_rules(
         f"{runtime.name} stores rows as {listed(types)} only; set the table's dtype, "
         "or allow one with constraint dtypes",
     )
+    if cluster.is_cpu:
+        types = runtime.cpu_row_types
+        yield Rule(types, f"{runtime.name} has only {listed(types)} rows on CPUs")
     if table.embedding_dim % 2:
         width = columns(table.embedding_dim)
         rest = frozenset(DType) - {DType.INT4}

@@ -102,7 +102,12 @@ class TorchRecTables:
             inputs=inputs,
             outputs=outputs,
             is_pooled=usage.is_pooled,
-            is_weighted=np.array([t.is_weighted for t in tables]),
+            is_weighted=np.array(
+                [
+                    t.is_weighted if extra.is_weighted is None else extra.is_weighted
+                    for t, extra in zip(tables, extras, strict=True)
+                ]
+            ),
             output_bytes=np.array([_output_bytes(extra) for extra in extras]),
             forward_all_to_all=wire[:, 0],
             backward_all_to_all=wire[:, 1],

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from shardplan.costs.torchrec.bandwidths import inter_host_bw, intra_host_bw
 from shardplan.costs.torchrec.tables import feature_pooling_factors, own_batch
 from shardplan.errors import InputError
+from shardplan.integrations.torchrec.tables import DATA_TYPES
 from shardplan.plan import dump
-from shardplan.tables import DType
 from shardplan.torchrec_table import TorchRecTable
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shardplan.workload import Workload
 
 _MS_PER_S = 1000.0
-_DATA_TYPES = {DType.FP32: "FP32", DType.FP16: "FP16", DType.BF16: "BF16"}
+_DATA_TYPES = {dtype: name for name, dtype in DATA_TYPES.items()}
 
 
 def feature_names(table: EmbeddingTable) -> list[str]:
@@ -147,7 +147,9 @@ def _constraints(
         num_poolings=list(extra.num_poolings) or None,
         batch_sizes=list(extra.batch_sizes)
         or _batch_sizes(table, batch_size, len(factors)),
-        is_weighted=table.is_weighted,
+        is_weighted=table.is_weighted
+        if extra.is_weighted is None
+        else extra.is_weighted,
         cache_params=cache_params(given) if given else None,
         enforce_hbm=extra.enforce_hbm,
         stochastic_rounding=extra.stochastic_rounding,

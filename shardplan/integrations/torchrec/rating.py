@@ -138,17 +138,19 @@ def sharding_options(
 
     modules = dict(model.named_modules())
     placements = {placement.name: placement for placement in plan.tables}
+    known = sharder_map(sharders)
     options = [
         _option(
             table,
             placements[table.name],
             modules[table.torchrec_module],
+            known,
             constraints,
             batch_size,
         )
         for table in plan.inputs.workload.tables
     ]
-    data = build_sharder_data_map(sharder_map(sharders))
+    data = build_sharder_data_map(known)
     limits = dict(constraints)
     for estimator in (
         EmbeddingPerfEstimatorFactory.create(
@@ -164,6 +166,7 @@ def _option(
     table: EmbeddingTable,
     placement: TablePlacement,
     module: torch.nn.Module,
+    sharders: Mapping[str, Any],
     constraints: Mapping[str, Any],
     batch_size: int,
 ) -> Any:
@@ -172,11 +175,15 @@ def _option(
         Shard,
         ShardingOption,
     )
+    from torchrec.distributed.planner.utils import sharder_name
 
-    limits = constraints.get(table.torchrec_name) or ParameterConstraints()
+    sharder = sharders[sharder_name(type(module))]
+    name = table.torchrec_name
+
+    limits = constraints.get(name) or ParameterConstraints()
     return ShardingOption(
-        name=table.torchrec_name,
-        tensor=_parameter(module, table.torchrec_name),
+        name=name,
+        tensor=sharder.shardable_parameters(module)[name],
         module=(table.torchrec_module, module),
         input_lengths=limits.pooling_factors,
         batch_size=batch_size,
@@ -197,11 +204,6 @@ def _option(
         feature_names=limits.feature_names,
         key_value_params=limits.key_value_params,
     )
-
-
-def _parameter(module: torch.nn.Module, name: str) -> Any:
-    owner = getattr(module, "embedding_bags", None) or module.embeddings
-    return owner[name].weight
 
 
 def _cache(placement: TablePlacement, limits: Any) -> Any:

@@ -9,17 +9,17 @@ from shardplan.errors import InputError
 from shardplan.tables import DType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import torch
     from torchrec.distributed.types import ModuleSharder
 
-_DTYPES = {
-    "torch.float32": DType.FP32,
-    "torch.float16": DType.FP16,
-    "torch.bfloat16": DType.BF16,
-    "torch.float8_e4m3fn": DType.FP8,
-    "torch.float8_e5m2": DType.FP8,
+DATA_TYPES = {"FP32": DType.FP32, "FP16": DType.FP16, "BF16": DType.BF16}
+"""TorchRec's names of the row types that it trains, and ours."""
+_PARAMETERS = {
+    "torch.float32": "FP32",
+    "torch.float16": "FP16",
+    "torch.bfloat16": "BF16",
 }
 
 
@@ -34,6 +34,11 @@ class FoundTable(NamedTuple):
         What the module's sharder can do.
     optimizer : type or None
         The class of the optimizer that the parameter carries.
+    num_buckets : int or None
+        Buckets into which ids are hashed, of which a rank has whole ones.
+    tells_weights : bool
+        TorchRec's planner asks the module whether it is weighted; else it asks the
+        table's constraints.
     """
 
     module: str
@@ -46,6 +51,8 @@ class FoundTable(NamedTuple):
     is_weighted: bool | None
     sharding_types: tuple[str, ...]
     optimizer: type | None
+    num_buckets: int | None
+    tells_weights: bool
 
 
 def default_sharders() -> list[ModuleSharder[torch.nn.Module]]:
@@ -98,11 +105,15 @@ def _sharded_modules(
 
 def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
     from torchrec.distributed.planner.types import ShardingOption
+    from torchrec.modules.embedding_modules import EmbeddingBagCollectionInterface
 
     configs = {config.name: config for config in _configs(module)}
     is_pooled = ShardingOption.module_pooled(module, path)
     is_weighted = module.is_weighted() if hasattr(module, "is_weighted") else None
-    processed = _processed_features(module)
+    processed, buckets = _processed_features(module), _buckets(module, configs)
+    tells = not hasattr(module, "is_weighted") or isinstance(
+        module, EmbeddingBagCollectionInterface
+    )
     for name, parameter in sharder.shardable_parameters(module).items():
         rows, columns = parameter.shape
         features = tuple(configs[name].feature_names) if name in configs else ()
@@ -111,12 +122,14 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
             name=name,
             num_embeddings=int(rows),
             embedding_dim=int(columns),
-            dtype=_dtype(name, parameter),
+            dtype=_dtype(name, configs.get(name), parameter),
             feature_names=features,
             is_pooled=is_pooled,
             is_weighted=True if name in processed else is_weighted,
             sharding_types=tuple(sharder.sharding_types("cuda")),
             optimizer=getattr(parameter, "_optimizer_classes", [None])[0],
+            num_buckets=buckets.get(name),
+            tells_weights=tells,
         )
 
 
@@ -136,9 +149,36 @@ def _processed_features(module: Any) -> set[str]:
     return set(modules.keys()) if modules is not None else set()
 
 
-def _dtype(name: str, parameter: Any) -> DType:
-    try:
-        return _DTYPES[str(parameter.dtype)]
-    except KeyError:
-        rule = f"rows must be one of {', '.join(_DTYPES)}"
-        raise InputError.single(name, "dtype", str(parameter.dtype), rule) from None
+def _buckets(module: Any, configs: Mapping[str, Any]) -> dict[str, int]:
+    """Buckets of the tables whose ids are hashed bucket by bucket.
+
+    References
+    ----------
+    TorchRec 1.8.0, torchrec/distributed/planner/enumerators.py, `_get_num_buckets`.
+    """
+    found = {
+        name: config.total_num_buckets
+        for name, config in configs.items()
+        if getattr(config, "use_virtual_table", False) and config.total_num_buckets
+    }
+    collisions = getattr(module, "_managed_collision_collection", None)
+    if collisions is not None:
+        from torchrec.modules.hash_mc_modules import HashZchManagedCollisionModule
+
+        for path, owner in collisions.named_modules():
+            if isinstance(owner, HashZchManagedCollisionModule):
+                found[path.rpartition(".")[2]] = owner.buckets()
+    return {name: int(number) for name, number in found.items()}
+
+
+def _dtype(name: str, config: Any, parameter: Any) -> DType:
+    """Type in which TorchRec trains a table's rows: its configuration's.
+
+    The parameter of an unsharded collection is fp16 for everything but fp32.
+    """
+    known = getattr(config, "data_type", None)
+    kind = known.name if known is not None else _PARAMETERS.get(str(parameter.dtype))
+    if kind in DATA_TYPES:
+        return DATA_TYPES[kind]
+    rule = f"TorchRec trains rows of {', '.join(DATA_TYPES)}"
+    raise InputError.single(name, "dtype", kind or str(parameter.dtype), rule)

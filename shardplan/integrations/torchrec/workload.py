@@ -7,6 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, Problem
+from shardplan.integrations.torchrec.inputs import read_inputs, warn_of_unused
+from shardplan.integrations.torchrec.optimizers import read_optimizer
 from shardplan.integrations.torchrec.tables import (
     FoundTable,
     default_sharders,
@@ -16,7 +18,7 @@ from shardplan.io.validate import validate
 from shardplan.sharding import ComputeKernel, ShardingType
 from shardplan.tables import EmbeddingTable, TableConstraints
 from shardplan.torchrec_table import TorchRecTable
-from shardplan.workload import Optimizer, Workload
+from shardplan.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,17 +34,6 @@ DEFAULT_KERNELS = (
     ComputeKernel.FUSED_UVM,
 )
 """Kernels that TorchRec considers unless a constraint names others."""
-_OPTIMIZERS = {
-    "SGD": Optimizer.SGD,
-    "Adam": Optimizer.ADAM,
-    "RowWiseAdagrad": Optimizer.ROWWISE_ADAGRAD,
-}
-_BY_STATE = (
-    Optimizer.ADAM,
-    Optimizer.ADAGRAD,
-    Optimizer.ROWWISE_ADAGRAD,
-    Optimizer.SGD,
-)
 
 
 def read_workload(
@@ -72,6 +63,7 @@ def read_workload(
     """
     found = find_tables(model, default_sharders() if sharders is None else sharders)
     limits = dict(constraints or {})
+    warn_of_unused(found, limits)
     found = [t for t in found if _is_on(limits.get(t.name), compute_device, t.name)]
     if not found:
         rule = "has no table that a sharder is for"
@@ -82,7 +74,8 @@ def read_workload(
     for table in found:
         try:
             unique = counts[table.name] == 1
-            tables.append(_read_table(table, limits.get(table.name), unique))
+            own = limits.get(table.name)
+            tables.append(_read_table(table, own, unique, batch_size))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -92,7 +85,7 @@ def read_workload(
         "name": name,
         "description": "Read from a TorchRec model",
         "batch_size": batch_size,
-        "optimizer": _optimizer(found),
+        "optimizer": read_optimizer(found),
         "constraints": TableConstraints(compute_kernels=DEFAULT_KERNELS),
         "tables": tuple(tables),
     }
@@ -115,11 +108,10 @@ def _is_on(limits: Any, compute_device: str, name: str) -> bool:
     return True
 
 
-def _read_table(found: FoundTable, limits: Any, unique: bool) -> EmbeddingTable:
-    factors = tuple(map(float, limits.pooling_factors)) if limits is not None else ()
-    features = max(1, len(found.feature_names))
-    poolings = (limits and limits.num_poolings) or (1.0,) * len(factors)
-    lookups = sum(f * p for f, p in zip(factors, poolings, strict=True))
+def _read_table(
+    found: FoundTable, limits: Any, unique: bool, batch_size: int
+) -> EmbeddingTable:
+    inputs = read_inputs(found, limits, batch_size)
     weighted = found.is_weighted
     if weighted is None:
         weighted = bool(limits is not None and limits.is_weighted)
@@ -129,12 +121,11 @@ def _read_table(found: FoundTable, limits: Any, unique: bool) -> EmbeddingTable:
         num_embeddings=found.num_embeddings,
         embedding_dim=found.embedding_dim,
         dtype=found.dtype,
-        pooling_factor=lookups if factors else float(features),
-        num_outputs=features,
         is_pooled=found.is_pooled,
         is_weighted=weighted,
         constraints=_read_constraints(found, limits),
         torchrec=_read_extras(found, limits, None if unique else found.name),
+        **inputs._asdict(),
     )
 
 
@@ -190,7 +181,10 @@ def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTa
         "table": name,
         "feature_names": found.feature_names,
         "pooling_factors": (1.0,),
+        "num_buckets": found.num_buckets,
     }
+    if not found.tells_weights:
+        given["is_weighted"] = bool(limits is not None and limits.is_weighted)
     if limits is None:
         return TorchRecTable(**given)
     mode = limits.bounds_check_mode
@@ -273,17 +267,3 @@ def key_value_data(params: Any) -> dict[str, Any]:
             rule = "is not plain data and cannot be part of a plan"
             raise InputError.single("key_value_params", name, value, rule)
     return changed
-
-
-def _optimizer(found: Sequence[FoundTable]) -> Optimizer:
-    """Return the tables' optimizer; of several, the one with the most state."""
-    classes = {table.optimizer.__name__ for table in found if table.optimizer}
-    if not classes:
-        return Optimizer.ROWWISE_ADAGRAD
-    used = {_OPTIMIZERS.get(name, Optimizer.ADAGRAD) for name in classes}
-    if len(used) > 1:
-        logger.warning(
-            "tables have several optimizers (%s): the largest state is counted",
-            ", ".join(sorted(classes)),
-        )
-    return next(kind for kind in _BY_STATE if kind in used)

@@ -157,7 +157,10 @@ def test_every_constraint_arrives() -> None:
     )
     assert own.min_column_width == 32
     assert own.cache_load_factor == 0.3
-    assert table.pooling_factor == pytest.approx(3.0)
+    assert table.num_outputs == 3
+    # Of 16 samples per rank: 2 x 16 + 0.5 x 2 x 32 lookups, 16 + 2 x 32 outputs.
+    assert table.pooling_factor * table.batch_factor == pytest.approx(64 / 16)
+    assert table.num_outputs * table.batch_factor == pytest.approx(80 / 16)
     again = build_constraints(
         read_workload(model, batch_size=16, constraints={"t": limits})
     )["t"]
