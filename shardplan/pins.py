@@ -99,7 +99,7 @@ def _too_few(
         return
     for table in tables:
         limits = workload.table_constraints(table)
-        types = rules.left(rules.type_rules(table, limits, runtime))
+        types = rules.left(rules.type_rules(table, limits, cluster, runtime))
         if types and all(_need(kind, mask, cluster, runtime) for kind in types):
             key = f"tables[{table.name}].constraints"
             needs = (

@@ -16,6 +16,7 @@ from shardplan.planner import PlanResult, Proof, make_plan, solve
 from shardplan.problem import Assignment, Problem, build_problem
 from shardplan.sharding import Scope, Target
 from shardplan.solvers.base import SolverResult, SolveStatus
+from shardplan.targets import RUNTIMES
 from shardplan.topology import Topology
 from shardplan.workload import Workload
 
@@ -300,12 +301,15 @@ def runnable(cluster: Topology, target: Target, **changes: Any) -> Instance:
     """Tables of every kind that a target has: others become fp32."""
     instance = varied(cluster, **changes)
     types = RUNTIMES[target].row_types
-    if instance.cluster.is_cpu:
+    if cluster.host_groups[0].device.kind == "cpu":
         types &= RUNTIMES[target].cpu_row_types
-    tables = [
-        table if table.dtype in types else table.replace(dtype="fp32")
-        for table in instance.workload.tables
-    ]
+    tables = []
+    for table in instance.workload.tables:
+        changes = {} if table.dtype in types else {"dtype": "fp32"}
+        if target is Target.TORCHREC and table.constraints.dtypes:
+            kept = tuple(d for d in table.constraints.dtypes if d in types)
+            changes["constraints"] = table.constraints.replace(dtypes=kept)
+        tables.append(table.replace(**changes))
     return instance.with_workload(tables=tuple(tables))
 
 

@@ -55,9 +55,9 @@ def why_empty(
         A sentence about the table, which begins with ``has`` or a subject of its own.
     """
     reason = (
-        culprit(type_rules(table, limits, runtime))
+        culprit(type_rules(table, limits, cluster, runtime))
         or culprit(kernel_rules(limits, cluster, runtime, optimizer))
-        or culprit(dtype_rules(table, limits, runtime))
+        or culprit(dtype_rules(table, limits, cluster, runtime))
     )
     if reason is not None:
         return reason

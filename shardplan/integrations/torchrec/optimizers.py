@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from shardplan.costs.optimizers import FACTS
 from shardplan.errors import InputError
+from shardplan.optimizers import FACTS
 from shardplan.workload import Optimizer
 
 if TYPE_CHECKING:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import ValidationError
+
 from shardplan.catalog import load_cost_model
-from shardplan.errors import InputError
+from shardplan.errors import InputError, Problem
 from shardplan.topology import Device, Host, HostGroup, ScaleOut, ScaleUp, Topology
 from shardplan.torchrec_cost_model import TorchRecCostModel
 
@@ -43,8 +45,18 @@ def read_topology(topology: Any, name: str = "torchrec") -> Topology:
     Raises
     ------
     InputError
-        For a device that plans do not know.
+        For a device that plans do not know, and for numbers that no cluster has.
     """
+    try:
+        return _read_topology(topology, name)
+    except ValidationError as error:
+        raise InputError(
+            Problem("topology", ".".join(map(str, e["loc"])), str(e["input"]), e["msg"])
+            for e in error.errors(include_url=False)
+        ) from error
+
+
+def _read_topology(topology: Any, name: str) -> Topology:
     if topology.compute_device not in _DEVICE_KINDS:
         rule = f"must be one of {', '.join(_DEVICE_KINDS)}"
         device = topology.compute_device

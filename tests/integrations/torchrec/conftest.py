@@ -14,6 +14,8 @@ with warnings.catch_warnings():
         reason="TorchRec is not installed: see docs/guides/install-torchrec.md",
         exc_type=ImportError,
     )
+    for module in ("distributed.mc_embedding", "modules.hash_mc_modules"):
+        pytest.importorskip(f"torchrec.{module}", exc_type=ImportError)
 
 logging.getLogger("MethodLogger-NullHandler").propagate = False
 

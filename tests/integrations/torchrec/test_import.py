@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torchrec
 from torch import nn
+from torchrec.distributed import utils
+from torchrec.distributed.mc_embedding import (
+    ManagedCollisionEmbeddingCollectionSharder,
+)
 from torchrec.distributed.planner.types import (
     CollectiveType,
     CustomTopologyData,
@@ -26,21 +31,27 @@ from torchrec.modules.embedding_modules import (
     EmbeddingBagCollection,
     EmbeddingCollection,
 )
+from torchrec.modules.hash_mc_modules import HashZchManagedCollisionModule
+from torchrec.modules.mc_embedding_modules import ManagedCollisionEmbeddingCollection
+from torchrec.modules.mc_modules import ManagedCollisionCollection
 
+from shardplan.checking import check
 from shardplan.cluster import Cluster
 from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
-from shardplan.errors import InputError
+from shardplan.errors import InfeasibleError, InputError
 from shardplan.integrations.torchrec import (
     build_constraints,
     build_model,
     build_topology,
+    optimizers,
     read_cost_model,
     read_topology,
     read_workload,
 )
+from shardplan.planner import solve
 from shardplan.sharding import ComputeKernel, ShardingType
-from shardplan.tables import DType
+from shardplan.tables import DType, EmbeddingTable
 from shardplan.workload import Optimizer
 from tests.integrations.torchrec.instances import cluster, workload
 
@@ -248,11 +259,12 @@ def test_topology_there_and_back(device: str) -> None:
 
 def test_custom_capacities() -> None:
     """Capacities of single ranks are kept, also where they differ inside a host."""
-    hbm = [10, 20, 20, 20, 30, 30, 30, 30]
-    data = CustomTopologyData({"hbm_cap": hbm, "ddr_cap": [5] * 4 + [6] * 4}, 8)
+    hbm = [gb * 10**9 for gb in (10, 20, 20, 20, 30, 30, 30, 30)]
+    ddr = [gb * 10**9 for gb in [5] * 4 + [6] * 4]
+    data = CustomTopologyData({"hbm_cap": hbm, "ddr_cap": ddr}, 8)
     found = read_topology(torchrec_topology(custom_topology_data=data))
     assert found.rank_hbm_bytes == tuple(hbm)
-    assert [g.host.ddr_bytes for g in found.host_groups] == [20, 24]
+    assert [g.host.ddr_bytes for g in found.host_groups] == [20 * 10**9, 24 * 10**9]
     usage = TableUsage.of(workload({}), 8)
     model = read_cost_model(torchrec_topology(), hbm_reserve_fraction=0.0)
     capacity = make_pricer(Cluster.of(found), usage, model).capacity()
@@ -359,3 +371,135 @@ def test_miss_rates_are_torchrecs() -> None:
             assert miss_rate(ours, share) == pytest.approx(
                 theirs.expected_miss_rate(share), rel=1e-6
             )
+
+
+def read_one(
+    limits: ParameterConstraints | None = None, batch_size: int = 16, **config: Any
+) -> EmbeddingTable:
+    """Read a model of one table t."""
+    given = {} if limits is None else {"t": limits}
+    found = read_workload(bags("t", **config), batch_size=batch_size, constraints=given)
+    (table,) = found.tables
+    return table
+
+
+def test_poolings_are_outputs() -> None:
+    """20 poolings of one lookup are 20 outputs of 20 lookups."""
+    table = read_one(ParameterConstraints(pooling_factors=[1.0], num_poolings=[20.0]))
+    assert (table.num_outputs, table.pooling_factor, table.batch_factor) == (20, 20, 1)
+
+
+def test_a_batch_of_its_own_is_a_batch_factor() -> None:
+    """64 of 4096 samples: lookups, outputs and buffers are a 64th."""
+    limits = ParameterConstraints(pooling_factors=[50.0], batch_sizes=[64])
+    table = read_one(limits, batch_size=4096)
+    assert (table.pooling_factor, table.batch_factor) == (50.0, 1 / 64)
+
+
+@pytest.mark.parametrize("key", ["num_poolings", "batch_sizes"])
+def test_lists_of_different_lengths_are_errors(key: str) -> None:
+    """Which number is whose is not known."""
+    limits = ParameterConstraints(pooling_factors=[1.0], **{key: [2, 3]})
+    with pytest.raises(InputError, match=rf"table t: {key} = \[2, 3\]"):
+        read_one(limits)
+
+
+def test_unused_constraints_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A constraint for no table, and factors for no feature, do not pass silently."""
+    limits = {
+        "t": ParameterConstraints(pooling_factors=[1.0, 2.0]),
+        "u": ParameterConstraints(),
+    }
+    read_workload(bags("t"), batch_size=16, constraints=limits)
+    assert "not there: ['u']" in caplog.text
+    assert "table t: 2 pooling_factors for 1 features" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (torch.optim.Adagrad, Optimizer.ADAGRAD),
+        (torchrec.optim.LarsSGD, Optimizer.LARS_SGD),
+        (torchrec.optim.RowWiseAdagrad, Optimizer.ROWWISE_ADAGRAD),
+        (torchrec.optim.PartialRowWiseAdam, Optimizer.PARTIAL_ROWWISE_ADAM),
+        (torchrec.optim.LAMB, Optimizer.LAMB),
+        (torchrec.optim.PartialRowWiseLAMB, Optimizer.PARTIAL_ROWWISE_LAMB),
+    ],
+)
+def test_every_optimizer_of_torchrec_is_known(kind: type, expected: Optimizer) -> None:
+    """What TorchRec can fuse has its own state."""
+    model = bags("t")
+    for parameter in model.parameters():
+        parameter._optimizer_classes = [kind]
+    assert read_workload(model, batch_size=8).optimizer is expected
+
+
+def test_the_optimizers_are_those_that_torchrec_fuses() -> None:
+    """The list of classes is TorchRec's own."""
+    theirs = {kind.__name__ for kind in utils._OPTIMIZER_CLASS_TO_EMB_OPT_TYPE}
+    assert set(optimizers._OPTIMIZERS) == theirs
+
+
+def test_optimizers_that_cannot_be_fused_are_errors() -> None:
+    """How much AdamW keeps is not guessed."""
+    model = bags("t")
+    for parameter in model.parameters():
+        parameter._optimizer_classes = [torch.optim.AdamW]
+    with pytest.raises(InputError, match=r"AdamW.*TorchRec fuses only"):
+        read_workload(model, batch_size=8)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [("BF16", "bf16"), ("FP16", "fp16")])
+def test_the_row_type_is_the_configurations(kind: str, dtype: str) -> None:
+    """An unsharded collection has fp16 parameters for bf16 rows."""
+    assert read_one(data_type=DataType[kind]).dtype == dtype
+
+
+@pytest.mark.parametrize("kind", ["INT8", "INT4"])
+def test_row_types_that_are_not_trained_are_errors(kind: str) -> None:
+    """TorchRec has no kernel that trains them."""
+    with pytest.raises(InputError, match=rf"dtype = '{kind}'.*TorchRec trains rows of"):
+        read_one(data_type=DataType[kind])
+
+
+class Hashed(nn.Module):
+    """A table whose ids are hashed into buckets."""
+
+    def __init__(self, rows: int, buckets: int) -> None:
+        super().__init__()
+        config = EmbeddingConfig(
+            name="t", num_embeddings=rows, embedding_dim=8, feature_names=["f"]
+        )
+        collision = HashZchManagedCollisionModule(
+            zch_size=rows, device=META, total_num_buckets=buckets, input_hash_size=0
+        )
+        self.mc = ManagedCollisionEmbeddingCollection(
+            EmbeddingCollection(tables=[config], device=META),
+            ManagedCollisionCollection(
+                managed_collision_modules={"t": collision}, embedding_configs=[config]
+            ),
+        )
+
+
+@pytest.mark.parametrize(("buckets", "fits"), [(3, False), (4, True)])
+def test_a_rank_has_whole_buckets(buckets: int, fits: bool) -> None:
+    """Rows of 3 buckets cannot be on 2 ranks; the message says so."""
+    found = read_workload(
+        Hashed(300, buckets),
+        batch_size=4,
+        sharders=[ManagedCollisionEmbeddingCollectionSharder()],
+    )
+    assert found.tables[0].torchrec is not None
+    assert found.tables[0].torchrec.num_buckets == buckets
+    inputs = (found, cluster(1, 2), "torchrec")
+    if fits:
+        plan = solve(*inputs, solver="greedy", target="torchrec").plan
+        assert check(plan) == ()
+        table = plan.inputs.workload.tables[0]
+        other = table.replace(torchrec=table.torchrec.replace(num_buckets=3))
+        changed = plan.inputs.replace(workload=found.replace(tables=(other,)))
+        wrong = check(plan.model_copy(update={"inputs": changed}))
+        assert any("3 buckets" in violation.message for violation in wrong)
+    else:
+        with pytest.raises(InfeasibleError, match="3 buckets"):
+            solve(*inputs, solver="greedy", target="torchrec")

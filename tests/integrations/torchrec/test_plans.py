@@ -12,6 +12,10 @@ from torchrec.distributed.planner import EmbeddingShardingPlanner
 from torchrec.distributed.planner.storage_reservations import (
     FixedPercentageStorageReservation,
 )
+from torchrec.modules.feature_processor_ import FeatureProcessorsCollection
+from torchrec.modules.fp_embedding_modules import (
+    FeatureProcessedEmbeddingBagCollection,
+)
 
 from shardplan.errors import InputError
 from shardplan.exporters import export
@@ -23,6 +27,7 @@ from shardplan.integrations.torchrec import (
     load_sharding_plan,
     rate,
     read_plan,
+    read_workload,
     to_sharding_plan,
     versions,
 )
@@ -36,9 +41,12 @@ from tests.integrations.torchrec.instances import (
     plan_of,
     workload,
 )
+from tests.integrations.torchrec.test_import import bags
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 TYPES = [kind.value for kind in ShardingType]
 KERNELS = ["fused", "fused_uvm", "fused_uvm_caching", "key_value"]
@@ -321,3 +329,50 @@ def test_a_large_plan_is_exported_quickly() -> None:
     sharding_plan = to_sharding_plan(plan)
     assert time.perf_counter() - start < 2.0
     assert len(sharding_plan.plan["ebc"]) == 2000
+
+
+class Weighing(FeatureProcessorsCollection):
+    """Gives every id a weight."""
+
+    def forward(self, features: KeyedJaggedTensor) -> KeyedJaggedTensor:
+        return features
+
+
+def test_feature_processed_tables_are_rated_as_torchrec_rates_them() -> None:
+    """TorchRec's planner does not see the weights that feature processors make."""
+    inner = bags("t0", "t1", weighted=True, num_embeddings=10_000, embedding_dim=64)
+    model = FeatureProcessedEmbeddingBagCollection(inner, Weighing())
+    sharders = default_sharders()
+    topology = cluster(2, 2)
+    found = read_workload(model, batch_size=64, sharders=sharders)
+    assert [table.is_weighted for table in found.tables] == [True, True]
+    planner = EmbeddingShardingPlanner(
+        topology=build_topology(topology),
+        batch_size=64,
+        storage_reservation=FixedPercentageStorageReservation(0.15),
+        stats=[],
+    )
+    plan = read_plan(planner.plan(model, sharders), inputs_of(found, topology))
+    rating = planner._perf_model.rate(planner._best_plan) / 1000
+    assert plan.outcome.objective_s == pytest.approx(rating, rel=1e-9)
+    own = rate(plan, model=model, sharders=sharders)
+    assert own.rating_s == pytest.approx(rating, rel=1e-12)
+
+
+def test_bf16_survives_a_round_trip() -> None:
+    """A model of bf16 rows loads its plan, and is planned with bf16 again."""
+    plan = one("table_wise", dtype="bf16")
+    model = build_model(plan.inputs.workload)
+    load_sharding_plan(export(plan, "torchrec"), model, world_size=4)
+    again = read_workload(model, batch_size=64)
+    assert [table.dtype for table in again.tables] == ["bf16"]
+
+
+def test_row_types_that_cannot_run_are_refused_before_a_job_starts() -> None:
+    """No TorchRec kernel trains int8 rows, and none on CPUs bf16 rows."""
+    with pytest.raises(InputError, match="rows are trained as bf16, fp16, fp32"):
+        export(one("table_wise", dtype="int8"), "torchrec")
+    inputs = inputs_of(workload({"dtype": "bf16"}), cluster(1, 2, kind="cpu"))
+    plan = plan_of(inputs, place(inputs, 0, "table_wise"))
+    with pytest.raises(InputError, match="rows are trained as fp16, fp32"):
+        export(plan, "torchrec")
