@@ -142,11 +142,14 @@ def refusal(
             "t0 has 3 rows, fewer than the shards of any cut left",
         ),
         (
-            limited(sharding_types=["data_parallel"], ranks=[0, 1]),
-            "any",
+            {
+                "embedding_dim": 12,
+                **limited(sharding_types=["column_wise"], ranks=[0, 1]),
+            },
+            "hugectr",
             TWO_HOSTS,
             "t0: may use 2 of 8 ranks (ranks, hosts, forbidden_ranks), too few for "
-            "what else is allowed: data_parallel",
+            "what else is allowed: column_wise",
         ),
     ],
 )

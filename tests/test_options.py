@@ -239,6 +239,15 @@ def test_targets_cut_shapes() -> None:
     }
 
 
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_any_has_what_hugectr_has(name: str) -> None:
+    """So that its bound is no higher; grids of runs of ranks are HugeCTR's alone."""
+    for dim in (4, 12, 20, 48, 128):
+        free = set(cuts(dim, name))
+        cut = {c for c in cuts(dim, name, Target.HUGECTR) if c[0] != "grid_shard"}
+        assert free >= cut
+
+
 @pytest.mark.parametrize(
     ("dim", "narrowest", "slices"),
     [
