@@ -44,25 +44,19 @@ def refusal(
             "multiple of 4; pad to 4 or allow data_parallel; allowed here: table_wise",
         ),
         (
-            limited(sharding_types=["table_wise"], compute_kernels=["dense"]),
+            limited(
+                sharding_types=["table_wise"],
+                compute_kernels=["dense", "fused_uvm_split"],
+            ),
             "torchrec",
             TWO_HOSTS,
             "t0: kernel dense only exists with data_parallel; allowed here: table_wise",
         ),
         (
-            limited(sharding_types=["data_parallel"], compute_kernels=["fused"]),
-            "any",
+            {"embedding_dim": 10, **limited(compute_kernels=["fused"])},
+            "torchrec",
             TWO_HOSTS,
             "t0: data_parallel only exists with kernel dense; allowed here: fused",
-        ),
-        (
-            limited(
-                sharding_types=["table_wise"], forbidden_sharding_types=["table_wise"]
-            ),
-            "any",
-            TWO_HOSTS,
-            "t0: forbids table_wise (forbidden_sharding_types); allowed here: "
-            "table_wise",
         ),
         (
             limited(sharding_types=["table_row_wise"]),
@@ -117,8 +111,10 @@ def refusal(
             "t0 has 4 columns: a column shard has 4 at least",
         ),
         (
-            limited(sharding_types=["column_wise"], min_column_width=65),
-            "any",
+            limited(
+                sharding_types=["column_wise", "table_row_wise"], min_column_width=65
+            ),
+            "hugectr",
             TWO_HOSTS,
             "t0 has 128 columns: min_column_width 65 leaves one shard",
         ),
@@ -169,7 +165,8 @@ def test_the_rule_is_named_and_no_memory(
 def test_tables_of_one_reason_are_named_together() -> None:
     """Several tables and several reasons."""
     narrow = {"embedding_dim": 2, **limited(sharding_types=["table_wise"])}
-    dense = limited(sharding_types=["table_wise"], compute_kernels=["dense"])
+    kernels = ["dense", "fused_uvm_split"]
+    dense = limited(sharding_types=["table_wise"], compute_kernels=kernels)
     text = str(refusal(narrow, dense, narrow, {}, target="torchrec"))
     assert text.startswith(
         "infeasible: 3 of 4 tables have no legal option:\n- t0, t2 have"
@@ -178,17 +175,18 @@ def test_tables_of_one_reason_are_named_together() -> None:
 
 
 def test_colocated_tables_without_a_common_option() -> None:
-    """What each may use is listed."""
+    """What each may use is listed: 12 columns have 3 equal slices, 8 have 2."""
+    columns = limited(sharding_types=["column_wise"], compute_kernels=["fused"])
     text = str(
         refusal(
-            limited(sharding_types=["table_wise"]),
-            limited(sharding_types=["row_wise"], compute_kernels=["fused"]),
+            {"embedding_dim": 12, **columns},
+            {"embedding_dim": 8, **columns},
+            target="hugectr",
             colocate=[["t0", "t1"]],
         )
     )
     assert "t0+t1: stay together (colocate), which asks for one way to cut" in text
-    assert "t0 table_wise with fused" in text
-    assert "t1 row_wise with fused" in text
+    assert "t0 column_wise with fused; t1 column_wise with fused" in text
     assert "GB" not in text
 
 
@@ -200,14 +198,11 @@ def test_a_colocated_table_without_options_is_named() -> None:
 
 
 def test_separate_tables_that_take_all_ranks() -> None:
-    """A copy on every rank meets every other table."""
-    text = str(
-        refusal(limited(sharding_types=["data_parallel"]), {}, separate=[["t0", "t1"]])
-    )
-    assert (
-        "t0: shares no rank with t1 (separate), but what else is allowed takes" in text
-    )
-    assert "data_parallel" in text
+    """TorchRec cuts rows over all ranks, so every other table is met."""
+    kinds = limited(sharding_types=["data_parallel", "row_wise"])
+    text = str(refusal(kinds, {}, target="torchrec", separate=[["t0", "t1"]]))
+    assert "t0: shares no rank with t1 (separate), but what else is allowed" in text
+    assert "takes all ranks: data_parallel, row_wise" in text
 
 
 def test_separate_tables_on_too_few_ranks() -> None:

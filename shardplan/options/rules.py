@@ -74,11 +74,7 @@ def type_rules(
     table: EmbeddingTable, limits: TableConstraints, cluster: Cluster, runtime: Runtime
 ) -> Iterator[Rule[ShardingType]]:
     """Yield what narrows a table's sharding types; its own constraints first."""
-    yield Rule(frozenset(limits.sharding_types or ShardingType), "")
-    forbidden = frozenset(limits.forbidden_sharding_types)
-    if forbidden:
-        reason = f"forbids {listed(forbidden)} (forbidden_sharding_types)"
-        yield Rule(frozenset(ShardingType) - forbidden, reason)
+    yield Rule(frozenset(limits.usable_types), "")
     types = runtime.sharding_types
     yield Rule(types, f"{runtime.name} has only {listed(types)}")
     if not table.is_pooled:
