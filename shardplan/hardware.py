@@ -56,7 +56,7 @@ CacheBytes = Annotated[
 DdrBytes = Annotated[
     int,
     _CAPACITY,
-    Quantity(Dimension.BYTES, 1e7, 1e15, "a host has 10 GB to 10 TB today", _SIZES),
+    Quantity(Dimension.BYTES, 1e6, 1e15, "a host has 10 GB to 10 TB today", _SIZES),
 ]
 """Memory of one host [bytes]."""
 DdrBandwidth = Annotated[
