@@ -160,7 +160,8 @@ def _batches_rule(workload: Workload, runtime: Runtime) -> str | None:
     for table in workload.tables:
         first = factors.setdefault(table.torchrec_module, table.batch_factor)
         if table.batch_factor != first:
-            known = ", ".join(o.value for o in FACTS if FACTS[o].own_batches)
+            usable = [o for o in FACTS if FACTS[o].own_batches and runtime.optimizer(o)]
+            known = ", ".join(o.value for o in usable)
             return (
                 f"FBGEMM looks up tables of several batches together ({table.name!r} "
                 f"has batch_factor {table.batch_factor:g}, others {first:g}) only with "

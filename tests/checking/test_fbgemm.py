@@ -103,6 +103,7 @@ def test_batches_of_one_module(
     assert optimizer_rule(model, Target.ANY) is None
     if rule is not None:
         assert "batch_factor 0.5, others 1" in rule
+        assert rule.endswith("ensemble_rowwise_adagrad, adam")
         with pytest.raises(InputError, match="tables of several batches"):
             solve(model, ONE_HOST, COST_MODEL, target="torchrec", solver="greedy")
 

@@ -211,6 +211,15 @@ def test_the_optimizer_is_that_of_the_parameters(kind: type, expected: str) -> N
     assert read_workload(model, batch_size=8).optimizer is expected
 
 
+def test_own_batches_go_to_torchrec() -> None:
+    """Tables with their own batch name it; it needs the samples per rank."""
+    work = workload({"batch_factor": 0.25, "num_outputs": 2}, {})
+    limits = build_constraints(work, batch_size=64)
+    assert [limit.batch_sizes for limit in limits.values()] == [[16, 16], None]
+    with pytest.raises(InputError, match="needs the samples per rank"):
+        build_constraints(work)
+
+
 def test_workload_to_model_and_back() -> None:
     """A model built from a workload gives its tables again."""
     work = workload(
