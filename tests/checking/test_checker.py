@@ -54,6 +54,15 @@ def test_torchrec_refuses(
     assert message in found[table][0]
 
 
+def test_torchrec_takes_its_own_rows_in_words(data: dict[str, Any]) -> None:
+    """1,003 rows over 8 ranks are seven blocks of 126, and one of what is left."""
+    entry = next(entry for entry in data["tables"] if entry["name"] == "rows")
+    entry["blocks"][0]["row_sizes"] = [126] * 7 + [121]
+    found = check(Plan.model_validate(data), Target.TORCHREC)
+    # Row sizes in words are priced one by one, those of the menu as even parts.
+    assert [violation.rule for violation in found] == ["objective"]
+
+
 def test_torchrec_needs_rows_on_every_rank_and_has_no_split() -> None:
     """Five rows over four ranks leave one empty; the static split is not TorchRec's."""
     tables = (
