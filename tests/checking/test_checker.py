@@ -54,6 +54,14 @@ def test_torchrec_refuses(
     assert message in found[table][0]
 
 
+def test_torchrec_needs_one_width_per_rank(data: dict[str, Any]) -> None:
+    """Shards of 40 and of 44 columns may be on two ranks, not on one."""
+    entry = next(entry for entry in data["tables"] if entry["name"] == "columns")
+    entry["blocks"][1]["ranks"] = "0"
+    found = [v for v in check(Plan.model_validate(data), Target.TORCHREC)]
+    assert "rank 0 holds shards of [40, 44] columns" in found[0].message
+
+
 def test_torchrec_takes_its_own_rows_in_words(data: dict[str, Any]) -> None:
     """1,003 rows over 8 ranks are seven blocks of 126, and one of what is left."""
     entry = next(entry for entry in data["tables"] if entry["name"] == "rows")
