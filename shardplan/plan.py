@@ -69,6 +69,9 @@ def _read_ranks(value: object, handler: ValidatorFunctionWrapHandler) -> Any:
 
 def format_ranks(ranks: tuple[int, ...]) -> str:
     """Write ranks in order, runs of consecutive ones as ``first-last``."""
+    first, last = ranks[0], ranks[-1]
+    if len(ranks) > 1 and ranks == tuple(range(first, last + 1)):
+        return f"{first}-{last}"
     runs: list[list[int]] = []
     for rank in ranks:
         if runs and rank == runs[-1][1] + 1:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from shardplan import catalog, highs
+from shardplan import catalog
 from shardplan.brief import Brief
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
+from shardplan.deadline import PROOF_SHARE, keep_rest, limit_command
 from shardplan.diagnosis import require_options
-from shardplan.errors import InfeasibleError, InputError, Problem, ShardplanError
+from shardplan.errors import InfeasibleError, InputError, Problem
 from shardplan.fingerprint import fingerprints
 from shardplan.interrupts import Interrupts
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
-from shardplan.refusal import advised, no_plan, stopped
+from shardplan.refusal import (
+    advised,
+    no_plan,
+    require_time,
+    solver_failures,
+    stopped,
+)
 from shardplan.settings import changed, require_roots
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import (
@@ -39,7 +46,7 @@ from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from shardplan import problem as problems
     from shardplan.certificate import Certificate
@@ -142,7 +149,8 @@ def solve(
     num_hosts : int, optional
         Hosts to use instead of the topology's own number.
     time_limit_s : float
-        Stop with the best plan found after this long [s].
+        End with the best plan found after this long [s]; the search stops earlier, to
+        leave time for proof, check and report.
     work_limit : float
         Stop the search after this many evaluated moves, on every machine alike.
     gap : float
@@ -163,31 +171,23 @@ def solve(
         If time ran out, or Ctrl-C came, before there was a plan.
     """
     stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
+    limit_command(stop)
     chosen = load_solver(solver)
     target = _member(Target, "target", target)
     objective = _member(Objective, "objective", objective)
     hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
-    with hearing as heard, _failures() as failures:
+    with hearing as heard, solver_failures() as failures:
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
-        problem = _problem(inputs, target, objective, all_tiers=False)
+        before = stop.elapsed_s()
+        problem = _problem(inputs, target, objective, stop, all_tiers=False)
+        rest_s = keep_rest(stop, stop.elapsed_s() - before)
         heard.ask(stop)
-        found = _solve(chosen, problem, stop, seed, observer or Silent())
-        if found.assignment is None:
-            if stop.now():
-                raise stopped(stop)
-            problem = _problem(inputs, target, objective, all_tiers=True)
-            try:
-                require_options(problem)
-            except InfeasibleError as error:
-                if not error.shortfalls:  # no change of memory would help
-                    raise
-                raise advised(error, problem, inputs, stop) from None
-            found = _solve(chosen, problem, stop, seed, observer or Silent())
-        if found.assignment is not None and rounds > 0:
-            found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
-        if found.assignment is None:
-            raise advised(no_plan(problem, found, stop), problem, inputs, stop)
-        proof = prove(problem, found, stop)
+        with stop.sooner(stop.remaining_s() - rest_s):
+            problem, found = _search(chosen, problem, inputs, stop, seed, observer)
+            if rounds > 0:
+                found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
+        with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
+            proof = prove(problem, found, stop)
         make = partial(make_plan, problem, found, inputs, solver=solver, seed=seed)
         plan = make(proof=proof, warnings=failures)
         verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
@@ -198,19 +198,41 @@ def solve(
     return PlanResult(plan, stop.elapsed_s(), verdict)
 
 
-@contextmanager
-def _failures() -> Iterator[list[str]]:
-    """Collect failures of HiGHS, and put them into an error that leaves the block."""
-    with highs.failures() as texts:
-        try:
-            yield texts
-        except ShardplanError as error:
-            error.warnings = tuple(texts)
+def _search(
+    solver: Solver,
+    problem: problems.Problem,
+    inputs: Inputs,
+    stop: Stop,
+    seed: int,
+    observer: Observer | None,
+) -> tuple[problems.Problem, SolverResult]:
+    """Find an assignment, if need be with a menu of all tiers; return that as well."""
+    found = _solve(solver, problem, stop, seed, observer or Silent())
+    if found.assignment is not None:
+        return problem, found
+    if stop.now():
+        raise stopped(stop)
+    target, objective = problem.target, problem.objective
+    problem = _problem(inputs, target, objective, stop, all_tiers=True)
+    try:
+        require_options(problem)
+    except InfeasibleError as error:
+        if not error.shortfalls:  # no change of memory would help
             raise
+        raise advised(error, problem, inputs, stop) from None
+    found = _solve(solver, problem, stop, seed, observer or Silent())
+    if found.assignment is None:
+        raise advised(no_plan(problem, found, stop), problem, inputs, stop)
+    return problem, found
 
 
 def _problem(
-    inputs: Inputs, target: Target, objective: Objective, *, all_tiers: bool
+    inputs: Inputs,
+    target: Target,
+    objective: Objective,
+    stop: Stop | None = None,
+    *,
+    all_tiers: bool,
 ) -> problems.Problem:
     return build_problem(
         inputs.workload,
@@ -219,6 +241,7 @@ def _problem(
         target=target,
         objective=objective,
         all_tiers=all_tiers,
+        go_on=partial(require_time, stop or Stop()),
     )
 
 

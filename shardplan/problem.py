@@ -23,6 +23,8 @@ from shardplan.targets import require_optimizer
 from shardplan.units import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from shardplan.costs.capacity import Capacity
@@ -241,6 +243,7 @@ def build_problem(
     target: Target = Target.ANY,
     objective: Objective = Objective.STEP,
     all_tiers: bool = False,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Problem:
     """Enumerate and price the options and collect pools and constraints.
 
@@ -248,6 +251,8 @@ def build_problem(
     ----------
     all_tiers : bool
         Offer DDR and SSD to every table, not only where memory could run short.
+    go_on : callable
+        Is called now and then, for this may take long; raises to end it.
 
     Raises
     ------
@@ -261,7 +266,14 @@ def build_problem(
     pricer = make_pricer(cluster, usage, cost_model)
     capacity = pricer.capacity()
     menu = enumerate_options(
-        usage, cluster, pricer, capacity, target, objective, all_tiers=all_tiers
+        usage,
+        cluster,
+        pricer,
+        capacity,
+        target,
+        objective,
+        all_tiers=all_tiers,
+        go_on=go_on,
     )
     bundles, options = Bundles.of(workload, menu)
     allowed = allowed_ranks(workload, cluster, bundles, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from shardplan.costs.shards import DTYPES, KERNELS
@@ -33,7 +34,7 @@ def _placement(
     problem: Problem, table: int, option: int, places: NDArray[np.int64]
 ) -> TablePlacement:
     menu = problem.bundles.menu
-    return TablePlacement(
+    return TablePlacement.model_construct(
         name=problem.usage.workload.tables[table].name,
         sharding_type=SHARDING_TYPES[menu.sharding_type[option]],
         compute_kernel=KERNELS[menu.kernel[option]],
@@ -48,6 +49,7 @@ def _placement(
     )
 
 
+@lru_cache(maxsize=4096)
 def tier_split(
     kernel: ComputeKernel, hbm: float, ddr: float, *, is_cpu: bool
 ) -> TierSplit:
@@ -62,7 +64,7 @@ def tier_split(
 def _blocks(
     problem: Problem, menu: Options, option: int, places: NDArray[np.int64]
 ) -> Iterator[ColumnBlock]:
-    scope, cluster = int(menu.scope[option]), problem.cluster
+    scope = int(menu.scope[option])
     items = menu.items_of(option)
     widths = [
         int(width)
@@ -72,28 +74,33 @@ def _blocks(
         for _ in range(count)
     ]
     if scope == Scope.ALL:
-        yield ColumnBlock(num_columns=widths[0], ranks=tuple(range(cluster.world_size)))
+        yield _block(0, widths[0], _span(0, problem.world_size))
         return
     if menu.apart[option]:
         size = int(menu.row_shards[option])
         yield from _runs(sorted(places.tolist()), widths[0], size)
         return
     offset = 0
-    for width, place in zip(widths, places, strict=True):
-        span = problem.place_ranks(scope, int(place))
-        yield ColumnBlock(
-            column_offset=offset,
-            num_columns=width,
-            ranks=tuple(range(span.start, span.stop)),
-        )
+    for width, place in zip(widths, places.tolist(), strict=True):
+        span = problem.place_ranks(scope, place)
+        yield _block(offset, width, _span(span.start, span.stop))
         offset += width
 
 
 def _runs(ranks: list[int], width: int, size: int) -> Iterator[ColumnBlock]:
     """Give each run of `size` ranks, in ascending order, the next slice of columns."""
     for number, first in enumerate(range(0, len(ranks), size)):
-        yield ColumnBlock(
-            column_offset=number * width,
-            num_columns=width,
-            ranks=tuple(ranks[first : first + size]),
-        )
+        yield _block(number * width, width, tuple(ranks[first : first + size]))
+
+
+def _block(offset: int, width: int, ranks: tuple[int, ...]) -> ColumnBlock:
+    """Make a block, without looking at every rank of it again: `check` does."""
+    return ColumnBlock.model_construct(
+        column_offset=offset, num_columns=width, ranks=ranks
+    )
+
+
+@lru_cache(maxsize=4096)
+def _span(first: int, end: int) -> tuple[int, ...]:
+    """Return consecutive ranks, the same tuple for the same ranks."""
+    return tuple(range(first, end))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from shardplan import highs
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.certify.relaxations import relaxations
 from shardplan.diagnosis import crowded
-from shardplan.errors import InfeasibleError, LimitError
+from shardplan.errors import InfeasibleError, LimitError, ShardplanError
 from shardplan.solvers.base import Silent, SolveStatus, Stop, load_solver
 from shardplan.units import format_bytes_both
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shardplan.errors import Shortfall
     from shardplan.plan import Inputs
     from shardplan.problem import Problem
@@ -90,6 +94,23 @@ def stopped(stop: Stop) -> LimitError:
     return LimitError(
         f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
     )
+
+
+def require_time(stop: Stop) -> None:
+    """Raise the error of `stopped` if it is too late even for a first plan."""
+    if stop.requested or stop.is_overdue():
+        raise stopped(stop)
+
+
+@contextmanager
+def solver_failures() -> Iterator[list[str]]:
+    """Collect failures of HiGHS, and put them into an error that leaves the block."""
+    with highs.failures() as texts:
+        try:
+            yield texts
+        except ShardplanError as error:
+            error.warnings = tuple(texts)
+            raise
 
 
 def _explain(shortfall: Shortfall) -> str:

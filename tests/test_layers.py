@@ -33,7 +33,7 @@ LAYERS = [
     ["certify"],
     ["checking"],
     ["solvers"],
-    ["diagnosis", "refusal"],
+    ["deadline", "diagnosis", "refusal"],
     ["planner", "simulation", "shard_matrix", "feedback"],
     ["quick_plan"],
     ["padding"],

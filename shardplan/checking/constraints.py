@@ -58,6 +58,8 @@ def _kinds(
 def _ranks(
     placement: TablePlacement, limits: TableConstraints, cluster: Cluster
 ) -> Iterator[str]:
+    if not (limits.ranks or limits.hosts or limits.forbidden_ranks):
+        return
     used = {rank for block in placement.blocks for rank in block.ranks}
     used = {rank for rank in used if rank < cluster.world_size}
     outside = sorted(used - set(limits.ranks)) if limits.ranks else []
@@ -74,9 +76,14 @@ def _ranks(
 
 def check_groups(plan: Plan) -> Iterator[Violation]:
     """Check that colocated tables share their ranks and separated ones do not."""
+    workload = plan.inputs.workload
+    named = {
+        name for group in (*workload.colocate, *workload.separate) for name in group
+    }
     ranks = {
         placement.name: {rank for block in placement.blocks for rank in block.ranks}
         for placement in plan.tables
+        if placement.name in named
     }
     for group in plan.inputs.workload.colocate:
         for name in group[1:]:

@@ -84,8 +84,8 @@ if TYPE_CHECKING:
     "--time-limit",
     metavar="TIME",
     type=QuantityRange(Dimension.SECONDS, min=0, min_open=True),
-    help="Stop with the best plan found after this long, in seconds or with a unit, "
-    "such as '10 min' (default: no limit).",
+    help="End the whole command after about this long, in seconds or with a unit such "
+    "as '10 min', with the best plan found (default: no limit).",
 )
 @click.option(
     "--work-limit",

@@ -18,7 +18,7 @@ from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.targets import RUNTIMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -115,6 +115,7 @@ def enumerate_options(
     objective: Objective = Objective.STEP,
     *,
     all_tiers: bool = False,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Options:
     """Build the menu: every legal option that fits somewhere and is not dominated.
 
@@ -125,6 +126,8 @@ def enumerate_options(
     ----------
     all_tiers : bool
         Offer DDR and SSD to every table, not only where memory could run short.
+    go_on : callable
+        Is called now and then; raises to end it.
     """
     together = _colocated(usage)
     offload = (
@@ -138,6 +141,7 @@ def enumerate_options(
     for template, members in _kinds(usage, cluster, target, offload, together):
         step = max(1, _CHUNK_ITEMS // len(template.item_option))
         for first in range(0, len(members), step):
+            go_on()
             some = members[first : first + step]
             candidates = _price(some, template, usage, pricer)
             keep = pruner.keep(candidates, template, together[some])

@@ -85,6 +85,8 @@ class Stop:
         limit the same on every machine; infinite for none.
     work : float
         Moves evaluated so far; solvers add to it.
+    last_s : float
+        Seconds from now on after which even a first plan comes too late.
     """
 
     time_limit_s: float = float("inf")
@@ -92,6 +94,7 @@ class Stop:
     requested: bool = False
     work_limit: float = float("inf")
     work: float = 0.0
+    last_s: float = float("inf")
     _start: float = field(default_factory=time.monotonic)
 
     def elapsed_s(self) -> float:
@@ -129,6 +132,14 @@ class Stop:
             or self.work >= self.work_limit
             or self.elapsed_s() >= self.time_limit_s
         )
+
+    def is_overdue(self) -> bool:
+        """Whether to give up even without a plan; long steps before it look at this."""
+        return self.elapsed_s() >= self.last_s
+
+    def give_up(self, *, has_plan: bool) -> bool:
+        """Whether a step that takes long should be left: later if it is the first."""
+        return self.now() if has_plan else self.is_overdue()
 
     def close_enough(self, objective_s: float, lower_bound_s: float) -> bool:
         """Whether the gap is reached."""

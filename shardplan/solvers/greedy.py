@@ -7,6 +7,7 @@ rank with the least total. Memory counts as one more dimension of the load.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from shardplan.bounds import simple_lower_bound
 from shardplan.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.placement import (
+    GLANCE_EVERY,
     Placer,
     mean_phase_load,
     peak_phase_load,
@@ -24,6 +26,8 @@ from shardplan.solvers.placement import (
 from shardplan.solvers.selection import OptionTotals, select
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from shardplan.problem import Assignment, Problem
@@ -103,7 +107,7 @@ class Greedy:
         value, work = np.inf, 0.0
         for number, attempt in enumerate(_ATTEMPTS + _LAST_RESORTS):
             enough = stop.now() or work > _WORK or number >= len(_ATTEMPTS)
-            if best is not None and enough:
+            if stop.is_overdue() or (best is not None and enough):
                 break
             choice = select(
                 problem,
@@ -116,7 +120,13 @@ class Greedy:
                 continue
             scored = min(problem.world_size, _SCORED)
             work += float(_num_items(problem, choice)) * scored
-            placer = place_all(problem, totals, choice, attempt.power)
+            placer = place_all(
+                problem,
+                totals,
+                choice,
+                attempt.power,
+                give_up=partial(stop.give_up, has_plan=best is not None),
+            )
             if placer is None:
                 continue
             found = placer.loads.value(problem.objective)
@@ -135,16 +145,24 @@ def place_all(
     power: float = np.inf,
     *,
     strictly: bool = False,
+    give_up: Callable[[], bool] | None = None,
 ) -> Placer | None:
     """Place a choice of options: over all ranks, then groups, then the longest first.
 
     A bundle that does not fit takes its next cheapest option that does, unless only
-    the choice counts (`strictly`); None if a bundle has none.
+    the choice counts (`strictly`); None if a bundle has none, or if `give_up`, asked
+    now and then, says so.
     """
     by_phases = problem.objective is Objective.STEP
     load = peak_phase_load if by_phases else mean_phase_load
     placer = Placer(problem, load(problem, choice), power)
-    for bundle in placing_order(problem, totals, choice):
+    for number, bundle in enumerate(placing_order(problem, totals, choice)):
+        if (
+            give_up is not None
+            and number % GLANCE_EVERY == GLANCE_EVERY - 1
+            and give_up()
+        ):
+            return None
         option = int(choice[bundle])
         if placer.place(int(bundle), option):
             continue

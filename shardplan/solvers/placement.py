@@ -24,6 +24,8 @@ _MANY_RANKS = 512
 _NEAR = 96
 _RENEWED = 48
 _LEAST_ROOM = 1e-6
+GLANCE_EVERY = 500
+"""Bundles between two looks at the clock while all are placed."""
 
 
 class Placer:

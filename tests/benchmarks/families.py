@@ -74,6 +74,15 @@ def family_problem(
     family: Family, seed: int, num_tables: int, num_ranks: int, objective: Objective
 ) -> Problem:
     """Draw a problem of a family; the objective does not change what is drawn."""
+    workload, topology = family_inputs(family, seed, num_tables, num_ranks)
+    all_tiers = _SHAPES[family].ddr > 0
+    return _build(workload, topology, objective, all_tiers=all_tiers)
+
+
+def family_inputs(
+    family: Family, seed: int, num_tables: int, num_ranks: int
+) -> tuple[Workload, Topology]:
+    """Draw the inputs of a problem of a family."""
     rng = np.random.default_rng(
         [seed, num_tables, num_ranks, list(Family).index(family)]
     )
@@ -86,8 +95,8 @@ def family_problem(
     )
     tables = _reshaped(family, rng, workload.tables, num_ranks)
     workload = workload.model_copy(update={"tables": tables})
-    topology = _sized(workload, num_ranks, float(rng.uniform(*shape.fill)), shape.ddr)
-    return _build(workload, topology, objective, all_tiers=shape.ddr > 0)
+    fill = float(rng.uniform(*shape.fill))
+    return workload, _sized(workload, num_ranks, fill, shape.ddr)
 
 
 def shipped_problem(

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.bounds import first_least, least_per_table
-from shardplan.solvers.placement import Placer, mean_phase_load, placing_order
+from shardplan.solvers.placement import (
+    GLANCE_EVERY,
+    Placer,
+    mean_phase_load,
+    placing_order,
+)
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.state import State
@@ -289,6 +294,8 @@ class Portfolio:
         choice = select_from(self._problem, totals, legal, self._fill(start, legal))
         state = State(self._problem, self._vectors)
         left = self._place(state, choice)
+        if left is None:
+            return None
         annealer = Annealer(
             state,
             self._regret(start),
@@ -318,11 +325,19 @@ class Portfolio:
         fill = 1.0 - (1.0 - start.fill) / (1.0 + price)
         return max(fill, least + _OF_ROOM * (1.0 - least))
 
-    def _place(self, state: State, choice: Ints) -> list[int]:
-        """Place what fits, the largest first; return the bundles that do not."""
+    def _place(self, state: State, choice: Ints) -> list[int] | None:
+        """Place what fits, the largest first; return the bundles that do not.
+
+        None if time is over.
+        """
+        has_plan = self._incumbent.assignment is not None
         placer = Placer(self._problem, mean_phase_load(self._problem, choice))
         left = []
-        for bundle in placing_order(self._problem, self._totals, choice).tolist():
+        order = placing_order(self._problem, self._totals, choice).tolist()
+        for number, bundle in enumerate(order):
+            is_time = number % GLANCE_EVERY == GLANCE_EVERY - 1
+            if is_time and self._stop.give_up(has_plan=has_plan):
+                return None
             if placer.place(bundle, int(choice[bundle])):
                 state.put(bundle, int(choice[bundle]), placer.places[bundle])
             else:
