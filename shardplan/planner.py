@@ -23,13 +23,7 @@ from shardplan.interrupts import Interrupts
 from shardplan.plan import Inputs, Outcome, Plan
 from shardplan.problem import build_problem
 from shardplan.realize import placements
-from shardplan.refusal import (
-    advised,
-    no_plan,
-    require_time,
-    solver_failures,
-    stopped,
-)
+from shardplan.refusal import advised, no_plan, require_time, solver_failures, stopped
 from shardplan.settings import changed, require_roots
 from shardplan.sharding import Objective, Target
 from shardplan.solvers.base import (
@@ -235,9 +229,7 @@ def _problem(
     all_tiers: bool,
 ) -> problems.Problem:
     return build_problem(
-        inputs.workload,
-        inputs.topology,
-        inputs.cost_model,
+        **dict(inputs),
         target=target,
         objective=objective,
         all_tiers=all_tiers,
