@@ -25,6 +25,7 @@ def _complete_exporter(
     cls=Command,
     examples="""
     shardplan export plan.json --to torchrec -o sharding.json
+    shardplan export plan.json --to torchrec --module model.sparse_arch.ebc
     shardplan export plan.json --to manifest
     """,
 )
@@ -36,8 +37,13 @@ def _complete_exporter(
     required=True,
     help="torchrec, hugectr, manifest, sbp or that of a plug-in.",
 )
+@click.option(
+    "--module",
+    metavar="PATH",
+    help="With torchrec: path of the module of the tables that do not name theirs.",
+)
 @report_options
-def command(plan: str, to: str, form: str, output: str) -> None:
+def command(plan: str, to: str, module: str | None, form: str, output: str) -> None:
     """Write a plan for the program that runs it.
 
     torchrec is loaded by shardplan.integrations.torchrec.load_sharding_plan, hugectr
@@ -46,8 +52,12 @@ def command(plan: str, to: str, form: str, output: str) -> None:
     A plan that is not valid, or that the framework cannot run, is refused.
     """
     from shardplan.exporters import export, load_exporter
+    from shardplan.exporters.torchrec import export as to_torchrec
 
     load_exporter(to)
-    data = export(load_plan(plan), to)
+    if module is not None and to != "torchrec":
+        raise click.UsageError("--module is for --to torchrec")
+    loaded = load_plan(plan)
+    data = export(loaded, to) if module is None else to_torchrec(loaded, module)
     compact = json.dumps(data, separators=(",", ":")) + "\n"
     console.write(compact if form == "json" else console.to_json(data), output)

@@ -34,8 +34,13 @@ _MIB, _GIB = 2**20, 2**30
 _COPIED = ("enforce_hbm", "stochastic_rounding", "bounds_check_mode", "output_dtype")
 
 
-def export(plan: Plan) -> dict[str, Any]:
+def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
     """Return the document of a plan.
+
+    Parameters
+    ----------
+    module : str, optional
+        Path of the module that owns the tables that do not name theirs.
 
     Raises
     ------
@@ -46,10 +51,13 @@ def export(plan: Plan) -> dict[str, Any]:
     topology = plan.inputs.topology
     tables = {table.name: table for table in plan.inputs.workload.tables}
     _require_row_types(plan, tables)
+    if module is not None:
+        _require_one_kind(list(tables.values()), module)
     modules: dict[str, dict[str, Any]] = {}
     for placement in plan.tables:
         table = tables[placement.name]
-        own = modules.setdefault(table.torchrec_module, {})
+        named = table.torchrec is not None or module is None
+        own = modules.setdefault(table.torchrec_module if named else str(module), {})
         own[table.torchrec_name] = _table(placement, table)
     is_cpu = topology.host_groups[0].device.kind == "cpu"
     document = {
@@ -62,6 +70,21 @@ def export(plan: Plan) -> dict[str, Any]:
         "modules": modules,
     }
     return {**document, "digest": digest(document)}
+
+
+def _require_one_kind(tables: list[EmbeddingTable], module: str) -> None:
+    """Refuse a module for tables that no collection can hold together."""
+    kinds = {
+        (table.is_pooled, table.is_pooled and table.is_weighted)
+        for table in tables
+        if table.torchrec is None or table.torchrec.module == module
+    }
+    if len(kinds) > 1:
+        rule = (
+            "a collection holds pooled tables, weighted ones or sequences: give each "
+            "table its module with `torchrec = { module = ... }`"
+        )
+        raise InputError.single("export", "module", module, rule)
 
 
 def digest(document: dict[str, Any]) -> str:

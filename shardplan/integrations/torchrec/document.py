@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 
+_DEVICES = ("cpu", "cuda")
 _SHAPE = ("num_embeddings", "embedding_dim", "dtype")
 
 
@@ -33,6 +34,7 @@ def load_sharding_plan(
     *,
     sharders: Sequence[Any] | None = None,
     world_size: int | None = None,
+    device: str | None = None,
 ) -> Any:
     """Load what ``shardplan export --to torchrec`` wrote; needs no planner.
 
@@ -44,6 +46,9 @@ def load_sharding_plan(
         The model that is to be sharded: its tables must be those of the plan.
     world_size : int, optional
         Ranks of the job; by default those of the process group, if there is one.
+    device : str, optional
+        ``cpu`` or ``cuda``, to run the plan on other devices than it is for: a plan
+        for GPUs can be tried on CPUs, where kernels in host memory are names only.
 
     Raises
     ------
@@ -67,7 +72,14 @@ def load_sharding_plan(
         problems += _model_problems(data, where, model, sharders)
     if problems:
         raise InputError(problems)
-    return make_sharding_plan(data)
+    return make_sharding_plan(data if device is None else _on(data, device))
+
+
+def _on(data: dict[str, Any], device: str) -> dict[str, Any]:
+    if device not in _DEVICES:
+        rule = f"must be one of {', '.join(_DEVICES)}"
+        raise InputError.single("load_sharding_plan", "device", device, rule)
+    return {**data, "compute_device": device}
 
 
 def _require_format(data: Any, where: str) -> None:

@@ -19,6 +19,7 @@ from torchrec.modules.fp_embedding_modules import (
 
 from shardplan.errors import InputError
 from shardplan.exporters import export
+from shardplan.exporters.torchrec import export as to_document
 from shardplan.integrations.torchrec import (
     ShardplanLoader,
     build_constraints,
@@ -376,3 +377,32 @@ def test_row_types_that_cannot_run_are_refused_before_a_job_starts() -> None:
     plan = plan_of(inputs, place(inputs, 0, "table_wise"))
     with pytest.raises(InputError, match="rows are trained as fp16, fp32"):
         export(plan, "torchrec")
+
+
+def test_an_export_names_the_module_of_a_model() -> None:
+    """Tables that do not say where they live are in the module that is given."""
+    plan = one("table_wise")
+    found = load_sharding_plan(to_document(plan, "sparse.ebc"), world_size=4)
+    assert set(found.plan) == {"sparse.ebc"}
+    named = one("table_wise", torchrec={"module": "own"})
+    assert set(to_document(named, "sparse.ebc")["modules"]) == {"own"}
+
+
+def test_one_module_cannot_hold_every_kind_of_table() -> None:
+    """Pooled tables and sequences need modules of their own."""
+    inputs = inputs_of(workload({}, {"is_pooled": False}), cluster(2, 2))
+    plan = plan_of(
+        inputs, place(inputs, 0, "table_wise"), place(inputs, 1, "table_wise")
+    )
+    with pytest.raises(InputError, match="give each table its module"):
+        to_document(plan, "ebc")
+
+
+def test_a_plan_for_gpus_is_loaded_on_cpus() -> None:
+    """Shards are on the devices that are asked for."""
+    document = export(one("table_wise"), "torchrec")
+    found = load_sharding_plan(document, world_size=4, device="cpu")
+    (shard,) = found.plan["ebc"]["t0"].sharding_spec.shards
+    assert shard.placement.device().type == "cpu"
+    with pytest.raises(InputError, match="must be one of cpu, cuda"):
+        load_sharding_plan(document, world_size=4, device="tpu")
