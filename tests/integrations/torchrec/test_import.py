@@ -216,8 +216,9 @@ def test_own_batches_go_to_torchrec() -> None:
     work = workload({"batch_factor": 0.25, "num_outputs": 2}, {})
     limits = build_constraints(work, batch_size=64)
     assert [limit.batch_sizes for limit in limits.values()] == [[16, 16], None]
+    over_all_ranks = work.replace(batch_size=None, global_batch_size=64)
     with pytest.raises(InputError, match="needs the samples per rank"):
-        build_constraints(work)
+        build_constraints(over_all_ranks)
 
 
 def test_workload_to_model_and_back() -> None:
