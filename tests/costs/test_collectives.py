@@ -269,6 +269,21 @@ def test_a_mesh_link_is_narrower_than_a_rank():
     assert time == pytest.approx(6.0)
 
 
+def test_the_slower_end_of_a_mesh_link_counts():
+    """Rank 1, which is slow, receives in 6 s what rank 0 sends in 2 s."""
+    send = np.array([[0.0, 6.0], [0.0, 0.0]])
+    slow_end = all_to_all_v_bottleneck(
+        send, [0, 0], [0, 0], [3.0, 1.0], 1.0, is_mesh=True
+    )
+    assert slow_end == pytest.approx(6.0)
+    times = all_to_all_v_link_times(send, [0, 0], [0, 0], [3.0, 1.0], 1.0, is_mesh=True)
+    assert times["mesh"] == pytest.approx(6.0)
+    back = all_to_all_v_link_times(
+        send.T, [0, 0], [0, 0], [1.0, 3.0], 1.0, is_mesh=True
+    )
+    assert back["mesh"] == pytest.approx(6.0)
+
+
 def test_bytes_without_a_link_take_forever():
     """Traffic between hosts without NICs never arrives."""
     send = np.ones((2, 2))

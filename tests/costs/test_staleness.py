@@ -55,3 +55,13 @@ def test_servers_or_workers_bound_the_exchange() -> None:
         compute, sent, num_servers=2, overlaps=True, **common
     )
     np.testing.assert_allclose(hidden, 4.0)
+
+
+def test_memory_of_servers_bounds_the_exchange() -> None:
+    """An exchange of 0.2 s takes as long as the servers' memory: 0, 0.1 or 0.7 s."""
+    for memory_s, step in ((None, 0.2), (0.1, 0.2), (0.7, 0.7)):
+        options = {} if memory_s is None else {"server_memory_s": memory_s}
+        time = parameter_server_worker_time(
+            [0.0], [1.0], worker_bw=5.0, server_bw=5.0, num_servers=1, **options
+        )
+        np.testing.assert_allclose(time, [step])

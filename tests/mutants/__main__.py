@@ -37,7 +37,7 @@ def main() -> None:
     fates: Counter[Fate] = Counter()
     checked: set[str] = set()
     for module, mutant in chosen:
-        tests = tests_of(module)
+        tests = files_for(module)
         if not checked.issuperset(tests):
             _require_passing(module, tests)
             checked.update(tests)
@@ -70,7 +70,7 @@ def path_of(module: str) -> Path:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def tests_of(module: str) -> list[str]:
+def files_for(module: str) -> list[str]:
     """Return the test files of a module: those of the first pattern that fits."""
     short = module.removeprefix("shardplan.")
     return next(t for p, t in SETTINGS["tests"].items() if fnmatch(short, p))

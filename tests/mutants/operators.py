@@ -53,6 +53,8 @@ def _code(tree: ast.AST) -> Iterator[ast.expr | ast.stmt]:
         for node in value if isinstance(value, list) else [value]:
             if not isinstance(node, ast.AST) or isinstance(node, _NO_CODE):
                 continue
+            if isinstance(node, ast.keyword) and node.arg == "strict":
+                continue  # zip(strict=True) asserts, and changes nothing
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 continue
             if isinstance(node, (ast.expr, ast.stmt)):

@@ -1,0 +1,67 @@
+"""The mutation run itself: what it changes, and what it runs."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+
+import pytest
+
+from tests.mutants.__main__ import SETTINGS, files_for, is_equivalent, modules, path_of
+from tests.mutants.operators import mutants
+from tests.mutants.process import ROOT
+
+
+def changes(source: str) -> list[str]:
+    return [mutant.change for mutant in mutants(textwrap.dedent(source))]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a < b <= c", ["a < b <= c  ->  a <= b <= c", "a < b <= c  ->  a < b < c"]),
+        ("a + b * c", ["a + b * c  ->  a - b * c", "b * c  ->  b / c"]),
+        ("a and b", ["a and b  ->  a or b"]),
+        ("f(True)", ["True  ->  False"]),
+        ("x = 3", ["3  ->  4"]),
+        ("x = 0.5", ["0.5  ->  1.5", "0.5  ->  0.45"]),
+        ("-x", ["-x  ->  +x"]),
+        ("min(x)", ["min  ->  max"]),
+        ("np.minimum(x)", ["np.minimum  ->  np.maximum"]),
+        ("if a:\n    b()", ["if a:  ->  if not a:"]),
+        ("x: int = f(a)", []),
+        ("raise ValueError(1 + 2)", []),
+        ("assert a < b", []),
+        ("f'{a + b}'", []),
+        ("'''Docs 1 + 2.'''", []),
+        ("if TYPE_CHECKING:\n    x = 1 + 2", []),
+        ("zip(a, strict=True)", []),
+    ],
+)
+def test_what_is_changed(source: str, expected: list[str]) -> None:
+    """Operators, numbers, conditions and names; no types, messages or assertions."""
+    assert changes(source) == expected
+
+
+def test_one_change_at_a_time() -> None:
+    """Every mutant differs from the original, and from all others."""
+    source = path_of("shardplan.costs.row_bins").read_text(encoding="utf-8")
+    found = [mutant.source for mutant in mutants(source)]
+    assert len(set(found)) == len(found) > 100
+    assert ast.unparse(ast.parse(source)) not in found
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_has_tests(module: str) -> None:
+    """The files that the settings name are there."""
+    assert all((ROOT / path).exists() for path in files_for(module))
+
+
+def test_equivalent_mutants_exist_and_say_why() -> None:
+    """An exclusion that fits no mutant any more must go."""
+    for entry in SETTINGS["equivalent"]:
+        module = next(m for m in modules() if m.endswith(entry["module"]))
+        found = mutants(path_of(module).read_text(encoding="utf-8"))
+        assert any(is_equivalent(module, mutant) for mutant in found), entry
+        assert entry["reason"]
+        assert any(entry["change"] in mutant.change for mutant in found), entry
