@@ -42,18 +42,21 @@ COMMANDS = {
     "diff": ["PLAN", "PLAN"],
     "export": ["PLAN", "--to", "manifest"],
     "topology list": [],
+    "topology copy": ["dgx-h100", "COPY", "--force"],
     "topology show": ["dgx-h100"],
     "topology validate": ["dgx-h100"],
     "workload list": [],
+    "workload copy": ["dlrm-dcnv2", "COPY", "--force"],
     "workload show": ["WORKLOAD"],
     "workload validate": ["WORKLOAD"],
     "cost-model list": [],
+    "cost-model copy": ["h100", "COPY", "--force"],
     "cost-model show": ["h100"],
     "cost-model validate": ["h100"],
     "schema": ["plan"],
     "completion": ["bash"],
 }
-"""Arguments of every command; ``PLAN`` and ``WORKLOAD`` stand for files."""
+"""Arguments of every command; ``PLAN``, ``WORKLOAD`` and ``COPY`` stand for files."""
 JSON_IN_EITHER_FORMAT = ("export", "schema")
 TAKES_TIME = re.compile(r"runtime +[\d.,]+ \w+|\"runtime_s\": [\d.e-]+")
 
@@ -153,7 +156,8 @@ def test_standard_output_is_the_result(
     name: str, form: str, shell: Server, run: Run, plan: Path, small: Path
 ) -> None:
     """The result, whole and alone; no warning, though warnings are errors here."""
-    files = {"PLAN": str(plan), "WORKLOAD": str(small)}
+    copy = str(small.parent / "copy.toml")
+    files = {"PLAN": str(plan), "WORKLOAD": str(small), "COPY": copy}
     given = [files.get(word, word) for word in COMMANDS[name]]
     arguments = [*name.split(), *given, *(["--format", form] if form else [])]
     done = shell(*arguments)
