@@ -4,13 +4,10 @@
 #           and a redirect of Python's `sys.stdout` does not catch them. 1.15.1 writes nothing.
 # Matters:  whatever solves with HiGHS and writes JSON to standard output breaks for whoever parses it.
 # Seen on 2026-11-29, Python 3.11 and 3.13.
-set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+source "$(dirname "$0")/venv.sh"
 
 written() {  # what a new, silenced Highs of a release writes to standard output
-  "${PYTHON:-python3}" -m venv "$work/$1"
-  "$work/$1/bin/python" -m pip install --quiet --disable-pip-version-check "highspy==$1" numpy==2.4.6 >&2
+  environment "$1" "highspy==$1" numpy==2.4.6
   "$work/$1/bin/python" - <<'PY'
 import contextlib
 import io

@@ -7,11 +7,8 @@
 # Matters:  planners solve many small programs, and a job that plans inside a training process shares it with others: the
 #           first to run decides for all.
 # highspy 1.16.0, seen on 2026-11-29.
-set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-"${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check highspy==1.16.0 numpy==2.4.6
+source "$(dirname "$0")/venv.sh"
+environment venv highspy==1.16.0 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 import sys
 

@@ -5,12 +5,9 @@
 #           with statistics where it returned a number, which compares as unequal to every status.
 # Matters:  models of placements are built from thousands of generated rows; the traceback points at none of them.
 # PuLP 4.2.0 (needs Python 3.12 or newer) with highspy 1.16.0, seen on 2026-11-29, Python 3.13.
-set -euo pipefail
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+source "$(dirname "$0")/venv.sh"
 "${PYTHON:-python3}" -c 'import sys; sys.exit("set PYTHON to a Python 3.12 or newer") if sys.version_info < (3, 12) else None'
-"${PYTHON:-python3}" -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check pulp==4.2.0 highspy==1.16.0 numpy==2.4.6
+environment venv pulp==4.2.0 highspy==1.16.0 numpy==2.4.6
 "$work/venv/bin/python" - <<'PY'
 import sys
 
