@@ -230,10 +230,10 @@ def test_ten_thousand_tables_take_a_moment():
     """Bins in 0.3 s, hit rates of five cache sizes in 1 s."""
     sizes = itertools.cycle([10**4, 10**6, 10**8, 10**10])
     rows = np.fromiter(itertools.islice(sizes, 10_000), dtype=np.int64)
-    start = time.perf_counter()
+    start = time.process_time()
     bins = row_bins(rows, [ZipfAccess(alpha=1.05)] * len(rows))
-    binned = time.perf_counter()
+    binned = time.process_time()
     lru_hit_rate(bins, rows[:, None] * np.array([0.01, 0.05, 0.1, 0.2, 0.5]))
-    done = time.perf_counter()
+    done = time.process_time()
     assert binned - start < 0.3
     assert done - binned < 1.0

@@ -174,10 +174,10 @@ def _ideal(cost_model):
 def test_four_thousand_ranks_build_in_a_moment(make_cluster):
     """A graph of 4,096 ranks in 2 s, and its cut in 5 s."""
     cluster = make_cluster(num_hosts=1024, fabric={"hosts_per_leaf": 32})
-    start = time.perf_counter()
+    start = time.process_time()
     graph = topology_graph(cluster)
-    built = time.perf_counter()
+    built = time.process_time()
     # 512 hosts of 40 GB/s, not oversubscribed.
     assert cut_bandwidth(graph, range(2048)) == pytest.approx(512 * 4e10)
     assert built - start < 2.0
-    assert time.perf_counter() - built < 5.0
+    assert time.process_time() - built < 5.0

@@ -151,10 +151,10 @@ def test_ten_thousand_tables_load_quickly(tmp_path: Path) -> None:
     lines += [
         f"t{i},{i + 1},64,fp16,{i / 7 + 1},1.05,0|1|{i % 9}" for i in range(10_000)
     ]
-    start = time.perf_counter()
+    start = time.process_time()
     tables = read_csv(tmp_path, "\n".join(lines))
     assert len(tables) == 10_000
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 CELLS = st.one_of(

@@ -354,9 +354,9 @@ def test_mixed_clusters_are_refused() -> None:
 def test_a_large_model_is_read_quickly() -> None:
     """2,000 tables on the meta device in under a second."""
     model = bags(*(f"t{i}" for i in range(2000)), num_embeddings=10**8)
-    start = time.perf_counter()
+    start = time.process_time()
     found = read_workload(model, batch_size=512)
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
     assert len(found.tables) == 2000
 
 

@@ -326,9 +326,9 @@ def test_a_large_plan_is_exported_quickly() -> None:
     )
     kinds = ("table_wise", "column_wise", "row_wise", "data_parallel")
     plan = plan_of(inputs, *(place(inputs, i, kinds[i % 4]) for i in range(2000)))
-    start = time.perf_counter()
+    start = time.process_time()
     sharding_plan = to_sharding_plan(plan)
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert len(sharding_plan.plan["ebc"]) == 2000
 
 
