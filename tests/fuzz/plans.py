@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,8 @@ def _honest(plan: Plan) -> Plan:
     if rules & {"coverage", "tiers"}:
         return plan
     value = evaluate(plan).value(plan.objective)
+    if not math.isfinite(value):  # a cluster without a link that the plan needs
+        return plan
     bound = min(value, plan.outcome.lower_bound_s)
     bound = bound if bound > 1e-30 else 0.0  # a gap must be finite
     changes = {
