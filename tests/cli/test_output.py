@@ -1,0 +1,74 @@
+"""Output is tried before the search, and a plan that loses its place is kept."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shardplan.errors import InputError
+from shardplan.io import atomic
+from shardplan.io.atomic import require_writable
+from shardplan.io.plan_file import expected_bytes
+from shardplan.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Run
+
+OPTIONS = ("--topology", "dgx-h100", "--solver", "greedy")
+
+
+def full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_found_before_the_search(
+    run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No solver runs for a plan that cannot be written; nothing stays behind."""
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    monkeypatch.setattr("shardplan.planner.build_problem", pytest.fail)
+    result = run("solve", small, *OPTIONS, "-o", tmp_path / "plan.json")
+    assert result.exit_code == 1
+    assert "cannot be written: No space left" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_that_loses_its_place_is_kept(
+    run: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the disk is full only after the search, the plan is in a temporary file."""
+    monkeypatch.setattr(atomic, "_replace", full)
+    result = run("solve", small, *OPTIONS, "-o", tmp_path / "plan.json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    kept = re.search(r"kept in (\S+) instead", result.stderr)
+    assert kept is not None
+    assert Plan.load(kept[1]).outcome.objective_s > 0
+    os.unlink(kept[1])  # noqa: PTH108
+    monkeypatch.setattr(atomic.tempfile, "mkstemp", full)
+    result = run("solve", small, *OPTIONS, "-o", tmp_path / "plan.json")
+    assert '"objective_s"' in result.stderr
+
+
+def test_space_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many bytes are written on trial, and removed."""
+    sizes = []
+    monkeypatch.setattr(
+        atomic.os, "fsync", lambda number: sizes.append(os.fstat(number).st_size)
+    )
+    require_writable(tmp_path / "plan.json", 70_000)
+    assert sizes == [70_000]
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="does not exist"):
+        require_writable(tmp_path / "no" / "plan.json")
+
+
+def test_the_expected_size_is_enough(plan_file: Path) -> None:
+    """The room that is tried holds the plan."""
+    size = plan_file.stat().st_size
+    assert size <= expected_bytes(Plan.load(plan_file).inputs) < 20 * size
