@@ -141,7 +141,7 @@ def test_the_objective_may_be_the_critical_path() -> None:
 def test_nothing_fits() -> None:
     """An infeasible model names tier and tables."""
     with pytest.raises(InfeasibleError, match="t0"):
-        planner(torchrec_topology(hbm_cap=10**6, ddr_cap=10**6)).plan(MODEL)
+        planner(torchrec_topology(hbm_cap=10**7, ddr_cap=10**7)).plan(MODEL)
 
 
 def test_collective_needs_a_group() -> None:
