@@ -17,8 +17,6 @@ from scipy.sparse import csr_array
 from shardplan import highs
 from shardplan.highs import End, Highs
 
-pytestmark = pytest.mark.dependencies
-
 USER = """
 import highspy
 
