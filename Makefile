@@ -9,7 +9,7 @@ TOPOLOGY ?= dgx-h100
 
 # The release that the bridge is tested with; see docs/guides/install-torchrec.md.
 TORCH = torch==2.13.0
-TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
+TORCHREC = torchrec==1.9.2 fbgemm-gpu-cpu==1.8.0
 TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
 
 # Mutants of `make fuzz` and of `make mutants`.
@@ -17,7 +17,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test lint schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-torchrec clean
+.PHONY: demo test test-versions lint schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -34,6 +34,10 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-dev lint
 	@$(MAKE) --no-print-directory torchrec || echo "TorchRec cannot be installed here: its tests are left out."
 	$(BIN)/python -m pytest -q -rs -n auto
+
+# The newest and the lowest dependencies, on every Python found; RUNS=3.13-lowest runs one.
+test-versions:
+	$(PYTHON) -m tests.versions $(RUNS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -293,11 +293,31 @@ def test_sharding_plan_of_another_model() -> None:
     assert "the workload has no such table" in str(caught.value)
 
 
-def test_another_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A TorchRec that the bridge was not tested with is an error, not a surprise."""
-    monkeypatch.setattr(versions, "version", lambda _: "2.1.0")
-    with pytest.raises(InputError, match=r"must be release 1\.8"):
+@pytest.mark.parametrize("release", ["1.7.2", "0.9.0.dev1", "unknown"])
+def test_an_older_release_is_refused(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A TorchRec whose planner and plans are others is an error, not a surprise."""
+    monkeypatch.setattr(versions, "version", lambda _: release)
+    with pytest.raises(InputError, match=r"must be 1\.8 or newer"):
         to_sharding_plan(one("table_wise"))
+
+
+@pytest.mark.parametrize("release", ["1.10.0", "2.0.0+cpu"])
+def test_a_newer_release_is_a_warning(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TorchRec has a release every other month; a new one is tried, not refused."""
+    monkeypatch.setattr(versions, "version", lambda _: release)
+    with pytest.warns(UserWarning, match=r"is tested with \(1\.8 to 1\.9\)"):
+        to_sharding_plan(one("table_wise"))
+
+
+@pytest.mark.parametrize("release", ["1.8.0", "1.9.2", "1.9.0+cu130"])
+def test_known_releases_pass(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that the bridge is tested with need no word."""
+    monkeypatch.setattr(versions, "version", lambda _: release)
+    to_sharding_plan(one("table_wise"))
 
 
 def test_loader_hands_the_plan_to_torchrecs_planner() -> None:
