@@ -212,6 +212,9 @@ RULES = {
         "exactly one batch size is given; groups name known tables"
     ),
     "Workload._ids_reach_all_rows": "ids of `index_bytes` reach all rows",
+    "Workload._modules_can_exist": (
+        "[a TorchRec module can hold its tables](../how-it-works/options.md#targets)"
+    ),
     "Plan._one_decision_per_table": "a table has one placement",
     "TorchRecTable._cache_size_is_whole": "`max_l1_cache_size` is a whole number",
     "TorchRecTable._inputs_match": (

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.cache_groups import reserved_memory
 from shardplan.errors import ShardplanError
 from shardplan.evaluation import evaluate
 from shardplan.padding import padding_that_pays
 from shardplan.quick_plan import is_small, quick_plan
-from shardplan.sharding import Objective
+from shardplan.sharding import Objective, Target
 from shardplan.simulation import simulate
 from shardplan.targets import RUNTIMES, optimizer_notice
 from shardplan.units import format_bytes, format_seconds, plural
@@ -42,6 +43,7 @@ def notices(result: PlanResult) -> tuple[str, ...]:
     found = (
         optimizer_notice(plan.inputs.workload, plan.target),
         _outside_hbm(evaluation),
+        _separate_caches(plan),
         _bound_is_weak(result),
         _fewer_hosts(result.plan),
         _wider_rows(evaluation),
@@ -66,6 +68,18 @@ def _outside_hbm(evaluation: Evaluation) -> str:
     return (
         f"{len(outside):,} of {plural(len(plan.tables), 'table')} leave HBM ({named}"
         f"{more}): {' and '.join(where)}, which is slower than HBM."
+    )
+
+
+def _separate_caches(plan: Plan) -> str:
+    """Say that TorchRec would fuse caches if the export did not keep them apart."""
+    apart = reserved_memory(plan) if plan.target is Target.TORCHREC else {}
+    if not apart:
+        return ""
+    return (
+        f"Cached tables differ in width or share: {1 + len(set(apart.values()))} kinds "
+        "of caches, which `export` keeps apart by their reserved_memory. TorchRec "
+        "would fuse them into one as wide as the widest table."
     )
 
 

@@ -27,6 +27,7 @@ from shardplan.tables import (
     TableConstraints,
     UniformAccess,
 )
+from shardplan.torchrec_modules import broken_rules
 from shardplan.units import Dimension, plural
 
 
@@ -218,6 +219,15 @@ class Workload(Brief, Record):
                 f"signed ids of index_bytes = {self.index_bytes} reach {reach:,} rows; "
                 f"set index_bytes = 8 for {beyond[:10]}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _modules_can_exist(self) -> Workload:
+        if any(table.torchrec is not None for table in self.tables):
+            members = ((table.torchrec_module, table) for table in self.tables)
+            found = list(broken_rules(members))
+            if found:
+                raise ValueError("; ".join(found[:10]))
         return self
 
     @model_validator(mode="after")

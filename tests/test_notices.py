@@ -124,3 +124,19 @@ def test_another_optimizer_is_said() -> None:
     ]
     said = [any("rowwise_adagrad" in t for t in notices_of(r)) for r in results]
     assert said == [True, False]
+
+
+def test_caches_that_must_not_be_fused_are_news() -> None:
+    """Two widths are two kinds of caches; one width, or another target, is no news."""
+    limits = {"compute_kernels": ["fused_uvm_caching"], "cache_load_factor": 0.1}
+    limits["sharding_types"] = ["table_wise"]
+    said = []
+    for target, dim in (("torchrec", 64), ("torchrec", 128), ("any", 64)):
+        work = workload({"embedding_dim": dim}, {}, constraints=limits)
+        found = shardplan.solve(
+            work, ONE_HOST, COST_MODEL, target=target, solver="greedy"
+        )
+        said.append([text for text in notices_of(found) if "caches" in text])
+    assert said[1:] == [[], []]
+    (text,) = said[0]
+    assert text.startswith("Cached tables differ in width or share: 2 kinds of caches")

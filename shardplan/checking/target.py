@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from shardplan.cache_groups import reserved_memory
 from shardplan.checking.hugectr import hugectr_rules
 from shardplan.checking.violation import Violation
 from shardplan.optimizers import FACTS
@@ -150,11 +151,12 @@ def check_rowless_ranks(plan: Plan, target: Target) -> Iterator[Violation]:
     tables = {table.name: table for table in plan.inputs.workload.tables}
     rows: dict[tuple[object, ...], dict[int, int]] = defaultdict(dict)
     names: dict[tuple[object, ...], str] = {}
+    reserved = reserved_memory(plan)
     for placement in plan.tables:
         if placement.sharding_type not in _ROW_CUT:
             continue
         table = tables[placement.name]
-        key = _fused_with(placement, table)
+        key = (*_fused_with(placement, table), reserved.get(placement.name))
         for shard in rectangles(placement, table.num_embeddings):
             rows[key][shard.rank] = rows[key].get(shard.rank, 0) + shard.num_rows
             if not shard.num_rows:
@@ -178,8 +180,6 @@ def _fused_with(placement: TablePlacement, table: EmbeddingTable) -> tuple[objec
         placement.sharding_type.value,
         ComputeKernel.FUSED if kernel in _ONE_KERNEL else kernel,
         placement.dtype,
-        table.is_pooled,
-        table.is_weighted,
         table.embedding_dim if is_prefetched else None,
         given and given.model_dump_json(exclude=_NO_SETTINGS),
     )

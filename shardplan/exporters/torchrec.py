@@ -10,6 +10,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from shardplan.cache_groups import reserved_memory
 from shardplan.costs import storage
 from shardplan.errors import InputError, Problem
 from shardplan.exporters.runnable import require_runnable
@@ -21,6 +22,7 @@ from shardplan.sharding import (
     ShardingType,
     Target,
 )
+from shardplan.torchrec_modules import broken_rules
 from shardplan.torchrec_table import TorchRecTable
 from shardplan.version import VERSION
 
@@ -52,13 +54,14 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
     tables = {table.name: table for table in plan.inputs.workload.tables}
     _require_row_types(plan, tables)
     if module is not None:
-        _require_one_kind(list(tables.values()), module)
+        _require_one_module(list(tables.values()), module)
     modules: dict[str, dict[str, Any]] = {}
+    reserved = reserved_memory(plan)
     for placement in plan.tables:
         table = tables[placement.name]
         named = table.torchrec is not None or module is None
         own = modules.setdefault(table.torchrec_module if named else str(module), {})
-        own[table.torchrec_name] = _table(placement, table)
+        own[table.torchrec_name] = _table(placement, table, reserved)
     is_cpu = topology.host_groups[0].device.kind == "cpu"
     document = {
         "format": FORMAT,
@@ -72,18 +75,13 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
     return {**document, "digest": digest(document)}
 
 
-def _require_one_kind(tables: list[EmbeddingTable], module: str) -> None:
-    """Refuse a module for tables that no collection can hold together."""
-    kinds = {
-        (table.is_pooled, table.is_pooled and table.is_weighted)
+def _require_one_module(tables: list[EmbeddingTable], module: str) -> None:
+    """Refuse a module for tables that it cannot hold together with its own."""
+    members = (
+        (module if table.torchrec is None else table.torchrec.module, table)
         for table in tables
-        if table.torchrec is None or table.torchrec.module == module
-    }
-    if len(kinds) > 1:
-        rule = (
-            "a collection holds pooled tables, weighted ones or sequences: give each "
-            "table its module with `torchrec = { module = ... }`"
-        )
+    )
+    for rule in broken_rules(members):
         raise InputError.single("export", "module", module, rule)
 
 
@@ -110,7 +108,9 @@ def _require_row_types(plan: Plan, tables: dict[str, EmbeddingTable]) -> None:
         raise InputError(problems)
 
 
-def _table(placement: TablePlacement, table: EmbeddingTable) -> dict[str, Any]:
+def _table(
+    placement: TablePlacement, table: EmbeddingTable, reserved: dict[str, float]
+) -> dict[str, Any]:
     shards = [
         {
             "rank": shard.rank,
@@ -133,16 +133,20 @@ def _table(placement: TablePlacement, table: EmbeddingTable) -> dict[str, Any]:
     for name in _COPIED:
         if getattr(extra, name) is not None:
             entry[name] = getattr(extra, name)
-    cache = cache_parameters(placement, extra)
+    cache = _cache_parameters(placement, extra)
+    if placement.name in reserved:
+        cache["reserved_memory"] = reserved[placement.name]
     if cache:
         entry["cache_params"] = cache
-    key_value = key_value_parameters(placement, table, extra)
+    key_value = _key_value_parameters(placement, table, extra)
     if key_value:
         entry["key_value_params"] = key_value
     return entry
 
 
-def cache_parameters(placement: TablePlacement, extra: TorchRecTable) -> dict[str, Any]:
+def _cache_parameters(
+    placement: TablePlacement, extra: TorchRecTable
+) -> dict[str, Any]:
     """Cache parameters of a table, with the plan's load factor where it caches."""
     given = dump(extra.cache) if extra.cache else {}
     if placement.compute_kernel in CACHING_KERNELS:
@@ -150,7 +154,7 @@ def cache_parameters(placement: TablePlacement, extra: TorchRecTable) -> dict[st
     return given
 
 
-def key_value_parameters(
+def _key_value_parameters(
     placement: TablePlacement, table: EmbeddingTable, extra: TorchRecTable
 ) -> dict[str, Any]:
     """Key-value parameters; cache sizes are the plan's where the model sets none.
