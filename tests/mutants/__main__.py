@@ -78,10 +78,15 @@ def files_for(module: str) -> list[str]:
 
 def is_equivalent(module: str, mutant: Mutant) -> bool:
     """Whether a mutant is known to do what the original does."""
-    return any(
-        module.endswith(entry["module"]) and entry["change"] in mutant.change
-        for entry in SETTINGS["equivalent"]
-    )
+    return any(excludes(entry, module, mutant) for entry in SETTINGS["equivalent"])
+
+
+def excludes(entry: dict[str, str], module: str, mutant: Mutant) -> bool:
+    """Whether an entry is about this change of this line."""
+    if not module.endswith(entry["module"]) or mutant.change != entry["change"]:
+        return False
+    line = path_of(module).read_text(encoding="utf-8").splitlines()[mutant.line - 1]
+    return line.strip() == entry["code"]
 
 
 if __name__ == "__main__":
