@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 import tomllib
@@ -12,9 +13,13 @@ from importlib import import_module
 from pathlib import Path
 
 from tests.mutants.operators import Mutant, mutants
-from tests.mutants.process import HEAVY, ROOT, Fate, fate
+from tests.mutants.process import HEAVY, ROOT, Fate, run_tests
 
 SETTINGS = tomllib.loads(Path(__file__).with_name("mutants.toml").read_text())
+LONGEST_S = 600
+"""Processor time that tests may take on unchanged code [s]."""
+TIMES_AS_LONG, SLACK_S = 3, 5
+"""How many times that, and how much more, a mutant's tests may take [s]."""
 
 
 def main() -> None:
@@ -35,24 +40,28 @@ def main() -> None:
     for name in HEAVY:
         import_module(name)
     fates: Counter[Fate] = Counter()
-    checked: set[str] = set()
+    limits: dict[tuple[str, ...], int] = {}
     for module, mutant in chosen:
         tests = files_for(module)
-        if not checked.issuperset(tests):
-            _require_passing(module, tests)
-            checked.update(tests)
-        end = fate(module, mutant.source, tests)
+        if tests not in limits:
+            limits[tests] = _limit_s(module, tests)
+        end = run_tests(module, mutant.source, tests, limits[tests]).fate
         fates[end] += 1
         print(f"{end:9}{module}:{mutant.line}: {mutant.change}", flush=True)  # noqa: T201
     print(", ".join(f"{n} {end}" for end, n in fates.items()), f"of {len(pool)}")  # noqa: T201
     sys.exit(bool(fates[Fate.SURVIVED]))
 
 
-def _require_passing(module: str, tests: list[str]) -> None:
-    """Stop if the tests fail anyway: then they would kill every mutant."""
+def _limit_s(module: str, tests: tuple[str, ...]) -> int:
+    """Return the processor time that tests may take on a mutant [s].
+
+    Stops if they fail anyway: then they would kill every mutant.
+    """
     source = path_of(module).read_text(encoding="utf-8")
-    if fate(module, source, tests) is not Fate.SURVIVED:
+    end, taken_s = run_tests(module, source, tests, LONGEST_S)
+    if end is not Fate.SURVIVED:
         sys.exit(f"without a change these tests do not pass: {' '.join(tests)}")
+    return SLACK_S + TIMES_AS_LONG * math.ceil(taken_s)
 
 
 def modules() -> list[str]:
@@ -70,10 +79,10 @@ def path_of(module: str) -> Path:
     return ROOT.joinpath(*module.split(".")).with_suffix(".py")
 
 
-def files_for(module: str) -> list[str]:
+def files_for(module: str) -> tuple[str, ...]:
     """Return the test files of a module: those of the first pattern that fits."""
     short = module.removeprefix("shardplan.")
-    return next(t for p, t in SETTINGS["tests"].items() if fnmatch(short, p))
+    return next(tuple(t) for p, t in SETTINGS["tests"].items() if fnmatch(short, p))
 
 
 def is_equivalent(module: str, mutant: Mutant) -> bool:

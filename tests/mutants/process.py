@@ -9,7 +9,7 @@ import resource
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT_S = 150
-"""Processor time after which a mutant counts as one that runs for ever [s]."""
 HEAVY = ("numpy", "pandas", "pydantic", "scipy.optimize", "scipy.sparse")
 """Imported once, before the first mutant."""
 
@@ -32,7 +30,14 @@ class Fate(StrEnum):
     ENDLESS = "endless"
 
 
-def fate(module: str, source: str, tests: Sequence[str]) -> Fate:
+class Run(NamedTuple):
+    """What became of a mutant, and the processor time of its tests [s]."""
+
+    fate: Fate
+    taken_s: float
+
+
+def run_tests(module: str, source: str, tests: Sequence[str], limit_s: int) -> Run:
     """Run tests with the module's source replaced.
 
     Parameters
@@ -41,19 +46,23 @@ def fate(module: str, source: str, tests: Sequence[str]) -> Fate:
         For example ``shardplan.costs.access``; not imported yet.
     tests : sequence of str
         Test files, those that fail first in front.
+    limit_s : int
+        Processor time after which the mutant counts as one that runs for ever [s].
     """
     assert not any(name.startswith("shardplan.") for name in sys.modules)
     child = os.fork()
     if child == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
         os._exit(_run(module, source, tests))
-    _, status = os.waitpid(child, 0)
+    _, status, usage = os.wait4(child, 0)
+    taken_s = usage.ru_utime + usage.ru_stime
     if os.WIFSIGNALED(status):
-        return Fate.ENDLESS
-    return Fate.SURVIVED if os.WEXITSTATUS(status) == 0 else Fate.KILLED
+        return Run(Fate.ENDLESS, taken_s)
+    passed = os.WEXITSTATUS(status) == 0
+    return Run(Fate.SURVIVED if passed else Fate.KILLED, taken_s)
 
 
 def _run(module: str, source: str, tests: Sequence[str]) -> int:
-    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
