@@ -63,9 +63,7 @@ def _torchrec(
         yield f"there is no kernel {placement.compute_kernel.value!r}"
     if not table.is_pooled and kind not in runtime.sequence_types:
         yield f"sequence embeddings cannot be {kind.value}"
-    types = runtime.row_types & (
-        runtime.cpu_row_types if cluster.is_cpu else runtime.row_types
-    )
+    types = runtime.cpu_row_types if cluster.is_cpu else runtime.row_types
     if placement.dtype not in types:
         known = ", ".join(sorted(dtype.value for dtype in types))
         yield f"rows are trained as {known}, not as {placement.dtype.value}"

@@ -8,7 +8,8 @@ import pytest
 
 from shardplan.checking import Violation, check, examine
 from shardplan.checking.checker import proven_bound
-from shardplan.checking.target import check_rowless_ranks
+from shardplan.checking.target import check_rowless_ranks, check_target
+from shardplan.cluster import Cluster
 from shardplan.plan import Plan
 from shardplan.sharding import Target
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, Instance, workload
@@ -52,6 +53,29 @@ def test_torchrec_refuses(
     found = rules(Plan.model_validate(data), Target.TORCHREC)
     assert set(found) == {table}
     assert message in found[table][0]
+
+
+def test_ranks_that_do_not_exist_are_no_matter_of_a_host(data: dict[str, Any]) -> None:
+    """A plan for another cluster is refused for any framework, by its geometry."""
+    entry = next(entry for entry in data["tables"] if entry["name"] == "host")
+    entry["blocks"][0]["ranks"] = "8-11"
+    plan = Plan.model_validate(data)
+    for target in Target:
+        found = [v for v in check(plan, target) if v.rule == "coverage"]
+        assert {violation.table for violation in found} == {"host"}
+
+
+def test_torchrec_trains_bf16_on_gpus_alone(valid: Plan) -> None:
+    """On CPUs FBGEMM has rows of fp32 and fp16."""
+    table = valid.inputs.workload.tables[0]
+    placed = next(entry for entry in valid.tables if entry.name == table.name)
+    placed = placed.replace(dtype="bf16")
+    for name, expected in (("one_host", False), ("cpu", True)):
+        cluster = Cluster.of(CLUSTERS[name])
+        found = [
+            v.message for v in check_target(placed, table, Target.TORCHREC, cluster)
+        ]
+        assert ("rows are trained as fp16, fp32, not as bf16" in found) == expected
 
 
 def test_torchrec_needs_one_width_per_rank(data: dict[str, Any]) -> None:
