@@ -13,6 +13,7 @@ import click
 
 from shardplan.errors import InputError, LimitError, ShardplanError
 from shardplan.interrupts import Interrupts
+from shardplan.io.outputs import announcing
 from shardplan.printable import printable
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class LazyGroup(Group):
         with Interrupts(signal.SIGINT, signal.SIGTERM, say=_say) as interrupts:
             ctx.obj = interrupts
             try:
-                with _printable_errors():
+                with announcing(), _printable_errors():
                     return super().invoke(ctx)
             except ShardplanError as error:
                 message, exit_code = describe(error), error.exit_code

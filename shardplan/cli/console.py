@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -41,7 +42,7 @@ def report(
         return
     from shardplan.report.layout import WIDTH, to_text
 
-    is_terminal = output == STDOUT and sys.stdout.isatty()
+    is_terminal = output == STDOUT and sys.stdout is not None and sys.stdout.isatty()
     has_width = is_terminal or (output == STDOUT and "COLUMNS" in os.environ)
     width = shutil.get_terminal_size((WIDTH, 0)).columns if has_width else WIDTH
     write(to_text(render(data), width, is_terminal=is_terminal), output)
@@ -63,11 +64,24 @@ def to_json(data: dict[str, Any]) -> str:
 def write(text: str, output: str = STDOUT) -> None:
     """Write text to a file, whole or not at all, or to standard output."""
     if output == STDOUT:
-        click.echo(text, nl=False)
+        _write_stdout(text)
         return
     from shardplan.io.atomic import write_text_atomically
 
     write_text_atomically(output, text)
+
+
+def _write_stdout(text: str) -> None:
+    """Write to standard output; click ends quietly where a reader went away."""
+    try:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "it is closed")
+        click.echo(text, nl=False)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        rule = f"cannot be written: {error.strerror or error}"
+        raise InputError.single("standard output", "", None, rule) from error
 
 
 def warn(message: str) -> None:
@@ -111,6 +125,9 @@ def place(ctx: click.Context, param: click.Parameter, output: str | None) -> str
     if _is_stdout(output):
         return STDOUT
     require_place(output)
+    from shardplan.io.outputs import announce
+
+    announce(output)
     return output
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.errors import InputError
+from shardplan.io.outputs import refuse_output
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -16,8 +17,10 @@ def read_bytes(file: Traversable, where: str) -> bytes:
     Raises
     ------
     InputError
-        If it does not exist, is a directory or may not be read.
+        If it does not exist, is a directory or may not be read, or if the command
+        is going to overwrite it.
     """
+    refuse_output(file, where)
     try:
         if file.is_dir():
             rule = "is a directory, but a file is needed"

@@ -72,3 +72,37 @@ def test_the_expected_size_is_enough(plan_file: Path) -> None:
     """The room that is tried holds the plan."""
     size = plan_file.stat().st_size
     assert size <= expected_bytes(Plan.load(plan_file).inputs) < 20 * size
+
+
+def test_an_input_is_never_overwritten(run: Run, tmp_path: Path) -> None:
+    """Whatever a command reads, tables and links included, it does not write."""
+    model, tables = tmp_path / "model.toml", tmp_path / "tables.csv"
+    head = 'schema_version = 1\nname = "m"\nglobal_batch_size = 64\n'
+    model.write_text(head + 'tables_file = "tables.csv"\n')
+    tables.write_text("name,num_embeddings,embedding_dim\na,1000,8\n")
+    plan, link = tmp_path / "plan.json", tmp_path / "link.json"
+    assert run("solve", model, *OPTIONS, "-o", plan).exit_code == 0
+    link.symlink_to(plan)
+    before = {file: file.read_bytes() for file in (model, tables, plan)}
+    program = ("--solver", "ilp", "--write-lp", model)
+    for arguments in (
+        ("solve", model, *OPTIONS, "-o", model),
+        ("solve", model, *OPTIONS, "-o", tables),
+        ("solve", model, "--topology", "dgx-h100", *program),
+        ("simulate", plan, "--trace", plan),
+        ("show", plan, "-o", link),
+        ("show", link, "-o", plan),
+        ("export", plan, "--to", "manifest", "-o", plan),
+    ):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout) == (1, ""), arguments
+        assert "is an input, and an option asks to write there" in result.stderr
+        assert {file: file.read_bytes() for file in before} == before
+
+
+def test_an_old_output_is_replaced(run: Run, small: Path, tmp_path: Path) -> None:
+    """A file that is no input may be written again, and then be read."""
+    plan = tmp_path / "plan.json"
+    for _ in range(2):
+        assert run("solve", small, *OPTIONS, "-o", plan).exit_code == 0
+    assert run("check", plan).exit_code == 0

@@ -184,3 +184,26 @@ def test_errors_have_no_traceback() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == "Error: no-such-file.json: no such file\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"),
+    [(">&-", "it is closed"), (">/dev/full", "No space left on device")],
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_report_that_is_lost_is_an_error(
+    redirection: str, reason: str, form: str
+) -> None:
+    """Without a usable standard output there is a message and a code, no traceback."""
+    command = f"topology show dgx-h100 --format {form} {redirection}"
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m shardplan {command}"],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    expected = f"Error: standard output: cannot be written: {reason}\n"
+    assert done.stderr == expected
