@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,6 +36,7 @@ from tests.solvers.helpers import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from shardplan.problem import Problem
 
@@ -382,6 +384,40 @@ def test_cbc_agrees_with_highs(objective: Objective) -> None:
     assert problem.value(by_cbc.assignment) == pytest.approx(
         problem.value(by_highs.assignment), rel=1e-6
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "has_values"),
+    [
+        ("Infeasible", SolveStatus.INFEASIBLE, False),
+        ("Stopped on time", SolveStatus.TIME_LIMIT, True),
+        ("Stopped on time (no integer solution -", SolveStatus.TIME_LIMIT, False),
+    ],
+)
+def test_what_cbc_says(
+    said: str,
+    status: SolveStatus,
+    has_values: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How CBC ended is heard through PuLP 3 and 4 alike."""
+    command = tmp_path / "cbc"
+    command.write_text(
+        f"""#!/bin/sh
+while [ "$1" != -solution ]; do shift; done
+echo "{said} - objective value 0.0" > "$2"
+""",
+        encoding="utf-8",
+    )
+    command.chmod(0o755)
+    monkeypatch.setattr(cbc, "_COMMANDS", ("COIN_CMD",))
+    kind = partial(pulp.COIN_CMD, path=str(command))
+    monkeypatch.setattr(pulp, "COIN_CMD", kind)
+    program = model.build(two_tables()).program
+    outcome = cbc.run(program, Stop(), 0, None, lambda value, bound: None)
+    assert outcome.status is status
+    assert (outcome.values is not None) == has_values
 
 
 def test_cbc_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,8 @@ def _command(options: Mapping[str, object]) -> pulp.LpSolver:
         solver = kind(**options) if kind is not None else None
         if solver is not None and solver.available():
             return solver
-    raise InputError.single(
-        "solver", "name", "cbc", "CBC is not installed; install it, or use solver ilp"
-    )
+    rule = "CBC is not installed: pip install 'pulp[cbc]', or use solver ilp"
+    raise InputError.single("solver", "name", "cbc", rule)
 
 
 def _ended(model: pulp.LpProblem, solved: Any) -> tuple[str, bool]:
