@@ -83,9 +83,10 @@ def ssd_time(
 
     Notes
     -----
-    A row costs whole blocks of `block_bytes`. No SSD (iops = 0) gives infinity.
+    A row costs whole blocks of `block_bytes`. No SSD (iops = 0) gives infinity, and
+    so do more blocks than there are numbers.
     """
-    blocks = np.ceil(np.asarray(row_bytes) / block_bytes)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        blocks = np.ceil(np.asarray(row_bytes) / block_bytes)
         time = num_rows * blocks * np.maximum(1.0 / iops, block_bytes / bandwidth)
     return np.asarray(np.where(num_rows > 0, time, 0.0))

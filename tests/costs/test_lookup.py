@@ -69,6 +69,11 @@ def test_no_ssd_takes_forever_or_no_time() -> None:
     assert times.tolist() == [0.0, np.inf]
 
 
+def test_blocks_without_number_take_forever() -> None:
+    """A block of next to no bytes is no number of blocks, and no warning either."""
+    assert ssd_time(1000, 512, 5e-324, np.float64(1e6), np.float64(1e8)) == np.inf
+
+
 @given(SIZES, SIZES, SIZES, st.floats(1, 100))
 def test_bytes_grow_with_everything(
     ids: float, row: float, outputs: float, factor: float

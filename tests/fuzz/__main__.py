@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 
 from tests.fuzz import inputs, plans
 from tests.fuzz.campaign import run_campaign
@@ -19,6 +20,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first one")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    warnings.simplefilter("error")  # as in all tests
     numbers = range(args.first, args.first + args.count)
     tally = run_campaign(KINDS[args.kind], numbers, args.seed)
     print(tally)  # noqa: T201
