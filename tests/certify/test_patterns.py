@@ -10,12 +10,20 @@ import pytest
 
 from shardplan.certificate import Case, Certificate, PatternPrices
 from shardplan.certify.dual import lower_bound, strengthen
-from shardplan.certify.patterns import Choices, ItemPrices
+from shardplan.certify.patterns import CELLS, Choices, ItemPrices, PatternSums
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import InvalidCertificateError, replay, verify
 from shardplan.sharding import Objective
 from tests.certify.test_bounds import CLUSTERS, draw
-from tests.solvers.helpers import CW2, TW, Hosts, brute_force, make_problem
+from tests.solvers.helpers import (
+    CW2,
+    CW3,
+    DP,
+    TW,
+    Hosts,
+    brute_force,
+    make_problem,
+)
 
 if TYPE_CHECKING:
     from shardplan.problem import Problem
@@ -191,3 +199,79 @@ def test_cut_tables_fit_better() -> None:
     strong = strengthen(problem, lower_bound(problem), 1.6e-3)
     assert strong.value_s == pytest.approx(1.5e-3, rel=1e-4)
     assert strong.value_s <= 1.5e-3
+
+
+def four_ranks() -> Relaxed:
+    """Two tables on two hosts of two ranks: whole or in three parts, and everywhere.
+
+    A rank has 10 bytes of HBM; all hosts have 20 of DDR and 40 of SSD.
+    """
+    cost = np.zeros((4, 1, 6))
+    cost[:, 0, 2], cost[:, 0, 5] = (1.0, 0.5, 0.25, 0.5), (1.0, 0.5, 0.25, 0.25)
+    tier_bytes = np.array([(4.0, 0, 5), (2, 3, 0), (1, 2, 1), (1, 1, 2)])
+    room = (np.full(4, 10.0), np.full(2, 10.0), np.full(2, 20.0))
+    problem = make_problem([Hosts(2, 2, 2)], [[TW, CW3], [DP]], cost, tier_bytes, room)
+    return Relaxed.of(problem)
+
+
+def test_costs_at_prices_of_items_by_hand() -> None:
+    """One copy, one and two of two items, and one on each of four ranks.
+
+    All DDR has a price of 10 and all SSD of 20, whatever HBM has.
+    """
+    sums = PatternSums.of(four_ranks())
+    prices = ItemPrices(np.array([1.0, 2, 4, 8]), np.array([100.0, 10, 20]))
+    whole = 1 + 5 / 40 * 20
+    parts = 2 + 2 * 4 + (3 + 2 * 2) / 20 * 10 + 2 * 1 / 40 * 20
+    every = 4 * 8 + 4 * 1 / 20 * 10 + 4 * 2 / 40 * 20
+    assert sums.costs(prices) == pytest.approx([whole, parts, every])
+    needed = (whole + every - 10 - 20) / 5
+    assert sums.ranks_needed(prices, dearest=5.0) == pytest.approx(needed)
+    twice = prices.times(2.0)
+    assert twice.items.tolist() == [2, 4, 8, 16]
+    assert twice.pools.tolist() == [200, 20, 40]
+
+
+def test_choices_by_hand() -> None:
+    """What one rank may hold in less than 2.2 s: some copies of one option."""
+    choices = Choices.of(four_ranks(), 2.2)
+    assert choices is not None
+    held = [
+        (bundle, *(int(n) for n in copies))
+        for bundle, copies in zip(choices.bundle, choices.copies, strict=True)
+    ]
+    # The whole table; 0 or 1 of the first part with 0 to 2 of the second; the copy.
+    parts = [(0, 0, 1), (0, 0, 2), (0, 1, 0), (0, 1, 1), (0, 1, 2)]
+    assert held == [(0, 1, 0), *parts, (1, 1, 0)]
+    seconds = np.array([2, 0.5, 1, 1, 1.5, 2, 0.75])
+    assert choices.cells.tolist() == np.floor(seconds / 2.2 * CELLS).tolist()
+    size = np.array([4, 1, 2, 2, 3, 4, 1]) / 10
+    assert choices.size == pytest.approx(size)
+    assert choices.items[:, 0].tolist() == [0, 1, 1, 1, 1, 1, 3]
+    assert choices.items[1:6, 1].tolist() == [2] * 5
+    shorter = Choices.of(four_ranks(), 1.2)
+    assert shorter is not None
+    assert shorter.copies.tolist() == [[0, 1], [0, 2], [1, 0], [1, 0]]
+
+
+def test_the_dearest_pattern_by_hand() -> None:
+    """In 2.3 s, with a price of 1 for a byte of HBM: all parts, or some and a copy."""
+    choices = Choices.of(four_ranks(), 2.3)
+    assert choices is not None
+    prices = ItemPrices(np.array([9.0, 5, 5, 3]), np.array([10.0, 0, 0]))
+    dearest, pattern = choices.dearest(prices)
+    # The parts are worth 15 - 4 in 2 s. Twice the second one, in 1 s, leaves time for
+    # the copy, but 10 - 2 and 3 - 1 are less.
+    assert dearest == pytest.approx(10 + 11)
+    found = dict(zip(pattern.items.tolist(), pattern.copies.tolist(), strict=True))
+    assert found == {1: 1, 2: 2}
+    prices = prices._replace(items=np.array([9.0, 5, 5, 13]))
+    dearest, pattern = choices.dearest(prices)
+    assert dearest == pytest.approx(10 + 8 + 12)
+    found = dict(zip(pattern.items.tolist(), pattern.copies.tolist(), strict=True))
+    assert found == {2: 2, 3: 1}
+    # Nothing is worth its HBM.
+    nothing = ItemPrices(np.zeros(4), np.array([10.0, 0, 0]))
+    dearest, pattern = choices.dearest(nothing)
+    assert dearest == pytest.approx(10.0)
+    assert not len(pattern.items)

@@ -91,6 +91,14 @@ def test_gemm_waves():
     assert on_cpu == pytest.approx(1.2 * one_wave)
 
 
+def test_gemm_tiles_are_whole():
+    """A row or a column more than ten tiles is a tile more, and a second wave."""
+    tiles = gemm(1280, 128, 64, memory_bw=1e12)
+    for m, n in ((1281, 128), (128, 1281)):
+        work = m * n / (1280 * 128)
+        assert gemm(m, n, 64, memory_bw=1e12) == pytest.approx(work * tiles * 20 / 11)
+
+
 def test_gemm_of_few_tiles_cuts_k():
     """One tile with a long k uses eight of ten multiprocessors, not one."""
     # k = 1280: cut in 8 parts of 160 >= 128; 8 tiles of 10 slots at fill 0.8.
