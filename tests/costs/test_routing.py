@@ -215,9 +215,12 @@ def test_nics_behind_the_host_use_its_pcie_links(
     out = {"nics_per_host": 1, "nic_bw": 1e12}
     cluster = make_cluster(scale_out=out)
     routes = routes_of(cluster)
-    seconds = LinkRates.of(routes, cost_model).seconds(routes.spread(np.full(8, 8.0)))
+    rates = LinkRates.of(routes, cost_model)
+    seconds = rates.seconds(routes.spread(np.full(8, 8.0)))
     # 2 ranks of 4 bytes each on a link of 20 GB/s at 0.8.
     np.testing.assert_allclose(seconds, 8 / (0.8 * 2e10))
+    assert rates.fullest(routes.spread(np.full(8, 8.0))) == ("PCIe link", 0)
+    assert rates.fullest(routes.spread(np.zeros(8))) is None
 
 
 def test_latency_of_the_topology_counts(

@@ -12,6 +12,7 @@ from tests.mutants.__main__ import (
     excludes,
     files_for,
     is_equivalent,
+    is_search,
     modules,
     path_of,
 )
@@ -80,3 +81,11 @@ def test_an_exclusion_is_about_one_line() -> None:
     found = mutants(path_of(module).read_text(encoding="utf-8"))
     same = [mutant for mutant in found if mutant.change == "0.0  ->  -1.0"]
     assert 0 < sum(is_equivalent(module, mutant) for mutant in same) < len(same)
+
+
+def test_searches_are_modules_of_certify() -> None:
+    """A name that fits no module any more must go; the verifier is no search."""
+    found = [module for module in modules() if is_search(module)]
+    assert len(found) == len(SETTINGS["searches"])
+    assert all(module.startswith("shardplan.certify.") for module in found)
+    assert "shardplan.certify.verify" not in found
