@@ -289,6 +289,15 @@ def test_mid_size_problem_is_bounded_well() -> None:
     assert bound.rank_prices == pytest.approx(1 / 16)
 
 
+def test_large_menus_lose_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a menu is large, options that hardly matter are left out: 1.2 %."""
+    problem = random_problem(1, 20, 8, objective=Objective.STEP)
+    whole = lower_bound(problem).value_s
+    monkeypatch.setattr("shardplan.certify.rounds._BASIC_OPTIONS", 0)
+    few = lower_bound(problem).value_s
+    assert 0.98 * whole <= few < whole
+
+
 def test_same_problem_same_certificate() -> None:
     """The search has no randomness."""
     problem = draw(5, CLUSTERS["two classes"], Objective.STEP)
