@@ -311,3 +311,9 @@ def test_uneven_all_to_all_invariants(seed, ranks):
     assert all_to_all_v_bottleneck(send, **places, **slower) == pytest.approx(2 * time)
     more = send + np.eye(ranks, k=1)
     assert all_to_all_v_bottleneck(more, **places, **rates) >= time * (1 - 1e-12)
+
+
+def test_two_ranks_take_time_and_one_takes_none():
+    """2 (n - 1) / n of 1000 bytes at 100 B/s, without latency."""
+    times = collective_time("all_reduce", 1000, [1, 2, 4], 0.0, 100.0, 1.0)
+    assert times == pytest.approx([0.0, 10.0, 15.0])

@@ -223,6 +223,19 @@ def test_nics_behind_the_host_use_its_pcie_links(
     assert rates.fullest(routes.spread(np.zeros(8))) is None
 
 
+def test_rings_by_hand(make_cluster: Callable[..., Cluster]) -> None:
+    """Two hosts of four ranks reduce 8 bytes: 3/4 inside, 1/4 - 1/8 between hosts."""
+    routes = routes_of(make_cluster())
+    array, host = np.full(8, 8.0), routes.host
+    scale_up, _, nic = routes.ring(array, host, crosses=True).by_rank
+    assert scale_up.tolist() == [[6.0] * 8] * 2
+    assert nic.tolist() == [[1.0] * 8] * 2
+    _, _, nic = routes.ring(array, host, crosses=True, adds_up=True).by_rank
+    assert nic.tolist() == [[1.0] * 8] * 2  # half of 1/4
+    _, _, nic = routes.ring(array, host, crosses=False).by_rank
+    assert nic.tolist() == [[0.0] * 8] * 2
+
+
 def test_latency_of_the_topology_counts(
     make_cluster: Callable[..., Cluster], cost_model: CostModel
 ) -> None:
