@@ -94,8 +94,9 @@ def test_row_types_of_members_stay_on_the_menu() -> None:
 @pytest.mark.parametrize("others", [[], [{}]])
 def test_members_without_a_common_option(others: list[dict[str, Any]]) -> None:
     """The bundle has an empty menu, whether or not there are other tables."""
+    cached = {"compute_kernels": ["fused_uvm_caching"]}
     kinds = [
-        {"constraints": {"sharding_types": [k]}} for k in ("table_wise", "row_wise")
+        {"constraints": {**cached, "cache_load_factor": share}} for share in (0.3, 0.5)
     ]
     _, problem = bundled(*kinds, *others)
     assert problem.options.start.tolist()[:2] == [0, 0]

@@ -72,7 +72,7 @@ def test_constraints_are_kept(name: str, target: str, solver: str) -> None:
     if name == "split" and target == "torchrec":
         return
     limits = CONSTRAINTS[name]
-    tables = workload(*MANY, constraints=limits)
+    tables = workload(*MANY, constraints=limits, optimizer="rowwise_adagrad")
     plan = (
         Instance(tables, TWO_HOSTS, COST_MODEL).solve(solver=solver, target=target).plan
     )

@@ -29,13 +29,14 @@ def main(mode: str) -> None:
     topology = Topology(
         world_size=3 if mode == "size" else dist.get_world_size(),
         compute_device="cpu",
-        ddr_cap=1 if mode == "small" else 10**9,
+        ddr_cap=10**6 if mode == "small" else 10**9,
         created_by_factory=True,
     )
     model = torch.nn.Linear(2, 2) if mode == "broken" else make_model("meta")
     if mode == "models" and dist.get_rank() > 0:
         model.sparse_arch = torch.nn.Linear(2, 2)
-    planner = ShardplanPlanner(topology, batch_size=6, timeout_seconds=3)
+    batch_size = 10**6 if mode == "small" else 6
+    planner = ShardplanPlanner(topology, batch_size=batch_size, timeout_seconds=3)
     try:
         print(json.dumps({"plan": str(planner.collective_plan(model))}))  # noqa: T201
     except ShardplanError as error:
