@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -142,7 +142,7 @@ def _joined(
     )
 
 
-def _add_items(menu: Options, row: tuple[int, ...]) -> tuple[Ints, ...]:
+def _add_items(menu: Options, row: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
     """Add member shards place by place, then count equal ones."""
     expanded = [
         np.repeat(

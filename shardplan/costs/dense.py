@@ -291,7 +291,7 @@ class _DenseWork:
         sums = {
             part: seconds[..., parts == part].sum(axis=-1) for part in DenseTime._fields
         }
-        sums["interaction"] = sums["interaction"] + interaction
+        sums["interaction"] = sums["interaction"] + np.asarray(interaction, np.float64)
         return DenseTime(**sums)
 
     def _seconds(self, elements: Floats) -> Floats:
