@@ -63,22 +63,28 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def plan_file(run: Run, small: Path) -> Path:
+def soon() -> tuple[str, ...]:
+    """Options of a search on two hosts that ends soon, at the same plan everywhere."""
+    return ("--topology", "dgx-h100:2", "--work-limit", "2000")
+
+
+@pytest.fixture(scope="session")
+def plan_file(run: Run, small: Path, soon: tuple[str, ...]) -> Path:
     """A plan of the small workload for two hosts."""
     path = small.parent / "plan.json"
-    result = run("solve", small, "--topology", "dgx-h100:2", "-o", path)
+    result = run("solve", small, *soon, "-o", path)
     assert result.exit_code == 0, result.output
     return path
 
 
 @pytest.fixture(scope="session")
-def other_plan_file(run: Run, small: Path) -> Path:
+def other_plan_file(run: Run, small: Path, soon: tuple[str, ...]) -> Path:
     """A plan of the same workload in which no rows are cut and nothing copied."""
     text = WORKLOAD + '\n[constraints]\nsharding_types = ["table_wise"]\n'
     workload = small.parent / "whole.toml"
     workload.write_text(text, encoding="utf-8")
     path = small.parent / "whole.json"
-    result = run("solve", workload, "--topology", "dgx-h100:2", "-o", path)
+    result = run("solve", workload, *soon, "-o", path)
     assert result.exit_code == 0, result.output
     return path
 

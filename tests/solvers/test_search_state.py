@@ -93,6 +93,10 @@ class Mover:
             self.state, self.recutter.price, excess, rng, noise
         )
         self.kept = self.state.assignment()
+        kinds = [self.exchange, self.divide, self.recut_one, self.recut_many]
+        kinds += [self.redirect, self.go_back, self.keep, self.change_variants]
+        often = [66, 25, 3, 1, 1, 1, 1, 2]
+        self.kinds = [k for k, n in zip(kinds, often, strict=True) for _ in range(n)]
 
     def exchange(self) -> None:
         size = int(self.rng.integers(2, self.world + 1))
@@ -134,10 +138,7 @@ class Mover:
 
     def step(self) -> None:
         """Make one random move, the quick ones most often."""
-        kinds = [self.exchange, self.divide, self.recut_one, self.recut_many]
-        kinds += [self.redirect, self.go_back, self.keep, self.change_variants]
-        weights = np.array([66, 25, 3, 1, 1, 1, 1, 2]) / 100
-        kinds[int(self.rng.choice(len(kinds), p=weights))]()
+        self.kinds[int(self.rng.integers(len(self.kinds)))]()
 
 
 @pytest.mark.parametrize("objective", Objective)
