@@ -113,9 +113,9 @@ class Highs:
         self._ear = _Ear()
         self._failure = ""
         self._raw = _Highs()
-        quiet = {"output_flag": False, "log_to_console": False}
         # Output that goes nowhere but to the callback: there HiGHS explains itself.
-        for name, value in {**quiet, "output_flag": True, "threads": 1}.items():
+        own = {"log_to_console": False, "output_flag": True, "threads": 1}
+        for name, value in own.items():
             self._try("setOptionValue", name, value)
         self._raw.setCallback(self._ear.hear, None)
         self._raw.startCallback(_Callback.kCallbackLogging)
