@@ -358,6 +358,16 @@ def test_unknown_names(
         two_tables.solve(**options)
 
 
+@pytest.mark.parametrize("name", ["time_limit_s", "work_limit", "gap"])
+@pytest.mark.parametrize("value", [float("nan"), -1, "x", None])
+def test_limits_are_numbers(two_tables: Instance, name: str, value: Any) -> None:
+    """What would end no search, or every one, is refused by name."""
+    with pytest.raises(
+        InputError, match=f"{name} = .*number of at least 0|{name}: must"
+    ):
+        two_tables.solve(solver="greedy", **{name: value})
+
+
 def test_a_cost_model_is_needed(two_tables: Instance) -> None:
     """A topology that names none needs one from the caller."""
     with pytest.raises(InputError, match="--cost-model"):

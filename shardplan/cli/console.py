@@ -122,8 +122,12 @@ def place(ctx: click.Context, param: click.Parameter, output: str | None) -> str
     """Check where to write while options are read; ``-`` for standard output itself."""
     if output is None or ctx.resilient_parsing:
         return output
-    if _is_stdout(output):
+    if output == STDOUT or _is_stdout(output):
         return STDOUT
+    files = ctx.meta.setdefault(__name__, set())
+    if (file := Path(output).resolve()) in files:
+        raise click.BadParameter("another option writes there", ctx, param)
+    files.add(file)
     require_place(output)
     from shardplan.io.outputs import announce
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import entry_points
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol, cast
 
 from shardplan.errors import InputError
@@ -87,6 +88,11 @@ class Stop:
         Moves evaluated so far; solvers add to it.
     last_s : float
         Seconds from now on after which even a first plan comes too late.
+
+    Raises
+    ------
+    InputError
+        For a limit or gap that is no number of at least 0.
     """
 
     time_limit_s: float = float("inf")
@@ -96,6 +102,14 @@ class Stop:
     work: float = 0.0
     last_s: float = float("inf")
     _start: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Refuse what would end no search, or all of them."""
+        for name in ("time_limit_s", "work_limit", "gap"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not value >= 0:
+                rule = "must be a number of at least 0"
+                raise InputError.single("solve", name, value, rule)
 
     def elapsed_s(self) -> float:
         """Seconds since the search began."""

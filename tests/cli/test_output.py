@@ -106,3 +106,12 @@ def test_an_old_output_is_replaced(run: Run, small: Path, tmp_path: Path) -> Non
     for _ in range(2):
         assert run("solve", small, *OPTIONS, "-o", plan).exit_code == 0
     assert run("check", plan).exit_code == 0
+
+
+def test_two_outputs_are_two_files(run: Run, plan_file: Path, tmp_path: Path) -> None:
+    """A report would replace the trace of the same name."""
+    out = tmp_path / "out.json"
+    result = run("simulate", plan_file, "--trace", out, "-o", tmp_path / "." / out.name)
+    assert result.exit_code == 2
+    assert "another option writes there" in result.stderr
+    assert not out.exists()
