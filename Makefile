@@ -9,7 +9,7 @@ TOPOLOGY ?= dgx-h100
 
 # The release that the bridge is tested with; see docs/guides/install-torchrec.md.
 TORCH = torch==2.13.0
-TORCHREC = torchrec==1.9.2 fbgemm-gpu-cpu==1.8.0
+TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
 TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
 
 # Mutants of `make fuzz` and of `make mutants`.
