@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import entry_points
+from numbers import Real
 from typing import TYPE_CHECKING, Protocol, cast
 
 from shardplan.errors import InputError
@@ -106,7 +107,7 @@ class Stop:
         """Refuse what would end no search, or all of them."""
         for name in ("time_limit_s", "work_limit", "gap"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not value >= 0:
+            if not isinstance(value, Real) or not float(value) >= 0:
                 rule = "must be a number of at least 0"
                 raise InputError.single("solve", name, value, rule)
 
