@@ -244,7 +244,7 @@ from shardplan.simulation import explain, write_trace
 from shardplan.validation import load_measurements, validate_model
 workload, huge, plan_file, trace_file = sys.argv[1:]
 for solver in ("auto", "greedy", "ldm", "ilp"):
-    shardplan.solve(workload, "dgx-h100", solver=solver, time_limit_s=0.5)
+    shardplan.solve(workload, "dgx-h100", solver=solver, time_limit_s=60, gap=0.5)
 shardplan.solve(workload, "dgx-h100", solver="greedy", rounds=1)
 try:
     shardplan.solve(huge, "dgx-h100", solver="greedy")
