@@ -171,7 +171,7 @@ def test_standard_output_is_the_result(
 @pytest.mark.parametrize("solver", ["auto", "greedy", "ldm", "ilp"])
 def test_every_solver_is_silent(solver: str, shell: Server, small: Path) -> None:
     """No library that a solver calls gets through to a descriptor."""
-    limits = [*SOLVE[1:3], "--solver", solver, "--time-limit", "1"]
+    limits = [*SOLVE[1:3], "--solver", solver, "--time-limit", "60", "--gap", "0.5"]
     done = shell("solve", small, *limits, "--format", "json")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["solver"] == solver
