@@ -2,7 +2,7 @@
 # Expected: embedding tables with bf16 rows, all of them in GPU memory, can be made as those with fp16 rows can.
 # Seen:     FBGEMM takes the type of its cache from the rows when none is given, as TorchRec does, and refuses bf16 for the
 #           cache before it looks whether anything is cached. So no bf16 table starts on a GPU by default; on a CPU, where
-#           there is no cache, the same call works. With `cache_precision` fp16 or fp32 among the fused parameters it does.
+#           there is no cache, the same call works. With `cache_precision` fp16 among the fused parameters it does.
 # Matters:  a plan that halves memory by bf16 rows fails when the job starts, with a message about a cache that no table uses.
 # fbgemm-gpu-cpu 1.8.0, seen on 2026-11-29, Python 3.11. Nothing is allocated: tables for GPUs are on `meta`.
 source "$(dirname "$0")/venv.sh"
