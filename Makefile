@@ -45,7 +45,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy shardplan
 
 schemas: $(VENV)/.installed
-	$(BIN)/python -m shardplan.io.schema docs/schemas
+	$(BIN)/python -m shardplan.plans.schemas docs/schemas
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.fuzz plans --count $(FUZZ) --seed $(SEED)

@@ -22,17 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticUndefined
 
-from shardplan.catalog import load_cost_model
-from shardplan.cost_model import Coefficient, CostModel
+from shardplan.io.catalog import load_cost_model
 from shardplan.io.table_file import COLUMNS
-from shardplan.optimizers import FACTS
-from shardplan.plan import Plan, format_ranks
-from shardplan.quantity import Quantity
-from shardplan.record import Record
-from shardplan.tables import DType, StoredDType
-from shardplan.topology import Topology
-from shardplan.torchrec_cost_model import TorchRecCostModel
-from shardplan.workload import Workload
+from shardplan.plans.plan import Plan
+from shardplan.records.cost_model import Coefficient, CostModel
+from shardplan.records.optimizers import FACTS
+from shardplan.records.placement import format_ranks
+from shardplan.records.quantity import Quantity
+from shardplan.records.record import Record
+from shardplan.records.tables import DType, StoredDType
+from shardplan.records.topology import Topology
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
+from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

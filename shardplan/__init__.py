@@ -9,46 +9,49 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from shardplan.moved import install
+
 if TYPE_CHECKING:
-    from shardplan.catalog import load_cost_model as load_cost_model
-    from shardplan.catalog import load_topology as load_topology
-    from shardplan.catalog import load_workload as load_workload
     from shardplan.checking import check as check
     from shardplan.errors import InfeasibleError as InfeasibleError
     from shardplan.errors import InputError as InputError
     from shardplan.errors import LimitError as LimitError
     from shardplan.errors import ShardplanError as ShardplanError
-    from shardplan.evaluation import evaluate as evaluate
-    from shardplan.plan import Plan as Plan
-    from shardplan.planner import PlanResult as PlanResult
-    from shardplan.planner import solve as solve
+    from shardplan.io.catalog import load_cost_model as load_cost_model
+    from shardplan.io.catalog import load_topology as load_topology
+    from shardplan.io.catalog import load_workload as load_workload
+    from shardplan.planning.planner import PlanResult as PlanResult
+    from shardplan.planning.planner import solve as solve
+    from shardplan.plans.evaluation import evaluate as evaluate
+    from shardplan.plans.plan import Plan as Plan
+    from shardplan.records.topology import Topology as Topology
+    from shardplan.records.workload import Workload as Workload
     from shardplan.simulation import Simulation as Simulation
     from shardplan.simulation import simulate as simulate
-    from shardplan.topology import Topology as Topology
-    from shardplan.workload import Workload as Workload
 
 _HOME = {
-    "load_cost_model": "catalog",
-    "load_topology": "catalog",
-    "load_workload": "catalog",
+    "load_cost_model": "io.catalog",
+    "load_topology": "io.catalog",
+    "load_workload": "io.catalog",
     "check": "checking",
     "InfeasibleError": "errors",
     "InputError": "errors",
     "LimitError": "errors",
     "ShardplanError": "errors",
-    "evaluate": "evaluation",
-    "Plan": "plan",
-    "PlanResult": "planner",
-    "solve": "planner",
+    "evaluate": "plans.evaluation",
+    "Plan": "plans.plan",
+    "PlanResult": "planning.planner",
+    "solve": "planning.planner",
     "Simulation": "simulation",
     "simulate": "simulation",
-    "Topology": "topology",
-    "Workload": "workload",
+    "Topology": "records.topology",
+    "Workload": "records.workload",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+install()
 
 
 def __dir__() -> list[str]:

@@ -10,18 +10,19 @@ import numpy as np
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import check
-from shardplan.cost_model import CostModel
-from shardplan.plan import Inputs, Plan
-from shardplan.planner import PlanResult, Proof, make_plan, solve
-from shardplan.problem import Assignment, Problem, build_problem
-from shardplan.sharding import Scope, Target
+from shardplan.planning.planner import PlanResult, Proof, make_plan, solve
+from shardplan.problems.problem import Assignment, Problem, build_problem
+from shardplan.records.cost_model import CostModel
+from shardplan.records.inputs import Inputs
+from shardplan.records.sharding import Scope, Target
+from shardplan.records.targets import RUNTIMES
+from shardplan.records.topology import Topology
+from shardplan.records.workload import Workload
 from shardplan.solvers.base import SolverResult, SolveStatus
-from shardplan.targets import RUNTIMES
-from shardplan.topology import Topology
-from shardplan.workload import Workload
 
 if TYPE_CHECKING:
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.plans.plan import Plan
 
 
 class Instance(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shardplan import catalog
+from shardplan.io import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -24,9 +24,9 @@ from shardplan.simulation import simulate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shardplan.cost_model import CostModel
-    from shardplan.topology import Topology
-    from shardplan.workload import Workload
+    from shardplan.records.cost_model import CostModel
+    from shardplan.records.topology import Topology
+    from shardplan.records.workload import Workload
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent

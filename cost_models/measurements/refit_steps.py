@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from shardplan.plan import Inputs
+from shardplan.records.inputs import Inputs
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.validation import load_measurements
 from shardplan.validation.predict import measured_plan
@@ -22,7 +22,7 @@ from shardplan.validation.records import StepMeasurement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.cost_model import CostModel, RuntimeModel
+    from shardplan.records.cost_model import CostModel, RuntimeModel
 
 Floats = NDArray[np.float64]
 

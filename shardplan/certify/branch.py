@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.certificate import Case, Prices
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import PoolOracle
 from shardplan.certify.rounds import phase_peaks
 from shardplan.certify.verify import Box, open_menu, round_bound
+from shardplan.records.certificate import Case, Prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

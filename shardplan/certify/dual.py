@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.certificate import Case, Certificate, Prices
 from shardplan.certify.branch import Tree
 from shardplan.certify.packing import Packer, Packing
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
 from shardplan.certify.verify import replay
+from shardplan.records.certificate import Case, Certificate, Prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.certify.kelley import Clock
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
     Floats = NDArray[np.float64]
 

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import memory_shortfalls
-from shardplan.certificate import Prices
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import ClassOracle, Point
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import Box, round_bound
 from shardplan.errors import Shortfall
-from shardplan.sharding import TIERS
+from shardplan.problems.totals import memory_shortfalls
+from shardplan.records.certificate import Prices
+from shardplan.records.sharding import TIERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.certify.kelley import Clock
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
     Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from shardplan.highs import End, Highs
+from shardplan.certify.highs import End, Highs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from shardplan.bounds import first_least
-from shardplan.certificate import Prices
+from shardplan.problems.totals import first_least
+from shardplan.records.certificate import Prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

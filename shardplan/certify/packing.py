@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.certificate import PatternPrices
+from shardplan.certify.highs import End, Highs
 from shardplan.certify.patterns import Choices, ItemPrices, Pattern, PatternSums
-from shardplan.highs import End, Highs
+from shardplan.records.certificate import PatternPrices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Prices
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.records.certificate import Prices
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

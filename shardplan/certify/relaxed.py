@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.bounds import ranks_per_place
-from shardplan.sharding import Objective, Scope
+from shardplan.problems.totals import ranks_per_place
+from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from shardplan.bounds import first_least
-from shardplan.certificate import Prices
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
 from shardplan.certify.verify import Box, open_menu, round_bound
+from shardplan.problems.totals import first_least
+from shardplan.records.certificate import Prices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -64,8 +64,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Case, Certificate, PatternPrices, Prices
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
+    from shardplan.records.certificate import Case, Certificate, PatternPrices, Prices
 
     Floats = NDArray[np.float64]
 

@@ -16,19 +16,19 @@ from shardplan.checking.target import (
 )
 from shardplan.checking.verdict import TOLERANCE, Verdict
 from shardplan.checking.violation import Violation
-from shardplan.cluster import Cluster
-from shardplan.evaluation import evaluate
-from shardplan.fingerprint import fingerprints
-from shardplan.problem import build_problem
-from shardplan.targets import RUNTIMES
+from shardplan.costs.cluster import Cluster
+from shardplan.plans.evaluation import evaluate
+from shardplan.problems.problem import build_problem
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.targets import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.evaluation import Evaluation
-    from shardplan.plan import Plan
-    from shardplan.problem import Problem
-    from shardplan.sharding import Target
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.plans.plan import Plan
+    from shardplan.problems.problem import Problem
+    from shardplan.records.sharding import Target
 
 
 def check(

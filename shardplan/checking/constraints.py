@@ -6,15 +6,16 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
-from shardplan.sharding import CACHING_KERNELS, ComputeKernel
+from shardplan.records.sharding import CACHING_KERNELS, ComputeKernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.cluster import Cluster
-    from shardplan.plan import Plan, TablePlacement
-    from shardplan.tables import EmbeddingTable, TableConstraints
-    from shardplan.workload import Workload
+    from shardplan.costs.cluster import Cluster
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import TablePlacement
+    from shardplan.records.tables import EmbeddingTable, TableConstraints
+    from shardplan.records.workload import Workload
 
 
 def check_constraints(

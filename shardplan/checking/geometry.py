@@ -6,17 +6,17 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
-from shardplan.evaluation import covers_whole_groups
-from shardplan.sharding import ComputeKernel, ShardingType
-from shardplan.tables import DType
+from shardplan.plans.evaluation import covers_whole_groups
+from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from shardplan.cluster import Cluster
-    from shardplan.plan import ColumnBlock, TablePlacement, TierSplit
-    from shardplan.tables import EmbeddingTable
-    from shardplan.targets import Runtime
+    from shardplan.costs.cluster import Cluster
+    from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
+    from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.targets import Runtime
 
 _SINGLE_BLOCK = (
     ShardingType.DATA_PARALLEL,

@@ -12,13 +12,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.checking.geometry import repeated
-from shardplan.sharding import ShardingType
+from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.plan import ColumnBlock, TablePlacement
-    from shardplan.targets import Runtime
+    from shardplan.records.placement import ColumnBlock, TablePlacement
+    from shardplan.records.targets import Runtime
 
 
 def hugectr_rules(placement: TablePlacement, runtime: Runtime) -> Iterator[str]:

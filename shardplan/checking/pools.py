@@ -12,7 +12,7 @@ from shardplan.units import format_bytes_both
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
 
 _MOST = 3
 """How many overfull places of one kind are listed before they are only counted."""

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from shardplan.cache_groups import reserved_memory
 from shardplan.checking.hugectr import hugectr_rules
 from shardplan.checking.violation import Violation
-from shardplan.optimizers import FACTS
-from shardplan.rectangles import rectangles
-from shardplan.sharding import ComputeKernel, ShardingType, Target
-from shardplan.targets import RUNTIMES, optimizer_rule
+from shardplan.plans.cache_groups import reserved_memory
+from shardplan.plans.rectangles import rectangles
+from shardplan.records.optimizers import FACTS
+from shardplan.records.sharding import ComputeKernel, ShardingType, Target
+from shardplan.records.targets import RUNTIMES, optimizer_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.cluster import Cluster
-    from shardplan.plan import ColumnBlock, Plan, TablePlacement
-    from shardplan.tables import EmbeddingTable
+    from shardplan.costs.cluster import Cluster
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import ColumnBlock, TablePlacement
+    from shardplan.records.tables import EmbeddingTable
 
 _ONE_KERNEL = (
     ComputeKernel.FUSED,

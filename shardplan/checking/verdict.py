@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from shardplan.brief import Brief
+from shardplan.records.brief import Brief
 from shardplan.units import plural
 
 if TYPE_CHECKING:
     from shardplan.checking.violation import Violation
-    from shardplan.plan import Outcome
+    from shardplan.plans.plan import Outcome
 
 Proof = Literal["proven", "claimed", "none"]
 """Whether something is proven, claimed by whoever made the plan, or not said at all."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shardplan.errors import InputError, LimitError, ShardplanError
-from shardplan.interrupts import Interrupts
 from shardplan.io.outputs import announcing
+from shardplan.planning.interrupts import Interrupts
 from shardplan.printable import printable
 
 if TYPE_CHECKING:

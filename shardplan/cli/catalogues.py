@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from shardplan.catalog import Kind
+    from shardplan.io.catalog import Kind
 
     Data = dict[str, Any]
     Render = Callable[[Data], RenderableType]
@@ -69,7 +69,7 @@ class Catalogue:
         )
         @report_options
         def command(form: str, output: str) -> None:
-            from shardplan.catalog import names
+            from shardplan.io.catalog import names
 
             entries = [self.summary(self.load(entry)) for entry in names(self.kind)]
             console.report({self.kind: entries}, self.render, form, output)
@@ -133,8 +133,8 @@ def copy_entry(kind: Kind, name: str, file: Path, *, force: bool) -> list[str]:
     InputError
         If `name` is not shipped, or a file exists and `force` is false.
     """
-    from shardplan.catalog import shipped_files
     from shardplan.io.atomic import write_text_atomically
+    from shardplan.io.catalog import shipped_files
 
     texts = shipped_files(kind, name)
     if file.suffix.lower() != ".toml":

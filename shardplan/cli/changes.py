@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shardplan.cli.options import QuantityRange, complete_words
-from shardplan.sharding import ShardingType
+from shardplan.records.sharding import ShardingType
 from shardplan.units import Dimension
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.settings import Setting
+    from shardplan.io.settings import Setting
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -42,7 +42,7 @@ def settings_of(arguments: dict[str, Any]) -> list[Setting]:
 
 
 def _general(text: str) -> Setting:
-    from shardplan.settings import parse_setting
+    from shardplan.io.settings import parse_setting
 
     try:
         return parse_setting(text)
@@ -51,7 +51,7 @@ def _general(text: str) -> Setting:
 
 
 def _pinned(text: str) -> Setting:
-    from shardplan.plan import parse_ranks
+    from shardplan.records.placement import parse_ranks
 
     table, sign, ranks = text.rpartition("=")
     try:
@@ -77,7 +77,7 @@ def _forbidden(text: str) -> Setting:
 
 
 def _of_workload(*keys: str, value: object, adds: bool = False) -> Setting:
-    from shardplan.settings import Setting
+    from shardplan.io.settings import Setting
 
     return Setting(("workload", *keys), value, adds=adds)
 

@@ -8,7 +8,7 @@ from shardplan.cli import console
 from shardplan.cli.base import Command
 from shardplan.cli.options import plan_argument, report_options
 from shardplan.cli.plans import load_plan
-from shardplan.sharding import Target
+from shardplan.records.sharding import Target
 
 
 @click.command(

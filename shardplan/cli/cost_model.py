@@ -14,7 +14,7 @@ from shardplan.cli.options import CatalogueEntry, report_options
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.torchrec_cost_model import AnyCostModel
+    from shardplan.records.torchrec_cost_model import AnyCostModel
 
 
 @click.command("show", cls=Command, examples="shardplan cost-model show h100")
@@ -28,7 +28,7 @@ def show(cost_model: str, form: str, output: str) -> None:
 
 
 def _load(name: str) -> AnyCostModel:
-    from shardplan.catalog import load_cost_model
+    from shardplan.io.catalog import load_cost_model
 
     return load_cost_model(name)
 

@@ -14,7 +14,7 @@ from shardplan.units import Dimension, parse_quantity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from shardplan.catalog import Kind
+    from shardplan.io.catalog import Kind
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -100,7 +100,7 @@ class CatalogueEntry(click.types.StringParamType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Complete shipped names, and files where none fits."""
-        from shardplan.catalog import names
+        from shardplan.io.catalog import names
 
         known = complete_words(names(self.kind), incomplete)
         if known:

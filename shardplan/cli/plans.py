@@ -9,8 +9,8 @@ from shardplan.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from shardplan.checking import Verdict
-    from shardplan.evaluation import Evaluation
-    from shardplan.plan import Plan
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.plans.plan import Plan
 
 _UNUSABLE = ("coverage", "tiers")
 """Rules without which there is nothing to evaluate."""
@@ -26,9 +26,9 @@ class Checked(NamedTuple):
 
 def load_plan(path: str) -> Plan:
     """Read a plan file; ``-`` is standard input."""
-    from shardplan.io.plan_file import read_plan
+    from shardplan.plans.plan import Plan
 
-    return read_plan(_STDIN if path == console.STDOUT else path)
+    return Plan.load(_STDIN if path == console.STDOUT else path)
 
 
 def load_checked(path: str) -> Checked:
@@ -40,7 +40,7 @@ def load_checked(path: str) -> Checked:
         If the file is broken, or tables are not placed once and as a whole.
     """
     from shardplan.checking import examine
-    from shardplan.evaluation import evaluate
+    from shardplan.plans.evaluation import evaluate
 
     plan = load_plan(path)
     verdict = examine(plan)

@@ -9,7 +9,7 @@ from shardplan.cli.base import Command
 from shardplan.cli.options import report_options
 
 KINDS = ("topology", "cost-model", "workload", "plan")
-"""The kinds of files, as in `shardplan.io.schema`."""
+"""The kinds of files, as in `shardplan.plans.schemas`."""
 
 
 @click.command("schema", cls=Command, examples="shardplan schema plan -o schema.json")
@@ -20,6 +20,6 @@ def command(kind: str, form: str, output: str) -> None:
 
     It is JSON in either format.
     """
-    from shardplan.io.schema import format_schema
+    from shardplan.plans.schemas import format_schema
 
     console.write(format_schema(kind), output)

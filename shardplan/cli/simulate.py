@@ -12,19 +12,19 @@ from shardplan.cli.options import complete_words, plan_argument, report_options
 from shardplan.cli.plans import load_checked
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 
 def _complete_runtime(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[str]:
     """Complete the runtimes of the plan's cost model, or of all shipped ones."""
-    from shardplan.catalog import load_cost_model, names
     from shardplan.errors import ShardplanError
-    from shardplan.io.plan_file import read_plan
+    from shardplan.io.catalog import load_cost_model, names
+    from shardplan.plans.plan import Plan
 
     try:
-        models = [read_plan(ctx.params["plan"]).inputs.cost_model]
+        models = [Plan.load(ctx.params["plan"]).inputs.cost_model]
     except (KeyError, TypeError, ShardplanError):
         models = [load_cost_model(name) for name in names("cost_models")]
     known = {name for model in models for name in getattr(model, "runtimes", ())}
@@ -81,10 +81,10 @@ def command(
     up, with latencies, overlap of computation and communication, and the dense
     layers.
     """
+    from shardplan.records.torchrec_cost_model import measured
     from shardplan.report.step import render_step, step_data
     from shardplan.simulation import SimulationSettings, simulate, write_trace
     from shardplan.simulation import explain as explain_step
-    from shardplan.torchrec_cost_model import measured
 
     if trace == console.STDOUT:
         raise click.BadParameter("the trace needs a file", param_hint="--trace")
@@ -107,7 +107,7 @@ def command(
 
 def _parse(text: str, plan: Plan) -> tuple[int, ...]:
     """Read ranks such as ``0-3,8``."""
-    from shardplan.plan import parse_ranks
+    from shardplan.records.placement import parse_ranks
 
     try:
         ranks = parse_ranks(text)

@@ -22,16 +22,16 @@ from shardplan.cli.options import (
 from shardplan.cli.progress import MODES
 from shardplan.cli.progress import progress as observed
 from shardplan.errors import InfeasibleError, LimitError
-from shardplan.sharding import Objective, Target
+from shardplan.records.sharding import Objective, Target
 from shardplan.units import Dimension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.interrupts import Interrupts
-    from shardplan.plan import Inputs
-    from shardplan.planner import PlanResult
-    from shardplan.settings import Setting
+    from shardplan.io.settings import Setting
+    from shardplan.planning.interrupts import Interrupts
+    from shardplan.planning.planner import PlanResult
+    from shardplan.records.inputs import Inputs
 
 
 @click.command(
@@ -178,8 +178,8 @@ def _solve(
     **arguments: Any,
 ) -> PlanResult:
     started = time.monotonic()
-    from shardplan.io.plan_file import expected_bytes
-    from shardplan.planner import load_inputs, solve
+    from shardplan.planning.planner import load_inputs, solve
+    from shardplan.plans.plan_file import expected_bytes
 
     inputs = load_inputs(workload, topology, cost_model, hosts, settings)
     console.require_place(output, expected_bytes(inputs))
@@ -207,7 +207,7 @@ def _write_lp(path: str, inputs: Inputs, arguments: dict[str, Any]) -> None:
         raise click.UsageError("--write-lp goes with --solver ilp or cbc")
     if path == console.STDOUT:
         raise click.BadParameter("the program needs a file", param_hint="--write-lp")
-    from shardplan.planner import integer_program
+    from shardplan.planning.planner import integer_program
 
     chosen = {name: arguments[name] for name in ("target", "objective")}
     text = integer_program(
@@ -221,7 +221,7 @@ def _write(result: PlanResult, form: str, output: str | None) -> None:
     for text in result.plan.outcome.warnings:
         console.warn(text)
     if output is not None:
-        from shardplan.io.plan_file import format_plan
+        from shardplan.plans.plan_file import format_plan
 
         console.keep(format_plan(result.plan), output)
     if output != console.STDOUT:

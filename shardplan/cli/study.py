@@ -20,7 +20,7 @@ from shardplan.cli.options import (
 from shardplan.units import Dimension
 
 if TYPE_CHECKING:
-    from shardplan.interrupts import Interrupts
+    from shardplan.planning.interrupts import Interrupts
 
 _HOSTS = WholeRange(min=1, max=65_536)
 
@@ -118,7 +118,7 @@ def parameter_servers(
     Throughput of synchronous, bounded-staleness and asynchronous workers, and what
     bounds them, beside that of the simulated step of a plan on a cluster.
     """
-    from shardplan.planner import load_inputs, solve
+    from shardplan.planning.planner import load_inputs, solve
     from shardplan.report.parameter_servers import render_comparison
     from shardplan.studies.parameter_servers import ServerSetup, compare
 

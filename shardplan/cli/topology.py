@@ -14,7 +14,7 @@ from shardplan.cli.options import CatalogueEntry, report_options
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.topology import Topology
+    from shardplan.records.topology import Topology
 
 
 @click.command(
@@ -35,7 +35,7 @@ def show(topology: str, form: str, output: str) -> None:
 
 
 def _load(name: str) -> Topology:
-    from shardplan.catalog import load_topology
+    from shardplan.io.catalog import load_topology
 
     return load_topology(name)
 

@@ -19,7 +19,7 @@ from shardplan.cli.options import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from shardplan.workload import Workload
+    from shardplan.records.workload import Workload
 
 
 @click.command("show", cls=Command, examples="shardplan workload show neo-a --limit 5")
@@ -35,7 +35,7 @@ def show(workload: str, limit: int | None, form: str, output: str) -> None:
 
 
 def _load(name: str) -> Workload:
-    from shardplan.catalog import load_workload
+    from shardplan.io.catalog import load_workload
 
     return load_workload(name)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from shardplan.costs.capacity import Capacity
-from shardplan.costs.footprint import storage_items
+from shardplan.costs.memory.capacity import Capacity
+from shardplan.costs.memory.footprint import storage_items
 from shardplan.costs.pricing import price
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.shards import volumes_of
 from shardplan.costs.torchrec.pricer import TorchRecPricer
 from shardplan.errors import InputError
-from shardplan.sharding import PHASES, Target
-from shardplan.torchrec_cost_model import TorchRecCostModel
+from shardplan.records.sharding import PHASES, Target
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shardplan.cluster import Cluster
+    from shardplan.costs.cluster import Cluster
     from shardplan.costs.pricing import ShardPrices
     from shardplan.costs.shards import ShardArrays
     from shardplan.costs.usage import TableUsage
-    from shardplan.torchrec_cost_model import AnyCostModel
+    from shardplan.records.torchrec_cost_model import AnyCostModel
 
     Item = tuple[str, int, NDArray[np.float64]]
 

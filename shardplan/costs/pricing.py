@@ -11,17 +11,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs import lookup, storage
-from shardplan.costs.compression import compress
-from shardplan.costs.footprint import tier_bytes
+from shardplan.costs.communication.compression import compress
+from shardplan.costs.memory import lookup, storage
+from shardplan.costs.memory.footprint import tier_bytes
 from shardplan.costs.shards import ShardArrays, volumes_of
-from shardplan.optimizers import FACTS
-from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
+from shardplan.records.optimizers import FACTS
+from shardplan.records.sharding import (
+    CACHING_KERNELS,
+    PHASES,
+    ComputeKernel,
+    Phase,
+    Scope,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.costs.compression import Compressed
+    from shardplan.costs.communication.compression import Compressed
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs import collectives
+from shardplan.costs.communication import collectives
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.cluster import Cluster
-    from shardplan.cost_model import CostModel
+    from shardplan.costs.cluster import Cluster
+    from shardplan.records.cost_model import CostModel
 
     Floats = NDArray[np.float64]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.costs import storage
-from shardplan.sharding import ComputeKernel
-from shardplan.tables import DType
+from shardplan.costs.memory import storage
+from shardplan.records.sharding import ComputeKernel
+from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs import access, storage
-from shardplan.sharding import Phase, Target
-from shardplan.tables import DType
-from shardplan.targets import RUNTIMES
-from shardplan.workload import Pipeline, Workload
+from shardplan.costs.memory import access, storage
+from shardplan.records.sharding import Phase, Target
+from shardplan.records.tables import DType
+from shardplan.records.targets import RUNTIMES
+from shardplan.records.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from shardplan.targets import Runtime
-    from shardplan.workload import Compression, Optimizer
+    from shardplan.records.targets import Runtime
+    from shardplan.records.workload import Compression, Optimizer
 
 _PIPELINE_DEPTH = {
     Pipeline.NONE: 1,

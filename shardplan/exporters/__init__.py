@@ -16,7 +16,7 @@ from shardplan.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
     Exporter = Callable[[Plan], dict[str, Any]]
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardplan.exporters.runnable import require_runnable
-from shardplan.sharding import ShardingType, Target
+from shardplan.records.sharding import ShardingType, Target
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 
 def export(plan: Plan) -> dict[str, Any]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardplan.exporters.runnable import require_runnable
-from shardplan.rectangles import rectangles
+from shardplan.plans.rectangles import rectangles
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 FORMAT = "shardplan-manifest"
 FORMAT_VERSION = 1

@@ -8,8 +8,8 @@ from shardplan.checking import check
 from shardplan.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
-    from shardplan.sharding import Target
+    from shardplan.plans.plan import Plan
+    from shardplan.records.sharding import Target
 
 
 def require_runnable(plan: Plan, target: Target) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardplan.exporters.runnable import require_runnable
-from shardplan.rectangles import row_sizes
-from shardplan.sharding import ShardingType
+from shardplan.plans.rectangles import row_sizes
+from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
-    from shardplan.plan import ColumnBlock, Plan
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import ColumnBlock
 
 FORMAT = "shardplan-sbp"
 FORMAT_VERSION = 1

@@ -10,25 +10,26 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from shardplan.cache_groups import reserved_memory
-from shardplan.costs import storage
+from shardplan.costs.memory import storage
 from shardplan.errors import InputError, Problem
 from shardplan.exporters.runnable import require_runnable
-from shardplan.plan import dump
-from shardplan.rectangles import rectangles
-from shardplan.sharding import (
+from shardplan.plans.cache_groups import reserved_memory
+from shardplan.plans.rectangles import rectangles
+from shardplan.records.record import dump
+from shardplan.records.sharding import (
     CACHING_KERNELS,
     ComputeKernel,
     ShardingType,
     Target,
 )
-from shardplan.torchrec_modules import broken_rules
-from shardplan.torchrec_table import TorchRecTable
+from shardplan.records.torchrec_modules import broken_rules
+from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan, TablePlacement
-    from shardplan.tables import EmbeddingTable
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import TablePlacement
+    from shardplan.records.tables import EmbeddingTable
 
 FORMAT = "shardplan-torchrec"
 FORMAT_VERSION = 1

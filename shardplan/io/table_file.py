@@ -18,8 +18,8 @@ from shardplan.errors import InputError, Problem, shorten
 from shardplan.io.text import read_bytes, read_text
 from shardplan.io.validate import explain, validate_items
 from shardplan.io.wording import suggest
-from shardplan.tables import EmbeddingTable
-from shardplan.workload import MAX_TABLES
+from shardplan.records.tables import EmbeddingTable
+from shardplan.records.workload import MAX_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

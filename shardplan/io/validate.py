@@ -18,7 +18,7 @@ from shardplan.io.wording import (
     tag_rule,
     unknown_key,
 )
-from shardplan.record import Record
+from shardplan.records.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
-from shardplan.costs import storage
-from shardplan.plan import dump
+from shardplan.costs.memory import storage
+from shardplan.records.record import dump
 from shardplan.report.layout import (
     count,
     facts,
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from shardplan.record import Record
-    from shardplan.tables import EmbeddingTable
-    from shardplan.topology import HostGroup, Topology
-    from shardplan.torchrec_cost_model import AnyCostModel
-    from shardplan.workload import Workload
+    from shardplan.records.record import Record
+    from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.torchrec_cost_model import AnyCostModel
+    from shardplan.records.workload import Workload
 
 
 def topology_data(topology: Topology) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _coefficients(node: Any, path: str = "") -> list[dict[str, Any]]:
 
 def render_topology(data: dict[str, Any]) -> RenderableType:
     """Lay out one topology."""
-    from shardplan.topology import Topology
+    from shardplan.records.topology import Topology
 
     topology = Topology.model_validate(data["definition"])
     top = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 
 def check_data(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Group
 
-from shardplan.costs import storage
-from shardplan.frames import shard_frame
+from shardplan.costs.memory import storage
+from shardplan.plans.frames import shard_frame
+from shardplan.records.targets import RUNTIMES
 from shardplan.report.evaluation import memory_data, phases_data
 from shardplan.report.layout import (
     change,
@@ -22,7 +23,6 @@ from shardplan.report.layout import (
     whole,
 )
 from shardplan.report.plan_view import decision, decision_text, summary_data
-from shardplan.targets import RUNTIMES
 from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
-    from shardplan.evaluation import Evaluation
-    from shardplan.plan import Plan, TablePlacement
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import TablePlacement
 
 _DECISION = ("sharding_type", "compute_kernel", "dtype")
 _SHARES = ("hbm_share", "ddr_share", "ssd_share")

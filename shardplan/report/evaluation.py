@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.records.sharding import PHASES, TIERS, Objective
 from shardplan.report.layout import (
     bar,
     bars,
@@ -16,7 +17,6 @@ from shardplan.report.layout import (
     table,
     whole,
 )
-from shardplan.sharding import PHASES, TIERS, Objective
 from shardplan.units import format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
 
 _ALMOST_FULL = 0.9
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Group
 
-from shardplan.plan import format_ranks
+from shardplan.records.placement import format_ranks
+from shardplan.records.sharding import Objective
 from shardplan.report.evaluation import (
     is_almost_full,
     is_shown,
@@ -38,7 +39,6 @@ from shardplan.report.plan_view import (
 from shardplan.report.step import speed_data
 from shardplan.report.what_if import what_if_data
 from shardplan.report.wrapping import shorten
-from shardplan.sharding import Objective
 from shardplan.units import format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
 
     Floats = NDArray[np.float64]
 

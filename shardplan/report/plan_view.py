@@ -9,8 +9,9 @@ import numpy as np
 from rich.console import Group
 
 from shardplan.checking.verdict import TOLERANCE
-from shardplan.frames import rank_frame
-from shardplan.plan import format_ranks
+from shardplan.plans.frames import rank_frame
+from shardplan.records.placement import format_ranks
+from shardplan.records.sharding import SHORT_NAMES, ShardingType
 from shardplan.report.evaluation import imbalance, memory_data, memory_table
 from shardplan.report.layout import (
     bar,
@@ -25,15 +26,15 @@ from shardplan.report.layout import (
     sentences,
     table,
 )
-from shardplan.sharding import SHORT_NAMES, ShardingType
 from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
-    from shardplan.evaluation import Evaluation
-    from shardplan.plan import Plan, TablePlacement
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import TablePlacement
 
 
 _SMALL_GAP = 5e-4

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 
 from shardplan.errors import InfeasibleError
-from shardplan.evaluation import evaluate
-from shardplan.notices import notices
+from shardplan.planning.notices import notices
+from shardplan.plans.evaluation import evaluate
 from shardplan.report.evaluation import memory_data, memory_table
 from shardplan.report.layout import facts, section, sentences
 from shardplan.report.plan_view import decisions_data, summary_data, summary_facts
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.errors import LimitError
-    from shardplan.planner import PlanResult
+    from shardplan.planning.planner import PlanResult
 
 
 def solution_data(result: PlanResult, plan_file: str | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
     from shardplan.simulation import Simulation
     from shardplan.simulation.slopes import Explanation
 

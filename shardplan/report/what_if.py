@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.evaluation import evaluate
-from shardplan.padding import padding_that_pays
-from shardplan.sharding import Objective
+from shardplan.planning.padding import padding_that_pays
+from shardplan.plans.evaluation import evaluate
+from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from shardplan.evaluation import Evaluation
-    from shardplan.topology import HostGroup, Topology
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.topology import HostGroup, Topology
 
     Floats = NDArray[np.float64]
 

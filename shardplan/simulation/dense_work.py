@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from shardplan.costs.dense import (
+from shardplan.costs.layers.times import (
     DenseDevice,
     dense_forward_time,
     dense_input_gradient_time,
@@ -17,17 +17,17 @@ from shardplan.costs.dense import (
     dense_parameters,
     dense_weight_gradient_time,
 )
-from shardplan.costs.storage import FP32_BYTES, element_bytes, state_bytes
+from shardplan.costs.memory.storage import FP32_BYTES, element_bytes, state_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from shardplan.cost_model import DenseCostModel
-    from shardplan.costs.dense import DenseTime
-    from shardplan.evaluation import Evaluation
-    from shardplan.workload import DenseModel
+    from shardplan.costs.layers.times import DenseTime
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.cost_model import DenseCostModel
+    from shardplan.records.workload import DenseModel
 
     Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.storage import FP32_BYTES
+from shardplan.costs.memory.storage import FP32_BYTES
 from shardplan.simulation.network import Transfer
 from shardplan.simulation.operation import Operation, Stage, Stream
 from shardplan.simulation.step_parts import START, StepParts, compute, reduce_names

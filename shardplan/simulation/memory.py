@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
 
     Floats = NDArray[np.float64]
 

@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.costs.all_reduce import all_reduce_seconds, joined_by_switch
-from shardplan.costs.latency import link_latency
-from shardplan.costs.link_rates import LinkRates
-from shardplan.costs.message_time import curve_time, p_norm_time
-from shardplan.costs.routing import routes_of
-from shardplan.sharding import Scope
+from shardplan.costs.communication.all_reduce import (
+    all_reduce_seconds,
+    joined_by_switch,
+)
+from shardplan.costs.communication.latency import link_latency
+from shardplan.costs.communication.link_rates import LinkRates
+from shardplan.costs.communication.message_time import curve_time, p_norm_time
+from shardplan.costs.communication.routing import routes_of
+from shardplan.records.sharding import Scope
 from shardplan.simulation.sparse_work import GROUP_SCOPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.cluster import Cluster
-    from shardplan.cost_model import LinkModel, RuntimeModel
-    from shardplan.costs.groups import Level
+    from shardplan.costs.cluster import Cluster
+    from shardplan.costs.communication.groups import Level
+    from shardplan.costs.communication.routing import Routes
+    from shardplan.costs.communication.traffic import Traffic
     from shardplan.costs.rates import ClassRates
-    from shardplan.costs.routing import Routes
-    from shardplan.costs.traffic import Traffic
+    from shardplan.records.cost_model import LinkModel, RuntimeModel
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.sparse_work import Exchange
 
@@ -127,7 +130,7 @@ class Network:
 
         See Also
         --------
-        shardplan.costs.all_reduce.all_reduce_seconds : The formula.
+        shardplan.costs.communication.all_reduce.all_reduce_seconds : The formula.
         """
         cluster = self.cluster
         adds_up = cluster.topology.fabric.in_network_reduction

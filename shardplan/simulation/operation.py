@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.costs.traffic import Traffic
+    from shardplan.costs.communication.traffic import Traffic
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

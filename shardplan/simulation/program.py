@@ -17,7 +17,7 @@ from shardplan.simulation.sparse_work import SparseWork
 from shardplan.simulation.step_parts import LEADS, StepParts
 
 if TYPE_CHECKING:
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
     from shardplan.simulation.operation import Operation
     from shardplan.simulation.settings import SimulationSettings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.brief import Brief
+from shardplan.records.brief import Brief
 from shardplan.simulation.breakdown import breakdown, exposures
 from shardplan.simulation.critical import critical_path
 from shardplan.simulation.memory import MemoryUse
@@ -19,7 +19,7 @@ from shardplan.units import format_seconds, plural
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
     from shardplan.simulation.breakdown import Breakdown, Exposure
     from shardplan.simulation.critical import CriticalPath
     from shardplan.simulation.settings import SimulationSettings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.fair_share import fair_speeds
+from shardplan.costs.communication.fair_share import fair_speeds
 from shardplan.simulation.operation import STREAMS
 
 if TYPE_CHECKING:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shardplan.costs.link_rates import LinkRates
-from shardplan.costs.routing import routes_of
-from shardplan.plan import Inputs
+from shardplan.costs.communication.link_rates import LinkRates
+from shardplan.costs.communication.routing import routes_of
+from shardplan.records.inputs import Inputs
+from shardplan.records.torchrec_cost_model import measured
 from shardplan.simulation.step import simulate
-from shardplan.torchrec_cost_model import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.cost_model import CostModel, LinkModel, RuntimeModel
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
+    from shardplan.records.cost_model import CostModel, LinkModel, RuntimeModel
+    from shardplan.records.topology import HostGroup, Topology
     from shardplan.simulation.result import Simulation
     from shardplan.simulation.settings import SimulationSettings
-    from shardplan.topology import HostGroup, Topology
 
 MORE = 0.01
 """How much more of a resource is tried."""

@@ -9,12 +9,12 @@ import numpy as np
 
 from shardplan.costs.pricing import compressed, fetched_bytes
 from shardplan.costs.shards import volumes_of
-from shardplan.sharding import CACHING_KERNELS, PHASES, Phase, Scope
+from shardplan.records.sharding import CACHING_KERNELS, PHASES, Phase, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

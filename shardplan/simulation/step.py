@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.evaluation import evaluate
+from shardplan.plans.evaluation import evaluate
 from shardplan.simulation.engine import run_in_line, run_overlapped
 from shardplan.simulation.program import build_program
 from shardplan.simulation.result import Simulation
 from shardplan.simulation.settings import SimulationSettings
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 
 def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulation:
@@ -33,7 +33,7 @@ def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulati
     The step is an explicit graph of operations (`program`), run for several batches
     on the streams of all ranks (`engine`); the time between the ends of two of them
     is the step. Under :meth:`SimulationSettings.bare` it equals the `step`
-    objective of :func:`shardplan.evaluation.evaluate`.
+    objective of :func:`shardplan.plans.evaluation.evaluate`.
     """
     chosen = settings or SimulationSettings()
     evaluation = evaluate(plan)

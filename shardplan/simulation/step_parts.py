@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.sharding import Scope
+from shardplan.records.sharding import Scope
+from shardplan.records.workload import Pipeline
 from shardplan.simulation.operation import Operation, Stage, Stream, meeting
 from shardplan.simulation.sparse_work import GROUP_SCOPES
-from shardplan.workload import Pipeline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.cost_model import RuntimeModel
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.cost_model import RuntimeModel
     from shardplan.simulation.dense_work import DenseWork
     from shardplan.simulation.network import Network, Transfer
     from shardplan.simulation.settings import SimulationSettings

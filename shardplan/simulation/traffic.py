@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.costs.link_rates import nic_ports, uplink_bw
-from shardplan.costs.routing import routes_of
-from shardplan.costs.traffic import Traffic
+from shardplan.costs.communication.link_rates import nic_ports, uplink_bw
+from shardplan.costs.communication.routing import routes_of
+from shardplan.costs.communication.traffic import Traffic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.evaluation import Evaluation
+    from shardplan.plans.evaluation import Evaluation
     from shardplan.simulation.timeline import Timeline
 
     Floats = NDArray[np.float64]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.certify.dual import lower_bound, strengthen
-from shardplan.sharding import Objective
+from shardplan.problems.totals import OptionTotals
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import (
     Observer,
     Silent,
@@ -24,11 +25,10 @@ from shardplan.solvers.search.guide import Guide
 from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.neighbourhood import Neighbourhood
 from shardplan.solvers.search.portfolio import Portfolio
-from shardplan.solvers.selection import OptionTotals
 from shardplan.solvers.uniform import Uniform
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 _LDM_WORK = 1_000_000
 """Largest differencing is left out above this many tables times ranks."""

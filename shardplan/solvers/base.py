@@ -16,8 +16,8 @@ from shardplan.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.certificate import Certificate
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.certificate import Certificate
 
 GAP_TOLERANCE = 1e-9
 """Two values this close, relatively, are equal: a proof of optimality."""

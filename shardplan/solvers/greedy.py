@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.bounds import simple_lower_bound
-from shardplan.sharding import Objective
+from shardplan.problems.totals import OptionTotals, simple_lower_bound
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.placement import (
     GLANCE_EVERY,
@@ -23,14 +23,14 @@ from shardplan.solvers.placement import (
     place_fallback,
     placing_order,
 )
-from shardplan.solvers.selection import OptionTotals, select
+from shardplan.solvers.selection import select
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
 
     Ints = NDArray[np.int64]
 

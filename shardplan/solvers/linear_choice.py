@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_array
 
-from shardplan.highs import End, Highs
+from shardplan.certify.highs import End, Highs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
-    from shardplan.solvers.selection import OptionTotals
+    from shardplan.problems.problem import Problem
+    from shardplan.problems.totals import OptionTotals
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import ranks_per_place
-from shardplan.loads import Loads
-from shardplan.problem import Assignment
-from shardplan.sharding import TIERS, Objective, Scope
+from shardplan.problems.loads import Loads
+from shardplan.problems.problem import Assignment
+from shardplan.problems.totals import ranks_per_place
+from shardplan.records.sharding import TIERS, Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
-    from shardplan.solvers.selection import OptionTotals
+    from shardplan.problems.problem import Problem
+    from shardplan.problems.totals import OptionTotals
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from shardplan.bounds import first_least
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import Point
-from shardplan.sharding import TIERS
+from shardplan.problems.totals import first_least
+from shardplan.records.sharding import TIERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
-    from shardplan.solvers.selection import OptionTotals
+    from shardplan.problems.problem import Problem
+    from shardplan.problems.totals import OptionTotals
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -2,100 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import (
-    first_least,
-    least_per_table,
-    option_totals,
-)
-from shardplan.sharding import TIERS, Scope
+from shardplan.problems.totals import first_least, least_per_table
 from shardplan.solvers.linear_choice import choose_by_linear_program
 from shardplan.solvers.pool_prices import pool_prices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
+    from shardplan.problems.totals import OptionTotals
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
 _REPAIRS = 20
-_LEAST_SHARE = 0.1
-"""Phases shorter than this share of the whole matter as if they were as long."""
 _MISSES = 1000
 """Stop using room after this many switches that do not fit."""
 _GOOD = 0.005
 """A choice this close to the relaxed one, relatively, is good enough."""
 _AIR = 0.1
 """Share of the room above the least bytes that a choice may always use."""
-
-
-@dataclass(frozen=True, eq=False)
-class OptionTotals:
-    """Sums over all places of each option, which the choice is made from.
-
-    Attributes
-    ----------
-    seconds : float array (O,)
-        Total seconds over all ranks and phases.
-    tier_bytes : float array (O, 3)
-        Total bytes per tier, as shares of the tier's whole capacity.
-    largest : float array (O,)
-        Seconds of the largest item that goes to a single rank; 0 for scope ALL,
-        whose loads no placement can change.
-    largest_bytes : float array (O,)
-        Bytes of the item that fills most of some rank or host, as a share of it; 0 for
-        scope ALL.
-    """
-
-    seconds: Floats
-    tier_bytes: Floats
-    largest: Floats
-    largest_bytes: Floats
-
-    @classmethod
-    def of(cls, problem: Problem) -> OptionTotals:
-        """Sum up a problem's menu."""
-        seconds, tier_bytes = option_totals(problem)
-        capacity = [problem.capacity.of_tier(tier).sum() for tier in range(len(TIERS))]
-        shares = tier_bytes / np.maximum(capacity, 1.0)
-        menu = problem.options
-        item = menu.item_cost.sum(axis=2).min(axis=1)
-        pools = [problem.capacity.of_tier(tier).max() for tier in range(len(TIERS))]
-        filled = (menu.item_bytes / np.maximum(pools, 1.0)).max(axis=1)
-        return cls(seconds, shares, _largest(problem, item), _largest(problem, filled))
-
-    def mean_rank_seconds(self, problem: Problem) -> float:
-        """Mean load of a rank if every bundle took its cheapest option [s]."""
-        least = np.minimum.reduceat(self.seconds, problem.options.start[:-1])
-        return float(least.sum()) / problem.world_size
-
-    def by_phases(self, problem: Problem, load_s: Floats) -> OptionTotals:
-        """Return the totals with items measured in the phase where they stand out.
-
-        Parameters
-        ----------
-        load_s : float array (P,)
-            Mean load of a rank per phase [s]. An item with x times the load of some
-            phase counts as x times the whole load; phases of less than
-            `_LEAST_SHARE` count as if they had that much.
-        """
-        menu = problem.options
-        share = np.maximum(load_s / load_s.sum(), _LEAST_SHARE)
-        item = (menu.item_cost.min(axis=1) / share).max(axis=1)
-        return replace(self, largest=_largest(problem, item))
-
-
-def _largest(problem: Problem, item_s: Floats) -> Floats:
-    """Longest item of each option that goes to a single rank (O,)."""
-    menu = problem.options
-    largest = np.maximum.reduceat(item_s, menu.item_start[:-1])
-    return np.where(menu.scope == Scope.ALL, 0.0, largest)
 
 
 def select(

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import simple_lower_bound
+from shardplan.problems.totals import OptionTotals, simple_lower_bound
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.greedy import place_all
-from shardplan.solvers.selection import OptionTotals, select_from
+from shardplan.solvers.selection import select_from
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
 
     Bools = NDArray[np.bool_]
 

@@ -11,30 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.costs import lookup, storage
-from shardplan.costs.dense import (
-    DenseDevice,
-    dense_backward_time,
-    dense_forward_time,
-    dense_parameters,
-)
-from shardplan.costs.rates import ClassRates
-from shardplan.costs.staleness import (
+from shardplan.costs.communication.staleness import (
     asynchronous_step_time,
     bounded_staleness_step_time,
     parameter_server_worker_time,
     synchronous_step_time,
 )
+from shardplan.costs.layers.times import (
+    DenseDevice,
+    dense_backward_time,
+    dense_forward_time,
+    dense_parameters,
+)
+from shardplan.costs.memory import lookup, storage
+from shardplan.costs.prepared import prepare
+from shardplan.costs.rates import ClassRates
 from shardplan.costs.usage import TableUsage
-from shardplan.prepared import prepare
+from shardplan.records.torchrec_cost_model import measured
 from shardplan.simulation import simulate
-from shardplan.torchrec_cost_model import measured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.plan import Inputs, Plan
-    from shardplan.workload import Workload
+    from shardplan.plans.plan import Plan
+    from shardplan.records.inputs import Inputs
+    from shardplan.records.workload import Workload
 
 SCHEMA_VERSION = 1
 """Of the JSON of the study."""

@@ -7,21 +7,29 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.catalog import load_cost_model, load_topology, load_workload
-from shardplan.cluster import Cluster
-from shardplan.costs.dense import DenseDevice
-from shardplan.costs.gemm import gemm_time
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.layers.gemm import gemm_time
+from shardplan.costs.layers.times import DenseDevice
+from shardplan.costs.memory.storage import element_bytes
 from shardplan.costs.rates import ClassRates
-from shardplan.costs.storage import element_bytes
-from shardplan.evaluation import evaluate
-from shardplan.plan import Inputs, TierSplit
-from shardplan.shard_matrix import ShardMatrix
-from shardplan.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase, Scope
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.shard_matrix import ShardMatrix
+from shardplan.records.inputs import Inputs
+from shardplan.records.placement import TierSplit
+from shardplan.records.sharding import (
+    CACHING_KERNELS,
+    PHASES,
+    ComputeKernel,
+    Phase,
+    Scope,
+)
+from shardplan.records.tables import EmbeddingTable, ZipfAccess
+from shardplan.records.topology import ScaleUp, Topology
+from shardplan.records.torchrec_cost_model import measured
+from shardplan.records.workload import Pipeline, Workload
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.simulation.network import Network
-from shardplan.tables import EmbeddingTable, ZipfAccess
-from shardplan.topology import ScaleUp, Topology
-from shardplan.torchrec_cost_model import measured
 from shardplan.validation.records import (
     BandwidthMeasurement,
     CollectiveMeasurement,
@@ -30,11 +38,10 @@ from shardplan.validation.records import (
     StepMeasurement,
     System,
 )
-from shardplan.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
-    from shardplan.cost_model import CostModel
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
+    from shardplan.records.cost_model import CostModel
     from shardplan.simulation import Simulation
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shardplan.record import (
+from shardplan.plans.shard_matrix import ShardMatrix
+from shardplan.records.record import (
     Count,
     Flag,
     Integer,
@@ -16,10 +17,9 @@ from shardplan.record import (
     Rows,
     SchemaVersion,
 )
-from shardplan.shard_matrix import ShardMatrix
-from shardplan.sharding import ComputeKernel
-from shardplan.tables import DType
-from shardplan.workload import Optimizer
+from shardplan.records.sharding import ComputeKernel
+from shardplan.records.tables import DType
+from shardplan.records.workload import Optimizer
 
 Time = Annotated[Number, Field(gt=0, le=3600)]
 Size = Annotated[Integer, Field(ge=1)]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.catalog import folder
 from shardplan.errors import InputError
+from shardplan.io.catalog import folder
 from shardplan.io.json_file import read_json
 from shardplan.io.validate import validate
 from shardplan.validation.predict import Value, predict, system_topology

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.problem import Assignment
-from shardplan.sharding import PHASES, Phase, Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import PHASES, Phase, Scope
 from shardplan.solvers.base import Observer, Solver, SolverResult, Stop, finished
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Stop
 from tests.benchmarks.instances import random_problem

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from tests.benchmarks.families import Family, family_problem, shipped_problem
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 STEP, MAX_RANK = Objective.STEP, Objective.MAX_RANK
 

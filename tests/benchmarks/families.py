@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan import catalog
-from shardplan.problem import Problem, build_problem
-from shardplan.sharding import ComputeKernel, Objective
-from shardplan.tables import EmbeddingTable, TableConstraints
+from shardplan.io import catalog
+from shardplan.problems.problem import Problem, build_problem
+from shardplan.records.sharding import ComputeKernel, Objective
+from shardplan.records.tables import EmbeddingTable, TableConstraints
 from tests.benchmarks import instances
 
 if TYPE_CHECKING:
-    from shardplan.topology import Topology
-    from shardplan.workload import Workload
+    from shardplan.records.topology import Topology
+    from shardplan.records.workload import Workload
 
 _HBM = (ComputeKernel.DENSE, ComputeKernel.FUSED)
 _DDR = (*_HBM, ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.FUSED_UVM)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan import catalog
-from shardplan.problem import Problem, build_problem
-from shardplan.sharding import ComputeKernel, Objective, Scope
-from shardplan.tables import EmbeddingTable, TableConstraints, ZipfAccess
-from shardplan.workload import Workload
+from shardplan.io import catalog
+from shardplan.problems.problem import Problem, build_problem
+from shardplan.records.sharding import ComputeKernel, Objective, Scope
+from shardplan.records.tables import EmbeddingTable, TableConstraints, ZipfAccess
+from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
-    from shardplan.topology import Topology
+    from shardplan.records.topology import Topology
 
 _WIDTHS = (16, 32, 64, 96, 128, 192, 256, 512)
 _WIDTH_SHARES = (0.1, 0.2, 0.25, 0.1, 0.2, 0.05, 0.07, 0.03)

@@ -13,7 +13,7 @@ import numpy as np
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Solver, Stop, load_solver
 from tests.benchmarks.baselines import BASELINES
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from tests.benchmarks.cases import Case
 
 _OTHER = {

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from tests.benchmarks.summary import gap, grouped, runs
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from math import inf, isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from shardplan.version import VERSION
 from tests.benchmarks.families import Family
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan.sharding import Objective, Scope
+from shardplan.records.sharding import Objective, Scope
 from shardplan.solvers.base import Silent, Stop, load_solver
 from tests.benchmarks.baselines import BASELINES, NeuroShard
 from tests.benchmarks.cases import GRID
@@ -16,7 +16,7 @@ from tests.benchmarks.measure import run_solver
 from tests.benchmarks.summary import beaten_by, gap, text, to_greedy
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 
 def drawn(family: Family, seed: int = 0) -> Problem:

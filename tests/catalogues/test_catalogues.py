@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.catalog import load_cost_model, load_topology, load_workload
 from shardplan.checking import check
-from shardplan.cost_model import Coefficient
-from shardplan.planner import solve
-from shardplan.record import Record
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.planning.planner import solve
+from shardplan.records.cost_model import Coefficient
+from shardplan.records.record import Record
 from shardplan.simulation import simulate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.topology import HostGroup, Topology
-    from shardplan.workload import Workload
+    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.workload import Workload
 
 ROOT = Path(__file__).resolve().parents[2]
 

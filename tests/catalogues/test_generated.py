@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan.catalog import load_workload
-from shardplan.tables import CdfAccess
+from shardplan.io.catalog import load_workload
+from shardplan.records.tables import CdfAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shardplan.catalog import load_cost_model
-from shardplan.cost_model import Curve, LinkModel
+from shardplan.io.catalog import load_cost_model
+from shardplan.records.cost_model import Curve, LinkModel
 
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "cost_models" / "measurements"
 TOLERANCE = 0.01

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from shardplan.certificate import Case
 from shardplan.certify.dual import Bound, lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
-from shardplan.sharding import Objective, Target
+from shardplan.records.certificate import Case
+from shardplan.records.sharding import Objective, Target
 from tests.benchmarks.instances import random_problem
 from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, toy_problem
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.certificate import Prices
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
+    from shardplan.records.certificate import Prices
 
     Floats = NDArray[np.float64]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.bounds import memory_shortfalls
 from shardplan.certify.infeasible import is_proof, memory_proof, memory_proofs
-from shardplan.certify.relaxations import relaxations
 from shardplan.certify.relaxed import Relaxed
 from shardplan.errors import InfeasibleError
-from shardplan.plan import Inputs
-from shardplan.problem import build_problem
-from shardplan.sharding import Target
+from shardplan.planning.relaxations import relaxations
+from shardplan.problems.problem import build_problem
+from shardplan.problems.totals import memory_shortfalls
+from shardplan.records.inputs import Inputs
+from shardplan.records.sharding import Target
 from shardplan.solvers.base import Silent, Stop, load_solver
 from tests.certify.test_bounds import CLUSTERS
 from tests.helpers import (
@@ -35,8 +35,8 @@ from tests.solvers.helpers import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
-    from shardplan.topology import Topology
+    from shardplan.problems.problem import Problem
+    from shardplan.records.topology import Topology
 
 ROWS = 30_000_000  # 15.4 GB with 128 columns of fp32; a rank has 8 GB for tables
 
@@ -181,7 +181,7 @@ def test_advice_ends_by_counted_work(monkeypatch: pytest.MonkeyPatch) -> None:
         tried.append(len(problem.options))
         return problem
 
-    module = "shardplan.certify.relaxations"
+    module = "shardplan.planning.relaxations"
     monkeypatch.setattr(f"{module}.build_problem", counting)
     everything = relaxations(inputs, Target.ANY, greedy_finds)
     hours = iter(range(10**9))
@@ -204,7 +204,7 @@ def test_a_failure_of_advice_does_not_replace_the_finding(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("shardplan.refusal.relaxations", broken)
+    monkeypatch.setattr("shardplan.planning.refusal.relaxations", broken)
     with pytest.raises(InfeasibleError, match="HBM short by") as caught:
         instance().solve(solver="greedy")
     assert caught.value.proven

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.bounds import memory_shortfalls
 from shardplan.certify.infeasible import is_proof, memory_proof, memory_proofs
 from shardplan.certify.relaxed import Relaxed
+from shardplan.problems.totals import memory_shortfalls
 from tests.helpers import COST_MODEL, MIXED, Instance, workload
 from tests.solvers.helpers import TW, Hosts, make_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 
 def one_rank(

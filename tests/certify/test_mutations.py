@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from shardplan.certificate import Case, Certificate, PatternPrices, Prices
 from shardplan.certify.dual import lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import InvalidCertificateError, replay, verify
 from shardplan.checking import check, examine
-from shardplan.evaluation import evaluate
-from shardplan.plan import Plan
-from shardplan.sharding import Objective
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.plan import Plan
+from shardplan.records.certificate import Case, Certificate, PatternPrices, Prices
+from shardplan.records.sharding import Objective
 from tests.certify.test_bounds import CLUSTERS, draw
 from tests.helpers import COST_MODEL, ONE_HOST, Instance, assert_tiles, workload
 from tests.solvers.helpers import brute_force
@@ -24,7 +24,7 @@ from tests.solvers.helpers import brute_force
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 _FACTORS = (-1.0, 0.0, 0.5, 0.9, 1 + 1e-9, 1.001, 1.1, 2.0, 10.0, 1e6)
 _ODD = (math.nan, math.inf, -math.inf, 1e300, -1e-300)

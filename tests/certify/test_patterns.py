@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.certificate import Case, Certificate, PatternPrices
 from shardplan.certify.dual import lower_bound, strengthen
 from shardplan.certify.patterns import CELLS, Choices, ItemPrices, PatternSums
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import InvalidCertificateError, replay, verify
-from shardplan.sharding import Objective
+from shardplan.records.certificate import Case, Certificate, PatternPrices
+from shardplan.records.sharding import Objective
 from tests.certify.test_bounds import CLUSTERS, draw
 from tests.solvers.helpers import (
     CW2,
@@ -26,7 +26,7 @@ from tests.solvers.helpers import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 ONE_CLASS = ["one host", "two hosts", "three ranks", "domain over hosts"]
 

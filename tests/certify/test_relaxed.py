@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan.certify.relaxed import Relaxed
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from tests.solvers.helpers import (
     CW2,
     CW3,

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.certificate import Case, Prices
 from shardplan.certify.dual import lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
-from shardplan.sharding import Objective, Scope
+from shardplan.records.certificate import Case, Prices
+from shardplan.records.sharding import Objective, Scope
 from tests.certify.test_bounds import BOTH, CLUSTERS, draw
 from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, shapes_on
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 FOUR = [Hosts(2, 2, 2)]
 PLENTY = (np.full(4, 1.0), np.full(2, 1.0), np.full(2, 1.0))

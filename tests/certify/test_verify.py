@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.certificate import Case, PatternPrices, Prices
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import (
     Box,
@@ -20,7 +19,8 @@ from shardplan.certify.verify import (
     replay,
     round_bound,
 )
-from shardplan.sharding import Objective
+from shardplan.records.certificate import Case, PatternPrices, Prices
+from shardplan.records.sharding import Objective
 from tests.solvers.helpers import CW3, DP, TW, Hosts, Shape, make_problem
 
 if TYPE_CHECKING:

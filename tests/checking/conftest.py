@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from shardplan.evaluation import evaluate
-from shardplan.fingerprint import fingerprints
-from shardplan.plan import Inputs, Plan, dump
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.plan import Plan
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.inputs import Inputs
+from shardplan.records.record import dump
 from tests.helpers import COST_MODEL, TWO_HOSTS, workload
 
 NARROW = {"embedding_dim": 16}

@@ -9,9 +9,9 @@ import pytest
 from shardplan.checking import Violation, check, examine
 from shardplan.checking.checker import proven_bound
 from shardplan.checking.target import check_rowless_ranks, check_target
-from shardplan.cluster import Cluster
-from shardplan.plan import Plan
-from shardplan.sharding import Target
+from shardplan.costs.cluster import Cluster
+from shardplan.plans.plan import Plan
+from shardplan.records.sharding import Target
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, Instance, workload
 
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.checking import check
-from shardplan.cluster import Cluster
+from shardplan.costs.cluster import Cluster
 from shardplan.errors import InfeasibleError, InputError
-from shardplan.options.rules import allowed
-from shardplan.planner import solve
-from shardplan.sharding import ComputeKernel, Target
-from shardplan.tables import EmbeddingTable, TableConstraints
-from shardplan.targets import RUNTIMES, optimizer_rule
-from shardplan.workload import Optimizer
+from shardplan.planning.planner import solve
+from shardplan.problems.options.rules import allowed
+from shardplan.records.sharding import ComputeKernel, Target
+from shardplan.records.tables import EmbeddingTable, TableConstraints
+from shardplan.records.targets import RUNTIMES, optimizer_rule
+from shardplan.records.workload import Optimizer
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, workload
 
 if TYPE_CHECKING:
-    from shardplan.topology import Topology
+    from shardplan.records.topology import Topology
 
 CPU = CLUSTERS["cpu"]
 TABLE = {"num_embeddings": 100_000}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shardplan.checking.geometry import _split_fits, repeated
-from shardplan.plan import TierSplit
-from shardplan.sharding import ComputeKernel
+from shardplan.records.placement import TierSplit
+from shardplan.records.sharding import ComputeKernel
 
 SPLITS = {
     "dense": ([(1, 0, 0)], [(0.9, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 1)]),

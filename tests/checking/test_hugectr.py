@@ -10,15 +10,15 @@ from shardplan.checking import check
 from shardplan.checking.hugectr import hugectr_rules
 from shardplan.costs.usage import TableUsage
 from shardplan.errors import InfeasibleError, InputError
-from shardplan.evaluation import evaluate
-from shardplan.plan import TablePlacement
-from shardplan.planner import solve
-from shardplan.sharding import Objective, Target
-from shardplan.targets import RUNTIMES, optimizer_notice
+from shardplan.planning.planner import solve
+from shardplan.plans.evaluation import evaluate
+from shardplan.records.placement import TablePlacement
+from shardplan.records.sharding import Objective, Target
+from shardplan.records.targets import RUNTIMES, optimizer_notice
 from tests.helpers import COST_MODEL, ONE_HOST, workload
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 HUGECTR = RUNTIMES[Target.HUGECTR]
 

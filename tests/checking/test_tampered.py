@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.checking import check
-from shardplan.fingerprint import fingerprints
-from shardplan.plan import Plan
+from shardplan.plans.plan import Plan
+from shardplan.records.fingerprint import fingerprints
 from tests.helpers import assert_plan_valid
 
 if TYPE_CHECKING:

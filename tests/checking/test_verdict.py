@@ -8,7 +8,7 @@ import pytest
 
 from shardplan.checking import Violation
 from shardplan.checking.verdict import Verdict
-from shardplan.plan import Outcome
+from shardplan.plans.plan import Outcome
 
 
 def verdict(proven_s: float | None, *violations: Violation, **outcome: Any) -> Verdict:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan import catalog
+from shardplan.io import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

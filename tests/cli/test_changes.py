@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 from click.shell_completion import ShellComplete
 
-from shardplan import catalog
 from shardplan.cli.main import cli
-from shardplan.fingerprint import fingerprints
-from shardplan.io.plan_file import read_plan
+from shardplan.io import catalog
+from shardplan.plans.plan import Plan
+from shardplan.records.fingerprint import fingerprints
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shardplan.plan import Plan
     from tests.cli.conftest import Run
 
 KINDS = {"topology": "topologies", "workload": "workloads", "cost-model": "cost_models"}
@@ -31,7 +30,7 @@ def solved(run: Run, small: Path, tmp_path: Path):
         where = ["--topology", "dgx-a100-40", "--solver", "greedy"]
         result = run("solve", small, *where, *options, "-o", tmp_path / "p.json")
         assert result.exit_code == 0, result.output
-        plan = read_plan(tmp_path / "p.json")
+        plan = Plan.load(tmp_path / "p.json")
         assert run("check", tmp_path / "p.json").exit_code == 0
         assert plan.fingerprints == fingerprints(plan.inputs)
         return plan

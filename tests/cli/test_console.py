@@ -33,7 +33,7 @@ def test_errors_of_the_machine(
     def fail(kind: str) -> list[str]:
         raise error
 
-    monkeypatch.setattr("shardplan.catalog.names", fail)
+    monkeypatch.setattr("shardplan.io.catalog.names", fail)
     result = CliRunner().invoke(cli, ["topology", "list"])
     assert result.exit_code == 1
     assert text in result.stderr

@@ -62,7 +62,7 @@ TAKES_TIME = re.compile(r"runtime +[\d.,]+ \w+|\"runtime_s\": [\d.e-]+")
 
 SERVER = """\
 import json, os, sys, warnings
-import shardplan.planner, shardplan.report.solution
+import shardplan.planning.planner, shardplan.report.solution
 from shardplan.cli.main import main
 for line in sys.stdin:
     arguments, *files = json.loads(line)

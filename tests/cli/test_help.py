@@ -140,7 +140,7 @@ def test_reference_has_all_commands() -> None:
 
 def test_schema_kinds_are_those_of_the_files() -> None:
     """The static choice of `schema` has all kinds of files."""
-    from shardplan.io.schema import KINDS as FILES
+    from shardplan.plans.schemas import KINDS as FILES
 
     assert tuple(FILES) == KINDS
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from shardplan.catalog import load_workload
 from shardplan.cli import console
 from shardplan.cli.main import cli
 from shardplan.errors import InputError
-from shardplan.plan import Plan
+from shardplan.io.catalog import load_workload
+from shardplan.plans.plan import Plan
 from shardplan.printable import one_line, printable
 
 if TYPE_CHECKING:

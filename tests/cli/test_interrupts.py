@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.interrupts import Interrupts
-from shardplan.plan import Plan
+from shardplan.planning.interrupts import Interrupts
+from shardplan.plans.plan import Plan
 from shardplan.solvers.base import Stop
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 SIGNALS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
-NOTHING_YET = ["shardplan.catalog:load_workload", "shardplan.planner:build_problem"]
+NOTHING_YET = [
+    "shardplan.io.catalog:load_workload",
+    "shardplan.planning.planner:build_problem",
+]
 SOMETHING = [
-    "shardplan.planner:lower_bound",
-    "shardplan.planner:verify",
-    "shardplan.planner:placements",
-    "shardplan.planner:examine",
+    "shardplan.planning.planner:lower_bound",
+    "shardplan.planning.planner:verify",
+    "shardplan.planning.planner:placements",
+    "shardplan.planning.planner:examine",
     "shardplan.io.atomic:_replace",
     "shardplan.report.solution:solution_data",
 ]
@@ -142,7 +145,7 @@ def test_other_commands_end_at_the_first(
     run: Run, plan_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command without a search has nothing to keep."""
-    at("shardplan.evaluation:evaluate", signal.SIGTERM, monkeypatch)
+    at("shardplan.plans.evaluation:evaluate", signal.SIGTERM, monkeypatch)
     result = run("simulate", plan_file)
     assert (result.exit_code, result.stdout) == (143, "")
 

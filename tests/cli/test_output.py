@@ -12,8 +12,8 @@ import pytest
 from shardplan.errors import InputError
 from shardplan.io import atomic
 from shardplan.io.atomic import require_writable
-from shardplan.io.plan_file import expected_bytes
-from shardplan.plan import Plan
+from shardplan.plans.plan import Plan
+from shardplan.plans.plan_file import expected_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_full_disk_is_found_before_the_search(
 ) -> None:
     """No solver runs for a plan that cannot be written; nothing stays behind."""
     monkeypatch.setattr(atomic.os, "fsync", full)
-    monkeypatch.setattr("shardplan.planner.build_problem", pytest.fail)
+    monkeypatch.setattr("shardplan.planning.planner.build_problem", pytest.fail)
     result = run("solve", small, *OPTIONS, "-o", tmp_path / "plan.json")
     assert result.exit_code == 1
     assert "cannot be written: No space left" in result.stderr

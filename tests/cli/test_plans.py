@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import shardplan
-from shardplan.evaluation import evaluate
-from shardplan.plan import Plan
-from shardplan.sharding import PHASES, Objective
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.plan import Plan
+from shardplan.records.sharding import PHASES, Objective
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from shardplan.plan import Plan
+from shardplan.plans.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
@@ -119,7 +119,7 @@ def test_interrupt_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(kind: str) -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shardplan.catalog.names", interrupt)
+    monkeypatch.setattr("shardplan.io.catalog.names", interrupt)
     result = CliRunner().invoke(cli, ["topology", "list"])
     assert result.exit_code == 130
     assert "interrupted" in result.stderr

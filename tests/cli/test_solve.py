@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan.plan import Plan
+from shardplan.plans.plan import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -191,7 +191,7 @@ def test_unwritable_output(
     def solve(*_: object, **__: object) -> None:
         raise AssertionError("solved in vain")
 
-    monkeypatch.setattr("shardplan.planner.solve", solve)
+    monkeypatch.setattr("shardplan.planning.planner.solve", solve)
     for place in (tmp_path, tmp_path / "missing" / "plan.json"):
         result = run("solve", small, "--topology", "dgx-h100", "-o", place)
         assert result.exit_code == 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.cells import cell_len
 
-from shardplan.plan import Plan
+from shardplan.plans.plan import Plan
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run

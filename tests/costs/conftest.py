@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.cluster import Cluster
-from shardplan.cost_model import CostModel
-from shardplan.topology import Topology
+from shardplan.costs.cluster import Cluster
+from shardplan.records.cost_model import CostModel
+from shardplan.records.topology import Topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,14 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.costs.access import (
+from shardplan.costs.memory.access import (
     RowBins,
     hottest_mass,
     lru_hit_rate,
     row_bins,
     unique_rows,
 )
-from shardplan.tables import AccessDistribution, CdfAccess, UniformAccess, ZipfAccess
+from shardplan.records.tables import (
+    AccessDistribution,
+    CdfAccess,
+    UniformAccess,
+    ZipfAccess,
+)
 
 ROWS = st.integers(1, 10**14)
 ALPHA = st.one_of(st.sampled_from([0.0, 1.0, 1.0 + 1e-12, 10.0]), st.floats(0, 10))

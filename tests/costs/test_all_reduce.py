@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.catalog import load_cost_model, load_topology
-from shardplan.cluster import Cluster
-from shardplan.costs.all_reduce import all_reduce_seconds
-from shardplan.costs.message_time import p_norm_time
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.communication.all_reduce import all_reduce_seconds
+from shardplan.costs.communication.message_time import p_norm_time
+from shardplan.io.catalog import load_cost_model, load_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.cost_model import CostModel
-    from shardplan.topology import Topology
+    from shardplan.records.cost_model import CostModel
+    from shardplan.records.topology import Topology
 
 MODEL = load_cost_model("h100")
 LARGE = 1e12  # so large that latency does not count

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan.cluster import Cluster
-from shardplan.costs.capacity import Capacity, dense_rank_bytes
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.memory.capacity import Capacity, dense_rank_bytes
 from shardplan.costs.usage import TableUsage
 from tests.helpers import CLUSTERS, COST_MODEL, workload
 
 if TYPE_CHECKING:
-    from shardplan.topology import Topology
-    from shardplan.workload import Workload
+    from shardplan.records.topology import Topology
+    from shardplan.records.workload import Workload
 
 DENSE = {"num_dense": 10, "bottom_mlp": [20, 128], "top_mlp": [1], "interaction": "cat"}
 

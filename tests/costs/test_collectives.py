@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardplan.costs.collectives import (
+from shardplan.costs.communication.collectives import (
     LinkCapacities,
     all_gather_time,
     all_reduce_time,

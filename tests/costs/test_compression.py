@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.costs.compression import compress
-from shardplan.evaluation import evaluate
-from shardplan.sharding import Objective
+from shardplan.costs.communication.compression import compress
+from shardplan.plans.evaluation import evaluate
+from shardplan.records.sharding import Objective
+from shardplan.records.workload import Compression, Workload
 from shardplan.simulation import SimulationSettings, simulate
-from shardplan.workload import Compression, Workload
 from tests.simulation import conftest as tiny
 
 WIRE = np.array([[2.0, 1.0]])  # s/byte on two classes

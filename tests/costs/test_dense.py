@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardplan.costs.dense import (
+from shardplan.costs.layers.times import (
     DenseDevice,
     dense_backward_time,
     dense_forward_time,
@@ -17,9 +17,9 @@ from shardplan.costs.dense import (
     interaction_elements,
 )
 from shardplan.errors import InputError
-from shardplan.tables import DType
-from shardplan.topology import HostGroup
-from shardplan.workload import DenseModel
+from shardplan.records.tables import DType
+from shardplan.records.topology import HostGroup
+from shardplan.records.workload import DenseModel
 
 SMALL = {"num_dense": 3, "bottom_mlp": (8, 4), "top_mlp": (6, 1)}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.costs.fair_share import fair_speeds
+from shardplan.costs.communication.fair_share import fair_speeds
 from tests.costs.test_fluid_oracle import max_min_rates
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardplan.costs.lookup import (
+from shardplan.costs.memory.lookup import (
     backward_bytes,
     forward_bytes,
     narrow_row_ratio,

@@ -8,8 +8,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from shardplan.costs.collectives import LinkCapacities
-from shardplan.costs.network import (
+from shardplan.costs.communication.collectives import LinkCapacities
+from shardplan.costs.communication.graph import (
     bottleneck,
     cut_bandwidth,
     route,

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.cluster import Cluster
+from shardplan.costs.cluster import Cluster
 from shardplan.costs.pricing import ShardPrices, price
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.costs.usage import TableUsage
-from shardplan.sharding import PHASES, ComputeKernel, Phase, Scope
-from shardplan.tables import DType
+from shardplan.records.sharding import PHASES, ComputeKernel, Phase, Scope
+from shardplan.records.tables import DType
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, TWO_HOSTS, workload
 
 if TYPE_CHECKING:
-    from shardplan.topology import Topology
+    from shardplan.records.topology import Topology
 
 # 1000 samples * 10 ids, uniform over a million rows of 128 fp32.
 TABLE = {"num_embeddings": 1_000_000, "pooling_factor": 10.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.cluster import Cluster
+from shardplan.costs.cluster import Cluster
 from shardplan.costs.rates import ClassRates
 from tests.helpers import CLUSTERS, COST_MODEL, host_group, topology
 

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.costs.collectives import LinkCapacities, all_to_all_v_link_times
-from shardplan.costs.latency import link_latency
-from shardplan.costs.link_rates import LinkRates, nic_ports
-from shardplan.costs.routing import routes_of
+from shardplan.costs.communication.collectives import (
+    LinkCapacities,
+    all_to_all_v_link_times,
+)
+from shardplan.costs.communication.latency import link_latency
+from shardplan.costs.communication.link_rates import LinkRates, nic_ports
+from shardplan.costs.communication.routing import routes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.cluster import Cluster
-    from shardplan.cost_model import CostModel
-    from shardplan.costs.routing import Routes
+    from shardplan.costs.cluster import Cluster
+    from shardplan.costs.communication.routing import Routes
+    from shardplan.records.cost_model import CostModel
 
 RAILS = {"nics_per_host": 4, "nic_bw": 1e10, "rail_optimized": True}
 SHARED_RAILS = {"nics_per_host": 2, "nic_bw": 1e10, "rail_optimized": True}

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from shardplan.costs.row_bins import _power_sums, row_bins
-from shardplan.tables import CdfAccess, ZipfAccess
+from shardplan.costs.memory.row_bins import _power_sums, row_bins
+from shardplan.records.tables import CdfAccess, ZipfAccess
 
 EDGES = np.rint(np.geomspace(32, 3000, 40))
 

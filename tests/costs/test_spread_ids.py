@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.costs.access import unique_rows
-from shardplan.costs.row_bins import row_bins
-from shardplan.tables import ZipfAccess
+from shardplan.costs.memory.access import unique_rows
+from shardplan.costs.memory.row_bins import row_bins
+from shardplan.records.tables import ZipfAccess
 
 
 @pytest.mark.parametrize("rows_per_draw", [1, 2, 10, 100, 1000])

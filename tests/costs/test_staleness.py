@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.costs.staleness import (
+from shardplan.costs.communication.staleness import (
     asynchronous_step_time,
     bounded_staleness_step_time,
     parameter_server_worker_time,

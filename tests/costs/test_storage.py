@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.costs.storage import element_bytes, row_bytes, state_bytes
-from shardplan.optimizers import FACTS
-from shardplan.tables import DType
-from shardplan.workload import Optimizer
+from shardplan.costs.memory.storage import element_bytes, row_bytes, state_bytes
+from shardplan.records.optimizers import FACTS
+from shardplan.records.tables import DType
+from shardplan.records.workload import Optimizer
 
 
 @pytest.mark.parametrize(

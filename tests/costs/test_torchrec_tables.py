@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shardplan.catalog import load_cost_model
 from shardplan.costs.torchrec.tables import TorchRecTables
 from shardplan.costs.usage import TableUsage
-from shardplan.torchrec_cost_model import TorchRecCostModel
+from shardplan.io.catalog import load_cost_model
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from tests.helpers import workload
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shardplan.costs.traffic import Traffic
+from shardplan.costs.communication.traffic import Traffic
 
 
 def test_exchanges_add_up_on_every_link() -> None:

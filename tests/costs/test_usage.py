@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.costs import access
+from shardplan.costs.memory import access
 from shardplan.costs.usage import TableUsage
-from shardplan.sharding import Phase
+from shardplan.records.sharding import Phase
 from tests.helpers import workload
 
 EVERYTHING = workload(

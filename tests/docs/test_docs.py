@@ -13,10 +13,11 @@ import click
 import pytest
 
 import shardplan
-from shardplan.catalog import load_cost_model, load_topology, load_workload
 from shardplan.cli.main import cli
-from shardplan.fingerprint import fingerprints
-from shardplan.plan import Inputs, Plan
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.plans.plan import Plan
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

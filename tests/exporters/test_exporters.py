@@ -10,10 +10,10 @@ import pytest
 from shardplan.checking import check
 from shardplan.errors import InputError
 from shardplan.exporters import EXPORTERS, export, exporter_names
-from shardplan.plan import Plan
-from shardplan.planner import solve
-from shardplan.rectangles import rectangles
-from shardplan.shard_matrix import ShardMatrix
+from shardplan.planning.planner import solve
+from shardplan.plans.plan import Plan
+from shardplan.plans.rectangles import rectangles
+from shardplan.plans.shard_matrix import ShardMatrix
 from tests.helpers import COST_MODEL, ONE_HOST, workload
 
 

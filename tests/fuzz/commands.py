@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from shardplan.errors import ShardplanError
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 COMMANDS = (
     *(("show",), ("explain",), ("evaluate",), ("check",), ("check", "--format=json")),

@@ -6,10 +6,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shardplan.catalog import load_cost_model, load_topology, load_workload
 from shardplan.errors import InputError, ShardplanError
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.io.table_file import COLUMNS, read_tables
-from shardplan.planner import solve
+from shardplan.planning.planner import solve
 from tests.fuzz.commands import assert_readable, run
 from tests.fuzz.mutation import HOSTILE, mutate_bytes, mutate_text
 from tests.helpers import COST_MODEL, ONE_HOST, workload

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.plan import ColumnBlock, Plan, TablePlacement
-    from shardplan.tables import EmbeddingTable
-    from shardplan.topology import Topology
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import ColumnBlock, TablePlacement
+    from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.topology import Topology
 
 _BITS = {"fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8, "int8": 8, "int4": 4}
 _BITS |= {"mxfp8": 8, "mxfp6": 6, "mxfp4": 4}

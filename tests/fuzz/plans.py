@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from shardplan.checking import examine
 from shardplan.errors import InputError
-from shardplan.evaluation import evaluate
-from shardplan.fingerprint import fingerprints
-from shardplan.io.plan_file import format_plan, read_plan
 from shardplan.io.validate import validate
-from shardplan.plan import Plan, dump
-from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
-from shardplan.tables import DType
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.plan import Plan
+from shardplan.plans.plan_file import format_plan
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.record import dump
+from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
+from shardplan.records.tables import DType
 from tests.checking.conftest import valid_plan
 from tests.fuzz.commands import assert_readable, run_commands
 from tests.fuzz.mutation import mutate, mutate_text
@@ -111,7 +112,7 @@ def _mutant(source: Source, rng: Random, folder: Path) -> Plan:
     if rng.random() < 0.1:
         path = folder / "plan.json"
         path.write_text(mutate_text(source.text, rng), errors="surrogatepass")
-        return read_plan(path)
+        return Plan.load(path)
     data = json.loads(json.dumps(source.data))
     part = rng.choices(("tables", "outcome", "inputs", "certificate", ""), _WEIGHTS)[0]
     if part == "tables" and rng.random() < 0.3:

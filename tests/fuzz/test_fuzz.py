@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.plan import Plan, dump
+from shardplan.plans.plan import Plan
+from shardplan.records.record import dump
 from tests.fuzz import inputs, plans
 from tests.fuzz.campaign import run_campaign
 from tests.fuzz.oracle import faults

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan.catalog import load_cost_model, load_topology, load_workload
 from shardplan.errors import InputError
-from shardplan.io.plan_file import read_plan
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.io.table_file import read_tables
+from shardplan.plans.plan import Plan
 
 if TYPE_CHECKING:
     from shardplan.errors import Problem
@@ -21,7 +21,7 @@ LOADERS = {
     "topology": load_topology,
     "workload": load_workload,
     "cost_model": load_cost_model,
-    "plan": read_plan,
+    "plan": Plan.load,
 }
 
 # File, key path, and what the rule says; files with several problems come below.

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shardplan.catalog import load_topology, load_workload
 from shardplan.errors import InputError
+from shardplan.io.catalog import load_topology, load_workload
 from shardplan.io.json_file import read_json
 from shardplan.io.nesting import MAX_DEPTH
 from shardplan.io.table_file import read_tables
-from shardplan.plan import Ranks, parse_ranks
+from shardplan.records.placement import Ranks, parse_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

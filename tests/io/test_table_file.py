@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from shardplan.errors import InputError
 from shardplan.io.table_file import COLUMNS, read_tables
-from shardplan.sharding import ShardingType
-from shardplan.tables import DType, EmbeddingTable, TableConstraints, ZipfAccess
+from shardplan.records.sharding import ShardingType
+from shardplan.records.tables import DType, EmbeddingTable, TableConstraints, ZipfAccess
 
 VALID = Path(__file__).parent.parent / "data" / "valid"
 # Row 1 of tables.csv gives every kind of cell, row 2 leaves what it can empty.

@@ -68,8 +68,8 @@ def modules() -> list[str]:
     """Return the modules that are changed, in order."""
     return sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for package in SETTINGS["packages"]
-        for path in (ROOT / "shardplan" / package).glob("*.py")
+        for pattern in SETTINGS["modules"]
+        for path in (ROOT / "shardplan").glob(f"{pattern}.py")
         if path.stem != "__init__"
     )
 

@@ -43,7 +43,7 @@ def run_tests(module: str, source: str, tests: Sequence[str], limit_s: int) -> R
     Parameters
     ----------
     module : str
-        For example ``shardplan.costs.access``; not imported yet.
+        For example ``shardplan.costs.memory.access``; not imported yet.
     tests : sequence of str
         Test files, those that fail first in front.
     limit_s : int

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan import planner
 from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, LimitError, Shortfall
-from shardplan.evaluation import evaluate
-from shardplan.frames import shard_frame
+from shardplan.planning import planner
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.frames import shard_frame
 from shardplan.report import diff, explain, layout, plan_view, solution
 from shardplan.report.evaluation import evaluation_data, render_evaluation
 from shardplan.report.step import render_step, step_data
@@ -20,8 +20,8 @@ from shardplan.simulation import simulate
 
 if TYPE_CHECKING:
     from shardplan.checking import Verdict
-    from shardplan.evaluation import Evaluation
-    from shardplan.plan import Plan
+    from shardplan.plans.evaluation import Evaluation
+    from shardplan.plans.plan import Plan
 
 
 @pytest.fixture(scope="module", params=["step", "max-rank"])
@@ -150,7 +150,7 @@ def test_moved_bytes_of_a_shift(evaluation: Evaluation) -> None:
 
 def _state(plan: Plan, columns: int) -> float:
     """Optimizer state of a row [bytes]."""
-    from shardplan.costs.storage import state_bytes
+    from shardplan.costs.memory.storage import state_bytes
 
     return float(state_bytes(plan.inputs.workload.optimizer, columns))
 

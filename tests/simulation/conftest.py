@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from shardplan.cost_model import CostModel
-from shardplan.fingerprint import fingerprints
-from shardplan.plan import Inputs, Outcome, Plan
-from shardplan.topology import Topology
-from shardplan.workload import Workload
+from shardplan.plans.plan import Outcome, Plan
+from shardplan.records.cost_model import CostModel
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.inputs import Inputs
+from shardplan.records.topology import Topology
+from shardplan.records.workload import Workload
 
 
 def _number(value, unit="fraction"):

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from shardplan.evaluation import evaluate
-from shardplan.sharding import PHASES, Objective
+from shardplan.plans.evaluation import evaluate
+from shardplan.records.sharding import PHASES, Objective
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.simulation.sparse_work import SparseWork
 

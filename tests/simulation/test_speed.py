@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from shardplan import catalog
-from shardplan.plan import Inputs
-from shardplan.shard_matrix import ShardMatrix
+from shardplan.io import catalog
+from shardplan.plans.shard_matrix import ShardMatrix
+from shardplan.records.inputs import Inputs
 from shardplan.simulation import simulate
 from shardplan.validation import load_measurements
 from shardplan.validation.predict import measured_plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.evaluation import evaluate
-from shardplan.sharding import Objective
+from shardplan.plans.evaluation import evaluate
+from shardplan.records.sharding import Objective
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.simulation.operation import Stage, Stream
 

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.bundling import Bundles
-from shardplan.catalog import load_cost_model
-from shardplan.cluster import Cluster
-from shardplan.costs.capacity import Capacity
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.memory.capacity import Capacity
 from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
-from shardplan.options.arrays import Options
-from shardplan.problem import Assignment, Problem, only_placeable
-from shardplan.sharding import PHASES, Objective, Scope, ShardingType, Target
-from shardplan.tables import EmbeddingTable
-from shardplan.topology import Topology
-from shardplan.workload import Workload
+from shardplan.io.catalog import load_cost_model
+from shardplan.problems.bundling import Bundles
+from shardplan.problems.options.arrays import Options
+from shardplan.problems.problem import Assignment, Problem, only_placeable
+from shardplan.records.sharding import PHASES, Objective, Scope, ShardingType, Target
+from shardplan.records.tables import EmbeddingTable
+from shardplan.records.topology import Topology
+from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.sharding import PHASES, Objective, Scope
+from shardplan.problems.totals import OptionTotals
+from shardplan.records.sharding import PHASES, Objective, Scope
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.guide import Guide
@@ -14,13 +15,12 @@ from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.state import State
 from shardplan.solvers.search.vectors import Vectors
-from shardplan.solvers.selection import OptionTotals
 from tests.solvers.helpers import CW2, CW3, RW2, TW, Hosts, make_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
 
 CLUSTERS = {
     "one host": [Hosts(1, 4, 4)],

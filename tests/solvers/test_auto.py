@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan.certify.verify import verify
-from shardplan.sharding import Objective, Target
+from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
 from shardplan.solvers.greedy import Greedy
@@ -25,7 +25,7 @@ from tests.solvers.search_helpers import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Solver
 
 

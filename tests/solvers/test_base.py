@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shardplan.errors import InputError
-from shardplan.problem import Assignment
+from shardplan.problems.problem import Assignment
 from shardplan.solvers import base
 from shardplan.solvers.base import (
     SOLVERS,

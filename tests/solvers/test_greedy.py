@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.sharding import PHASES, Objective
+from shardplan.records.sharding import PHASES, Objective
 from shardplan.solvers.base import Silent, SolverResult, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
@@ -20,7 +20,7 @@ from tests.solvers.helpers import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from tests.helpers import Instance
 
 SOLVERS = {"greedy": Greedy, "ldm": LargestDifferencing}

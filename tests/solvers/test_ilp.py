@@ -12,10 +12,10 @@ import numpy as np
 import pulp
 import pytest
 
-from shardplan.bounds import simple_lower_bound
 from shardplan.errors import InputError
-from shardplan.problem import Assignment
-from shardplan.sharding import Objective, Target
+from shardplan.problems.problem import Assignment
+from shardplan.problems.totals import simple_lower_bound
+from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop, load_solver
 from shardplan.solvers.ilp import cbc, highs, model, solution, variables
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 CLUSTERS = {
     "two hosts": [Hosts(2, 2, 2)],

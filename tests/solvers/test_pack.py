@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.sharding import PHASES, Objective, Scope, Target
+from shardplan.records.sharding import PHASES, Objective, Scope, Target
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.pack.packer import Packer
@@ -22,7 +22,7 @@ from tests.solvers.helpers import CW2, TW, Hosts, brute_force, make_problem, toy
 from tests.solvers.search_helpers import assert_legal
 
 if TYPE_CHECKING:
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
 
 CLUSTERS = {"one host": [Hosts(1, 4)], "mixed": [Hosts(1, 2), Hosts(1, 2)]}
 

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from shardplan.costs.shards import KERNELS
-from shardplan.sharding import PHASES, ComputeKernel, Scope
+from shardplan.problems.totals import OptionTotals
+from shardplan.records.sharding import PHASES, ComputeKernel, Scope
 from shardplan.solvers.placement import (
     Placer,
     mean_phase_load,
     place_fallback,
     placing_order,
 )
-from shardplan.solvers.selection import OptionTotals, select
+from shardplan.solvers.selection import select
 from tests.helpers import (
     CLUSTERS,
     COST_MODEL,
@@ -27,7 +28,7 @@ from tests.helpers import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 SCALE = np.ones(len(PHASES))
 MANY = [

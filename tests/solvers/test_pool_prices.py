@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from shardplan.bounds import first_least
+from shardplan.problems.totals import OptionTotals, first_least
 from shardplan.solvers.pool_prices import pool_prices
-from shardplan.solvers.selection import OptionTotals, select
+from shardplan.solvers.selection import select
 from tests.solvers.helpers import Hosts, toy_problem
 
 

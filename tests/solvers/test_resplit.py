@@ -11,8 +11,8 @@ import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shardplan.problem import Assignment
-from shardplan.sharding import PHASES, Objective, Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import PHASES, Objective, Scope
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.resplit import curve, resplit, spend

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.problem import Assignment
-from shardplan.sharding import Objective, Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import Objective, Scope
 from shardplan.solvers.search.exchange import Exchanger
 from shardplan.solvers.search.noise import Noise
 from shardplan.solvers.search.proposals import Proposer
@@ -29,7 +29,7 @@ from tests.solvers.search_helpers import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.search.penalty import Penalty
 
 SINGLE = 1e-6

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.bounds import ranks_per_place
-from shardplan.problem import Assignment
-from shardplan.sharding import Objective, Scope
+from shardplan.problems.problem import Assignment
+from shardplan.problems.totals import ranks_per_place
+from shardplan.records.sharding import Objective, Scope
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.guide import Guide
@@ -32,7 +32,7 @@ from tests.solvers.search_helpers import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
     Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.sharding import Objective, Target
+from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import Stop
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.exchange import Exchanger
@@ -31,7 +31,7 @@ from tests.solvers.search_helpers import (
 if TYPE_CHECKING:
     from typing import Any
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 NUM_MOVES = 100_000
 NUM_TABLES = 40

@@ -9,14 +9,14 @@ import pytest
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
-from shardplan.sharding import Objective
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Silent, Stop, load_solver
 from shardplan.solvers.uniform import Uniform
 from tests.solvers.helpers import Hosts, brute_force, toy_problem
 from tests.solvers.search_helpers import assert_legal
 
 if TYPE_CHECKING:
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
 SOLVERS = ("greedy", "ldm", "uniform", "ilp", "auto")
 

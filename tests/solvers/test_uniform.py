@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.sharding import PHASES, Objective
+from shardplan.records.sharding import PHASES, Objective
 from shardplan.solvers.base import Silent, SolverResult, Stop
 from shardplan.solvers.uniform import Uniform
 from tests.solvers.helpers import CW2, TW, Hosts, brute_force, make_problem, toy_problem

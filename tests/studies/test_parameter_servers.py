@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from shardplan.catalog import load_cost_model, load_topology, load_workload
 from shardplan.cli.main import cli
-from shardplan.plan import Inputs
-from shardplan.planner import solve
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.planning.planner import solve
+from shardplan.records.inputs import Inputs
 from shardplan.simulation import simulate
 from shardplan.studies.parameter_servers import ServerSetup, compare, worker_step
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from shardplan.catalog import folder
 from shardplan.cli.main import cli
 from shardplan.errors import InputError
+from shardplan.io.catalog import folder
 from shardplan.validation import load_measurements, validate_model
 from shardplan.validation.predict import Value
 from shardplan.validation.records import MeasurementFile

@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.cluster import Cluster
-    from shardplan.topology import HostGroup
-    from shardplan.torchrec_cost_model import TorchRecCollectives
+    from shardplan.costs.cluster import Cluster
+    from shardplan.records.topology import HostGroup
+    from shardplan.records.torchrec_cost_model import TorchRecCollectives
 
     Floats = NDArray[np.float64]
 

@@ -7,24 +7,29 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 
-from shardplan.costs.capacity import Capacity
-from shardplan.costs.lookup import narrow_row_ratio
+from shardplan.costs.memory.capacity import Capacity
+from shardplan.costs.memory.lookup import narrow_row_ratio
 from shardplan.costs.pricing import ShardPrices
 from shardplan.costs.shards import DTYPES
 from shardplan.costs.torchrec import perf, storage
 from shardplan.costs.torchrec.bandwidths import Bandwidths
 from shardplan.costs.torchrec.tables import TorchRecTables, element_bytes
-from shardplan.sharding import CACHING_KERNELS, ComputeKernel, Scope, ShardingType
+from shardplan.records.sharding import (
+    CACHING_KERNELS,
+    ComputeKernel,
+    Scope,
+    ShardingType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from shardplan.cluster import Cluster
+    from shardplan.costs.cluster import Cluster
     from shardplan.costs.shards import ShardArrays
     from shardplan.costs.usage import TableUsage
-    from shardplan.torchrec_cost_model import TorchRecCostModel
+    from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
     Floats = NDArray[np.float64]
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.costs import storage
-from shardplan.torchrec_table import TorchRecTable
-from shardplan.workload import Optimizer
+from shardplan.costs.memory import storage
+from shardplan.records.torchrec_table import TorchRecTable
+from shardplan.records.workload import Optimizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.costs.usage import TableUsage
-    from shardplan.tables import EmbeddingTable
-    from shardplan.torchrec_cost_model import TorchRecCostModel, TorchRecWire
-    from shardplan.torchrec_table import TorchRecCacheStats
+    from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.torchrec_cost_model import TorchRecCostModel, TorchRecWire
+    from shardplan.records.torchrec_table import TorchRecCacheStats
 
     Floats = NDArray[np.float64]
 

@@ -9,15 +9,15 @@ from shardplan.costs.torchrec.bandwidths import inter_host_bw, intra_host_bw
 from shardplan.costs.torchrec.tables import feature_pooling_factors, own_batch
 from shardplan.errors import InputError
 from shardplan.integrations.torchrec.tables import DATA_TYPES
-from shardplan.plan import dump
-from shardplan.torchrec_table import TorchRecTable
+from shardplan.records.record import dump
+from shardplan.records.torchrec_table import TorchRecTable
 
 if TYPE_CHECKING:
     import torch
 
-    from shardplan.tables import EmbeddingTable
-    from shardplan.topology import Topology
-    from shardplan.workload import Workload
+    from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.topology import Topology
+    from shardplan.records.workload import Workload
 
 _MS_PER_S = 1000.0
 _DATA_TYPES = {dtype: name for name, dtype in DATA_TYPES.items()}

@@ -16,7 +16,7 @@ from shardplan.integrations.torchrec.build import (
 from shardplan.integrations.torchrec.tables import default_sharders, find_tables
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.io.json_file import read_json
-from shardplan.sharding import ComputeKernel, ShardingType
+from shardplan.records.sharding import ComputeKernel, ShardingType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

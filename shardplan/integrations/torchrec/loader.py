@@ -14,8 +14,8 @@ from shardplan.integrations.torchrec.build import (
 )
 from shardplan.integrations.torchrec.rating import local_batch, sharding_options
 from shardplan.integrations.torchrec.tables import default_sharders
-from shardplan.plan import Plan
-from shardplan.sharding import Target
+from shardplan.plans.plan import Plan
+from shardplan.records.sharding import Target
 
 if TYPE_CHECKING:
     import os

@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from shardplan.errors import InputError
-from shardplan.optimizers import FACTS
-from shardplan.workload import Optimizer
+from shardplan.records.optimizers import FACTS
+from shardplan.records.workload import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

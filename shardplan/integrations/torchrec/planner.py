@@ -14,8 +14,8 @@ from shardplan.integrations.torchrec.tables import default_sharders, find_tables
 from shardplan.integrations.torchrec.topology import read_cost_model, read_topology
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.integrations.torchrec.workload import carries_optimizer, read_workload
-from shardplan.planner import solve
-from shardplan.sharding import Objective, Target
+from shardplan.planning.planner import solve
+from shardplan.records.sharding import Objective, Target
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import torch
     import torch.distributed as dist
 
-    from shardplan.planner import PlanResult
-    from shardplan.torchrec_cost_model import AnyCostModel
+    from shardplan.planning.planner import PlanResult
+    from shardplan.records.torchrec_cost_model import AnyCostModel
 
 logger = logging.getLogger(__name__)
 

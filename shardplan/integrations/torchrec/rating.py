@@ -11,16 +11,17 @@ from shardplan.integrations.torchrec.build import (
     build_topology,
 )
 from shardplan.integrations.torchrec.tables import default_sharders, sharder_map
-from shardplan.rectangles import rectangles
-from shardplan.sharding import CACHING_KERNELS
+from shardplan.plans.rectangles import rectangles
+from shardplan.records.sharding import CACHING_KERNELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import torch
 
-    from shardplan.plan import Plan, TablePlacement
-    from shardplan.tables import EmbeddingTable
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import TablePlacement
+    from shardplan.records.tables import EmbeddingTable
 
 _MS_PER_S = 1000.0
 

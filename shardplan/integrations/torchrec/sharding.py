@@ -6,22 +6,23 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, Problem
-from shardplan.evaluation import evaluate
 from shardplan.exporters.torchrec import cache_sizes, export
-from shardplan.fingerprint import fingerprints
 from shardplan.integrations.torchrec.document import make_sharding_plan
 from shardplan.integrations.torchrec.versions import require_torchrec
-from shardplan.options.structures import SSD_CACHE_SHARES
-from shardplan.plan import ColumnBlock, Outcome, Plan, TablePlacement, TierSplit
-from shardplan.realize import tier_split
-from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.plan import Outcome, Plan
+from shardplan.plans.realize import tier_split
+from shardplan.problems.options.structures import SSD_CACHE_SHARES
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
+from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shardplan.plan import Inputs
-    from shardplan.tables import EmbeddingTable
+    from shardplan.records.inputs import Inputs
+    from shardplan.records.tables import EmbeddingTable
 
 _DEFAULT_LOAD_FACTOR = 0.2
 _TOLERANCE = 1e-9

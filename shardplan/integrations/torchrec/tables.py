@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shardplan.errors import InputError
-from shardplan.tables import DType
+from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

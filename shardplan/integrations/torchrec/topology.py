@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from shardplan.catalog import load_cost_model
 from shardplan.errors import InputError, Problem
-from shardplan.topology import Device, Host, HostGroup, ScaleOut, ScaleUp, Topology
-from shardplan.torchrec_cost_model import TorchRecCostModel
+from shardplan.io.catalog import load_cost_model
+from shardplan.records.topology import (
+    Device,
+    Host,
+    HostGroup,
+    ScaleOut,
+    ScaleUp,
+    Topology,
+)
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,10 @@ from shardplan.integrations.torchrec.tables import (
     find_tables,
 )
 from shardplan.io.validate import validate
-from shardplan.sharding import ComputeKernel, ShardingType
-from shardplan.tables import EmbeddingTable, TableConstraints
-from shardplan.torchrec_table import TorchRecTable
-from shardplan.workload import Workload
+from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.tables import EmbeddingTable, TableConstraints
+from shardplan.records.torchrec_table import TorchRecTable
+from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

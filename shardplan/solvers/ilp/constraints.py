@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.sharding import TIERS, MemoryTier, Objective, Scope
+from shardplan.records.sharding import TIERS, MemoryTier, Objective, Scope
 from shardplan.solvers.ilp.program import Row
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.ilp.program import Terms, Variable
     from shardplan.solvers.ilp.variables import Term, Variables
 

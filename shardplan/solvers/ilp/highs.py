@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.highs import End, Highs
+from shardplan.certify.highs import End, Highs
 from shardplan.solvers.base import SolveStatus
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import simple_lower_bound
+from shardplan.problems.totals import simple_lower_bound
 from shardplan.solvers.base import (
     Observer,
     Silent,
@@ -27,7 +27,7 @@ from shardplan.solvers.ilp.variables import Variables
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
 
 PROOF_TOLERANCE = 1e-6
 """Share taken off HiGHS's bound, so that its tolerances cannot make it a lie."""

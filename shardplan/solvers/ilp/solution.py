@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.problem import Assignment
-from shardplan.sharding import Objective, Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.ilp.variables import Variables
 
     Floats = NDArray[np.float64]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.errors import InputError
-from shardplan.sharding import Objective, Scope
+from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.ilp.program import Program, Variable
 
     Ints = NDArray[np.int64]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.problem import Assignment
-from shardplan.sharding import Objective
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import Objective
 from shardplan.solvers.pack.patterns import Pattern
 from shardplan.solvers.pack.pieces import Pieces
 from shardplan.solvers.pack.program import Limits, Packed, PackingProgram
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Stop
 
     Floats = NDArray[np.float64]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.sharding import Scope
+from shardplan.records.sharding import Scope
 from shardplan.solvers.pack.patterns import Rivals
 from shardplan.solvers.search.state import State
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
     from shardplan.solvers.search.vectors import Vectors
 
     Floats = NDArray[np.float64]

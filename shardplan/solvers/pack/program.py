@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.highs import End, Highs
+from shardplan.certify.highs import End, Highs
 from shardplan.solvers.pack.patterns import Pattern, dear_patterns
 
 if TYPE_CHECKING:

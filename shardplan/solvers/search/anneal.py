@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Assignment
+    from shardplan.problems.problem import Assignment
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.repartition import Divisions
     from shardplan.solvers.search.state import State

@@ -1,6 +1,6 @@
 """Prices of memory that guide the search: a Lagrangian bound over whole pools.
 
-The prices only guide; a certified bound comes from `shardplan.bounds`.
+The prices only guide; a certified bound comes from `shardplan.problems.totals`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.bounds import least_per_table, ranks_per_place, simple_lower_bound
-from shardplan.highs import End, Highs
-from shardplan.sharding import TIERS, Objective, Phase
+from shardplan.certify.highs import End, Highs
+from shardplan.problems.totals import (
+    least_per_table,
+    ranks_per_place,
+    simple_lower_bound,
+)
+from shardplan.records.sharding import TIERS, Objective, Phase
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
-    from shardplan.solvers.selection import OptionTotals
+    from shardplan.problems.problem import Problem
+    from shardplan.problems.totals import OptionTotals
 
     Floats = NDArray[np.float64]
     Bools = NDArray[np.bool_]

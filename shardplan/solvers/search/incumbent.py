@@ -10,7 +10,7 @@ from shardplan.solvers.search.resplit import resplit
 
 if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
-    from shardplan.problem import Assignment, Problem
+    from shardplan.problems.problem import Assignment, Problem
     from shardplan.solvers.base import Observer, Stop
     from shardplan.solvers.search.state import State
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.bounds import first_least, ranks_per_place
-from shardplan.sharding import Scope
+from shardplan.problems.totals import first_least, ranks_per_place
+from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

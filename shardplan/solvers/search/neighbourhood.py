@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.problem import Assignment
-from shardplan.sharding import Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import Scope
 from shardplan.solvers.base import Silent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Stop
 
 _SECONDS = 1.0

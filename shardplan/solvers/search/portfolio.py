@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.bounds import first_least, least_per_table
+from shardplan.problems.totals import first_least, least_per_table
 from shardplan.solvers.placement import (
     GLANCE_EVERY,
     Placer,
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
+    from shardplan.problems.totals import OptionTotals
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.guide import Guide
     from shardplan.solvers.search.incumbent import Incumbent
-    from shardplan.solvers.selection import OptionTotals
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.options.structures import domain_is_host
-from shardplan.sharding import Scope
+from shardplan.problems.options.structures import domain_is_host
+from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

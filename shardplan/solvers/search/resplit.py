@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.problem import Assignment
-from shardplan.sharding import Objective, Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Stop
 
     Floats = NDArray[np.float64]

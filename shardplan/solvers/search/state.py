@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.problem import Assignment
-from shardplan.sharding import Scope
+from shardplan.problems.problem import Assignment
+from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
     from shardplan.solvers.search.vectors import Vectors
 
     Floats = NDArray[np.float64]

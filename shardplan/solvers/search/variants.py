@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.sharding import Scope
+from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.options.arrays import Options
+    from shardplan.problems.options.arrays import Options
     from shardplan.solvers.search.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State

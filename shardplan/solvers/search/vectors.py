@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.sharding import TIERS, Objective, Scope
+from shardplan.records.sharding import TIERS, Objective, Scope
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from shardplan.problem import Problem
+    from shardplan.problems.problem import Problem
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.catalog import load_topology, load_workload
-from shardplan.workload import Workload
+from shardplan.io.catalog import load_topology, load_workload
+from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.topology import Topology
+    from shardplan.records.topology import Topology
 
 RESERVE = 0.15
 """Share of HBM that TorchRec's planner keeps free by default."""

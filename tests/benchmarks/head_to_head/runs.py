@@ -138,10 +138,10 @@ class History:
 
 def plan_ours(case: str, variant: str, limit_s: float, folder: Path) -> Found:
     """Plan with shardplan, in a process without torch."""
-    from shardplan.catalog import load_cost_model
     from shardplan.errors import InfeasibleError, LimitError
-    from shardplan.planner import solve
-    from shardplan.torchrec_cost_model import TorchRecCostModel
+    from shardplan.io.catalog import load_cost_model
+    from shardplan.planning.planner import solve
+    from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
     work, topology = CASES[case]()
     model = load_cost_model("torchrec")
@@ -170,7 +170,7 @@ def plan_ours(case: str, variant: str, limit_s: float, folder: Path) -> Found:
 def plan_theirs(case: str, seconds: dict[str, float], folder: Path) -> None:
     """Rate our plans and plan with every variant of TorchRec; print JSON lines."""
     from shardplan.integrations.torchrec import build_model, rate
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
     work, topology = CASES[case]()
     model = build_model(work)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from shardplan.catalog import load_cost_model
-from shardplan.evaluation import evaluate
-from shardplan.fingerprint import fingerprints
-from shardplan.plan import ColumnBlock, Inputs, Outcome, Plan, TablePlacement
-from shardplan.realize import tier_split
-from shardplan.sharding import ComputeKernel, Objective, ShardingType, Target
-from shardplan.topology import Topology
-from shardplan.torchrec_cost_model import TorchRecCostModel
+from shardplan.io.catalog import load_cost_model
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.plan import Outcome, Plan
+from shardplan.plans.realize import tier_split
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.inputs import Inputs
+from shardplan.records.placement import ColumnBlock, TablePlacement
+from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
+from shardplan.records.topology import Topology
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
+from shardplan.records.workload import Workload
 from shardplan.version import VERSION
-from shardplan.workload import Workload
 
 KINDS = {kind.value: kind for kind in ShardingType}
 

@@ -19,7 +19,7 @@ from tests.integrations.torchrec.instances import cluster, inputs_of, place, pla
 from tests.integrations.torchrec.instances import workload as workload_of
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 FP32_BYTES, ASSOCIATIVITY = 4, 32
 CACHED = "fused_uvm_caching"

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.evaluation import evaluate
 from shardplan.integrations.torchrec.build import (
     build_constraints,
     build_model,
@@ -20,8 +19,9 @@ from shardplan.integrations.torchrec.rating import (
     sharding_options,
 )
 from shardplan.integrations.torchrec.tables import default_sharders, sharder_map
-from shardplan.rectangles import rectangles
-from shardplan.sharding import Objective, ShardingType
+from shardplan.plans.evaluation import evaluate
+from shardplan.plans.rectangles import rectangles
+from shardplan.records.sharding import Objective, ShardingType
 from tests.integrations.torchrec.instances import (
     cluster,
     cost_model,
@@ -32,7 +32,7 @@ from tests.integrations.torchrec.instances import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 TOLERANCE = 1e-9
 PIPELINES = {

@@ -36,7 +36,7 @@ from torchrec.modules.mc_embedding_modules import ManagedCollisionEmbeddingColle
 from torchrec.modules.mc_modules import ManagedCollisionCollection
 
 from shardplan.checking import check
-from shardplan.cluster import Cluster
+from shardplan.costs.cluster import Cluster
 from shardplan.costs.pricer import make_pricer
 from shardplan.costs.usage import TableUsage
 from shardplan.errors import InfeasibleError, InputError
@@ -49,10 +49,10 @@ from shardplan.integrations.torchrec import (
     read_topology,
     read_workload,
 )
-from shardplan.planner import solve
-from shardplan.sharding import ComputeKernel, ShardingType
-from shardplan.tables import DType, EmbeddingTable
-from shardplan.workload import Optimizer
+from shardplan.planning.planner import solve
+from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.tables import DType, EmbeddingTable
+from shardplan.records.workload import Optimizer
 from tests.integrations.torchrec.instances import cluster, workload
 
 META = torch.device("meta")
@@ -314,9 +314,9 @@ class Measured(GeneralizedCommsBandwidth):
 @pytest.mark.parametrize("pod", [None, 2])
 def test_generalized_bandwidths_price_like_torchrec(pod: int | None) -> None:
     """A topology's own function of bandwidths gives TorchRec's rating."""
-    from shardplan.evaluation import evaluate
     from shardplan.integrations.torchrec import rate
-    from shardplan.sharding import Objective
+    from shardplan.plans.evaluation import evaluate
+    from shardplan.records.sharding import Objective
     from tests.integrations.torchrec.instances import inputs_of, place, plan_of
 
     given = torchrec_topology(
@@ -365,7 +365,7 @@ def test_miss_rates_are_torchrecs() -> None:
     from torchrec.distributed.planner.shard_estimators import EmbeddingOffloadStats
 
     from shardplan.costs.torchrec.tables import miss_rate
-    from shardplan.torchrec_table import TorchRecCacheStats
+    from shardplan.records.torchrec_table import TorchRecCacheStats
 
     rng = np.random.default_rng(0)
     for bins in (1, 2, 7, 100):

@@ -33,8 +33,8 @@ from shardplan.integrations.torchrec import (
     versions,
 )
 from shardplan.integrations.torchrec.tables import default_sharders
-from shardplan.plan import ColumnBlock, Plan
-from shardplan.sharding import ShardingType
+from shardplan.records.placement import ColumnBlock
+from shardplan.records.sharding import ShardingType
 from tests.integrations.torchrec.instances import (
     cluster,
     inputs_of,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
+
+    from shardplan.plans.plan import Plan
 
 TYPES = [kind.value for kind in ShardingType]
 KERNELS = ["fused", "fused_uvm", "fused_uvm_caching", "key_value"]

@@ -16,7 +16,7 @@ from tests.integrations.torchrec.instances import cluster, inputs_of, place, pla
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.plan import Plan
+    from shardplan.plans.plan import Plan
 
 SCRIPT = Path(training.__file__)
 TYPES = (

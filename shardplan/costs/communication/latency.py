@@ -1,0 +1,78 @@
+"""The latency of a collective: what software adds, and the way over the links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from shardplan.costs.cluster import Cluster
+    from shardplan.records.cost_model import CollectiveModel, LinkModel
+
+_MEASURED_RANKS = 8
+
+
+def link_latency(
+    link: LinkModel,
+    cluster: Cluster,
+    model: CollectiveModel,
+    num_ranks: float,
+    *,
+    leaves: bool,
+    rounds: float,
+) -> float:
+    """Return the time of an empty collective on a cluster [s].
+
+    Parameters
+    ----------
+    link : LinkModel
+        Measured: its latency, and of it the way over one link of that machine.
+    cluster : Cluster
+    model : CollectiveModel
+        Its ``latency_growth`` is used.
+    num_ranks : float
+        Ranks of a domain that take part; 1 between hosts.
+    leaves : bool
+        Whether it passes NICs.
+    rounds : float
+        Messages that follow each other: 1 for an all-to-all, ``log2 n`` for a
+        reduction.
+
+    Notes
+    -----
+    ``alpha growth + rounds (own - measured)``: alpha was measured on links with a
+    latency of their own, in whose place come this cluster's, unless it is unknown
+    (0); through the spine, if there are several leafs, its latency is added.
+
+    References
+    ----------
+    NVIDIA/nccl, tuning.cc (latency of an algorithm: base and per-hop hardware part).
+    """
+    alpha = link.latency_s.value * latency_growth(num_ranks, model)
+    more = _spine_latency(cluster, leaves=leaves)
+    own = max(
+        (group.scale_out if leaves else group.scale_up).latency_s
+        for group in cluster.groups
+    )
+    if link.link_latency_s is not None and own > 0:
+        more += own - link.link_latency_s.value
+    return max(alpha + rounds * more, 0.0)
+
+
+def latency_growth(num_ranks: float, model: CollectiveModel) -> float:
+    """Return by how much latency in a domain exceeds that of 8 ranks.
+
+    Notes
+    -----
+    ``1 + c log2(n / 8)`` for n ranks above 8: rounds of a tree.
+    """
+    growth = 0.0 if model.latency_growth is None else model.latency_growth.value
+    return 1.0 + growth * max(float(np.log2(num_ranks / _MEASURED_RANKS)), 0.0)
+
+
+def _spine_latency(cluster: Cluster, *, leaves: bool) -> float:
+    """Latency of the way through the spine, if messages pass it [s]."""
+    fabric = cluster.topology.fabric
+    passes = leaves and 0 < fabric.hosts_per_leaf < cluster.num_hosts
+    return fabric.spine_latency_s if passes else 0.0

@@ -1,0 +1,1 @@
+"""Bytes of tables in memory tiers, and seconds to read and write their rows."""

@@ -1,0 +1,175 @@
+"""Which rows a batch touches: distinct rows, cache hits and the mass of hot rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs.memory.row_bins import RowBins, row_bins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["RowBins", "hottest_mass", "lru_hit_rate", "row_bins", "unique_rows"]
+
+# Tables worked on at once, so that the arrays of a root search stay in the cache.
+_CHUNK = 128
+_MAX_ITERATIONS = 200
+_LOG_TOLERANCE = 1e-7
+
+
+def unique_rows(bins: RowBins, num_lookups: ArrayLike) -> Floats:
+    """Return the expected number of distinct rows among independent lookups.
+
+    Parameters
+    ----------
+    bins : RowBins
+        Of T tables.
+    num_lookups : float array of shape (T,) or (T, K)
+        Lookups n of each table, for K cases.
+
+    Returns
+    -------
+    float array of the shape of `num_lookups`
+        Distinct rows U.
+
+    Notes
+    -----
+    ``U = sum_k (1 - (1 - p_k)^n)``.
+
+    References
+    ----------
+    Sethi et al. 2022, RecShard, arXiv:2201.10095 (access statistics).
+    """
+    certain = np.nextafter(1.0, 0.0)
+    log_miss = np.log1p(-np.minimum(bins.probability, certain))
+
+    def distinct(lookups: Floats) -> Floats:
+        return _dot(bins.num_rows, -np.expm1(lookups[:, None] * log_miss))
+
+    return _per_case(distinct, num_lookups)
+
+
+def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:
+    """Return the share of the lookups that go to the hottest rows of each table.
+
+    Parameters
+    ----------
+    bins : RowBins
+        Of T tables.
+    num_rows : float array of shape (T,) or (T, K)
+        How many of the hottest rows.
+
+    Returns
+    -------
+    float array of the shape of `num_rows`
+        Fraction of the lookups, 0 to 1.
+
+    References
+    ----------
+    Sethi et al. 2022, RecShard, arXiv:2201.10095 (the static split).
+    """
+    before = np.cumsum(bins.num_rows, axis=1) - bins.num_rows
+
+    def mass(hot: Floats) -> Floats:
+        taken = np.clip(hot[:, None] - before, 0.0, bins.num_rows)
+        return np.minimum(_dot(bins.probability, taken), 1.0)
+
+    return _per_case(mass, num_rows)
+
+
+def lru_hit_rate(bins: RowBins, cache_rows: ArrayLike) -> Floats:
+    """Return the share of the lookups that an LRU cache of rows serves.
+
+    Parameters
+    ----------
+    bins : RowBins
+        Of T tables.
+    cache_rows : float array of shape (T,) or (T, K)
+        Rows C that the cache holds, for K sizes.
+
+    Returns
+    -------
+    float array of the shape of `cache_rows`
+        Hit rate h, 0 for an empty cache and 1 where every row in use fits.
+
+    Notes
+    -----
+    With the characteristic time T (in lookups) that solves
+    ``sum_k (1 - exp(-p_k T)) = C``, ``h = sum_k p_k (1 - exp(-p_k T))``.
+
+    References
+    ----------
+    Che, Tung, Wang 2002, Hierarchical Web Caching Systems, IEEE JSAC 20(7).
+    Fricker, Robert, Roberts 2012, arXiv:1202.3974 (why it is so accurate).
+    """
+
+    def hits(cache: Floats) -> Floats:
+        rate = np.empty(len(cache))
+        for start in range(0, len(cache), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            rate[part] = _che(bins.probability[part], bins.num_rows[part], cache[part])
+        return rate
+
+    return _per_case(hits, cache_rows)
+
+
+def _che(probability: Floats, num_rows: Floats, cache: Floats) -> Floats:
+    """Return hit rates, shape (T,), of tables of shape (T, B)."""
+    in_use = np.where(probability > 0, num_rows, 0.0)
+    rate = np.where(cache > 0, 1.0, 0.0)
+    # A cache that misses the last fraction of a row has no room left to search in.
+    open_ = np.flatnonzero((cache > 0) & (cache < in_use.sum(axis=1) * (1 - 1e-12)))
+    if len(open_):
+        p, n = probability[open_], in_use[open_]
+        time = _characteristic_time(p, n, cache[open_])
+        rate[open_] = np.minimum(_dot(p * n, -np.expm1(-p * time[:, None])), 1.0)
+    return rate
+
+
+def _characteristic_time(p: Floats, n: Floats, cache: Floats) -> Floats:
+    """Solve ``sum n (1 - exp(-p t)) = cache`` for t by Newton in a bracket.
+
+    The search is in log t and log rows, where a power law is a straight line.
+    """
+    least = np.where(n > 0, p, np.inf).min(axis=1)
+    low = np.log(cache)
+    high = np.log(-np.log1p(-cache / n.sum(axis=1)) / least)
+    log_t, active = low.copy(), np.arange(len(cache))
+    for _ in range(_MAX_ITERATIONS):
+        x = p[active] * np.exp(log_t[active])[:, None]
+        cached = -np.expm1(-x)
+        rows = _dot(n[active], cached)
+        slope = _dot(n[active], x * (1.0 - cached)) / rows
+        gap = np.log(cache[active] / rows)
+        low[active] = np.where(gap > 0, log_t[active], low[active])
+        high[active] = np.where(gap > 0, high[active], log_t[active])
+        step = log_t[active] + gap / np.maximum(slope, np.finfo(float).tiny)
+        inside = (step > low[active]) & (step < high[active])
+        middle = (low[active] + high[active]) / 2
+        done = (np.abs(gap) < _LOG_TOLERANCE) | (high[active] - low[active] < 1e-12)
+        log_t[active] = np.where(done, log_t[active], np.where(inside, step, middle))
+        active = active[~done]
+        if not len(active):
+            break
+    return np.exp(log_t)
+
+
+def _per_case(function: Callable[[Floats], Floats], cases: ArrayLike) -> Floats:
+    """Apply a function of (T,) arrays to an array of shape (T,) or (T, K)."""
+    values = np.asarray(cases, dtype=float)
+    if values.ndim == 1:
+        return function(values)
+    columns = [function(column) for column in values.T]
+    return np.stack(columns, axis=1) if columns else np.empty_like(values)
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    """Sum of products over bins, shape (T,)."""
+    product: Floats = np.einsum("tb,tb->t", a, b)
+    return product

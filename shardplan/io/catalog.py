@@ -1,0 +1,248 @@
+"""Find topologies, cost models and workloads: a shipped name or a path."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from shardplan.errors import InputError, Problem
+from shardplan.io.json_file import read_json
+from shardplan.io.table_file import read_tables
+from shardplan.io.text import read_text
+from shardplan.io.toml import read_toml
+from shardplan.io.validate import find_problems, validate
+from shardplan.io.wording import suggest
+from shardplan.records.cost_model import CostModel
+from shardplan.records.record import MAX_RANKS, Record
+from shardplan.records.topology import Topology
+from shardplan.records.torchrec_cost_model import (
+    AnyCostModel,
+    TorchRecCostModel,
+    cost_model_kind,
+)
+from shardplan.records.workload import Workload
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+Kind = Literal["topologies", "cost_models", "workloads", "measurements"]
+"""The catalogues of shipped files."""
+Spec = str | os.PathLike[str]
+"""A shipped name or a path."""
+R = TypeVar("R", bound=Record)
+
+_COMMANDS: dict[Kind, str] = {
+    "topologies": "topology",
+    "cost_models": "cost-model",
+    "workloads": "workload",
+    "measurements": "validate",
+}
+_TABLE_SUFFIXES = (".csv", ".parquet", ".pq")
+_SUFFIXES = (".toml", ".json", *_TABLE_SUFFIXES)
+
+
+def folder(kind: Kind) -> Traversable:
+    """Return the folder of a catalogue, in the wheel or in a source checkout."""
+    installed = files("shardplan") / "library" / kind
+    if installed.is_dir():
+        return installed
+    return Path(__file__).resolve().parents[2] / kind
+
+
+def names(kind: Kind) -> list[str]:
+    """Return the names of the shipped entries, sorted."""
+    catalogue = folder(kind)
+    if not catalogue.is_dir():
+        return []
+    entries = (entry.name for entry in catalogue.iterdir())
+    return sorted(n.removesuffix(".toml") for n in entries if n.endswith(".toml"))
+
+
+def shipped_files(kind: Kind, name: str) -> dict[str, str]:
+    """Return the texts of a shipped entry by file name, comments and all.
+
+    The entry itself is the first; a file of tables that it names comes with it.
+
+    Raises
+    ------
+    InputError
+        If `name` is not shipped.
+    """
+    if _is_path(name):
+        rule = "is a path; only shipped entries are copied, by their names"
+        raise InputError.single(name, "", None, rule)
+    file, parent = _find(kind, name)
+    texts = {file.name: read_text(file, name)}
+    tables = read_toml(file, name).get("tables_file")
+    if tables is not None:
+        texts[tables] = read_text(parent.joinpath(tables), tables)
+    return texts
+
+
+def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topology:
+    """Load a topology.
+
+    Parameters
+    ----------
+    spec : str, path or Topology
+        A shipped name or a path, with ``:HOSTS`` behind it for another number of
+        hosts; a record is passed through.
+    num_hosts : int, optional
+        Another number of hosts.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the argument or the file.
+    """
+    if isinstance(spec, Topology):
+        return _with_hosts(spec, num_hosts, spec.name)
+    base, suffix = _split_hosts(os.fspath(spec))
+    if suffix is not None and num_hosts not in (None, suffix):
+        rule = f"contradicts num_hosts = {num_hosts}"
+        raise InputError.single(os.fspath(spec), "", None, rule)
+    topology = _load(Topology, "topologies", base)
+    return _with_hosts(topology, num_hosts if suffix is None else suffix, base)
+
+
+def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
+    """Load a cost model by shipped name or path; a record is passed through.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the argument or the file.
+    """
+    if isinstance(spec, (CostModel, TorchRecCostModel)):
+        return spec
+    where = os.fspath(spec)
+    file, _ = _find("cost_models", where)
+    data = _read(file, where)
+    if cost_model_kind(data) == "torchrec":
+        return validate(TorchRecCostModel, data, where)
+    return validate(CostModel, data, where)
+
+
+def load_workload(spec: Spec | Workload) -> Workload:
+    """Load a workload by shipped name or path; a record is passed through.
+
+    The file may take tables from a CSV or Parquet file: `tables_file`, relative
+    to its own folder. They come after those of the file itself.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the argument or the files.
+    """
+    if isinstance(spec, Workload):
+        return spec
+    where = os.fspath(spec)
+    file, parent = _find("workloads", where)
+    data = _read(file, where)
+    if isinstance(data, dict) and "tables_file" in data:
+        return _with_tables_file(data, parent, where)
+    return validate(Workload, data, where)
+
+
+def _load(model: type[R], kind: Kind, spec: str) -> R:
+    file, _ = _find(kind, spec)
+    return validate(model, _read(file, spec), spec)
+
+
+def _find(kind: Kind, spec: str) -> tuple[Traversable, Traversable]:
+    """Return the file that `spec` means, and its folder."""
+    if _is_path(spec):
+        if spec.lower().endswith(_TABLE_SUFFIXES):
+            rule = (
+                "is a list of tables, not a whole file: name it in a workload TOML, "
+                f'tables_file = "{Path(spec).name}"'
+            )
+            raise InputError.single(spec, "", None, rule)
+        return Path(spec), Path(spec).parent
+    catalogue = folder(kind)
+    known = names(kind)
+    if spec not in known:
+        command = _COMMANDS[kind]
+        rule = (
+            f"is not a shipped {command.replace('-', ' ')}{suggest(spec, known)}; "
+            f"`shardplan {command} list` shows them; a path needs a '/' or '.toml'"
+        )
+        raise InputError.single(repr(spec), "", None, rule)
+    return catalogue.joinpath(f"{spec}.toml"), catalogue
+
+
+def _is_path(spec: str) -> bool:
+    if "/" in spec or os.sep in spec or spec.lower().endswith(_SUFFIXES):
+        return True
+    try:
+        return Path(spec).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _read(file: Traversable, where: str) -> Any:
+    if file.name.lower().endswith(".json"):
+        return read_json(file, where)
+    return read_toml(file, where)
+
+
+def _split_hosts(spec: str) -> tuple[str, int | None]:
+    """Split ``name:HOSTS``."""
+    base, colon, hosts = spec.rpartition(":")
+    is_plain = "/" in hosts or os.sep in hosts or hosts.lower().endswith(_SUFFIXES)
+    if not colon or is_plain or (_is_path(spec) and Path(spec).is_file()):
+        return spec, None
+    number = int(hosts) if hosts.isdecimal() and len(hosts) < 10 else 0
+    if not 1 <= number <= MAX_RANKS:
+        rule = f"the number of hosts after ':' must be from 1 to {MAX_RANKS}"
+        raise InputError.single(spec, "", None, rule)
+    return base, number
+
+
+def _with_hosts(topology: Topology, num_hosts: int | None, where: str) -> Topology:
+    if num_hosts is None or num_hosts == topology.num_hosts:
+        return topology
+    try:
+        return topology.with_hosts(num_hosts)
+    except ValidationError as error:
+        raise InputError(find_problems(error, Topology, where)) from error
+    except ValueError as error:
+        raise InputError.single(where, "num_hosts", num_hosts, str(error)) from error
+
+
+def _with_tables_file(
+    data: dict[str, Any], parent: Traversable, where: str
+) -> Workload:
+    """Validate a workload whose tables come from `tables_file` as well."""
+    rest = {key: value for key, value in data.items() if key != "tables_file"}
+    own = rest.get("tables", [])
+    try:
+        tables = _read_tables_file(data["tables_file"], parent, where)
+    except InputError as error:
+        raise InputError([*error.problems, *_other_problems(rest, where)]) from error
+    merged = [*own, *tables] if isinstance(own, list) else own
+    return validate(Workload, {**rest, "tables": merged}, where)
+
+
+def _read_tables_file(name: object, parent: Traversable, where: str) -> list[Any]:
+    if not isinstance(name, str) or not name:
+        rule = "must be the name of a .csv or .parquet file"
+        raise InputError.single(where, "tables_file", name, rule)
+    is_shipped = not isinstance(parent, Path)
+    shown = name if is_shipped else str(parent / name)
+    return list(read_tables(parent.joinpath(name), shown))
+
+
+def _other_problems(rest: dict[str, Any], where: str) -> list[Problem]:
+    """Find what else is wrong, where the tables cannot be read."""
+    stand_in = {"name": "tables_file", "num_embeddings": 1, "embedding_dim": 1}
+    draft = {**rest, "tables": [stand_in], "colocate": [], "separate": []}
+    try:
+        validate(Workload, draft, where)
+    except InputError as error:
+        return list(error.problems)
+    return []

@@ -1,0 +1,1 @@
+"""From inputs to a checked plan, or to the reason why there is none."""

@@ -1,0 +1,405 @@
+"""The whole line: inputs -> options -> problem -> solver -> plan -> check -> result."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+import numpy as np
+
+from shardplan.certify.dual import lower_bound
+from shardplan.certify.verify import verify
+from shardplan.checking import examine
+from shardplan.errors import InfeasibleError, InputError, Problem
+from shardplan.io import catalog
+from shardplan.io.settings import changed, require_roots
+from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
+from shardplan.planning.diagnosis import require_options
+from shardplan.planning.interrupts import Interrupts
+from shardplan.planning.refusal import (
+    advised,
+    no_plan,
+    require_time,
+    solver_failures,
+    stopped,
+)
+from shardplan.plans.plan import Outcome, Plan
+from shardplan.plans.realize import placements
+from shardplan.problems.problem import build_problem
+from shardplan.records.brief import Brief
+from shardplan.records.fingerprint import fingerprints
+from shardplan.records.inputs import Inputs
+from shardplan.records.sharding import Objective, Target
+from shardplan.solvers.base import (
+    GAP_TOLERANCE,
+    Observer,
+    Silent,
+    SolverResult,
+    SolveStatus,
+    Stop,
+    load_solver,
+)
+from shardplan.units import format_seconds
+from shardplan.version import VERSION
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from shardplan.checking import Verdict
+    from shardplan.checking.verdict import Proof as ProofKind
+    from shardplan.io.settings import Setting
+    from shardplan.problems import problem as problems
+    from shardplan.records.certificate import Certificate
+    from shardplan.records.topology import Topology
+    from shardplan.records.torchrec_cost_model import AnyCostModel
+    from shardplan.records.workload import Workload
+    from shardplan.solvers.base import Solver
+
+    Source = str | os.PathLike[str]
+
+
+_ROOM = 1e-12
+_SAME = 1e-9
+E = TypeVar("E", Target, Objective)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PlanResult(Brief):
+    """A checked plan and how it was found.
+
+    Attributes
+    ----------
+    plan : Plan
+    runtime_s : float
+        Seconds that loading, solving and checking took; not part of the plan.
+    verdict : Verdict
+        What is proven about the plan.
+    """
+
+    plan: Plan
+    runtime_s: float
+    verdict: Verdict
+
+    @property
+    def status(self) -> str:
+        """``optimal``, ``feasible`` or ``time_limit``."""
+        return self.plan.outcome.status
+
+    @property
+    def objective_s(self) -> float:
+        """Value of the plan [s]."""
+        return self.plan.outcome.objective_s
+
+    @property
+    def lower_bound_s(self) -> float:
+        """A value that no plan of the menu goes below [s]."""
+        return self.plan.outcome.lower_bound_s
+
+    @property
+    def gap(self) -> float | None:
+        """objective_s / lower_bound_s - 1, or None without a bound."""
+        return self.plan.outcome.gap
+
+    @property
+    def bound(self) -> ProofKind:
+        """``proven`` (by the certificate), ``claimed`` or ``none``."""
+        return self.verdict.bound
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        bound = f"bound {format_seconds(self.lower_bound_s)} {self.bound}"
+        if self.gap is not None:
+            bound += f", gap {100.0 * self.gap:.1f} %"
+        return {
+            **self.plan.facts(),
+            "lower bound": bound,
+            "runtime": f"found in {format_seconds(self.runtime_s)}",
+        }
+
+
+def solve(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | AnyCostModel | None = None,
+    *,
+    num_hosts: int | None = None,
+    target: Target | str = Target.ANY,
+    objective: Objective | str = Objective.STEP,
+    solver: str = "auto",
+    time_limit_s: float = float("inf"),
+    work_limit: float = float("inf"),
+    gap: float = 0.0,
+    seed: int = 0,
+    rounds: int = 0,
+    observer: Observer | None = None,
+    interrupts: Interrupts | None = None,
+) -> PlanResult:
+    """Find a shard plan and check it.
+
+    Ctrl-C ends it at once while inputs are read and options priced; after that the
+    first one ends the search with the best plan so far, the second one everything.
+
+    Parameters
+    ----------
+    workload, topology, cost_model : shipped name, path, or record
+        Without a cost model the one that the topology names is used.
+    num_hosts : int, optional
+        Hosts to use instead of the topology's own number.
+    time_limit_s : float
+        End with the best plan found after this long [s]; the search stops earlier, to
+        leave time for proof, check and report.
+    work_limit : float
+        Stop the search after this many evaluated moves, on every machine alike.
+    gap : float
+        Stop at a plan whose gap is at most this.
+    rounds : int
+        Times to solve again with what phases cost in the simulated step; the plan
+        with the shortest simulated step is returned. Its objective may be higher.
+    interrupts : Interrupts, optional
+        What hears signals, if something does already.
+
+    Raises
+    ------
+    InputError
+        For wrong files or arguments.
+    InfeasibleError
+        If nothing fits, with the tier, the shortfall and the tables.
+    LimitError
+        If time ran out, or Ctrl-C came, before there was a plan.
+    """
+    stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
+    limit_command(stop)
+    chosen = load_solver(solver)
+    target = _member(Target, "target", target)
+    objective = _member(Objective, "objective", objective)
+    hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
+    with hearing as heard, solver_failures() as failures:
+        inputs = load_inputs(workload, topology, cost_model, num_hosts)
+        before = stop.elapsed_s()
+        problem = _problem(inputs, target, objective, stop, all_tiers=False)
+        rest_s = keep_rest(stop, stop.elapsed_s() - before)
+        heard.ask(stop)
+        with stop.sooner(stop.remaining_s() - rest_s):
+            problem, found = _search(chosen, problem, inputs, stop, seed, observer)
+            if rounds > 0:
+                found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
+        with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
+            proof = prove(problem, found, stop)
+        make = partial(make_plan, problem, found, inputs, solver=solver, seed=seed)
+        plan = make(proof=proof, warnings=failures)
+        verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
+    if verdict.violations:
+        raise AssertionError(
+            f"the solver made an invalid plan: {verdict.violations[0]}"
+        )
+    return PlanResult(plan, stop.elapsed_s(), verdict)
+
+
+def _search(
+    solver: Solver,
+    problem: problems.Problem,
+    inputs: Inputs,
+    stop: Stop,
+    seed: int,
+    observer: Observer | None,
+) -> tuple[problems.Problem, SolverResult]:
+    """Find an assignment, if need be with a menu of all tiers; return that as well."""
+    found = _solve(solver, problem, stop, seed, observer or Silent())
+    if found.assignment is not None:
+        return problem, found
+    if stop.now():
+        raise stopped(stop)
+    target, objective = problem.target, problem.objective
+    problem = _problem(inputs, target, objective, stop, all_tiers=True)
+    try:
+        require_options(problem)
+    except InfeasibleError as error:
+        if not error.shortfalls:  # no change of memory would help
+            raise
+        raise advised(error, problem, inputs, stop) from None
+    found = _solve(solver, problem, stop, seed, observer or Silent())
+    if found.assignment is None:
+        raise advised(no_plan(problem, found, stop), problem, inputs, stop)
+    return problem, found
+
+
+def _problem(
+    inputs: Inputs,
+    target: Target,
+    objective: Objective,
+    stop: Stop | None = None,
+    *,
+    all_tiers: bool,
+) -> problems.Problem:
+    return build_problem(
+        **dict(inputs),
+        target=target,
+        objective=objective,
+        all_tiers=all_tiers,
+        go_on=partial(require_time, stop or Stop()),
+    )
+
+
+def _solve(
+    solver: Solver, problem: problems.Problem, stop: Stop, seed: int, observer: Observer
+) -> SolverResult:
+    """Run a solver, unless a table has no option at all."""
+    if (np.diff(problem.options.start) == 0).any():
+        return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
+    return solver.solve(problem, stop, seed, observer)
+
+
+def _improved(
+    solver: Solver,
+    problem: problems.Problem,
+    found: SolverResult,
+    inputs: Inputs,
+    stop: Stop,
+    seed: int,
+    rounds: int,
+) -> SolverResult:
+    """Feed the simulated step back for some rounds."""
+    from shardplan.planning.feedback import improve
+
+    def solve_again(weighted: problems.Problem) -> SolverResult:
+        if stop.now():
+            return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
+        return _solve(solver, weighted, stop, seed, Silent())
+
+    make = partial(make_plan, problem, inputs=inputs, solver="", seed=seed)
+    return improve(problem, found, solve_again, make, rounds)
+
+
+def integer_program(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | AnyCostModel | None = None,
+    *,
+    num_hosts: int | None = None,
+    target: Target | str = Target.ANY,
+    objective: Objective | str = Objective.STEP,
+) -> str:
+    """Return the integer program of solver ``ilp`` in LP format; see `solve`.
+
+    Raises
+    ------
+    InputError
+        For wrong files or arguments, or if the program would be too large.
+    """
+    from shardplan.solvers.ilp.model import build
+    from shardplan.solvers.ilp.pulp_model import lp_text
+
+    inputs = load_inputs(workload, topology, cost_model, num_hosts)
+    problem = _problem(
+        inputs,
+        _member(Target, "target", target),
+        _member(Objective, "objective", objective),
+        all_tiers=False,
+    )
+    require_options(problem)
+    return lp_text(build(problem).program)
+
+
+def load_inputs(
+    workload: Source | Workload,
+    topology: Source | Topology,
+    cost_model: Source | AnyCostModel | None,
+    num_hosts: int | None = None,
+    settings: Sequence[Setting] = (),
+) -> Inputs:
+    """Load the three inputs by name, path or as they are, and change them.
+
+    Raises
+    ------
+    InputError
+        For wrong files, arguments or settings.
+    """
+    require_roots(settings)
+    cluster = catalog.load_topology(topology, num_hosts)
+    cluster = changed(cluster, "topology", settings)
+    software = cost_model if cost_model is not None else cluster.cost_model
+    if software is None:
+        raise InputError.single(
+            cluster.name, "cost_model", None, "missing; name one with --cost-model"
+        )
+    return Inputs(
+        workload=changed(catalog.load_workload(workload), "workload", settings),
+        topology=cluster,
+        cost_model=changed(catalog.load_cost_model(software), "cost_model", settings),
+    )
+
+
+def make_plan(
+    problem: problems.Problem,
+    result: SolverResult,
+    inputs: Inputs,
+    *,
+    solver: str,
+    seed: int,
+    proof: Proof | None = None,
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """Turn a solver's result into a self-contained plan.
+
+    The bound leaves its proof some room, for sums differ between machines in the last
+    digits.
+    """
+    assert result.assignment is not None
+    value = problem.value(result.assignment)
+    certificate, proven = proof or prove(problem, result)
+    bound = min(proven * (1.0 - _ROOM), value)
+    is_claimed_optimal = result.status is SolveStatus.OPTIMAL
+    claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
+    is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
+    return Plan(
+        schema_version=1,
+        shardplan_version=VERSION,
+        target=problem.target,
+        objective=problem.objective,
+        outcome=Outcome(
+            solver=solver,
+            seed=seed,
+            status=(SolveStatus.OPTIMAL if is_optimal else result.status).value,
+            objective_s=value,
+            lower_bound_s=bound,
+            gap=value / bound - 1.0 if bound > 0 else None,
+            claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
+            warnings=tuple(warnings),
+        ),
+        fingerprints=fingerprints(inputs),
+        tables=placements(problem, result.assignment),
+        inputs=inputs,
+        certificate=certificate,
+    )
+
+
+class Proof(NamedTuple):
+    """A certificate and the bound that it proves here, verified [s]."""
+
+    certificate: Certificate
+    bound_s: float
+
+
+def prove(
+    problem: problems.Problem, result: SolverResult, stop: Stop | None = None
+) -> Proof:
+    """Verify the certificate of a result, or find one until `stop` says so."""
+    assert result.assignment is not None
+    certificate = result.certificate
+    if certificate is None:
+        value = problem.value(result.assignment)
+        certificate = lower_bound(problem, value, stop).certificate
+    return Proof(certificate, verify(problem, certificate))
+
+
+def _member(kind: type[E], name: str, value: E | str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        problem = Problem("solve", name, repr(value), f"must be one of: {known}")
+        raise InputError([problem]) from None

@@ -1,0 +1,38 @@
+"""Quick plans for changed inputs, to say what a change would bring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardplan.plans.realize import placements
+from shardplan.problems.problem import build_problem
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.greedy import Greedy
+
+if TYPE_CHECKING:
+    from shardplan.plans.plan import Plan
+    from shardplan.records.inputs import Inputs
+
+_SMALL = 10_000
+"""Tables x ranks up to which plans are made: a tenth of a second each."""
+
+
+def is_small(inputs: Inputs) -> bool:
+    """Whether a quick plan is quick."""
+    return len(inputs.workload.tables) * inputs.topology.world_size <= _SMALL
+
+
+def quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
+    """Make a plan for other inputs by `greedy`, only to be priced."""
+    problem = build_problem(
+        inputs.workload,
+        inputs.topology,
+        inputs.cost_model,
+        target=plan.target,
+        objective=plan.objective,
+    )
+    found = Greedy().solve(problem, Stop(), 0, Silent())
+    if found.assignment is None:
+        return None
+    tables = placements(problem, found.assignment)
+    return plan.model_copy(update={"inputs": inputs, "tables": tables})

@@ -1,0 +1,1 @@
+"""A plan, its file, its shards, and what it costs."""

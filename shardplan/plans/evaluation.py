@@ -1,0 +1,297 @@
+"""Evaluate a plan: seconds and bytes on every rank, from the plan alone.
+
+This is the only place that turns a plan into a value of the objective; solvers use
+the same prices, and `check` compares what they claim with what is found here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.costs.prepared import prepare
+from shardplan.costs.pricer import ModelPricer, Pricer
+from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
+from shardplan.problems.loads import Loads
+from shardplan.records.brief import Brief
+from shardplan.records.sharding import TIERS, Scope, ShardingType
+from shardplan.records.torchrec_cost_model import measured
+from shardplan.units import format_seconds, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from shardplan.costs.cluster import Cluster
+    from shardplan.costs.memory.capacity import Capacity
+    from shardplan.costs.pricing import ShardPrices
+    from shardplan.costs.rates import ClassRates
+    from shardplan.costs.usage import TableUsage
+    from shardplan.plans.plan import Plan
+    from shardplan.records.placement import ColumnBlock, TablePlacement
+    from shardplan.records.sharding import Objective
+
+    Ints = NDArray[np.int64]
+
+
+SHARDING_TYPES = tuple(ShardingType)
+
+
+class PlacedShard(NamedTuple):
+    """Equal shards of one block of columns, one on each of `ranks`.
+
+    Attributes
+    ----------
+    table : int
+        Index into the workload's tables.
+    block : int
+        Index into the placement's blocks.
+    columns, rows : int
+        Size of each shard.
+    row_share : float
+        Share of the block's ids that each receives.
+    """
+
+    table: int
+    block: int
+    scope: Scope
+    columns: int
+    rows: int
+    row_share: float
+    is_partial: bool
+    ranks: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Brief):
+    """A plan's shards, their prices, and what they add up to.
+
+    Attributes
+    ----------
+    shards : tuple of PlacedShard
+    arrays, prices
+        Of the shards, in the same order.
+    loads : Loads
+    capacity : Capacity
+    """
+
+    plan: Plan
+    usage: TableUsage
+    pricer: Pricer
+    shards: tuple[PlacedShard, ...]
+    arrays: ShardArrays
+    prices: ShardPrices
+    loads: Loads
+    capacity: Capacity
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        inputs, objective = self.plan.inputs, self.plan.objective
+        fits = self.loads.fits(self.capacity)
+        return {
+            "workload": inputs.workload.name,
+            "topology": f"{inputs.topology.name}: "
+            f"{plural(self.cluster.world_size, 'rank')}",
+            "objective": f"{format_seconds(self.value(objective))} ({objective.value})",
+            "memory": "fits" if fits else "does not fit",
+        }
+
+    def memory_items(self, rank: int) -> dict[str, dict[str, float]]:
+        """Bytes on a rank and in its pools, by tier and item [bytes]."""
+        rank_pool = self.capacity.rank_pool
+        sharing = set(np.flatnonzero(rank_pool == rank_pool[rank]).tolist())
+        on_rank = np.array([float(rank in s.ranks) for s in self.shards])
+        in_pool = np.array([float(len(sharing & set(s.ranks))) for s in self.shards])
+        counts = (on_rank, in_pool, in_pool)
+        items: dict[str, dict[str, float]] = {tier.value: {} for tier in TIERS}
+        for item, tier, num_bytes in self.pricer.items(self.arrays):
+            total = float(counts[tier] @ num_bytes)
+            if total:
+                found = items[TIERS[tier].value]
+                found[item] = found.get(item, 0.0) + total
+        return items
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that the plan is for."""
+        return self.loads.cluster
+
+    @property
+    def rates(self) -> ClassRates:
+        """What the ranks achieve, by our own cost model.
+
+        Raises
+        ------
+        InputError
+            If the plan was made with TorchRec's, which has no rates.
+        """
+        measured(self.plan.inputs.cost_model)
+        assert isinstance(self.pricer, ModelPricer)
+        return self.pricer.rates
+
+    def value(self, objective: Objective) -> float:
+        """Value under an objective [s]."""
+        return self.loads.value(objective)
+
+
+def evaluate(plan: Plan) -> Evaluation:
+    """Price every shard of a plan and add up the loads.
+
+    The plan's geometry is taken as it stands; `check` proves it.
+    """
+    shared = prepare(plan.inputs, plan.target)
+    cluster, usage, pricer = shared.cluster, shared.usage, shared.pricer
+    index = shared.table_index
+    known = [(index[p.name], p) for p in plan.tables if p.name in index]
+    shards = tuple(
+        shard for table, p in known for shard in placed_shards(p, table, usage, cluster)
+    )
+    arrays = shard_arrays(shards, dict(known))
+    prices = pricer.price(arrays)
+    return Evaluation(
+        plan=plan,
+        usage=usage,
+        pricer=pricer,
+        shards=shards,
+        arrays=arrays,
+        prices=prices,
+        loads=_loads(shards, prices, cluster, shared.capacity.rank_pool),
+        capacity=shared.capacity,
+    )
+
+
+def placed_shards(
+    placement: TablePlacement, table: int, usage: TableUsage, cluster: Cluster
+) -> Iterator[PlacedShard]:
+    """List the shards of one table's placement."""
+    rows = int(usage.num_embeddings[table])
+    replicated = placement.sharding_type is ShardingType.DATA_PARALLEL
+    in_groups = not usage.runtime.slices_evenly
+    for number, block in enumerate(placement.blocks):
+        scope = scope_of(placement.sharding_type, block, cluster, in_groups=in_groups)
+        parts = [(rows, 1.0, block.ranks)] if replicated else _row_parts(rows, block)
+        for size, share, ranks in parts:
+            yield PlacedShard(
+                table=table,
+                block=number,
+                scope=scope,
+                columns=block.num_columns,
+                rows=size,
+                row_share=share,
+                is_partial=not replicated and len(block.ranks) > 1,
+                ranks=ranks,
+            )
+
+
+def _row_parts(
+    rows: int, block: ColumnBlock
+) -> Iterable[tuple[int, float, tuple[int, ...]]]:
+    """Cut rows over a block's ranks: (rows, share of ids, ranks)."""
+    if block.row_sizes is None:
+        count = len(block.ranks)
+        return [(-(-rows // count), 1.0 / count, block.ranks)]
+    return [
+        (size, size / rows, (rank,))
+        for size, rank in zip(block.row_sizes, block.ranks, strict=True)
+    ]
+
+
+def scope_of(
+    sharding_type: ShardingType,
+    block: ColumnBlock,
+    cluster: Cluster,
+    *,
+    in_groups: bool = True,
+) -> Scope:
+    """How a block's ranks communicate: alone, or as a host, a domain or everyone.
+
+    Parameters
+    ----------
+    in_groups : bool
+        Ranks that share a block's rows reduce inside hosts or domains, where all of
+        them do; otherwise partial sums go to all ranks one by one.
+    """
+    ranks = block.ranks
+    if sharding_type is ShardingType.DATA_PARALLEL:
+        return Scope.ALL
+    if sharding_type is ShardingType.ROW_WISE:
+        return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
+    is_grouped = sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
+    if is_grouped and in_groups:
+        return _group_scope(ranks, cluster)
+    return Scope.RANK
+
+
+def _group_scope(ranks: tuple[int, ...], cluster: Cluster) -> Scope:
+    """Whether ranks reduce inside hosts or inside domains.
+
+    Ranks of one host or one domain are a group; those of several hosts, which plans
+    from elsewhere may have, reduce inside each host.
+    """
+    hosts = len(set(cluster.rank_host[list(ranks)].tolist()))
+    domains = len(set(cluster.rank_domain[list(ranks)].tolist()))
+    if not covers_whole_groups(ranks, cluster.rank_host):
+        return Scope.DOMAIN
+    is_one_domain = domains == 1 and covers_whole_groups(ranks, cluster.rank_domain)
+    return Scope.DOMAIN if hosts > 1 and is_one_domain else Scope.HOST
+
+
+def covers_whole_groups(ranks: Iterable[int], rank_group: Ints) -> bool:
+    """Whether ranks are all ranks of one or several hosts or domains.
+
+    Parameters
+    ----------
+    ranks : iterable of int
+    rank_group : int array (W,)
+        The host or domain of every rank.
+    """
+    chosen = np.zeros(len(rank_group), dtype=bool)
+    chosen[list(ranks)] = True
+    return not np.isin(rank_group[~chosen], rank_group[chosen]).any()
+
+
+def shard_arrays(
+    shards: tuple[PlacedShard, ...], placements: dict[int, TablePlacement]
+) -> ShardArrays:
+    """Collect shards as arrays for `price`."""
+    placed = [placements[shard.table] for shard in shards]
+    replicated = [p.sharding_type is ShardingType.DATA_PARALLEL for p in placed]
+    ints, floats = np.int64, np.float64
+    return ShardArrays(
+        table=np.array([s.table for s in shards], dtype=ints),
+        sharding_type=np.array(
+            [SHARDING_TYPES.index(p.sharding_type) for p in placed], dtype=ints
+        ),
+        kernel=np.array([KERNELS.index(p.compute_kernel) for p in placed], dtype=ints),
+        dtype=np.array([DTYPES.index(p.dtype) for p in placed], dtype=ints),
+        scope=np.array([s.scope for s in shards], dtype=ints),
+        columns=np.array([s.columns for s in shards], dtype=ints),
+        rows=np.array([s.rows for s in shards], dtype=ints),
+        row_share=np.array([s.row_share for s in shards], dtype=floats),
+        is_partial=np.array([s.is_partial for s in shards], dtype=bool),
+        is_replicated=np.array(replicated, dtype=bool),
+        hbm_share=np.array([p.tiers.hbm for p in placed], dtype=floats),
+        ddr_share=np.array([p.tiers.ddr for p in placed], dtype=floats),
+    )
+
+
+def _loads(
+    shards: tuple[PlacedShard, ...],
+    prices: ShardPrices,
+    cluster: Cluster,
+    rank_pool: NDArray[np.int64],
+) -> Loads:
+    """Add up the shards on their ranks; shards on all ranks are added at once."""
+    loads = Loads.empty(cluster, rank_pool, prices.cost.shape[2])
+    world = cluster.world_size
+    everywhere = np.array([len(s.ranks) == world > 1 for s in shards], dtype=bool)
+    loads.add_everywhere(prices.cost[everywhere], prices.tier_bytes[everywhere])
+    some = np.flatnonzero(~everywhere)
+    sizes = np.array([len(shards[i].ranks) for i in some], dtype=np.int64)
+    rank = np.array([r for i in some for r in shards[i].ranks], dtype=np.int64)
+    which = np.repeat(some, sizes)
+    loads.add(rank, prices.cost[which], prices.tier_bytes[which])
+    return loads

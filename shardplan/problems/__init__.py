@@ -1,0 +1,1 @@
+"""What there is to decide: options of every table, and what each costs."""

@@ -1,0 +1,290 @@
+"""Enumerate the legal ways to shard each table, priced, as flat arrays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from shardplan.costs.shards import ShardArrays
+from shardplan.problems.options.arrays import (
+    SHARDING_TYPES,
+    Options,
+    concatenate,
+    offsets,
+)
+from shardplan.problems.options.prune import Candidates, Pruner
+from shardplan.problems.options.rules import Allowed, allowed
+from shardplan.problems.options.structures import is_offered, structures, variants
+from shardplan.problems.options.template import Template
+from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
+from shardplan.records.targets import RUNTIMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from shardplan.costs.cluster import Cluster
+    from shardplan.costs.memory.capacity import Capacity
+    from shardplan.costs.pricer import Pricer
+    from shardplan.costs.usage import TableUsage
+    from shardplan.records.tables import DType, TableConstraints
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+_ROOMY = 0.7
+_NEGLIGIBLE = 0.01
+_SMALL = 1 / 16
+_CHUNK_ITEMS = 20_000
+"""Items priced at once, so that intermediate results stay in the cache."""
+_IN_DDR = {ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.FUSED_UVM}
+_ON_SSD = {ComputeKernel.KEY_VALUE}
+_DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
+
+
+class _Kind(NamedTuple):
+    """What tables of one template have in common."""
+
+    dim: int
+    dtype: DType
+    is_pooled: bool
+    num_buckets: int | None
+    constraints: TableConstraints
+    to_ddr: bool
+    to_ssd: bool
+    cut_rows: bool
+    is_together: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Offload:
+    """What tables are offered of slower tiers, bool arrays (T,).
+
+    Attributes
+    ----------
+    to_ddr, to_ssd
+        Rows may live there.
+    cut_rows
+        Such rows may be cut over ranks: tables of more than `_SMALL` of a rank's HBM.
+    """
+
+    to_ddr: NDArray[np.bool_]
+    to_ssd: NDArray[np.bool_]
+    cut_rows: NDArray[np.bool_]
+
+    @classmethod
+    def everything(cls, usage: TableUsage, capacity: Capacity) -> Self:
+        """Offer every tier to every table."""
+        everyone = np.ones(len(usage.num_embeddings), dtype=bool)
+        return cls(everyone, everyone, _cut_rows(usage, capacity))
+
+    @classmethod
+    def of(cls, usage: TableUsage, capacity: Capacity) -> Self:
+        """Offer a tier only if the faster ones may run short, and to what matters.
+
+        Notes
+        -----
+        A slower tier never saves time, so it is left out while all tables fill less
+        than `_ROOMY` of the faster tiers, and for the smallest tables that together
+        fill less than `_NEGLIGIBLE` of HBM. This keeps menus small; a planner that
+        finds nothing asks again for all tiers.
+        """
+        stored = usage.stored_bytes
+        hbm, ddr = capacity.rank_hbm.sum(), capacity.pool_ddr.sum()
+        order = np.argsort(stored, kind="stable")
+        matters = np.zeros(len(stored), dtype=bool)
+        matters[order] = np.cumsum(stored[order]) > _NEGLIGIBLE * hbm
+        return cls(
+            matters & bool(stored.sum() > _ROOMY * hbm),
+            matters & bool(stored.sum() > _ROOMY * (hbm + ddr)),
+            _cut_rows(usage, capacity),
+        )
+
+
+def _cut_rows(usage: TableUsage, capacity: Capacity) -> NDArray[np.bool_]:
+    """Tables whose rows may be cut in slower tiers too; companions may need it."""
+    is_large = usage.stored_bytes > _SMALL * capacity.rank_hbm.min()
+    return np.asarray(is_large | _colocated(usage))
+
+
+def enumerate_options(
+    usage: TableUsage,
+    cluster: Cluster,
+    pricer: Pricer,
+    capacity: Capacity,
+    target: Target = Target.ANY,
+    objective: Objective = Objective.STEP,
+    *,
+    all_tiers: bool = False,
+    go_on: Callable[[], None] = lambda: None,
+) -> Options:
+    """Build the menu: every legal option that fits somewhere and is not dominated.
+
+    A table that no option fits keeps an empty range in `start`; the problem turns
+    that into an explanation.
+
+    Parameters
+    ----------
+    all_tiers : bool
+        Offer DDR and SSD to every table, not only where memory could run short.
+    go_on : callable
+        Is called now and then; raises to end it.
+    """
+    together = _colocated(usage)
+    offload = (
+        Offload.everything(usage, capacity)
+        if all_tiers
+        else Offload.of(usage, capacity)
+    )
+    pruner = Pruner(cluster, capacity, objective)
+    num_tables = len(usage.num_embeddings)
+    parts = []
+    for template, members in _kinds(usage, cluster, target, offload, together):
+        step = max(1, _CHUNK_ITEMS // len(template.item_option))
+        for first in range(0, len(members), step):
+            go_on()
+            some = members[first : first + step]
+            candidates = _price(some, template, usage, pricer)
+            keep = pruner.keep(candidates, template, together[some])
+            parts.append(_menu(candidates, template, keep, num_tables))
+    return concatenate(parts, num_tables)
+
+
+def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
+    names = {name for group in usage.workload.colocate for name in group}
+    return np.array([table.name in names for table in usage.workload.tables])
+
+
+def _kinds(
+    usage: TableUsage,
+    cluster: Cluster,
+    target: Target,
+    offload: Offload,
+    together: NDArray[np.bool_],
+) -> Iterator[tuple[Template, Ints]]:
+    """Yield the options of each kind of table, and the tables of that kind."""
+    kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
+    workload = usage.workload
+    for index, table in enumerate(workload.tables):
+        limits = workload.table_constraints(table)
+        kinds[
+            _Kind(
+                table.embedding_dim,
+                table.dtype,
+                table.is_pooled,
+                table.torchrec.num_buckets if table.torchrec else None,
+                limits,
+                to_ddr=bool(offload.to_ddr[index]),
+                to_ssd=bool(offload.to_ssd[index]),
+                cut_rows=bool(offload.cut_rows[index]) or not _may_stay(limits),
+                is_together=bool(together[index]),
+            )
+        ].append(index)
+    runtime = RUNTIMES[target]
+    for kind, members in kinds.items():
+        table, limits = workload.tables[members[0]], kind.constraints
+        rest = allowed(table, limits, cluster, runtime, workload.optimizer)
+        places = variants(_kernels(kind, rest), rest.dtypes, limits.cache_load_factor)
+        cuts = structures(
+            kind.dim,
+            rest.types,
+            limits.min_column_width,
+            cluster,
+            runtime,
+            every_count=kind.is_together,
+        )
+        pairs = [
+            (cut, place)
+            for cut in cuts
+            for place in places
+            if is_offered(cut, place, cut_rows=kind.cut_rows)
+        ]
+        if pairs:
+            yield Template.of(kind.dim, pairs), np.array(members)
+
+
+def _kernels(kind: _Kind, rest: Allowed) -> frozenset[ComputeKernel]:
+    """Leave out slower tiers that nobody asked for, where they are not needed."""
+    if kind.constraints.compute_kernels:
+        return rest.kernels
+    unused = set() if kind.to_ddr else _IN_DDR
+    return rest.kernels - unused - (set() if kind.to_ssd else _ON_SSD)
+
+
+def _may_stay(limits: TableConstraints) -> bool:
+    """Whether constraints let a table stay in HBM whole."""
+    kernels = limits.compute_kernels
+    return not kernels or ComputeKernel.FUSED in kernels
+
+
+def _price(
+    members: Ints, template: Template, usage: TableUsage, pricer: Pricer
+) -> Candidates:
+    """Price a template for M tables of its kind."""
+    rows = usage.num_embeddings[members][:, None]
+    block = -(-rows // template.row_shards)
+    size, option = len(members), template.item_option
+
+    def tiled(column: NDArray[Any]) -> NDArray[Any]:
+        return np.tile(column[option], size)
+
+    row_shards = tiled(template.row_shards)
+    prices = pricer.price(
+        ShardArrays(
+            table=np.repeat(members, len(option)),
+            sharding_type=tiled(template.sharding_type),
+            kernel=tiled(template.kernel),
+            dtype=tiled(template.dtype),
+            scope=tiled(template.scope),
+            columns=np.tile(template.item_columns, size),
+            rows=block[:, option].ravel(),
+            row_share=1.0 / row_shards,
+            is_partial=row_shards > 1,
+            is_replicated=tiled(template.sharding_type == _DATA_PARALLEL),
+            hbm_share=tiled(template.hbm_share),
+            ddr_share=tiled(template.ddr_share),
+        )
+    )
+    shape = (size, len(option))
+    return Candidates(
+        tables=members,
+        is_full=(template.row_shards - 1) * block < rows,
+        cost=prices.cost.reshape(*shape, *prices.cost.shape[1:]),
+        tier_bytes=prices.tier_bytes.reshape(*shape, prices.tier_bytes.shape[1]),
+    )
+
+
+def _menu(
+    candidates: Candidates,
+    template: Template,
+    keep: NDArray[np.bool_],
+    num_tables: int,
+) -> Options:
+    """Lay out the options that are kept, bool array (M, K), as a menu."""
+    which, option = np.nonzero(keep)
+    table = candidates.tables[which]
+    kept_items = keep[:, template.item_option]
+    _, item = np.nonzero(kept_items)
+    return Options(
+        table=table,
+        sharding_type=template.sharding_type[option],
+        scope=template.scope[option],
+        column_shards=template.column_shards[option],
+        row_shards=template.row_shards[option],
+        kernel=template.kernel[option],
+        dtype=template.dtype[option],
+        hbm_share=template.hbm_share[option],
+        ddr_share=template.ddr_share[option],
+        same_host=template.same_host[option],
+        apart=template.apart[option],
+        start=np.searchsorted(table, np.arange(num_tables + 1)),
+        item_start=offsets(np.diff(template.item_start)[option]),
+        item_columns=template.item_columns[item],
+        item_count=template.item_count[item],
+        item_cost=candidates.cost[kept_items],
+        item_bytes=candidates.tier_bytes[kept_items],
+    )

@@ -1,0 +1,1 @@
+"""What files hold: records that are checked once and never change."""

@@ -1,0 +1,266 @@
+"""The workload record: batch, optimizer, dense layers and embedding tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from shardplan.records import contradictions
+from shardplan.records.brief import Brief
+from shardplan.records.quantity import Quantity
+from shardplan.records.record import (
+    Bytes,
+    Integer,
+    Name,
+    Number,
+    Record,
+    SchemaVersion,
+)
+from shardplan.records.tables import (
+    AccessDistribution,
+    DType,
+    EmbeddingTable,
+    StoredDType,
+    TableConstraints,
+    UniformAccess,
+)
+from shardplan.records.torchrec_modules import broken_rules
+from shardplan.units import Dimension, plural
+
+
+class Optimizer(StrEnum):
+    """Optimizer of the embedding tables (fused into the backward pass).
+
+    Names are those of FBGEMM's `EmbOptimType`, in lower case and without `exact`;
+    what each keeps is in `shardplan.records.optimizers`.
+    """
+
+    SGD = "sgd"
+    LARS_SGD = "lars_sgd"
+    ADAGRAD = "adagrad"
+    ROWWISE_ADAGRAD = "rowwise_adagrad"
+    EMAINPLACE_ROWWISE_ADAGRAD = "emainplace_rowwise_adagrad"
+    ENSEMBLE_ROWWISE_ADAGRAD = "ensemble_rowwise_adagrad"
+    ADAM = "adam"
+    PARTIAL_ROWWISE_ADAM = "partial_rowwise_adam"
+    LAMB = "lamb"
+    PARTIAL_ROWWISE_LAMB = "partial_rowwise_lamb"
+    NONE = "none"
+
+
+class Pipeline(StrEnum):
+    """How far the next batches run ahead; the names follow TorchRec's pipelines."""
+
+    NONE = "none"
+    SPARSE_DIST = "sparse_dist"
+    PREFETCH_SPARSE_DIST = "prefetch_sparse_dist"
+
+
+class Compression(Record):
+    """Exchanges in which values near zero are left out.
+
+    Attributes
+    ----------
+    method : str
+        ``dct`` (dynamic communication thresholding) or ``top_k``; a name only, the
+        numbers below say what it does.
+    ratio : float
+        Bytes of the plain form over those on the wire, positions included.
+    threshold_bytes : int
+        Shards whose whole message of a step is smaller send the plain form [bytes].
+    passes : float
+        Times that the plain form moves through device memory to be encoded and
+        decoded.
+    """
+
+    method: Literal["dct", "top_k"]
+    ratio: Annotated[Number, Field(gt=1, le=1e6)]
+    threshold_bytes: Bytes = 0
+    passes: Annotated[Number, Field(ge=0, le=1000)] = 4.0
+
+
+class CommDtypes(Record):
+    """Element types on the wire, and compression of all-to-alls.
+
+    Attributes
+    ----------
+    forward, backward, dense : DType
+        Of outputs, their gradients, and gradients of dense weights.
+    forward_compression, backward_compression : Compression or None
+        Of outputs and gradients that go by all-to-all; used where it pays.
+    """
+
+    forward: StoredDType = DType.FP32
+    backward: StoredDType = DType.FP32
+    dense: StoredDType = DType.FP32
+    forward_compression: Compression | None = None
+    backward_compression: Compression | None = None
+
+
+Width = Annotated[Integer, Field(ge=1, le=1_000_000)]
+
+
+class DenseModel(Record):
+    """The dense (data-parallel) part of the model.
+
+    Attributes
+    ----------
+    num_dense : int
+        Dense input features.
+    bottom_mlp, top_mlp : tuple of int
+        Output widths of the layers.
+    interaction : str
+        ``dot`` (pairwise dot products), ``cat`` (concatenation), ``dcn_v2``
+        (low-rank cross layers), ``avg_pool`` (concatenation, then average pooling)
+        or ``none`` (the top MLP reads the bottom MLP's output).
+    dcn_num_layers, dcn_low_rank_dim, avg_pool_stride : int
+        Parameters of the interaction.
+    dtype : DType
+        Type in which the layers compute.
+    """
+
+    num_dense: Annotated[Integer, Field(ge=0, le=1_000_000)] = 0
+    bottom_mlp: tuple[Width, ...] = ()
+    top_mlp: tuple[Width, ...] = ()
+    interaction: Literal["dot", "cat", "dcn_v2", "avg_pool", "none"] = "cat"
+    dcn_num_layers: Annotated[Integer, Field(ge=0, le=1000)] = 0
+    dcn_low_rank_dim: Annotated[Integer, Field(ge=0, le=100_000)] = 0
+    avg_pool_stride: Annotated[Integer, Field(ge=1, le=100_000)] = 1
+    dtype: DType = DType.BF16
+
+    @model_validator(mode="after")
+    def _dcn_is_complete(self) -> DenseModel:
+        if self.interaction == "dcn_v2" and not (
+            self.dcn_num_layers and self.dcn_low_rank_dim
+        ):
+            raise ValueError(
+                "interaction 'dcn_v2' needs dcn_num_layers and dcn_low_rank_dim"
+            )
+        return self
+
+
+IndexBytes = Annotated[Literal[4, 8], Quantity()]
+MAX_TABLES = 1_000_000
+BatchSize = Annotated[int, Field(ge=1, le=2**31), Quantity(Dimension.COUNT)]
+Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
+
+
+class Workload(Brief, Record):
+    """A model's embedding tables and how a training step uses them.
+
+    Attributes
+    ----------
+    global_batch_size, batch_size : int
+        Samples per step over all ranks, or per rank; exactly one is given.
+    access : AccessDistribution
+        Default for the tables that give none.
+    constraints : TableConstraints
+        Default for every field that a table's own constraints do not set.
+    colocate : tuple of tuples of str
+        Tables of a group have the same set of ranks.
+    separate : tuple of tuples of str
+        No rank holds shards of two tables of a group.
+    index_bytes : int
+        Bytes of an id on the wire and in the lookup, 4 or 8; ids are signed, so 4
+        reach 2^31 rows.
+    """
+
+    schema_version: SchemaVersion
+    name: Name
+    description: str = ""
+    sources: tuple[str, ...] = ()
+    global_batch_size: BatchSize | None = None
+    batch_size: BatchSize | None = None
+    optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD
+    pipeline: Pipeline = Pipeline.SPARSE_DIST
+    index_bytes: IndexBytes = 8
+    comm_dtypes: CommDtypes = CommDtypes()
+    dense: DenseModel = DenseModel()
+    access: AccessDistribution = UniformAccess()
+    constraints: TableConstraints = TableConstraints()
+    colocate: Groups = ()
+    separate: Groups = ()
+    tables: Annotated[
+        tuple[EmbeddingTable, ...], Field(min_length=1, max_length=MAX_TABLES)
+    ]
+
+    @field_validator("tables")
+    @classmethod
+    def _names_are_unique(
+        cls, tables: tuple[EmbeddingTable, ...]
+    ) -> tuple[EmbeddingTable, ...]:
+        counts = Counter(table.name for table in tables)
+        twice = [name for name, count in counts.items() if count > 1]
+        if twice:
+            raise ValueError(f"table names must be unique; repeated: {twice[:10]}")
+        return tables
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Workload:
+        if (self.global_batch_size is None) == (self.batch_size is None):
+            raise ValueError("give exactly one of global_batch_size and batch_size")
+        known = {table.name for table in self.tables}
+        for kind in ("colocate", "separate"):
+            for group in getattr(self, kind):
+                unknown = [name for name in group if name not in known]
+                if unknown:
+                    raise ValueError(f"{kind} names unknown tables: {unknown[:10]}")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_reach_all_rows(self) -> Workload:
+        reach = 2 ** (8 * self.index_bytes - 1)
+        beyond = [t.name for t in self.tables if t.num_embeddings > reach]
+        if beyond:
+            raise ValueError(
+                f"signed ids of index_bytes = {self.index_bytes} reach {reach:,} rows; "
+                f"set index_bytes = 8 for {beyond[:10]}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _modules_can_exist(self) -> Workload:
+        if any(table.torchrec is not None for table in self.tables):
+            members = ((table.torchrec_module, table) for table in self.tables)
+            found = list(broken_rules(members))
+            if found:
+                raise ValueError("; ".join(found[:10]))
+        return self
+
+    @model_validator(mode="after")
+    def _constraints_can_be_met(self) -> Workload:
+        limited = {t.name: self.table_constraints(t) for t in self.tables}
+        has_default = bool(self.constraints.model_fields_set)
+        found = [
+            f"table {table.name!r}: {text}"
+            for table in self.tables
+            if has_default or table.constraints.model_fields_set
+            for text in contradictions.of_table(table, limited[table.name])
+        ]
+        found += contradictions.of_groups(self.colocate, self.separate, limited)
+        if found:
+            more = f"; and {len(found) - 10} more" if len(found) > 10 else ""
+            raise ValueError(f"contradiction: {'; '.join(found[:10])}{more}")
+        return self
+
+    def facts(self) -> dict[str, str]:
+        """Return what identifies this, by name."""
+        batch = f"{self.batch_size:,} samples per rank" if self.batch_size else ""
+        if self.global_batch_size:
+            batch = f"{self.global_batch_size:,} samples per step"
+        tables = plural(len(self.tables), "table")
+        return {"name": self.name, "tables": tables, "batch": batch}
+
+    def batch_over(self, world_size: int) -> int:
+        """Return the global batch size [samples] for `world_size` ranks."""
+        if self.global_batch_size is not None:
+            return self.global_batch_size
+        assert self.batch_size is not None
+        return self.batch_size * world_size
+
+    def table_constraints(self, table: EmbeddingTable) -> TableConstraints:
+        """Return the table's constraints with the workload's as default."""
+        return table.constraints.over(self.constraints)
