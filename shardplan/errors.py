@@ -12,8 +12,9 @@ Exit code 2 (wrong usage of the command line) is click's own.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shardplan.printable import one_line
 
@@ -35,7 +36,7 @@ class ShardplanError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Fault:
     """One thing that is wrong with an input.
 
     Attributes
@@ -67,7 +68,7 @@ class InputError(ShardplanError):
 
     exit_code = 1
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Fault]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(f"- {problem}" for problem in self.problems))
 
@@ -75,7 +76,7 @@ class InputError(ShardplanError):
     def single(cls, where: str, key: str, value: object, rule: str) -> InputError:
         """Make an error of one problem."""
         shown = "" if value is None else shorten(value)
-        return cls([Problem(where, key, shown, rule)])
+        return cls([Fault(where, key, shown, rule)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +152,10 @@ def shorten(value: object, limit: int = 60) -> str:
     except ValueError:  # an int of more digits than Python prints
         text = "a number of thousands of digits"
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Problem":  # until release 0.3
+        warnings.warn("errors.Problem is errors.Fault now", DeprecationWarning, 2)
+        return Fault
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -59,7 +59,7 @@ MOVED = RENAMED | {
 
 
 def home_of(name: str) -> str | None:
-    """New path of an old module or of what was inside an old package."""
+    """Return the new path of an old module or of what was inside an old package."""
     prefix, _, path = name.partition(".")
     if prefix != "shardplan":
         return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shardplan import errors
 from shardplan.moved import MOVED, home_of
 
 if TYPE_CHECKING:
@@ -94,3 +95,11 @@ def test_files_left_behind_are_not_used(tmp_path: Path) -> None:
         print(Plan)
     """
     assert "shardplan.plans.plan.Plan" in fresh(code).stdout
+
+
+def test_renamed_class() -> None:
+    """A fault of an input is no planning problem."""
+    with pytest.warns(DeprecationWarning, match=r"errors\.Fault"):
+        assert errors.Problem is errors.Fault
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = errors.nothing

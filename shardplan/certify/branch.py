@@ -20,14 +20,10 @@ from shardplan.certify.verify import Box, open_menu, round_bound
 from shardplan.records.certificate import Case, Prices
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.records.arrays import Bools, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _STALLED = 0.8
 _MOST_ROUNDS = 3

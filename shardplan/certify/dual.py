@@ -19,12 +19,10 @@ from shardplan.certify.verify import replay
 from shardplan.records.certificate import Case, Certificate, Prices
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.certify.kelley import Clock
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 _FIRST_STEP = 1e-3
 _MOST_STEP = 0.04

@@ -24,10 +24,11 @@ from highspy import HighsLogType, HighsVarType, _Highs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
     from scipy.sparse import csr_array
 
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
+
     Improved = Callable[[float, float], None]
 
 _Callback = highspy.cb.HighsCallbackType

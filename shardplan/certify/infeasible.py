@@ -22,12 +22,10 @@ from shardplan.records.certificate import Prices
 from shardplan.records.sharding import TIERS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.certify.kelley import Clock
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
 
 _NEGLIGIBLE = 0.02
 """Weights below this share of the largest one are tried without."""
@@ -110,7 +108,7 @@ class _Bytes:
     """Priced bytes above the priced capacities, as a function of some pools' prices."""
 
     oracle: ClassOracle
-    some: NDArray[np.int64]
+    some: Ints
 
     def __call__(self, prices: Floats) -> Point:
         """Evaluate; see `Oracle`."""

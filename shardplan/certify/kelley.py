@@ -19,12 +19,9 @@ from shardplan.certify.highs import End, Highs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from shardplan.certify.oracle import Oracle, Point
+    from shardplan.records.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 TOLERANCE = 1e-6
 _MOST_STEPS = 100

@@ -17,14 +17,10 @@ from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Prices
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.certify.relaxed import Relaxed
     from shardplan.certify.verify import Box
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _LEAST_UNIT = 1e-12
 

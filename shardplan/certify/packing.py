@@ -17,14 +17,11 @@ from shardplan.certify.patterns import Choices, ItemPrices, Pattern, PatternSums
 from shardplan.records.certificate import PatternPrices
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.records.arrays import Floats
     from shardplan.records.certificate import Prices
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 MOST_CHOICES = 8_000
 _MOST_STEPS = 250

@@ -21,12 +21,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.records.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 MOST_CHOICES = 100_000
 CELLS = 8000

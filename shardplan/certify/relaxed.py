@@ -12,13 +12,8 @@ from shardplan.problems.totals import ranks_per_place
 from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
+    from shardplan.records.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

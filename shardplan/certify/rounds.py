@@ -15,13 +15,10 @@ from shardplan.records.certificate import Prices
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.records.arrays import Bools, Floats
 
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
 
 _MOST_ROUNDS = 6
 _BASIC_ROUNDS = 2
@@ -92,7 +89,7 @@ def phase_peaks(relaxed: Relaxed) -> Floats:
     return np.stack([relaxed.peak(unit) for unit in units], axis=1)
 
 
-class Loads(NamedTuple):
+class RankLoad(NamedTuple):
     """What a rank bears if every bundle takes its cheapest option at some prices.
 
     Attributes
@@ -155,7 +152,7 @@ class Lean(NamedTuple):
         )
 
 
-def lean_ways(relaxed: Relaxed, loads: Loads, *, hard: bool) -> list[Lean]:
+def lean_ways(relaxed: Relaxed, loads: RankLoad, *, hard: bool) -> list[Lean]:
     """List subsets of phases to leave over: those in which items raise the mean load.
 
     The rank of a long item then counts with all that it must hold. The subsets are
@@ -183,7 +180,9 @@ def lean_ways(relaxed: Relaxed, loads: Loads, *, hard: bool) -> list[Lean]:
     return found
 
 
-def undominated(relaxed: Relaxed, loads: Loads, cost: Floats, *, hard: bool) -> Bools:
+def undominated(
+    relaxed: Relaxed, loads: RankLoad, cost: Floats, *, hard: bool
+) -> Bools:
     """Leave out options that hardly any prices prefer to another of their bundle.
 
     An option is compared with two others, the cheapest and the cheapest of short
@@ -192,7 +191,7 @@ def undominated(relaxed: Relaxed, loads: Loads, cost: Floats, *, hard: bool) -> 
 
     Parameters
     ----------
-    loads : Loads
+    loads : RankLoad
     cost : float array (O,)
         Value that no plan with an option goes below at the prices [s].
     hard : bool
@@ -253,7 +252,7 @@ class Refuter:
         given = round_bound(relaxed, prices, self._box).given
         longest = relaxed.peak(np.ones(relaxed.num_dimensions))
         self._needs = given, longest
-        self._loads = Loads.of(relaxed, prices, given)
+        self._loads = RankLoad.of(relaxed, prices, given)
         self._horizon = 0.0
         self.work = 0
         self.menu = relaxed

@@ -62,12 +62,10 @@ from shardplan.certify.relaxed import Relaxed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats
     from shardplan.records.certificate import Case, Certificate, PatternPrices, Prices
 
-    Floats = NDArray[np.float64]
 
 _ROUNDOFF = 2.0**-52
 _OPERATIONS = 64

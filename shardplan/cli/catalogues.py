@@ -11,7 +11,7 @@ import click
 from shardplan.cli import console
 from shardplan.cli.base import Command, Group
 from shardplan.cli.options import CatalogueEntry, report_options
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,7 @@ def copy_entry(kind: Kind, name: str, file: Path, *, force: bool) -> list[str]:
     places[file] = texts[main]
     if not force:
         rule = "exists already; --force overwrites it"
-        problems = [Problem(str(p), "", "", rule) for p in places if p.exists()]
+        problems = [Fault(str(p), "", "", rule) for p in places if p.exists()]
         if problems:
             raise InputError(problems)
     for place, text in places.items():
@@ -161,5 +161,5 @@ def _render_copy(data: Data) -> RenderableType:
 def _render_validation(data: Data) -> RenderableType:
     from shardplan.report.layout import lines
 
-    problems = [str(Problem(**problem)) for problem in data["problems"]]
+    problems = [str(Fault(**problem)) for problem in data["problems"]]
     return lines(problems or [f"valid: {data['name']}"])

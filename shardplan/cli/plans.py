@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.cli import console
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from shardplan.checking import Verdict
@@ -47,7 +47,7 @@ def load_checked(path: str) -> Checked:
     unusable = [v for v in verdict.violations if v.rule in _UNUSABLE]
     if unusable:
         raise InputError(
-            Problem(path, v.table, "", f"{v.rule}: {v.message}") for v in unusable
+            Fault(path, v.table, "", f"{v.rule}: {v.message}") for v in unusable
         )
     for violation in verdict.violations:
         console.warn(f"{path}: {violation}")

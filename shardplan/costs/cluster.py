@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.records.topology import HostGroup, Topology
 
 
@@ -29,14 +28,14 @@ class Cluster:
     """
 
     topology: Topology
-    rank_host: NDArray[np.int64]
-    rank_domain: NDArray[np.int64]
-    rank_class: NDArray[np.int64]
-    host_class: NDArray[np.int64]
-    host_first_rank: NDArray[np.int64]
-    host_num_ranks: NDArray[np.int64]
-    domain_first_rank: NDArray[np.int64]
-    domain_num_ranks: NDArray[np.int64]
+    rank_host: Ints
+    rank_domain: Ints
+    rank_class: Ints
+    host_class: Ints
+    host_first_rank: Ints
+    host_num_ranks: Ints
+    domain_first_rank: Ints
+    domain_num_ranks: Ints
 
     @classmethod
     def of(cls, topology: Topology) -> Cluster:
@@ -81,7 +80,7 @@ class Cluster:
         return self.groups[0].device.kind == "cpu"
 
     @cached_property
-    def rank_hbm_bytes(self) -> NDArray[np.float64]:
+    def rank_hbm_bytes(self) -> Floats:
         """HBM of each rank, shape (W,)."""
         if self.topology.rank_hbm_bytes:
             return np.array(self.topology.rank_hbm_bytes, dtype=np.float64)
@@ -89,24 +88,24 @@ class Cluster:
         return np.asarray(each[self.rank_class])
 
     @cached_property
-    def class_ranks(self) -> NDArray[np.int64]:
+    def class_ranks(self) -> Ints:
         """Ranks in each class, shape (C,)."""
         return np.bincount(self.rank_class, minlength=len(self.groups))
 
     @cached_property
-    def class_domain_size(self) -> NDArray[np.int64]:
+    def class_domain_size(self) -> Ints:
         """Largest domain of each class [ranks], shape (C,)."""
         size = np.zeros(len(self.groups), dtype=np.int64)
         np.maximum.at(size, self.rank_class, self.domain_num_ranks[self.rank_domain])
         return size
 
 
-def _domain_sizes(group: HostGroup) -> NDArray[np.int64]:
+def _domain_sizes(group: HostGroup) -> Ints:
     """Sizes of a group's domains; the last one may be cut off by the group's end."""
     full, rest = divmod(group.world_size, group.scale_up.domain_size)
     sizes = [group.scale_up.domain_size] * full + ([rest] if rest else [])
     return np.array(sizes, dtype=np.int64)
 
 
-def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _starts(sizes: Ints) -> Ints:
     return np.concatenate([[0], np.cumsum(sizes)[:-1]])

@@ -18,16 +18,14 @@ from shardplan.records.torchrec_cost_model import TorchRecCostModel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.pricing import ShardPrices
     from shardplan.costs.shards import ShardArrays
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Floats
     from shardplan.records.torchrec_cost_model import AnyCostModel
 
-    Item = tuple[str, int, NDArray[np.float64]]
+    Item = tuple[str, int, Floats]
 
 
 class Pricer(Protocol):

@@ -25,15 +25,12 @@ from shardplan.records.sharding import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.communication.compression import Compressed
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Bools, Floats
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 # Of the ids whose sort was measured: a radix sort has a pass per byte.
 _SORTED_KEY_BYTES = 8
@@ -125,8 +122,8 @@ def _cold(
     shards: ShardArrays,
     volumes: Volumes,
     usage: TableUsage,
-    in_place: NDArray[np.bool_],
-    split: NDArray[np.bool_],
+    in_place: Bools,
+    split: Bools,
 ) -> tuple[Floats, Floats]:
     """Ids and distinct rows that a step reads from host memory in place."""
     ids = np.where(in_place, volumes.ids, 0.0)

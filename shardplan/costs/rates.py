@@ -10,12 +10,9 @@ import numpy as np
 from shardplan.costs.communication import collectives
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
+    from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
-
-    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,12 +12,9 @@ from shardplan.records.sharding import ComputeKernel
 from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 KERNELS = tuple(ComputeKernel)
 DTYPES = tuple(DType)
@@ -57,8 +54,8 @@ class ShardArrays:
     columns: Ints
     rows: Ints
     row_share: Floats
-    is_partial: NDArray[np.bool_]
-    is_replicated: NDArray[np.bool_]
+    is_partial: Bools
+    is_replicated: Bools
     hbm_share: Floats
     ddr_share: Floats
 
@@ -66,13 +63,13 @@ class ShardArrays:
         """Return the number of shards N."""
         return len(self.table)
 
-    def take(self, index: NDArray[np.int64] | NDArray[np.bool_]) -> Self:
+    def take(self, index: Ints | Bools) -> Self:
         """Select shards by index or mask."""
         return type(self)(
             **{f.name: getattr(self, f.name)[index] for f in fields(self)}
         )
 
-    def is_kernel(self, *kernels: ComputeKernel) -> NDArray[np.bool_]:
+    def is_kernel(self, *kernels: ComputeKernel) -> Bools:
         """Whether each shard uses one of the kernels."""
         return np.isin(self.kernel, [KERNELS.index(kernel) for kernel in kernels])
 

@@ -17,8 +17,7 @@ from shardplan.records.workload import Pipeline, Workload
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.targets import Runtime
     from shardplan.records.workload import Compression, Optimizer
 
@@ -56,14 +55,14 @@ class TableUsage:
 
     workload: Workload
     batch_size: int
-    num_embeddings: NDArray[np.int64]
-    embedding_dim: NDArray[np.int64]
-    num_samples: NDArray[np.float64]
-    num_lookups: NDArray[np.float64]
-    num_outputs: NDArray[np.float64]
-    num_lengths: NDArray[np.float64]
-    is_pooled: NDArray[np.bool_]
-    id_bytes: NDArray[np.float64]
+    num_embeddings: Ints
+    embedding_dim: Ints
+    num_samples: Floats
+    num_lookups: Floats
+    num_outputs: Floats
+    num_lengths: Floats
+    is_pooled: Bools
+    id_bytes: Floats
     target: Target = Target.ANY
 
     @classmethod
@@ -116,14 +115,14 @@ class TableUsage:
         return self.runtime.optimizer(wanted) or wanted
 
     @cached_property
-    def key_bytes(self) -> NDArray[np.float64]:
+    def key_bytes(self) -> Floats:
         """What a shard stores beside each of its rows to find it [bytes], (T,)."""
         own = np.array([float(t.key_bytes) for t in self.workload.tables])
         ids = self.workload.index_bytes if self.runtime.keeps_keys else 0
         return np.asarray(np.maximum(own, ids))
 
     @cached_property
-    def stored_bytes(self) -> NDArray[np.float64]:
+    def stored_bytes(self) -> Floats:
         """One copy of each table's rows with optimizer state [bytes], shape (T,)."""
         row = [
             float(storage.row_bytes(t.dtype, t.embedding_dim))
@@ -133,7 +132,7 @@ class TableUsage:
         return np.asarray(self.num_embeddings * (np.array(row) + self.key_bytes))
 
     @cached_property
-    def dtype(self) -> NDArray[np.int64]:
+    def dtype(self) -> Ints:
         """Row type of each table, as an index into the members of `DType`."""
         codes = {dtype: code for code, dtype in enumerate(DType)}
         return np.array([codes[t.dtype] for t in self.workload.tables])
@@ -166,20 +165,16 @@ class TableUsage:
         )
 
     @cached_property
-    def unique_rows(self) -> NDArray[np.float64]:
+    def unique_rows(self) -> Floats:
         """Expected distinct rows that a step touches, shape (T,)."""
         return access.unique_rows(self.bins, self.num_lookups)
 
-    def unique_rows_among(
-        self, table: NDArray[np.int64], num_lookups: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def unique_rows_among(self, table: Ints, num_lookups: Floats) -> Floats:
         """Return the expected distinct rows among lookups in each of some tables."""
         bins = access.RowBins(self.bins.probability[table], self.bins.num_rows[table])
         return access.unique_rows(bins, num_lookups)
 
-    def hit_rate(
-        self, table: NDArray[np.int64], cached: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def hit_rate(self, table: Ints, cached: Floats) -> Floats:
         """Share of lookups that an LRU cache of a share of the rows serves.
 
         Parameters
@@ -190,18 +185,16 @@ class TableUsage:
         """
         return self._per_pair(access.lru_hit_rate, table, cached)
 
-    def hottest_mass(
-        self, table: NDArray[np.int64], share: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def hottest_mass(self, table: Ints, share: Floats) -> Floats:
         """Share of lookups that go to the hottest `share` of the rows."""
         return self._per_pair(access.hottest_mass, table, share)
 
     def _per_pair(
         self,
-        formula: Callable[[access.RowBins, NDArray[np.float64]], NDArray[np.float64]],
-        table: NDArray[np.int64],
-        share: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
+        formula: Callable[[access.RowBins, Floats], Floats],
+        table: Ints,
+        share: Floats,
+    ) -> Floats:
         """Apply a formula of access.py once per distinct (table, share) pair."""
         if not len(table):
             return np.zeros(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.checking import check
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
@@ -24,5 +24,5 @@ def require_runnable(plan: Plan, target: Target) -> None:
     violations = check(bare, target)
     if violations:
         raise InputError(
-            Problem("plan", v.table, "", f"{v.rule}: {v.message}") for v in violations
+            Fault("plan", v.table, "", f"{v.rule}: {v.message}") for v in violations
         )

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from shardplan.costs.memory import storage
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.exporters.runnable import require_runnable
 from shardplan.plans.cache_groups import reserved_memory
 from shardplan.plans.rectangles import rectangles
@@ -96,7 +96,7 @@ def digest(document: dict[str, Any]) -> str:
 def _require_row_types(plan: Plan, tables: dict[str, EmbeddingTable]) -> None:
     """Refuse other row types than the model's: a sharding plan cannot change them."""
     problems = [
-        Problem(
+        Fault(
             "plan",
             placement.name,
             placement.dtype.value,

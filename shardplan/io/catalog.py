@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.io.json_file import read_json
 from shardplan.io.table_file import read_tables
 from shardplan.io.text import read_text
@@ -237,7 +237,7 @@ def _read_tables_file(name: object, parent: Traversable, where: str) -> list[Any
     return list(read_tables(parent.joinpath(name), shown))
 
 
-def _other_problems(rest: dict[str, Any], where: str) -> list[Problem]:
+def _other_problems(rest: dict[str, Any], where: str) -> list[Fault]:
     """Find what else is wrong, where the tables cannot be read."""
     stand_in = {"name": "tables_file", "num_embeddings": 1, "embedding_dim": 1}
     draft = {**rest, "tables": [stand_in], "colocate": [], "separate": []}

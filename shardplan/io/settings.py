@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shardplan.errors import InputError, Problem, shorten
+from shardplan.errors import Fault, InputError, shorten
 from shardplan.io.location import is_record, members
 from shardplan.io.validate import validate
 from shardplan.io.wording import suggest, unknown_key
@@ -153,7 +153,7 @@ def changed(record: R, root: str, settings: Sequence[Setting]) -> R:
         return validate(type(record), data, _WHERE)
     except InputError as error:
         raise InputError(
-            Problem(p.where, f"{root}.{p.key}" if p.key else root, p.value, p.rule)
+            Fault(p.where, f"{root}.{p.key}" if p.key else root, p.value, p.rule)
             for p in error.problems
         ) from error
 

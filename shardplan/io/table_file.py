@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from shardplan.errors import InputError, Problem, shorten
+from shardplan.errors import Fault, InputError, shorten
 from shardplan.io.text import read_bytes, read_text
 from shardplan.io.validate import explain, validate_items
 from shardplan.io.wording import suggest
@@ -201,7 +201,7 @@ def _convert_values(
     ]
 
 
-def _header_problems(header: Sequence[str], where: str) -> list[Problem]:
+def _header_problems(header: Sequence[str], where: str) -> list[Fault]:
     found = []
     seen: set[str] = set()
     for index, name in enumerate(header):
@@ -215,7 +215,7 @@ def _header_problems(header: Sequence[str], where: str) -> list[Problem]:
         seen.add(name)
     missing = [name for name in _REQUIRED if name not in header]
     found += [(name, "", "column is required") for name in missing]
-    return [Problem(where, f"header, {key}", value, rule) for key, value, rule in found]
+    return [Fault(where, f"header, {key}", value, rule) for key, value, rule in found]
 
 
 def _ragged(
@@ -223,10 +223,10 @@ def _ragged(
     rows: Sequence[Sequence[str]],
     numbers: Sequence[int],
     where: str,
-) -> list[Problem]:
+) -> list[Fault]:
     width = len(header)
     return [
-        Problem(where, f"row {number}", "", f"has {len(row)} cells, not {width}")
+        Fault(where, f"row {number}", "", f"has {len(row)} cells, not {width}")
         for row, number in zip(rows, numbers, strict=True)
         if len(row) != width
     ]
@@ -256,21 +256,21 @@ def _make_tables(sheet: _Sheet, where: str) -> list[EmbeddingTable]:
 
 def _cell_problems(
     error: ValidationError, sheet: _Sheet, where: str
-) -> Iterable[Problem]:
+) -> Iterable[Fault]:
     for key, value, rule in explain(error, tuple[EmbeddingTable, ...], where):
         row, path = sheet.row_numbers[int(key[0])], tuple(map(str, key[1:3]))
         column = _BY_KEY.get(path) or _BY_KEY.get(path[:1]) or ""
-        yield Problem(where, f"row {row}, {column}".rstrip(", "), value, rule)
+        yield Fault(where, f"row {row}, {column}".rstrip(", "), value, rule)
 
 
-def _repeated_names(sheet: _Sheet, where: str) -> Iterable[Problem]:
+def _repeated_names(sheet: _Sheet, where: str) -> Iterable[Fault]:
     first: dict[str, int] = {}
     for name, row in zip(sheet.columns["name"], sheet.row_numbers, strict=True):
         if isinstance(name, str) and first.setdefault(name, row) != row:
             rule = f"table names must be unique; it is in row {first[name]} already"
-            yield Problem(where, f"row {row}, name", shorten(name), rule)
+            yield Fault(where, f"row {row}, name", shorten(name), rule)
 
 
-def _raise_if_any(problems: list[Problem]) -> None:
+def _raise_if_any(problems: list[Fault]) -> None:
     if problems:
         raise InputError(problems)

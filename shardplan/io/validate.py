@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.io.location import format_key, resolve
 from shardplan.io.wording import (
     group_rule,
@@ -60,10 +60,10 @@ def validate_items(model: type[R], data: Sequence[object]) -> tuple[R, ...]:
     return TypeAdapter(tuple[model, ...]).validate_python(data)  # type: ignore[valid-type]
 
 
-def find_problems(error: ValidationError, model: Any, where: str) -> list[Problem]:
+def find_problems(error: ValidationError, model: Any, where: str) -> list[Fault]:
     """Return everything that `error` says about data for `model`."""
     return [
-        Problem(where, format_key(key), value, rule)
+        Fault(where, format_key(key), value, rule)
         for key, value, rule in explain(error, model, where)
     ]
 

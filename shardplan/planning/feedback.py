@@ -14,13 +14,11 @@ from shardplan.solvers.base import SolverResult, SolveStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from shardplan.plans.plan import Plan
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats
     from shardplan.simulation import Simulation
 
-    Floats = NDArray[np.float64]
     Solve = Callable[[Problem], SolverResult]
     MakePlan = Callable[[SolverResult], Plan]
 

@@ -13,7 +13,7 @@ import numpy as np
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
-from shardplan.errors import InfeasibleError, InputError, Problem
+from shardplan.errors import Fault, InfeasibleError, InputError
 from shardplan.io import catalog
 from shardplan.io.settings import changed, require_roots
 from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
@@ -401,5 +401,5 @@ def _member(kind: type[E], name: str, value: E | str) -> E:
         return kind(value)
     except ValueError:
         known = ", ".join(member.value for member in kind)
-        problem = Problem("solve", name, repr(value), f"must be one of: {known}")
+        problem = Fault("solve", name, repr(value), f"must be one of: {known}")
         raise InputError([problem]) from None

@@ -23,18 +23,15 @@ from shardplan.units import format_seconds, plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.memory.capacity import Capacity
     from shardplan.costs.pricing import ShardPrices
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.usage import TableUsage
     from shardplan.plans.plan import Plan
+    from shardplan.records.arrays import Ints
     from shardplan.records.placement import ColumnBlock, TablePlacement
     from shardplan.records.sharding import Objective
-
-    Ints = NDArray[np.int64]
 
 
 SHARDING_TYPES = tuple(ShardingType)
@@ -282,7 +279,7 @@ def _loads(
     shards: tuple[PlacedShard, ...],
     prices: ShardPrices,
     cluster: Cluster,
-    rank_pool: NDArray[np.int64],
+    rank_pool: Ints,
 ) -> Loads:
     """Add up the shards on their ranks; shards on all ranks are added at once."""
     loads = Loads.empty(cluster, rank_pool, prices.cost.shape[2])

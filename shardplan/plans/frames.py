@@ -14,13 +14,11 @@ from shardplan.records.sharding import ShardingType
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
+    from shardplan.records.arrays import Ints
     from shardplan.records.placement import ColumnBlock
 
-    Ints = NDArray[np.int64]
 
 _LABELS = ("table", "sharding_type", "compute_kernel", "dtype")
 _TIERS = ("hbm_share", "ddr_share", "ssd_share")

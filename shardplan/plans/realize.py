@@ -13,10 +13,8 @@ from shardplan.records.sharding import ComputeKernel, Scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Ints
 
 
 def placements(problem: Problem, assignment: Assignment) -> tuple[TablePlacement, ...]:
@@ -31,7 +29,7 @@ def placements(problem: Problem, assignment: Assignment) -> tuple[TablePlacement
 
 
 def _placement(
-    problem: Problem, table: int, option: int, places: NDArray[np.int64]
+    problem: Problem, table: int, option: int, places: Ints
 ) -> TablePlacement:
     menu = problem.bundles.menu
     return TablePlacement.model_construct(
@@ -62,7 +60,7 @@ def tier_split(
 
 
 def _blocks(
-    problem: Problem, menu: Options, option: int, places: NDArray[np.int64]
+    problem: Problem, menu: Options, option: int, places: Ints
 ) -> Iterator[ColumnBlock]:
     scope = int(menu.scope[option])
     items = menu.items_of(option)

@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shardplan.problems.options.arrays import Options
+    from shardplan.records.arrays import Ints
     from shardplan.records.workload import Workload
-
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class Bundles:
 
     members: tuple[tuple[int, ...], ...]
     menu: Options
-    sources: NDArray[np.int64]
+    sources: Ints
 
     def __len__(self) -> int:
         """Return the number of bundles."""

@@ -10,13 +10,9 @@ import numpy as np
 from shardplan.records.sharding import PHASES, Objective
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.memory.capacity import Capacity
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from shardplan.records.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

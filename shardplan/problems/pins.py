@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.problems.options import rules
 from shardplan.records.sharding import ShardingType, Target
 from shardplan.records.targets import RUNTIMES
@@ -14,15 +14,14 @@ from shardplan.records.targets import RUNTIMES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.problems.bundling import Bundles
+    from shardplan.records.arrays import Bools
     from shardplan.records.tables import EmbeddingTable, TableConstraints
     from shardplan.records.targets import Runtime
     from shardplan.records.workload import Workload
 
-    Mask = NDArray[np.bool_]
+    Mask = Bools
 
 
 def allowed_ranks(
@@ -37,7 +36,7 @@ def allowed_ranks(
         than every sharding type that is left needs.
     """
     masks: dict[int, Mask] = {}
-    problems: list[Problem] = []
+    problems: list[Fault] = []
     runtime = RUNTIMES[target]
     for bundle, members in enumerate(bundles.members):
         tables = [workload.tables[index] for index in members]
@@ -70,7 +69,7 @@ def _mask(limits: TableConstraints, cluster: Cluster) -> Mask:
 
 def _unknown_places(
     table: EmbeddingTable, limits: TableConstraints, cluster: Cluster
-) -> Iterator[Problem]:
+) -> Iterator[Fault]:
     """List ranks and hosts of a table's constraints that the cluster does not have."""
     counts = {"ranks": cluster.world_size, "hosts": cluster.num_hosts}
     counts["forbidden_ranks"] = cluster.world_size
@@ -79,7 +78,7 @@ def _unknown_places(
         if beyond:
             key = f"tables[{table.name}].constraints.{field}"
             rule = f"the topology has {count}, numbered from 0"
-            yield Problem("workload", key, str(beyond[:5]), rule)
+            yield Fault("workload", key, str(beyond[:5]), rule)
 
 
 def _too_few(
@@ -88,13 +87,13 @@ def _too_few(
     mask: Mask,
     cluster: Cluster,
     runtime: Runtime,
-) -> Iterator[Problem]:
+) -> Iterator[Fault]:
     """Say which tables of a bundle cannot be sharded over the ranks that are left."""
     names = ", ".join(table.name for table in tables[:5])
     key, left = f"tables[{names}].constraints", int(mask.sum())
     if not left:
         rule = "ranks, hosts and forbidden_ranks leave no rank to use"
-        yield Problem(workload.name, key, "", rule)
+        yield Fault(workload.name, key, "", rule)
     if not left or left == len(mask):
         return
     for table in tables:
@@ -111,7 +110,7 @@ def _too_few(
                 f"ranks, hosts and forbidden_ranks leave {left} of {len(mask)} ranks, "
                 f"and {'; '.join(needs)}"
             )
-            yield Problem(workload.name, key, "", rule)
+            yield Fault(workload.name, key, "", rule)
 
 
 def _need(

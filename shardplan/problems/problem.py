@@ -25,17 +25,14 @@ from shardplan.units import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from shardplan.costs.memory.capacity import Capacity
     from shardplan.costs.pricer import Pricer
     from shardplan.problems.options.arrays import Options
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
     from shardplan.records.workload import Workload
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _SLACK = 1e-9
 """Share of a pool left free, so that another order of summation still fits."""
@@ -87,7 +84,7 @@ class Problem(Brief):
     capacity: Capacity
     options: Options
     bundles: Bundles
-    allowed: dict[int, NDArray[np.bool_]]
+    allowed: dict[int, Bools]
     conflicts: dict[int, frozenset[int]]
     all_tiers: bool = False
 
@@ -121,12 +118,12 @@ class Problem(Brief):
         return ["+".join(tables[i].name for i in m) for m in self.bundles.members]
 
     @cached_property
-    def everyone(self) -> NDArray[np.bool_]:
+    def everyone(self) -> Bools:
         """The mask that allows every rank."""
         return np.ones(self.world_size, dtype=bool)
 
     @cached_property
-    def apart(self) -> NDArray[np.bool_]:
+    def apart(self) -> Bools:
         """Options whose shards all have places of their own, bool array (O,).
 
         For TorchRec all blocks of columns, too: two on one rank would read each id
@@ -153,7 +150,7 @@ class Problem(Brief):
         hbm, ddr, ssd = found
         return hbm, ddr, ssd
 
-    def allowed_ranks(self, bundle: int) -> NDArray[np.bool_]:
+    def allowed_ranks(self, bundle: int) -> Bools:
         """Ranks that a bundle may use, bool array (W,)."""
         return self.allowed.get(bundle, self.everyone)
 
@@ -320,7 +317,7 @@ def only_placeable(problem: Problem) -> Problem:
     )
 
 
-def _is_placeable(problem: Problem) -> NDArray[np.bool_]:
+def _is_placeable(problem: Problem) -> Bools:
     """Whether sizes, pinned and separated bundles leave an option its places (O,)."""
     menu = problem.options
     rivals = [bundle for bundle, others in problem.conflicts.items() if others]

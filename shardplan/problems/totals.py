@@ -12,19 +12,16 @@ from shardplan.errors import Shortfall
 from shardplan.records.sharding import TIERS, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.options.arrays import Options
     from shardplan.problems.problem import Problem
-
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats, Ints
 
 
 _LEAST_SHARE = 0.1
 """Phases shorter than this share of the whole matter as if they were as long."""
 
 
-def ranks_per_place(options: Options, world_size: int) -> NDArray[np.int64]:
+def ranks_per_place(options: Options, world_size: int) -> Ints:
     """Ranks that one place of each option covers, int array (O,)."""
     grouped = np.where(options.scope == Scope.RANK, 1, options.row_shards)
     return np.where(options.scope == Scope.ALL, world_size, grouped)
@@ -152,7 +149,7 @@ def least_per_table(values: Floats, options: Options) -> Floats:
     return least
 
 
-def first_least(values: Floats, start: NDArray[np.int64]) -> NDArray[np.int64]:
+def first_least(values: Floats, start: Ints) -> Ints:
     """Index of the first smallest value of each table; `start` bounds its options."""
     least = np.repeat(np.minimum.reduceat(values, start[:-1]), np.diff(start))
     index = np.where(values <= least, np.arange(len(values)), len(values))

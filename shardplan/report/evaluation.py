@@ -20,11 +20,11 @@ from shardplan.report.layout import (
 from shardplan.units import format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats
 
 _ALMOST_FULL = 0.9
 
@@ -76,7 +76,7 @@ def phases_data(evaluation: Evaluation) -> list[dict[str, Any]]:
     return found
 
 
-def imbalance(values: NDArray[np.float64]) -> float:
+def imbalance(values: Floats) -> float:
     """Maximum over mean; 1 if all are 0."""
     mean = float(values.mean())
     return float(values.max()) / mean if mean > 0 else 1.0
@@ -107,7 +107,7 @@ def memory_data(evaluation: Evaluation) -> list[dict[str, Any]]:
     return found
 
 
-def _fill(used: NDArray[np.float64], room: NDArray[np.float64]) -> NDArray[np.float64]:
+def _fill(used: Floats, room: Floats) -> Floats:
     """Share of every pool that is used; infinite where there is no pool at all."""
     empty = np.where(used > 0, np.inf, 0.0)
     return np.where(room > 0, used / np.where(room > 0, room, 1.0), empty)

@@ -42,13 +42,12 @@ from shardplan.report.wrapping import shorten
 from shardplan.units import format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from rich.console import RenderableType
 
     from shardplan.checking import Verdict
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 _SHORT = 24
 """Characters of a table's name within a text."""

@@ -13,12 +13,10 @@ from shardplan.records.sharding import Objective
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats
     from shardplan.records.topology import HostGroup, Topology
 
-    Floats = NDArray[np.float64]
 
 _TOP = 3
 """Tables that are left out, one at a time."""

@@ -11,13 +11,10 @@ from shardplan.simulation.step_parts import StepParts, compute, reduce_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats
     from shardplan.simulation.network import Transfer
     from shardplan.simulation.sparse_work import Exchange
 
-    Floats = NDArray[np.float64]
 
 _DDP_BUCKET_BYTES = 25.0 * 2**20  # PyTorch, DistributedDataParallel(bucket_cap_mb)
 

@@ -10,11 +10,8 @@ import numpy as np
 from shardplan.simulation.operation import STAGES, STREAMS, Stage, Stream
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats
     from shardplan.simulation.timeline import Run, Timeline
-
-    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,14 +22,12 @@ from shardplan.costs.memory.storage import FP32_BYTES, element_bytes, state_byte
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from shardplan.costs.layers.times import DenseTime
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import DenseCostModel
     from shardplan.records.workload import DenseModel
 
-    Floats = NDArray[np.float64]
 
 PARTS = ("top", "interaction", "bottom")
 """The parts of the dense model in the order of the backward pass."""
@@ -124,7 +122,7 @@ def _times(
     )
 
 
-class Piece(NamedTuple):
+class BackwardShare(NamedTuple):
     """A share of a part's backward pass, and the bucket that is full after it.
 
     Attributes
@@ -142,7 +140,7 @@ class Piece(NamedTuple):
 
 def backward_pieces(
     gradient_bytes: Mapping[str, float], bucket_bytes: float
-) -> list[Piece]:
+) -> list[BackwardShare]:
     """Cut the backward pass where buckets of gradients are full.
 
     Parameters
@@ -163,7 +161,7 @@ def backward_pieces(
     total = sum(gradient_bytes.values())
     num_buckets = max(int(np.ceil(total / bucket_bytes - 1e-9)), 1)
     cuts = [*(bucket_bytes * i for i in range(1, num_buckets)), total]
-    pieces: list[Piece] = []
+    pieces: list[BackwardShare] = []
     begin = filled = 0.0
     last = max((p for p in PARTS if gradient_bytes[p]), key=PARTS.index, default=None)
     for part in PARTS:
@@ -172,10 +170,10 @@ def backward_pieces(
         inside = [cut for cut in cuts if begin < cut <= end]
         at = begin
         for cut in inside:
-            pieces.append(Piece(part, (cut - at) / size, cut - filled))
+            pieces.append(BackwardShare(part, (cut - at) / size, cut - filled))
             at = filled = cut
         if at < end or not size:
-            pieces.append(Piece(part, (end - at) / size if size else 1.0, 0.0))
+            pieces.append(BackwardShare(part, (end - at) / size if size else 1.0, 0.0))
         begin = end
     return pieces
 

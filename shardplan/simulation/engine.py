@@ -17,12 +17,9 @@ from shardplan.simulation.timeline import Run, Timeline
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.simulation.operation import Operation
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _MOST_RETURNS = 100  # per task, never reached: each settles a later moment for good
 

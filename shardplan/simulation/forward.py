@@ -14,11 +14,7 @@ from shardplan.simulation.step_parts import START, StepParts, compute, reduce_na
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from shardplan.simulation.sparse_work import Exchange
-
-    Floats = NDArray[np.float64]
 
 
 class ForwardPass(StepParts):

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
-
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)

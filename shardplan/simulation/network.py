@@ -20,18 +20,15 @@ from shardplan.records.sharding import Scope
 from shardplan.simulation.sparse_work import GROUP_SCOPES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.communication.groups import Level
     from shardplan.costs.communication.routing import Routes
     from shardplan.costs.communication.traffic import Traffic
     from shardplan.costs.rates import ClassRates
+    from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import LinkModel, RuntimeModel
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.sparse_work import Exchange
-
-    Floats = NDArray[np.float64]
 
 
 class Transfer(NamedTuple):

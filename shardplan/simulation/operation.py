@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.communication.traffic import Traffic
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from shardplan.records.arrays import Floats, Ints
 
 
 class Stream(StrEnum):

@@ -17,16 +17,13 @@ from shardplan.simulation.traffic import link_loads
 from shardplan.units import format_seconds, plural
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats
     from shardplan.simulation.breakdown import Breakdown, Exposure
     from shardplan.simulation.critical import CriticalPath
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.timeline import Run, Timeline
     from shardplan.simulation.traffic import LinkLoads
-
-    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

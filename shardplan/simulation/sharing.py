@@ -13,12 +13,9 @@ from shardplan.simulation.operation import STREAMS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.simulation.operation import Operation, Stream
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _NOTHING = np.zeros(1)
 _ROOM = 1.0 + 1e-9  # of a link: more than this is contention
@@ -178,7 +175,7 @@ def _most(operations: Iterable[Operation]) -> dict[Stream, Floats]:
     return most
 
 
-def _overfull(most: dict[Stream, Floats]) -> NDArray[np.bool_]:
+def _overfull(most: dict[Stream, Floats]) -> Bools:
     """Links that two streams could fill beyond what one of them can, on a rank."""
     if len(most) < 2:
         return np.zeros(1, dtype=bool)
@@ -186,9 +183,7 @@ def _overfull(most: dict[Stream, Floats]) -> NDArray[np.bool_]:
     return np.asarray((total > _ROOM).any(axis=1))
 
 
-def _contends(
-    operation: Operation, most: dict[Stream, Floats], links: NDArray[np.bool_]
-) -> bool:
+def _contends(operation: Operation, most: dict[Stream, Floats], links: Bools) -> bool:
     """Whether an operation and the greediest of other streams overfill a link."""
     if operation.uses is None or operation.is_idle:
         return False

@@ -12,12 +12,9 @@ from shardplan.costs.shards import volumes_of
 from shardplan.records.sharding import CACHING_KERNELS, PHASES, Phase, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Bools, Floats
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 GROUP_SCOPES: dict[Scope, Literal["host", "domain"]] = {
     Scope.HOST: "host",
@@ -92,7 +89,7 @@ class SparseWork:
         cost, shards = evaluation.prices.cost, evaluation.arrays
         copy = shards.is_replicated[:, None]
 
-        def total(phase: Phase, share: NDArray[np.bool_]) -> Floats:
+        def total(phase: Phase, share: Bools) -> Floats:
             return holders.sum(cost[:, :, PHASES.index(phase)] * share)
 
         ids = holders.sum(np.where(copy, 0.0, _id_seconds(evaluation)))
@@ -161,7 +158,7 @@ def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchan
     reduces = pooled & shards.is_partial & (shards.scope != Scope.RANK)
     sharded = ~shards.is_replicated
 
-    def total(mask: NDArray[np.bool_], share: Floats | float = 1.0) -> Floats:
+    def total(mask: Bools, share: Floats | float = 1.0) -> Floats:
         return holders.sum(np.where((mask & sharded)[:, None], cost * share, 0.0))
 
     reduce = {Scope.ALL: total(reduces & (shards.scope == Scope.ALL))}

@@ -13,17 +13,14 @@ from shardplan.simulation.operation import Operation, Stage, Stream, meeting
 from shardplan.simulation.sparse_work import GROUP_SCOPES
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.records.cost_model import RuntimeModel
     from shardplan.simulation.dense_work import DenseWork
     from shardplan.simulation.network import Network, Transfer
     from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.sparse_work import Exchange, SparseWork
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 START = ("overhead",)
 """What the operations of a step that need nothing else wait for."""

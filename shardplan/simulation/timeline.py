@@ -10,12 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats
     from shardplan.simulation.operation import Operation
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 class Run(NamedTuple):

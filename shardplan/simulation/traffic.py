@@ -12,12 +12,9 @@ from shardplan.costs.communication.routing import routes_of
 from shardplan.costs.communication.traffic import Traffic
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.plans.evaluation import Evaluation
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.simulation.timeline import Timeline
-
-    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +93,7 @@ def link_loads(
     )
 
 
-def _fuller(load: Floats, link: NDArray[np.int64], count: int) -> Floats:
+def _fuller(load: Floats, link: Ints, count: int) -> Floats:
     """Bytes in the fuller direction of links that ranks share (count,)."""
     both = np.array([np.bincount(link, way, count) for way in load], float)
     return np.asarray(both.max(axis=0))

@@ -28,11 +28,8 @@ from shardplan.solvers.selection import select
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Assignment, Problem
-
-    Ints = NDArray[np.int64]
+    from shardplan.records.arrays import Ints
 
 
 class Attempt(NamedTuple):

@@ -23,18 +23,15 @@ from shardplan.solvers.placement import (
 from shardplan.solvers.selection import select
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _ITEM_SHARES = (1.0, 0.5, 0.25)
 _MEMORY_WEIGHTS = (0.0, 1.0)
 
 
-class Piece(NamedTuple):
+class Part(NamedTuple):
     """One item of a bundle: its weight in the partition and where it comes from."""
 
     weight: float
@@ -100,7 +97,7 @@ def _solve_choice(
     return placer
 
 
-def _is_free(problem: Problem, choice: Ints) -> NDArray[np.bool_]:
+def _is_free(problem: Problem, choice: Ints) -> Bools:
     """Bundles whose items may go to any rank, independently of each other."""
     menu = problem.options
     free = (menu.scope[choice] == Scope.RANK) & ~menu.apart[choice]
@@ -111,7 +108,7 @@ def _is_free(problem: Problem, choice: Ints) -> NDArray[np.bool_]:
 
 def _pieces(
     problem: Problem, choice: Ints, bundles: Ints, memory_weight: float
-) -> list[Piece]:
+) -> list[Part]:
     """Items with their weight: time over mean time, plus weighted memory."""
     menu = problem.options
     time = menu.item_cost[:, 0].sum(axis=1)
@@ -126,11 +123,11 @@ def _pieces(
     items = np.array([piece[0] for piece in pieces], dtype=np.int64)
     total_time, total_memory = time[items].sum() or 1.0, memory[items].sum() or 1.0
     weight = time / total_time + memory_weight * memory / total_memory
-    return [Piece(float(weight[item]), b, position) for item, b, position in pieces]
+    return [Part(float(weight[item]), b, position) for item, b, position in pieces]
 
 
 def _wanted(
-    problem: Problem, placer: Placer, pieces: list[Piece], choice: Ints
+    problem: Problem, placer: Placer, pieces: list[Part], choice: Ints
 ) -> dict[int, Ints]:
     """Preferred ranks: the heaviest part goes to the rank with the least load."""
     load = placer.loads.cost.sum(axis=1)
@@ -147,7 +144,7 @@ def _wanted(
     return {bundle: np.array(places) for bundle, places in wanted.items()}
 
 
-def largest_differencing(pieces: list[Piece], num_parts: int) -> list[list[Piece]]:
+def largest_differencing(pieces: list[Part], num_parts: int) -> list[list[Part]]:
     """Partition pieces into parts of nearly equal weight, heaviest part first.
 
     Notes
@@ -213,15 +210,15 @@ def _join(
 
 
 def _expanded(
-    parts: Partition, pieces: list[Piece], children: list[tuple[int, int]]
-) -> list[list[Piece]]:
+    parts: Partition, pieces: list[Part], children: list[tuple[int, int]]
+) -> list[list[Part]]:
     """List the pieces of every part."""
     part_of = dict(zip(parts.node.tolist(), range(len(parts.node)), strict=True))
     for number in range(len(children) - 1, -1, -1):
         part = part_of[len(pieces) + number]
         for child in children[number]:
             part_of[child] = part
-    result: list[list[Piece]] = [[] for _ in parts.node]
+    result: list[list[Part]] = [[] for _ in parts.node]
     for number, piece in enumerate(pieces):
         result[part_of[number]].append(piece)
     return result

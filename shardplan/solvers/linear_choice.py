@@ -10,13 +10,9 @@ from scipy.sparse import csr_array
 from shardplan.certify.highs import End, Highs
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from shardplan.records.arrays import Ints
 
 
 def choose_by_linear_program(

@@ -12,13 +12,10 @@ from shardplan.problems.totals import ranks_per_place
 from shardplan.records.sharding import TIERS, Objective, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _MANY_RANKS = 512
 _NEAR = 96
@@ -57,7 +54,7 @@ class Placer:
         )
         hbm, self._ddr, self._ssd = problem.rooms
         self._hbm = np.maximum(hbm, _LEAST_ROOM)
-        self._users: dict[int, NDArray[np.bool_]] = {}
+        self._users: dict[int, Bools] = {}
         self._near = np.zeros(0, dtype=np.int64)
         self._near_uses = 0
         self.option = np.full(problem.num_bundles, -1, dtype=np.int64)

@@ -13,13 +13,10 @@ from shardplan.problems.totals import first_least
 from shardplan.records.sharding import TIERS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _TOO_DEAR = 1e4
 """Give up on prices when the bound is this many times the least seconds."""
@@ -45,7 +42,7 @@ class PoolPrices(NamedTuple):
 
 
 def pool_prices(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+    problem: Problem, totals: OptionTotals, legal: Bools, fill: float
 ) -> PoolPrices:
     """Find the price of each tier for which the Lagrangian is largest.
 
@@ -82,7 +79,7 @@ class _Dual:
         cls,
         problem: Problem,
         totals: OptionTotals,
-        legal: NDArray[np.bool_],
+        legal: Bools,
         fill: float,
     ) -> Self:
         """Leave out options that are not legal, and tiers that are not used."""

@@ -11,13 +11,10 @@ from shardplan.solvers.linear_choice import choose_by_linear_program
 from shardplan.solvers.pool_prices import pool_prices
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _REPAIRS = 20
 _MISSES = 1000
@@ -64,7 +61,7 @@ def select(
 
 
 def select_from(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], fill: float
+    problem: Problem, totals: OptionTotals, legal: Bools, fill: float
 ) -> Ints:
     """Choose the cheapest legal options whose bytes fit into `fill` of each tier.
 
@@ -101,7 +98,7 @@ def select_from(
 def _fitted(
     problem: Problem,
     totals: OptionTotals,
-    legal: NDArray[np.bool_],
+    legal: Bools,
     prices: Floats,
     choice: Ints,
     fill: float,
@@ -122,7 +119,7 @@ def _is_good(totals: OptionTotals, choice: Ints, least_s: float, fill: float) ->
     return over == 0.0 and seconds <= least_s * (1.0 + _GOOD)
 
 
-def _below(values: Floats, start: Ints, limit: float) -> NDArray[np.bool_]:
+def _below(values: Floats, start: Ints, limit: float) -> Bools:
     """Options with values below a limit, or a bundle's least ones (O,)."""
     least = np.minimum.reduceat(values, start[:-1])
     limits = np.maximum(limit, least * (1.0 + 1e-12))
@@ -130,7 +127,7 @@ def _below(values: Floats, start: Ints, limit: float) -> NDArray[np.bool_]:
 
 
 def _cheapest(
-    problem: Problem, totals: OptionTotals, legal: NDArray[np.bool_], prices: Floats
+    problem: Problem, totals: OptionTotals, legal: Bools, prices: Floats
 ) -> Ints:
     """Option of least priced cost per bundle; the first of equals."""
     priced = np.where(legal, totals.seconds + totals.tier_bytes @ prices, np.inf)
@@ -140,7 +137,7 @@ def _cheapest(
 def _repair(
     problem: Problem,
     totals: OptionTotals,
-    legal: NDArray[np.bool_],
+    legal: Bools,
     prices: Floats,
     choice: Ints,
     fill: float,
@@ -199,7 +196,7 @@ def _apply(
 def _use_room(
     problem: Problem,
     totals: OptionTotals,
-    legal: NDArray[np.bool_],
+    legal: Bools,
     choice: Ints,
     fill: float,
 ) -> Ints:

@@ -12,11 +12,8 @@ from shardplan.solvers.greedy import place_all
 from shardplan.solvers.selection import select_from
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Assignment, Problem
-
-    Bools = NDArray[np.bool_]
+    from shardplan.records.arrays import Bools
 
 
 class Uniform:

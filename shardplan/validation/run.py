@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Comparison:
     """One measurement against its prediction.
 
     Attributes
@@ -105,11 +105,11 @@ class Validation:
 
     Attributes
     ----------
-    outcomes : tuple of Outcome
+    outcomes : tuple of Comparison
         In order of the files.
     """
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Comparison, ...]
 
     @property
     def passed(self) -> bool:
@@ -118,14 +118,14 @@ class Validation:
 
     def groups(self) -> dict[str, dict[str, Any]]:
         """Mean, median and worst error of every group, and how many passed."""
-        members: dict[str, list[Outcome]] = {}
+        members: dict[str, list[Comparison]] = {}
         for outcome in self.outcomes:
             members.setdefault(outcome.measurement.group, []).append(outcome)
         return {name: _summary(found) for name, found in members.items()}
 
-    def steps(self) -> dict[str, list[Outcome]]:
+    def steps(self) -> dict[str, list[Comparison]]:
         """Outcomes of steps by group."""
-        found: dict[str, list[Outcome]] = {}
+        found: dict[str, list[Comparison]] = {}
         for outcome in self.outcomes:
             if isinstance(outcome.measurement, StepMeasurement):
                 found.setdefault(outcome.measurement.group, []).append(outcome)
@@ -194,13 +194,13 @@ def validate_model(measurements: Iterable[Measurement]) -> Validation:
     outcomes = []
     for measurement in measurements:
         try:
-            outcomes.append(Outcome(measurement, tuple(predict(measurement))))
+            outcomes.append(Comparison(measurement, tuple(predict(measurement))))
         except ValueError as error:
             raise InputError.single(measurement.id, "", None, str(error)) from error
     return Validation(tuple(outcomes))
 
 
-def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
+def _summary(outcomes: list[Comparison]) -> dict[str, Any]:
     errors = np.concatenate([outcome.errors for outcome in outcomes])
     worst = max(outcomes, key=lambda outcome: abs(outcome.worst.error))
     return {
@@ -215,7 +215,7 @@ def _summary(outcomes: list[Outcome]) -> dict[str, Any]:
     }
 
 
-def _throughput(outcome: Outcome) -> tuple[float, float]:
+def _throughput(outcome: Comparison) -> tuple[float, float]:
     """Return predicted and measured samples per second."""
     assert isinstance(outcome.measurement, StepMeasurement)
     batch = outcome.measurement.global_batch_size
@@ -223,7 +223,7 @@ def _throughput(outcome: Outcome) -> tuple[float, float]:
     return batch / value.predicted, batch / value.measured
 
 
-def _sized(outcome: Outcome) -> Sized:
+def _sized(outcome: Comparison) -> Sized:
     """Return the size of a step's system, and which systems it compares with."""
     step = outcome.measurement
     assert isinstance(step, StepMeasurement)
@@ -239,5 +239,5 @@ def _sized(outcome: Outcome) -> Sized:
     )
 
 
-def _step(outcome: Outcome) -> Value:
+def _step(outcome: Comparison) -> Value:
     return outcome.values[0]._replace(label=outcome.measurement.id)

@@ -13,7 +13,7 @@ from shardplan.io.table_file import read_tables
 from shardplan.plans.plan import Plan
 
 if TYPE_CHECKING:
-    from shardplan.errors import Problem
+    from shardplan.errors import Fault
 
 DATA = Path(__file__).parent.parent / "data"
 BROKEN = DATA / "broken"
@@ -457,7 +457,7 @@ def load(path: Path) -> object:
     return LOADERS[path.parent.name](path)
 
 
-def problems_of(name: str) -> tuple[Problem, ...]:
+def problems_of(name: str) -> tuple[Fault, ...]:
     with pytest.raises(InputError) as caught:
         load(BROKEN / name)
     return caught.value.problems

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shardplan.errors import InputError, Problem, ShardplanError, shorten
+from shardplan.errors import Fault, InputError, ShardplanError, shorten
 from shardplan.io.catalog import load_topology, load_workload
 from shardplan.records.placement import ColumnBlock, format_ranks, parse_ranks
 from shardplan.records.record import dump
@@ -151,13 +151,13 @@ def test_with_hosts() -> None:
 
 def test_problem_text() -> None:
     """A problem names file, key, value and rule, and leaves out what is missing."""
-    assert str(Problem("f", "a.b", "1", "is bad")) == "f: a.b = 1: is bad"
-    assert str(Problem("f", "", "", "is bad")) == "f: is bad"
+    assert str(Fault("f", "a.b", "1", "is bad")) == "f: a.b = 1: is bad"
+    assert str(Fault("f", "", "", "is bad")) == "f: is bad"
 
 
 def test_input_error() -> None:
     """An input error has its problems, one bullet each, and exit code 1."""
-    error = InputError([Problem("f", "a", "", "x"), Problem("f", "b", "", "y")])
+    error = InputError([Fault("f", "a", "", "x"), Fault("f", "b", "", "y")])
     assert str(error) == "- f: a: x\n- f: b: y"
     assert error.exit_code == ShardplanError.exit_code == 1
     assert InputError.single("f", "a", None, "x").problems[0].value == ""

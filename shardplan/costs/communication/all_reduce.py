@@ -17,12 +17,11 @@ from shardplan.costs.communication.links import load_time
 from shardplan.costs.communication.message_time import p_norm_time
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from shardplan.costs.cluster import Cluster
+    from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
-
-    Floats = NDArray[np.float64]
 
 
 def all_reduce_seconds(

@@ -30,12 +30,10 @@ from shardplan.costs.communication.message_time import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
+    from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
 
-    Floats = NDArray[np.float64]
 
 __all__ = [
     "LinkCapacities",

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats
     from shardplan.records.workload import Compression
-
-    Floats = NDArray[np.float64]
 
 
 class Compressed(NamedTuple):

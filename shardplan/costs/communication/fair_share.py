@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from shardplan.records.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 _FULL = 1.0 + 1e-12  # links filled to within rounding
 

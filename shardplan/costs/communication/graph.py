@@ -19,8 +19,7 @@ from shardplan.costs.communication.links import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Ints
     from shardplan.records.topology import Topology
 
 Node = tuple[str, int]
@@ -241,7 +240,7 @@ def _all_to_all_load(graph: nx.Graph, ranks: list[int]) -> dict[Edge, int]:
     """Count bytes out over each link while each rank sends each other one byte."""
     nodes = [graph.nodes["rank", rank] for rank in ranks]
 
-    def sharing(*names: str) -> NDArray[np.int64]:
+    def sharing(*names: str) -> Ints:
         """Ranks of the group at the same place as each rank, itself included."""
         places = np.array([[node[name] for name in names] for node in nodes])
         _, place, count = np.unique(

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from shardplan.records.arrays import Floats, Ints
 
 
 class Group(Protocol):

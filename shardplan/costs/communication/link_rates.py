@@ -15,15 +15,11 @@ from shardplan.costs.communication.links import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.communication.routing import Routes
     from shardplan.costs.communication.traffic import Traffic
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.cost_model import CostModel
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 KINDS = ("scale-up links", "PCIe link", "PCIe lane", "NIC", "uplink of the leaf")
@@ -53,7 +49,7 @@ class LinkRates:
     lane: Floats
     pcie_link: Ints
     pcie: Floats
-    nic_passes_link: NDArray[np.bool_]
+    nic_passes_link: Bools
     port: Ints
     nic: Floats
     leaf: Ints
@@ -171,7 +167,7 @@ def uplink_bw(routes: Routes, nic_bw: Floats) -> Floats:
     return np.asarray(below / routes.cluster.topology.fabric.oversubscription)
 
 
-def _nics_on_host(cluster: Cluster) -> NDArray[np.bool_]:
+def _nics_on_host(cluster: Cluster) -> Bools:
     """Whether NICs are fewer than PCIe links, so that they are not on each (C,)."""
     groups = cluster.groups
     links = np.array([g.local_world_size / g.host.ranks_per_pcie_link for g in groups])

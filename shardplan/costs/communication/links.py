@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from shardplan.costs.cluster import Cluster
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.cost_model import CostModel
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class LinkCapacities:
     rank_domain: Ints
     rank_pcie_link: Ints
     scale_up_bw: Floats
-    is_mesh: NDArray[np.bool_]
+    is_mesh: Bools
     pcie_bw: Floats
     nic_bw_per_host: Floats
     host_leaf: Ints

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
+
 
 Collective = Literal[
     "all_to_all", "all_gather", "reduce_scatter", "all_reduce", "broadcast"

@@ -20,13 +20,10 @@ from shardplan.costs.communication.traffic import Traffic
 from shardplan.records.memo import by_identity
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.communication.groups import Group
+    from shardplan.records.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 Inside = Literal["rank", "host", "domain"]
 """The group that a rank keeps bytes for: itself, or where it has reduced before."""

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
 
 
 def synchronous_step_time(worker_s: ArrayLike, noise_s: float = 0.0) -> float:

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ import numpy as np
 from shardplan.costs.memory.storage import FP32_BYTES
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
+
 
 # Ways to cut the inner dimension, so that small products fill the device too.
 _SPLITS = (1, 2, 4, 8, 16, 32)

@@ -19,13 +19,13 @@ from shardplan.errors import InputError
 from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
+    from shardplan.records.arrays import Bools, Floats
     from shardplan.records.cost_model import DenseCostModel
     from shardplan.records.topology import HostGroup
     from shardplan.records.workload import DenseModel
 
-    Floats = NDArray[np.float64]
 
 __all__ = [
     "DenseDevice",
@@ -272,7 +272,7 @@ class _DenseWork:
             launch_s=model.gemm_launch_s.value,
         )
 
-    def needs(self, exempt: str) -> NDArray[np.bool_]:
+    def needs(self, exempt: str) -> Bools:
         """Which layers have a product: all but one."""
         return np.array([name != exempt for name in self._names], dtype=bool)
 

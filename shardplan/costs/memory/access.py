@@ -11,9 +11,10 @@ from shardplan.costs.memory.row_bins import RowBins, row_bins
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    Floats = NDArray[np.float64]
+    from shardplan.records.arrays import Floats
+
 
 __all__ = ["RowBins", "hottest_mass", "lru_hit_rate", "row_bins", "unique_rows"]
 

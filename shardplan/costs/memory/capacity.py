@@ -11,14 +11,10 @@ from shardplan.costs.layers.times import dense_parameters
 from shardplan.costs.memory import storage
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.records.cost_model import CostModel
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,11 @@ from shardplan.records.sharding import CACHING_KERNELS, TIERS, ComputeKernel, Me
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import ShardArrays, Volumes
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 _HBM, _DDR, _SSD = (TIERS.index(tier) for tier in MemoryTier)
 

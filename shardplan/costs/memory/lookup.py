@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from shardplan.records.arrays import Floats
 
-    Floats = NDArray[np.float64]
 
 SECTOR_BYTES = 32.0
 """A row read moves whole sectors of this size (CUDA programming guide)."""

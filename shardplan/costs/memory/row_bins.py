@@ -12,12 +12,11 @@ from shardplan.records.tables import CdfAccess, UniformAccess
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.records.tables import AccessDistribution
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
     Part = tuple[Ints, Floats, Floats]
 
 # Resolution of a Zipf law: the hottest rows one by one, then log-spaced bins. A

@@ -13,8 +13,7 @@ from shardplan.records.optimizers import FACTS
 from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats
     from shardplan.records.workload import Optimizer
 
 _PLAIN_BYTES = {
@@ -34,9 +33,6 @@ _INT4_ALIGNMENT_BYTES = 16.0
 _MX_BITS = {DType.MXFP8: 8, DType.MXFP6: 6, DType.MXFP4: 4}
 _MX_BLOCK = 32
 FP32_BYTES = 4.0
-
-if TYPE_CHECKING:
-    Floats = NDArray[np.float64]
 
 
 def element_bytes(dtype: DType) -> float:

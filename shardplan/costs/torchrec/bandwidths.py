@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
+    from shardplan.records.arrays import Floats
     from shardplan.records.topology import HostGroup
     from shardplan.records.torchrec_cost_model import TorchRecCollectives
-
-    Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,12 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.torchrec.bandwidths import Bandwidths
-
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
+    from shardplan.records.arrays import Bools, Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +44,7 @@ class Family:
 
 
 @dataclass(frozen=True, eq=False)
-class Traffic:
+class ShardBytes:
     """Bytes that a shard reads and writes, shape (N, C).
 
     Attributes
@@ -86,7 +82,7 @@ def row_bytes(
 
 
 def forward_compute(
-    traffic: Traffic, weighted: Bools, penalty: Floats, memory_bw: Floats
+    traffic: ShardBytes, weighted: Bools, penalty: Floats, memory_bw: Floats
 ) -> Floats:
     """Lookup and pooling [s]: (ids (twice if weighted) + rows + outputs) * pen / bw."""
     ids = np.where(weighted, traffic.inputs * 2, traffic.inputs)
@@ -108,7 +104,9 @@ def backward_compute(
     )
 
 
-def forward_comms(family: Family, traffic: Traffic, bandwidths: Bandwidths) -> Floats:
+def forward_comms(
+    family: Family, traffic: ShardBytes, bandwidths: Bandwidths
+) -> Floats:
     """Exchange outputs [s].
 
     Notes
@@ -130,7 +128,7 @@ def forward_comms(family: Family, traffic: Traffic, bandwidths: Bandwidths) -> F
 
 def backward_comms(
     family: Family,
-    traffic: Traffic,
+    traffic: ShardBytes,
     bandwidths: Bandwidths,
     memory_bw: Floats,
     batched_copy_ratio: float,

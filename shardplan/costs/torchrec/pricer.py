@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.shards import ShardArrays
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Bools, Floats
     from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
-    Floats = NDArray[np.float64]
 
 S = TypeVar("S", bound=np.generic)
 _TYPES = tuple(ShardingType)
@@ -79,7 +79,7 @@ class TorchRecPricer:
 
     def price(self, shards: ShardArrays) -> ShardPrices:
         """Price shards: seconds per class and phase, bytes per tier."""
-        facts = _Facts.of(shards, self)
+        facts = _ShardFacts.of(shards, self)
         cost = np.zeros(
             (len(shards), len(self.bandwidths.group_size), len(self.phases))
         )
@@ -93,7 +93,7 @@ class TorchRecPricer:
 
     def items(self, shards: ShardArrays) -> Iterator[tuple[str, int, Floats]]:
         """List what shards store; TorchRec has one number for each tier."""
-        for tier, num_bytes in enumerate(_Facts.of(shards, self).tier_bytes().T):
+        for tier, num_bytes in enumerate(_ShardFacts.of(shards, self).tier_bytes().T):
             yield "shards with their state, caches and buffers", tier, num_bytes
 
     def capacity(self) -> Capacity:
@@ -116,7 +116,7 @@ class TorchRecPricer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Facts:
+class _ShardFacts:
     """What the formulas need to know about N shards; arrays of shape (N, 1).
 
     Attributes
@@ -134,8 +134,8 @@ class _Facts:
     world: Floats
     columns: Floats
     element: Floats
-    weighted: NDArray[np.bool_]
-    pooled: NDArray[np.bool_]
+    weighted: Bools
+    pooled: Bools
     inputs: Floats
     outputs: Floats
 
@@ -212,7 +212,7 @@ class _Facts:
         )
         return np.stack([hbm, ddr, ssd], axis=1)
 
-    def _traffic(self) -> perf.Traffic:
+    def _traffic(self) -> perf.ShardBytes:
         tables, table = self.pricer.tables, self.shards.table
         lookup = self.pricer.cost_model.lookup
         wire = [
@@ -236,7 +236,7 @@ class _Facts:
             size = np.where(self.family.is_copy, self.element, size)
             return np.asarray(outputs * self.world * self.columns * size)
 
-        return perf.Traffic(
+        return perf.ShardBytes(
             inputs=perf.input_bytes(
                 self.inputs, self.divisor, self.world, lookup.id_bytes.value
             ),

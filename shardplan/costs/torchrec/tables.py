@@ -12,14 +12,12 @@ from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.records.workload import Optimizer
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.tables import EmbeddingTable
     from shardplan.records.torchrec_cost_model import TorchRecCostModel, TorchRecWire
     from shardplan.records.torchrec_table import TorchRecCacheStats
 
-    Floats = NDArray[np.float64]
 
 _MIB = 1024 * 1024
 _DTYPE_BYTES = {
@@ -62,20 +60,20 @@ class TorchRecTables:
     """
 
     modules: tuple[str, ...]
-    module: NDArray[np.int64]
+    module: Ints
     num_rows: Floats
     num_columns: Floats
     inputs: Floats
     outputs: Floats
-    is_pooled: NDArray[np.bool_]
-    is_weighted: NDArray[np.bool_]
+    is_pooled: Bools
+    is_weighted: Bools
     output_bytes: Floats
     forward_all_to_all: Floats
     backward_all_to_all: Floats
     forward_reduce_scatter: Floats
     backward_reduce_scatter: Floats
     state_ratio: Floats
-    prefetches: NDArray[np.bool_]
+    prefetches: Bools
     num_passes: Floats
     key_value_limit: Floats
     stats: tuple[TorchRecCacheStats | None, ...]
@@ -120,7 +118,7 @@ class TorchRecTables:
             stats=tuple(cache.stats if cache else None for cache in caches),
         )
 
-    def expected_misses(self, table: NDArray[np.int64], share: Floats) -> Floats:
+    def expected_misses(self, table: Ints, share: Floats) -> Floats:
         """Distinct ids of a global batch that a cache of a share of rows lacks (N,).
 
         Tables without statistics have none: TorchRec then leaves the prefetch out.

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.exporters.torchrec import FORMAT, FORMAT_VERSION, digest
 from shardplan.integrations.torchrec.build import (
     bounds_check_mode,
@@ -93,35 +93,35 @@ def _require_format(data: Any, where: str) -> None:
         )
     expected = {"world_size": int, "local_world_size": int, "modules": dict}
     problems = [
-        Problem(where, key, "", f"must be {kind.__name__}")
+        Fault(where, key, "", f"must be {kind.__name__}")
         for key, kind in expected.items()
         if not isinstance(data.get(key), kind)
     ]
     if not problems:
         problems += [
-            Problem(where, f"modules[{module}]", "", "must be dict")
+            Fault(where, f"modules[{module}]", "", "must be dict")
             for module, tables in data["modules"].items()
             if not isinstance(tables, dict)
         ]
     if data.get("compute_device") not in ("cpu", "cuda"):
-        problems.append(Problem(where, "compute_device", "", "must be cpu or cuda"))
+        problems.append(Fault(where, "compute_device", "", "must be cpu or cuda"))
     if problems:
         raise InputError(problems)
 
 
 def _world_problems(
     data: dict[str, Any], where: str, world_size: int | None
-) -> Iterator[Problem]:
+) -> Iterator[Fault]:
     import torch.distributed as dist
 
     if world_size is None and dist.is_available() and dist.is_initialized():
         world_size = dist.get_world_size()
     if world_size is not None and world_size != data["world_size"]:
         rule = f"the plan is for {data['world_size']} ranks, the job has {world_size}"
-        yield Problem(where, "world_size", "", rule)
+        yield Fault(where, "world_size", "", rule)
 
 
-def _shard_problems(data: dict[str, Any], where: str) -> Iterator[Problem]:
+def _shard_problems(data: dict[str, Any], where: str) -> Iterator[Fault]:
     """Check that every table's shards are on ranks that exist and cover its cells."""
     for module, tables in data["modules"].items():
         for name, entry in tables.items():
@@ -129,24 +129,24 @@ def _shard_problems(data: dict[str, Any], where: str) -> Iterator[Problem]:
             try:
                 yield from _entry_problems(entry, data["world_size"], where, key)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                yield Problem(where, key, "", f"is incomplete or broken: {error!r}")
+                yield Fault(where, key, "", f"is incomplete or broken: {error!r}")
 
 
 def _entry_problems(
     entry: dict[str, Any], world: int, where: str, key: str
-) -> Iterator[Problem]:
+) -> Iterator[Fault]:
     kind = ShardingType(entry["sharding_type"])
     ComputeKernel(entry["compute_kernel"])
     beyond = [rank for rank in entry["ranks"] if not 0 <= rank < world]
     if beyond:
-        yield Problem(where, key, str(beyond[:5]), f"ranks are from 0 to {world - 1}")
+        yield Fault(where, key, str(beyond[:5]), f"ranks are from 0 to {world - 1}")
     if kind is ShardingType.DATA_PARALLEL:
         return
     cells = sum(shard["size"][0] * shard["size"][1] for shard in entry["shards"])
     if cells != entry["num_embeddings"] * entry["embedding_dim"]:
-        yield Problem(where, key, "", "shards do not cover the table exactly once")
+        yield Fault(where, key, "", "shards do not cover the table exactly once")
     if [shard["rank"] for shard in entry["shards"]] != entry["ranks"]:
-        yield Problem(where, key, "", "ranks are not those of the shards")
+        yield Fault(where, key, "", "ranks are not those of the shards")
 
 
 def _model_problems(
@@ -154,7 +154,7 @@ def _model_problems(
     where: str,
     model: torch.nn.Module,
     sharders: Sequence[Any] | None,
-) -> Iterator[Problem]:
+) -> Iterator[Fault]:
     """Compare the plan's tables with those of a model."""
     found = {
         (table.module, table.name): (
@@ -173,15 +173,15 @@ def _model_problems(
     }
     for module, name in sorted(set(found) - set(planned)):
         rule = "the model has this table, the plan does not"
-        yield Problem(where, f"modules[{module}].{name}", "", rule)
+        yield Fault(where, f"modules[{module}].{name}", "", rule)
     for module, name in sorted(set(planned) - set(found)):
         rule = "the plan has this table, the model does not"
-        yield Problem(where, f"modules[{module}].{name}", "", rule)
+        yield Fault(where, f"modules[{module}].{name}", "", rule)
     for key in sorted(set(planned) & set(found)):
         if planned[key] != found[key]:
             rule = f"the model's table has {found[key]} rows, columns and row type"
             place = f"modules[{key[0]}].{key[1]}"
-            yield Problem(where, place, str(planned[key]), rule)
+            yield Fault(where, place, str(planned[key]), rule)
 
 
 def make_sharding_plan(data: dict[str, Any]) -> Any:

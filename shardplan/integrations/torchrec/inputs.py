@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Inputs(NamedTuple):
+class SampleInputs(NamedTuple):
     """What a sample asks of a table; the names are those of `EmbeddingTable`."""
 
     pooling_factor: float
@@ -23,7 +23,7 @@ class Inputs(NamedTuple):
     batch_factor: float
 
 
-def read_inputs(found: FoundTable, limits: Any, batch_size: int) -> Inputs:
+def read_inputs(found: FoundTable, limits: Any, batch_size: int) -> SampleInputs:
     """Fold the inputs of a table into one number each.
 
     Parameters
@@ -46,10 +46,10 @@ def read_inputs(found: FoundTable, limits: Any, batch_size: int) -> Inputs:
     features = max(1, len(found.feature_names))
     factors = tuple(map(float, limits.pooling_factors)) if limits is not None else ()
     if not factors:
-        return Inputs(float(features), features, 1.0)
+        return SampleInputs(float(features), features, 1.0)
     given = {name: getattr(limits, name) for name in ("num_poolings", "batch_sizes")}
     problems = [
-        Problem(
+        Fault(
             f"table {found.name}",
             name,
             str(list(numbers)),
@@ -67,7 +67,7 @@ def read_inputs(found: FoundTable, limits: Any, batch_size: int) -> Inputs:
     samples = sum(pooling * batch for _, pooling, batch in inputs)
     share = samples / (batch_size * sum(poolings)) if samples else 1.0
     outputs = max(1, round(sum(poolings))) if given["num_poolings"] else features
-    return Inputs(lookups / (batch_size * share), outputs, share)
+    return SampleInputs(lookups / (batch_size * share), outputs, share)
 
 
 def warn_of_unused(found: Iterable[FoundTable], limits: Mapping[str, Any]) -> None:

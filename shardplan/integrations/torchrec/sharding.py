@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.exporters.torchrec import cache_sizes, export
 from shardplan.integrations.torchrec.document import make_sharding_plan
 from shardplan.integrations.torchrec.versions import require_torchrec
@@ -56,7 +56,7 @@ def read_plan(
     InputError
         If tables are missing, unknown, or have shards that are no blocks.
     """
-    problems: list[Problem] = []
+    problems: list[Fault] = []
     placements = []
     for table in inputs.workload.tables:
         module = sharding_plan.plan.get(table.torchrec_module, {})
@@ -73,7 +73,7 @@ def read_plan(
         for name in tables:
             if (module, name) not in known:
                 rule = "the workload has no such table"
-                problems.append(Problem("sharding plan", f"{module}.{name}", "", rule))
+                problems.append(Fault("sharding plan", f"{module}.{name}", "", rule))
     if problems:
         raise InputError(problems)
     return _evaluated(
@@ -90,9 +90,9 @@ def read_plan(
     )
 
 
-def _problem(table: EmbeddingTable, rule: str) -> Problem:
+def _problem(table: EmbeddingTable, rule: str) -> Fault:
     place = f"{table.torchrec_module}.{table.torchrec_name}"
-    return Problem("sharding plan", place, "", rule)
+    return Fault("sharding plan", place, "", rule)
 
 
 def _outcome(value: float) -> Outcome:

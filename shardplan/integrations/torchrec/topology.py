@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.io.catalog import load_cost_model
 from shardplan.records.topology import (
     Device,
@@ -58,7 +58,7 @@ def read_topology(topology: Any, name: str = "torchrec") -> Topology:
         return _read_topology(topology, name)
     except ValidationError as error:
         raise InputError(
-            Problem("topology", ".".join(map(str, e["loc"])), str(e["input"]), e["msg"])
+            Fault("topology", ".".join(map(str, e["loc"])), str(e["input"]), e["msg"])
             for e in error.errors(include_url=False)
         ) from error
 

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import InputError, Problem
+from shardplan.errors import Fault, InputError
 from shardplan.integrations.torchrec.inputs import read_inputs, warn_of_unused
 from shardplan.integrations.torchrec.optimizers import read_optimizer
 from shardplan.integrations.torchrec.tables import (
@@ -70,7 +70,7 @@ def read_workload(
         raise InputError.single(name, "", None, rule)
     counts = Counter(table.name for table in found)
     tables: list[EmbeddingTable] = []
-    problems: list[Problem] = []
+    problems: list[Fault] = []
     for table in found:
         try:
             unique = counts[table.name] == 1
@@ -168,7 +168,7 @@ def _supported(
     if not kept:
         known = ", ".join(member.value for member in possible)
         rule = f"plans know {known}"
-        raise InputError([Problem(f"table {table}", key, ", ".join(unknown), rule)])
+        raise InputError([Fault(f"table {table}", key, ", ".join(unknown), rule)])
     if unknown:
         logger.warning("table %s: %s %s are not supported", table, key, unknown)
     return kept

@@ -10,10 +10,8 @@ import numpy as np
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from shardplan.records.arrays import Bools, Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 SHARDING_TYPES = tuple(ShardingType)
 """Types by their code in `Options.sharding_type`."""
@@ -57,8 +55,8 @@ class Options:
     dtype: Ints
     hbm_share: Floats
     ddr_share: Floats
-    same_host: NDArray[np.bool_]
-    apart: NDArray[np.bool_]
+    same_host: Bools
+    apart: Bools
     start: Ints
     item_start: Ints
     item_columns: Ints

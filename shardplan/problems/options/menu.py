@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from shardplan.costs.memory.capacity import Capacity
     from shardplan.costs.pricer import Pricer
     from shardplan.costs.usage import TableUsage
+    from shardplan.records.arrays import Bools, Ints
     from shardplan.records.tables import DType, TableConstraints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _ROOMY = 0.7
 _NEGLIGIBLE = 0.01
@@ -72,9 +71,9 @@ class Offload:
         Such rows may be cut over ranks: tables of more than `_SMALL` of a rank's HBM.
     """
 
-    to_ddr: NDArray[np.bool_]
-    to_ssd: NDArray[np.bool_]
-    cut_rows: NDArray[np.bool_]
+    to_ddr: Bools
+    to_ssd: Bools
+    cut_rows: Bools
 
     @classmethod
     def everything(cls, usage: TableUsage, capacity: Capacity) -> Self:
@@ -105,7 +104,7 @@ class Offload:
         )
 
 
-def _cut_rows(usage: TableUsage, capacity: Capacity) -> NDArray[np.bool_]:
+def _cut_rows(usage: TableUsage, capacity: Capacity) -> Bools:
     """Tables whose rows may be cut in slower tiers too; companions may need it."""
     is_large = usage.stored_bytes > _SMALL * capacity.rank_hbm.min()
     return np.asarray(is_large | _colocated(usage))
@@ -154,7 +153,7 @@ def enumerate_options(
     return concatenate(parts, num_tables)
 
 
-def _colocated(usage: TableUsage) -> NDArray[np.bool_]:
+def _colocated(usage: TableUsage) -> Bools:
     names = {name for group in usage.workload.colocate for name in group}
     return np.array([table.name in names for table in usage.workload.tables])
 
@@ -164,7 +163,7 @@ def _kinds(
     cluster: Cluster,
     target: Target,
     offload: Offload,
-    together: NDArray[np.bool_],
+    together: Bools,
 ) -> Iterator[tuple[Template, Ints]]:
     """Yield the options of each kind of table, and the tables of that kind."""
     kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
@@ -261,7 +260,7 @@ def _price(
 def _menu(
     candidates: Candidates,
     template: Template,
-    keep: NDArray[np.bool_],
+    keep: Bools,
     num_tables: int,
 ) -> Options:
     """Lay out the options that are kept, bool array (M, K), as a menu."""

@@ -10,15 +10,10 @@ import numpy as np
 from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.memory.capacity import Capacity
     from shardplan.problems.options.template import Template
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
+    from shardplan.records.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,8 @@ from shardplan.records.sharding import ComputeKernel, Scope, ShardingType
 from shardplan.records.targets import VECTOR_COLUMNS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.costs.cluster import Cluster
+    from shardplan.records.arrays import Bools
     from shardplan.records.tables import DType
     from shardplan.records.targets import Runtime
 
@@ -265,7 +264,7 @@ def _row_groups(
     ]
 
 
-def domain_is_host(cluster: Cluster) -> NDArray[np.bool_]:
+def domain_is_host(cluster: Cluster) -> Bools:
     """Whether a domain is exactly one host, and so a place of scope `HOST` only."""
     host = cluster.rank_host[cluster.domain_first_rank]
     first, count = cluster.host_first_rank[host], cluster.host_num_ranks[host]

@@ -14,10 +14,7 @@ from shardplan.problems.options.structures import COLUMN_UNIT, Structure, Varian
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+    from shardplan.records.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +39,8 @@ class Template:
     dtype: Ints
     hbm_share: Floats
     ddr_share: Floats
-    same_host: NDArray[np.bool_]
-    apart: NDArray[np.bool_]
+    same_host: Bools
+    apart: Bools
     item_start: Ints
     item_option: Ints
     item_columns: Ints

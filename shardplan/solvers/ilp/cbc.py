@@ -11,15 +11,16 @@ import pulp
 
 from shardplan.errors import InputError
 from shardplan.solvers.base import SolveStatus
-from shardplan.solvers.ilp.highs import Outcome
+from shardplan.solvers.ilp.highs import MipEnd
 from shardplan.solvers.ilp.model import IntegerProgram
 from shardplan.solvers.ilp.pulp_model import pulp_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shardplan.records.arrays import Floats
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.ilp.highs import Floats, Improved
+    from shardplan.solvers.ilp.highs import Improved
     from shardplan.solvers.ilp.program import Program
 
 _COMMANDS = ("COIN_CMD", "PULP_CBC_CMD")
@@ -31,7 +32,7 @@ _INFEASIBLE = "Infeasible"
 
 def run(
     program: Program, stop: Stop, seed: int, start: Floats | None, improved: Improved
-) -> Outcome:
+) -> MipEnd:
     """Solve a program until done or out of time; see `highs.run`.
 
     Raises
@@ -60,13 +61,13 @@ def run(
         warnings.simplefilter("ignore", DeprecationWarning)
         status, has_values = _ended(model, model.solve(_command(options)))
     if status == _INFEASIBLE:
-        return Outcome(SolveStatus.INFEASIBLE, None, -math.inf)
+        return MipEnd(SolveStatus.INFEASIBLE, None, -math.inf)
     values = [variable.varValue or 0.0 for variable in variables]
     found = np.array(values) if has_values else None
     if status not in _ENDED or found is None:
-        return Outcome(SolveStatus.TIME_LIMIT, found, -math.inf)
+        return MipEnd(SolveStatus.TIME_LIMIT, found, -math.inf)
     objective = sum(factor * found[v.index] for v, factor in program.objective)
-    return Outcome(SolveStatus.OPTIMAL, found, float(objective) / (1.0 + stop.gap))
+    return MipEnd(SolveStatus.OPTIMAL, found, float(objective) / (1.0 + stop.gap))
 
 
 class CbcProgram(IntegerProgram):

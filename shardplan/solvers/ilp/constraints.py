@@ -13,13 +13,10 @@ from shardplan.solvers.ilp.program import Row
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.solvers.ilp.program import Terms, Variable
     from shardplan.solvers.ilp.variables import Term, Variables
 
-    Floats = NDArray[np.float64]
     Rows = Iterator[Row]
 
 _ROUNDING = 1e-9

@@ -14,12 +14,10 @@ from shardplan.solvers.base import SolveStatus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Floats
     from shardplan.solvers.base import Stop
     from shardplan.solvers.ilp.program import Program
 
-    Floats = NDArray[np.float64]
     Improved = Callable[[float, float], None]
 
 FEASIBILITY_TOLERANCE = 1e-9
@@ -36,7 +34,7 @@ _STATUS = {
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class MipEnd:
     """How a MIP solver ended.
 
     Attributes
@@ -54,12 +52,12 @@ class Outcome:
     bound: float
 
 
-NOTHING = Outcome(SolveStatus.NOT_FOUND, None, -math.inf)
+NOTHING = MipEnd(SolveStatus.NOT_FOUND, None, -math.inf)
 
 
 def run(
     program: Program, stop: Stop, seed: int, start: Floats | None, improved: Improved
-) -> Outcome:
+) -> MipEnd:
     """Solve a program until done or `stop` says so.
 
     Parameters
@@ -80,7 +78,7 @@ def run(
     if end is End.FAILED:
         return NOTHING
     values = model.values if model.has_values else None
-    return Outcome(_STATUS[end], values, model.lower_bound)
+    return MipEnd(_STATUS[end], values, model.lower_bound)
 
 
 def _model(program: Program, gap: float, seed: int) -> Highs:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Floats
 
 PROOF_TOLERANCE = 1e-6
 """Share taken off HiGHS's bound, so that its tolerances cannot make it a lie."""
@@ -108,7 +109,7 @@ class _Search:
         stop: Stop,
         seed: int,
         observer: Observer,
-        run: Callable[..., highs.Outcome],
+        run: Callable[..., highs.MipEnd],
     ) -> None:
         self._run = run
         self._problem = problem
@@ -168,7 +169,7 @@ class _Search:
             return SolverResult(self._best, bound, SolveStatus.OPTIMAL)
         return finished(self._best, self._value, bound, self._stop)
 
-    def _values(self, built: Built) -> highs.Floats | None:
+    def _values(self, built: Built) -> Floats | None:
         if self._best is None:
             return None
         return solution.values_of(

@@ -11,12 +11,9 @@ from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats
     from shardplan.solvers.ilp.variables import Variables
-
-    Floats = NDArray[np.float64]
 
 
 def is_legal(problem: Problem, assignment: Assignment) -> bool:

@@ -13,12 +13,10 @@ from shardplan.errors import InputError
 from shardplan.records.sharding import Objective, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Ints
     from shardplan.solvers.ilp.program import Program, Variable
 
-    Ints = NDArray[np.int64]
 
 MAX_VARIABLES = 200_000
 _SCOPE_NAMES = {Scope.RANK: "rank", Scope.HOST: "host", Scope.DOMAIN: "domain"}

@@ -18,12 +18,9 @@ from shardplan.solvers.search.vectors import Vectors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Stop
 
-    Floats = NDArray[np.float64]
 
 _MOST_KINDS, _MOST_BUNDLES, _MOST_RANK_KINDS = 800, 128, 24
 _SHARPNESS = 2e-3

@@ -12,14 +12,10 @@ from shardplan.solvers.pack.patterns import Rivals
 from shardplan.solvers.search.state import State
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.vectors import Vectors
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _DIGITS = 9
 _ANY_NUMBER = 2**31

@@ -16,13 +16,11 @@ from shardplan.certify.highs import End, Highs
 from shardplan.solvers.pack.patterns import Pattern, dear_patterns
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats
     from shardplan.solvers.base import Stop
     from shardplan.solvers.pack.pieces import Pieces
     from shardplan.solvers.pack.ranks import Ranks
 
-    Floats = NDArray[np.float64]
 
 _MOST_ROUNDS = 60
 _MOST_COLUMNS = 800
@@ -56,7 +54,7 @@ class Packed(NamedTuple):
         Kind of rank, what such a rank holds, and how many hold it.
     """
 
-    taken: NDArray[np.bool_]
+    taken: Bools
     patterns: list[tuple[int, Pattern, int]]
 
 
@@ -138,7 +136,7 @@ class PackingProgram:
         columns: list[tuple[int, Pattern]],
         limits: Limits,
         upper: float | Floats = np.inf,
-        integer: NDArray[np.bool_] | None = None,
+        integer: Bools | None = None,
     ) -> Highs:
         """Minimise the ranks that are missing.
 

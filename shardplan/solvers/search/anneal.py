@@ -17,15 +17,12 @@ from shardplan.solvers.search.variants import VariantChanger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Assignment
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.repartition import Divisions
     from shardplan.solvers.search.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _GROUP, _GROUP_AT_SCALE = 32, 64
 _SCALE = 1024

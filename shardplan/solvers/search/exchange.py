@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _SHARES = (0.15, 0.3, 0.5, 0.5, 0.8, 1.0)
 """Share of a rank's units that may leave; one of these is drawn."""

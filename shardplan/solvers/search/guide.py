@@ -19,13 +19,10 @@ from shardplan.problems.totals import (
 from shardplan.records.sharding import TIERS, Objective, Phase
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
+    from shardplan.records.arrays import Bools, Floats
 
-    Floats = NDArray[np.float64]
-    Bools = NDArray[np.bool_]
 
 _CUTS = 30
 _TOLERANCE = 2e-5

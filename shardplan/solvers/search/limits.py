@@ -10,14 +10,10 @@ from shardplan.problems.totals import first_least, ranks_per_place
 from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.guide import Guide
     from shardplan.solvers.search.vectors import Vectors
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _COARSE = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
 _FINE = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)

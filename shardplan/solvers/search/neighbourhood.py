@@ -12,9 +12,8 @@ from shardplan.records.sharding import Scope
 from shardplan.solvers.base import Silent
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Bools, Ints
     from shardplan.solvers.base import Stop
 
 _SECONDS = 1.0
@@ -55,7 +54,7 @@ class Neighbourhood:
     def _seed(self) -> int:
         return int(self._rng.integers(2**31))
 
-    def _free(self, assignment: Assignment) -> NDArray[np.bool_]:
+    def _free(self, assignment: Assignment) -> Bools:
         """Choose bundles: most of those on the worst and best rank, some others."""
         problem = self._problem
         load = problem.loads(assignment).cost.sum(axis=1)
@@ -69,9 +68,7 @@ class Neighbourhood:
         free[order[:_FREE]] = True
         return free
 
-    def _part(
-        self, assignment: Assignment, free: NDArray[np.bool_]
-    ) -> tuple[Problem, NDArray[np.int64]]:
+    def _part(self, assignment: Assignment, free: Bools) -> tuple[Problem, Ints]:
         """Fix all other bundles' options and ranks; options left, by index."""
         problem = self._problem
         menu = problem.options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from shardplan.records.arrays import Singles
 
 _SIZE = 1 << 20
 
@@ -17,9 +17,9 @@ class Noise:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self._rng = rng
-        self._table: NDArray[np.float32] | None = None
+        self._table: Singles | None = None
 
-    def draw(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def draw(self, shape: tuple[int, ...]) -> Singles:
         """Return noise of a shape with at most 2^20 elements."""
         if self._table is None:
             self._table = self._rng.gumbel(size=_SIZE).astype(np.float32)

@@ -23,17 +23,13 @@ from shardplan.solvers.selection import select_from
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.guide import Guide
     from shardplan.solvers.search.incumbent import Incumbent
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _HOTTEST, _HOTTER, _HOT, _COLD = 0.03, 0.01, 0.005, 3e-4
 """Temperatures are squares of these excess times, as shares of the bound."""

@@ -10,16 +10,12 @@ from shardplan.records.sharding import Scope
 from shardplan.solvers.search.recut import RANKS, TRIED
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.recut import Recutter
     from shardplan.solvers.search.state import State
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _BATCH = 64
 _OWN = 4

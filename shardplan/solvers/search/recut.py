@@ -12,13 +12,10 @@ from shardplan.records.sharding import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 SHORT_LIST = 64
 TRIED = 10
@@ -116,7 +113,7 @@ class Recutter:
         options: Ints,
         penalty: Penalty,
         current: int,
-        mask: NDArray[np.bool_],
+        mask: Bools,
         extra: Ints,
     ) -> Iterator[Way]:
         menu = self._state.problem.options
@@ -165,7 +162,7 @@ class Recutter:
         low_memory = np.argpartition(load[:, -1], quarter)[:quarter]
         self.roomy = np.concatenate([low_time, low_memory])
 
-    def _candidates(self, mask: NDArray[np.bool_], extra: Ints) -> Ints:
+    def _candidates(self, mask: Bools, extra: Ints) -> Ints:
         """Ranks with room, random ones, and the old ones."""
         world = len(mask)
         if world <= RANKS:
@@ -216,9 +213,7 @@ class Recutter:
             places = np.concatenate([ranks[order[a, :count]], ranks[rest]])
             yield Way(float(change), option, places)
 
-    def _on_one_host(
-        self, option: int, penalty: Penalty, mask: NDArray[np.bool_]
-    ) -> Iterator[Way]:
+    def _on_one_host(self, option: int, penalty: Penalty, mask: Bools) -> Iterator[Way]:
         """Put an option whose places share a host on one of the emptiest hosts."""
         state = self._state
         first = state.problem.cluster.host_first_rank
@@ -228,9 +223,7 @@ class Recutter:
             ranks = np.flatnonzero(mask & (state.rank_host == host))
             yield from self._on_ranks(np.array([option]), penalty, ranks)
 
-    def _on_groups(
-        self, option: int, penalty: Penalty, mask: NDArray[np.bool_]
-    ) -> Iterator[Way]:
+    def _on_groups(self, option: int, penalty: Penalty, mask: Bools) -> Iterator[Way]:
         """Put an option over hosts, domains or all ranks."""
         problem = self._state.problem
         menu, scope = problem.options, int(problem.options.scope[option])

@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from shardplan.records.arrays import Bools, Floats, Ints, Singles
     from shardplan.solvers.search.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Singles = NDArray[np.float32]
-    Ints = NDArray[np.int64]
 
 _CHUNK = 1 << 17
 

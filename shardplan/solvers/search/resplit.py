@@ -13,14 +13,10 @@ from shardplan.records.sharding import Objective, Scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.base import Stop
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _WORTH = 1e-9
 _PASSES = 3

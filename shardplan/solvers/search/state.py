@@ -10,14 +10,10 @@ from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.vectors import Vectors
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
-    Bools = NDArray[np.bool_]
 
 _NONE = np.zeros(0, dtype=np.int64)
 

@@ -9,16 +9,12 @@ import numpy as np
 from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.options.arrays import Options
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _LEAST_GAIN = 1e-12
 

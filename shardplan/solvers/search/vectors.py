@@ -11,12 +11,9 @@ import numpy as np
 from shardplan.records.sharding import TIERS, Objective, Scope
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats, Ints
 
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
 
 _ALIKE = 1e-9
 _TABLE = 10**7
