@@ -27,6 +27,8 @@ class ShardplanError(Exception):
 
     Attributes
     ----------
+    exit_code : int
+        That of the command line.
     warnings : tuple of str
         What else failed on the way, such as a library, in its own words.
     """
@@ -64,7 +66,13 @@ class Fault:
 
 
 class InputError(ShardplanError):
-    """An input is wrong; `problems` lists everything that is."""
+    """An input is wrong; `problems` lists everything that is.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        Each with `where` (file or argument), `key`, `value` and `rule`.
+    """
 
     exit_code = 1
 

@@ -47,6 +47,8 @@ def check(
 
     Parameters
     ----------
+    plan : Plan
+        With the inputs that it was made for.
     target : Target, optional
         Check what this framework runs, and its bytes, instead of the plan's own target.
     menu : Problem, optional

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
 
     Exporter = Callable[[Plan], dict[str, Any]]
+    """Takes a plan, checks what its framework can run, and returns JSON-able data."""
 
 EXPORTERS = {
     "torchrec": "shardplan.exporters.torchrec:export",
@@ -40,8 +41,16 @@ def export(plan: Plan, to: str) -> dict[str, Any]:
 
     Parameters
     ----------
+    plan : Plan
+        Is checked first.
     to : str
-        Name of an exporter.
+        Name of an exporter: ``torchrec``, ``hugectr``, ``manifest``, ``sbp``, or that
+        of a plug-in.
+
+    Returns
+    -------
+    dict
+        What the framework reads, JSON-able.
 
     Raises
     ------
@@ -54,6 +63,16 @@ def export(plan: Plan, to: str) -> dict[str, Any]:
 
 def load_exporter(name: str) -> Exporter:
     """Import an exporter by name.
+
+    Parameters
+    ----------
+    name : str
+        Name of an exporter.
+
+    Returns
+    -------
+    Exporter
+        A function from a plan to JSON-able data.
 
     Raises
     ------

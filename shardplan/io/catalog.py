@@ -88,9 +88,9 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
 
     Parameters
     ----------
-    spec : str, path or Topology
-        A shipped name or a path, with ``:HOSTS`` behind it for another number of
-        hosts; a record is passed through.
+    spec : shipped name, path, or record
+        A name or path may end in ``:HOSTS`` for another number of hosts; a record is
+        passed through.
     num_hosts : int, optional
         Another number of hosts.
 
@@ -110,7 +110,12 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
 
 
 def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
-    """Load a cost model by shipped name or path; a record is passed through.
+    """Load a cost model.
+
+    Parameters
+    ----------
+    spec : shipped name, path, or record
+        A record is passed through.
 
     Raises
     ------
@@ -128,10 +133,15 @@ def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
 
 
 def load_workload(spec: Spec | Workload) -> Workload:
-    """Load a workload by shipped name or path; a record is passed through.
+    """Load a workload.
 
     The file may take tables from a CSV or Parquet file: `tables_file`, relative
     to its own folder. They come after those of the file itself.
+
+    Parameters
+    ----------
+    spec : shipped name, path, or record
+        A record is passed through.
 
     Raises
     ------

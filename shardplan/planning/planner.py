@@ -74,6 +74,7 @@ class PlanResult(Brief):
     Attributes
     ----------
     plan : Plan
+        With its inputs and the claims of the solver.
     runtime_s : float
         Seconds that loading, solving and checking took; not part of the plan.
     verdict : Verdict
@@ -145,10 +146,23 @@ def solve(
 
     Parameters
     ----------
-    workload, topology, cost_model : shipped name, path, or record
-        Without a cost model the one that the topology names is used.
+    workload : shipped name, path, or record
+        The tables, the batch and the dense layers.
+    topology : shipped name, path, or record
+        The cluster; a name or path may end in ``:HOSTS``.
+    cost_model : shipped name, path, or record, optional
+        What software achieves; by default the one that the topology names.
     num_hosts : int, optional
         Hosts to use instead of the topology's own number.
+    target : Target or str
+        The framework whose shapes the plan keeps to: ``any``, ``torchrec`` or
+        ``hugectr``.
+    objective : Objective or str
+        ``step``, the sum over phases of the slowest rank, or ``max-rank``, the
+        slowest rank's sum over phases.
+    solver : str
+        Name of a solver: ``auto``, ``greedy``, ``ldm``, ``ilp``, ``cbc``, or that of a
+        plug-in.
     time_limit_s : float
         End with the best plan found after this long [s]; the search stops earlier, to
         leave time for proof, check and report.
@@ -156,11 +170,20 @@ def solve(
         Stop the search after this many evaluated moves, on every machine alike.
     gap : float
         Stop at a plan whose gap is at most this.
+    seed : int
+        Seed of solvers that draw random numbers.
     rounds : int
         Times to solve again with what phases cost in the simulated step; the plan
         with the shortest simulated step is returned. Its objective may be higher.
+    observer : Observer, optional
+        Is told about every better plan and bound.
     interrupts : Interrupts, optional
         What hears signals, if something does already.
+
+    Returns
+    -------
+    PlanResult
+        A plan that has been checked, and how it was found.
 
     Raises
     ------

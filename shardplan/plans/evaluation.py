@@ -138,6 +138,16 @@ def evaluate(plan: Plan) -> Evaluation:
     """Price every shard of a plan and add up the loads.
 
     The plan's geometry is taken as it stands; `check` proves it.
+
+    Parameters
+    ----------
+    plan : Plan
+        With the inputs that it was made for.
+
+    Returns
+    -------
+    Evaluation
+        Prices of all shards, and their sums per rank.
     """
     shared = prepare(plan.inputs, plan.target)
     cluster, usage, pricer = shared.cluster, shared.usage, shared.pricer

@@ -110,13 +110,13 @@ class Plan(Brief, Record):
         write_plan(self, path)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per shard; see :func:`shardplan.plans.frames.shard_frame`."""
+        """One row per shard and rank that has it."""
         from shardplan.plans.frames import shard_frame
 
         return shard_frame(self)
 
     def to_rank_frame(self) -> pd.DataFrame:
-        """One row per rank; see :func:`shardplan.plans.frames.rank_frame`."""
+        """One row per rank: seconds of its phases, bytes of memory used and there."""
         from shardplan.plans.frames import rank_frame
 
         return rank_frame(self)

@@ -91,6 +91,7 @@ class Simulation(Brief):
     Attributes
     ----------
     settings : SimulationSettings
+        What was taken into account.
     evaluation : Evaluation
         The prices that it rests on.
     step_time_s : float

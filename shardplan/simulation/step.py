@@ -20,8 +20,14 @@ def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulati
     Parameters
     ----------
     plan : Plan
+        With the inputs that it was made for.
     settings : SimulationSettings, optional
         What to take into account; by default everything.
+
+    Returns
+    -------
+    Simulation
+        The steady state: the step, what limits it, links and memory.
 
     Raises
     ------
@@ -32,8 +38,8 @@ def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulati
     -----
     The step is an explicit graph of operations (`program`), run for several batches
     on the streams of all ranks (`engine`); the time between the ends of two of them
-    is the step. Under :meth:`SimulationSettings.bare` it equals the `step`
-    objective of :func:`shardplan.plans.evaluation.evaluate`.
+    is the step. Under `SimulationSettings.bare` it equals the `step` objective of
+    `shardplan.evaluate`.
     """
     chosen = settings or SimulationSettings()
     evaluation = evaluate(plan)
