@@ -3,7 +3,8 @@
 ``python docs/generate.py`` rewrites what is between the two marker lines of every
 page in `PAGES`; everything around it is written by hand. A field's meaning comes from
 the docstring of its record; `MEANINGS` has those that a docstring leaves out. It also
-runs the examples of all pages (see examples.py) and writes down what they print.
+writes what docstrings say into the Python reference (see api_reference.py), runs the
+examples of all pages (see examples.py) and writes down what they print.
 """
 
 from __future__ import annotations
@@ -534,10 +535,17 @@ def _rule_key(record: type[Record], validator: str) -> str:
 def main() -> None:
     """Rewrite all pages."""
     os.environ.pop("COLUMNS", None)  # reports would be as wide as it says
-    from examples import rerun  # the folder of a script is where it imports from
+    # The folder of a script is where it imports from.
+    import api_reference
+
+    from examples import rerun
 
     for page in PAGES:
         (REFERENCE / f"{page}.md").write_text(updated(page), encoding="utf-8")
+    for page in api_reference.PAGES:
+        path = REFERENCE / f"{page}.md"
+        made = api_reference.updated(path.read_text(encoding="utf-8"))
+        path.write_text(made, encoding="utf-8")
     for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
         text = path.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as folder:
