@@ -17,7 +17,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-versions lint schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-torchrec clean
+.PHONY: demo test test-versions lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -43,6 +43,13 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy shardplan
+
+# The site, and that its build fails for what is broken: not with --quiet, which hides warnings even from --strict.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build
+	$(BIN)/python -m pytest -q -rs -n auto tests/docs/test_site.py
+	@echo "Site: build/site/index.html. With search: $(BIN)/python -m http.server -d build/site"
 
 schemas: $(VENV)/.installed
 	$(BIN)/python -m shardplan.plans.schemas docs/schemas
@@ -82,6 +89,10 @@ $(VENV)/.installed-torchrec: Makefile | $(VENV)/bin/python
 	$(PIP_INSTALL) --no-deps $(TORCHREC)
 	$(PIP_INSTALL) $(TORCHREC_NEEDS)
 	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python
+	$(PIP_INSTALL) --editable '.[dev,docs]'
+	@touch $@ $(VENV)/.installed $(VENV)/.installed-dev
 
 $(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP_INSTALL) --editable '.[dev]'
