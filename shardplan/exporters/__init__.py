@@ -42,7 +42,7 @@ def export(plan: Plan, to: str) -> dict[str, Any]:
     Parameters
     ----------
     plan : Plan
-        Is checked first.
+        With the inputs that it was made for.
     to : str
         Name of an exporter: ``torchrec``, ``hugectr``, ``manifest``, ``sbp``, or that
         of a plug-in.
