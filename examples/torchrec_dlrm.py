@@ -103,7 +103,7 @@ def main() -> None:
         loss.backward()
         optimizer.step()
         if dist.get_rank() == 0:
-            print(f"step {step}: loss {float(loss):.4f}")  # noqa: T201
+            print(f"step {step}: loss {float(loss):.4f}")
     dist.destroy_process_group()
 
 

@@ -1,0 +1,80 @@
+"""Validate: how far predictions are from published measurements.
+
+shardplan ships measurements that others published: steps of MLPerf systems,
+collectives, matrix products, lookups. `shardplan validate` predicts every one of them.
+You can do the same with measurements of your own (`--against FILE`).
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+plt.style.use(Path(__file__).with_name("gallery.mplstyle"))
+
+# %% Predict everything
+# The command gives a report for people or, with `--format json`, for programs.
+
+command = [sys.executable, "-m", "shardplan", "validate", "--format", "json"]
+done = subprocess.run(command, check=True, capture_output=True, text=True)
+report = json.loads(done.stdout)
+for name, group in report["groups"].items():
+    mean, worst = group["mean_error"], abs(group["worst_error"])
+    print(f"{name:17} {group['values']:4} values, {mean:5.1%} off, {worst:5.1%} at worst")
+
+# %% Whole training steps
+# Every published step of embedding tables on 1 to 64 GPUs, predicted from workload,
+# cluster and plan. Dashed lines are 30 % off.
+
+GROUPS = {"mlperf-dcnv2": ("C0", "o"), "tensorflow": ("C3", "s")}
+steps = [found for found in report["measurements"] if found["kind"] == "step"]
+steps.sort(key=lambda step: step["values"][0]["measured"])
+ends = [1, 100]
+figure, (left, right) = plt.subplots(1, 2, gridspec_kw={"width_ratios": [1, 0.8]})
+left.plot(ends, ends, color="black", linewidth=1)
+for factor in (0.7, 1.3):
+    left.plot(ends, [factor * end for end in ends], "--", color="#999999", linewidth=1)
+for row, step in enumerate(steps):
+    color, marker = GROUPS[step["group"]]
+    [value] = step["values"]
+    measured, predicted = value["measured"] * 1e3, value["predicted"] * 1e3
+    left.plot(measured, predicted, marker, color=color, markersize=7)
+    right.plot([0, value["error"] * 100], [row, row], color=color)
+    right.plot(value["error"] * 100, row, marker, color=color, markersize=7)
+left.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+left.set(xlabel="measured step [ms]", ylabel="predicted step [ms]")
+for scale in (left.xaxis, left.yaxis):
+    scale.set_ticks([1, 2, 5, 10, 20, 50, 100], [1, 2, 5, 10, 20, 50, 100])
+    scale.set_ticks([], minor=True)
+for group, (color, marker) in GROUPS.items():
+    left.plot([], [], marker, color=color, label=group)
+left.legend(loc="upper left")
+names = [step["id"].removeprefix("mlperf.dcnv2.") for step in steps]
+right.set_yticks(range(len(names)), names)
+right.axvline(0, color="black", linewidth=1)
+right.set(xlabel="error [%]", xlim=(-35, 35))
+right.grid(visible=True, axis="x")
+right.grid(visible=False, axis="y")
+figure.savefig("validate-steps.svg", metadata={"Date": None})
+
+# %% The parts of a step
+# Steps are put together from parts that were measured alone: messages between GPUs,
+# matrix products, rows of tables, memory. Each dot is one value, such as an all-reduce
+# of one size. Matrix products scatter the most. Some constants were fitted to some of
+# these values: [Validation](../validation.md) says which, and what is not covered.
+
+figure, axis = plt.subplots(figsize=(9, 3.6))
+for row, group in enumerate(report["groups"]):
+    found = [m for m in report["measurements"] if m["group"] == group]
+    errors = [value["error"] * 100 for m in found for value in m["values"]]
+    shifts = [0.6 * (number * 0.618 % 1 - 0.5) for number in range(len(errors))]
+    axis.plot(errors, [row + shift for shift in shifts], ".", color="C0", alpha=0.6)
+axis.set_yticks(range(len(report["groups"])), report["groups"])
+axis.invert_yaxis()
+axis.axvline(0, color="black", linewidth=1)
+axis.set(xlabel="error [%]", xlim=(-45, 45))
+axis.grid(visible=True, axis="x")
+axis.grid(visible=False, axis="y")
+figure.savefig("validate-errors.svg", metadata={"Date": None})
