@@ -214,7 +214,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{name} is left out: it needs {NEEDS[name]}\n")
     stale = [path for path, text in made.items() if not is_current(path, text)]
     for path in stale:
-        what = "would change: run python docs/gallery.py" if options.check else "written"
+        what = (
+            "would change: run python docs/gallery.py" if options.check else "written"
+        )
         sys.stdout.write(f"{path.relative_to(PAGES)} {what}\n")
         if not options.check:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -86,7 +86,7 @@ for phase in report["phases"]:
 
 # %% What would help
 # The same plan with one thing changed at a time. A faster network would help most. To
-# make one table smaller helps little: then another rank is the slowest.
+# leave a single table out helps little: then another rank is the slowest.
 
 tables, changes = report["tables"][::-1], report["what_if"][:6][::-1]
 figure, (left, right) = plt.subplots(1, 2, gridspec_kw={"width_ratios": [1, 1.2]})

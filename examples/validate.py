@@ -22,7 +22,8 @@ done = subprocess.run(command, check=True, capture_output=True, text=True)
 report = json.loads(done.stdout)
 for name, group in report["groups"].items():
     mean, worst = group["mean_error"], abs(group["worst_error"])
-    print(f"{name:17} {group['values']:4} values, {mean:5.1%} off, {worst:5.1%} at worst")
+    errors = f"{mean:5.1%} off on average, {worst:5.1%} at worst"
+    print(f"{name:17} {group['values']:4} values, {errors}")
 
 # %% Whole training steps
 # Every published step of embedding tables on 1 to 64 GPUs, predicted from workload,

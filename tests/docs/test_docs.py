@@ -89,12 +89,6 @@ def test_generated_parts_are_current(page: str) -> None:
     assert generate.updated(page) == path.read_text(encoding="utf-8")
 
 
-def test_plot_is_current() -> None:
-    """The plot has the predictions of today: run `python docs/plot_validation.py`."""
-    plot = load("plot_validation")
-    assert plot.FILE.read_text(encoding="utf-8") == plot.drawing()
-
-
 def write_example(folder: Path, page: str) -> str:
     path = folder / f"{page}.toml"
     path.write_text(first_block(page, "toml"), encoding="utf-8")
