@@ -49,13 +49,14 @@ class Catalogue:
     summary: Callable[[Any], Data]
     render: Render
 
-    def group(self, show: click.Command) -> Group:
-        """Make the group of commands."""
+    def group(self, *own: click.Command) -> Group:
+        """Make the group of commands, with those of its own that show an entry."""
         help_text = f"List, show, validate and copy {self.plural}."
         name = self.noun.replace(" ", "-")
         group = Group(name, help=help_text, examples=f"shardplan {name} list")
         group.add_command(self._list_command(name))
-        group.add_command(show)
+        for command in own:
+            group.add_command(command)
         group.add_command(self._validate_command(name))
         group.add_command(self._copy_command(name))
         return group

@@ -118,7 +118,12 @@ cost_model_option = click.option(
 
 def report_options(command: F) -> F:
     """Add --format and --output to a command that writes a report."""
-    command = click.option(
+    return format_option(output_option(command))
+
+
+def output_option(command: F) -> F:
+    """Add --output."""
+    return click.option(
         "-o",
         "--output",
         metavar="FILE",
@@ -127,7 +132,6 @@ def report_options(command: F) -> F:
         callback=console.place,
         help="Write the report to FILE instead of standard output ('-').",
     )(command)
-    return format_option(command)
 
 
 def format_option(command: F) -> F:
@@ -154,6 +158,32 @@ def limit_option(what: str) -> Callable[[F], F]:
 def plan_argument(name: str = "plan") -> Callable[[F], F]:
     """Add a plan file as argument."""
     return click.argument(name, metavar=name.upper(), type=click.Path())
+
+
+def read_ranks(text: str, world_size: int) -> tuple[int, ...]:
+    """Read the ranks of --ranks, such as ``0-3,8``, each once.
+
+    Raises
+    ------
+    click.BadParameter
+        If they are not a list of ranks, or not all below `world_size`.
+    """
+    from shardplan.records.placement import parse_ranks
+
+    try:
+        ranks = parse_ranks(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--ranks") from None
+    require_ranks(ranks, world_size, "--ranks")
+    return tuple(dict.fromkeys(ranks))
+
+
+def require_ranks(ranks: Iterable[int], world_size: int, option: str) -> None:
+    """Refuse ranks that there are not."""
+    last = max(ranks)
+    if last >= world_size:
+        rule = f"there is no rank {last}: the last one is {world_size - 1}"
+        raise click.BadParameter(rule, param_hint=option)
 
 
 def list_limit(limit: int | None, form: str) -> int | None:

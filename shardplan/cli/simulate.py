@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import complete_words, plan_argument, report_options
+from shardplan.cli.options import (
+    complete_words,
+    plan_argument,
+    read_ranks,
+    report_options,
+)
 from shardplan.cli.plans import load_checked
-
-if TYPE_CHECKING:
-    from shardplan.plans.plan import Plan
 
 
 def _complete_runtime(
@@ -92,7 +92,7 @@ def command(
         raise click.BadParameter("needs --trace", param_hint="--ranks")
     evaluation, verdict = load_checked(plan)
     loaded = evaluation.plan
-    chosen = None if ranks is None else _parse(ranks, loaded)
+    chosen = None if ranks is None else read_ranks(ranks, loaded.world_size)
     try:
         measured(loaded.inputs.cost_model).runtime_named(runtime)
     except ValueError as error:
@@ -103,17 +103,3 @@ def command(
         write_trace(simulation, trace, chosen)
     data = step_data(simulation, verdict, trace, reasons)
     console.report(data, render_step, form, output)
-
-
-def _parse(text: str, plan: Plan) -> tuple[int, ...]:
-    """Read ranks such as ``0-3,8``."""
-    from shardplan.records.placement import parse_ranks
-
-    try:
-        ranks = parse_ranks(text)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--ranks") from None
-    if max(ranks) >= plan.world_size:
-        rule = f"the plan has ranks 0 to {plan.world_size - 1}"
-        raise click.BadParameter(rule, param_hint="--ranks")
-    return tuple(dict.fromkeys(ranks))

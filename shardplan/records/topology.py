@@ -281,7 +281,9 @@ class Topology(Brief, Record):
         return self
 
     def _needs_nics(self, group: HostGroup) -> bool:
-        spans_all = group.scale_up.domain_size >= self.world_size
+        # Domains end with their group.
+        domain = min(group.scale_up.domain_size, group.world_size)
+        spans_all = domain == self.world_size
         has_nics = bool(group.scale_out.nics_per_host)
         return self.num_hosts > 1 and not spans_all and not has_nics
 

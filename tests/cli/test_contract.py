@@ -43,6 +43,7 @@ COMMANDS = {
     "export": ["PLAN", "--to", "manifest"],
     "topology list": [],
     "topology copy": ["dgx-h100", "COPY", "--force"],
+    "topology graph": ["dgx-h100", "--route", "0", "1", "--ranks", "0-3"],
     "topology show": ["dgx-h100"],
     "topology validate": ["dgx-h100"],
     "workload list": [],
@@ -58,6 +59,11 @@ COMMANDS = {
 }
 """Arguments of every command; ``PLAN``, ``WORKLOAD`` and ``COPY`` stand for files."""
 JSON_IN_EITHER_FORMAT = ("export", "schema")
+DOT = re.compile(
+    r'graph "[^"]+" \{\n  rankdir = BT;\n'
+    r'(  subgraph \w+ \{ label = "[^"]+";( "[^"]+";)+ \}\n)+'
+    r'(  "[^"]+" -- "[^"]+" \[label = "[^"]+"(, style = bold)?\];\n)+\}\n'
+)
 TAKES_TIME = re.compile(r"runtime +[\d.,]+ \w+|\"runtime_s\": [\d.e-]+")
 
 SERVER = """\
@@ -148,7 +154,7 @@ def test_every_command_has_its_line() -> None:
     """A new command needs a line here, and a new format a way to parse it."""
     found = list(leaves(cli))
     assert {name for name, _ in found} == set(COMMANDS)
-    assert {form for _, form in found} <= {"", "text", "json"}
+    assert {form for _, form in found} <= {"", "text", "json", "dot"}
 
 
 @pytest.mark.parametrize(("name", "form"), list(leaves(cli)))
@@ -166,6 +172,8 @@ def test_standard_output_is_the_result(
     assert TAKES_TIME.sub("", done.out) == TAKES_TIME.sub("", expected)
     if form == "json" or name in JSON_IN_EITHER_FORMAT:
         assert isinstance(json.loads(done.out, parse_constant=pytest.fail), dict)
+    if form == "dot":
+        assert re.fullmatch(DOT, done.out)
 
 
 @pytest.mark.parametrize("solver", ["auto", "greedy", "ldm", "ilp"])

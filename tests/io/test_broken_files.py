@@ -151,6 +151,11 @@ ONE_PROBLEM = [
         "kind 'gpu' needs hbm_bytes and hbm_bw above 0",
     ),
     (
+        "topology/groups_not_connected.toml",
+        "",
+        "host groups ['alone'] must reach other hosts: set",
+    ),
+    (
         "topology/hosts_not_connected.toml",
         "",
         "host groups ['gpus'] must reach other hosts: set",

@@ -46,8 +46,8 @@ def topology_graph(topology: Topology | Cluster) -> nx.Graph:
     Notes
     -----
     NICs hang below the PCIe links, so that ranks reach them without the host bridge.
-    Latency is spread over the two ends of a message; the spine adds none, since
-    topologies give no number for it.
+    Latency is spread over the two ends of a message. The leafs that rails give each
+    NIC of a host are one here, and ranks reach all NICs of their host.
     """
     cluster = topology if isinstance(topology, Cluster) else Cluster.of(topology)
     graph = nx.Graph()
@@ -230,10 +230,12 @@ def _add_fabric(graph: nx.Graph, cluster: Cluster) -> None:
     for host in np.flatnonzero(nic_bw > 0):
         half = outs[cluster.host_class[host]].latency_s / 2
         _link(graph, ("nics", int(host)), ("leaf", int(leaf[host])), nic_bw[host], half)
-    uplink = np.bincount(leaf, nic_bw) / cluster.topology.fabric.oversubscription
+    fabric = cluster.topology.fabric
+    uplink = np.bincount(leaf, nic_bw) / fabric.oversubscription
     if len(uplink) > 1:
+        half = fabric.spine_latency_s / 2
         for one in np.flatnonzero(uplink > 0):
-            _link(graph, ("leaf", int(one)), ("spine", 0), uplink[one])
+            _link(graph, ("leaf", int(one)), ("spine", 0), uplink[one], half)
 
 
 def _all_to_all_load(graph: nx.Graph, ranks: list[int]) -> dict[Edge, int]:
