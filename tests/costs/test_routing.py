@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.costs.communication.collectives import (
-    LinkCapacities,
-    all_to_all_v_link_times,
-)
 from shardplan.costs.communication.latency import link_latency
 from shardplan.costs.communication.link_rates import LinkRates, nic_ports
 from shardplan.costs.communication.routing import routes_of
+from tests.costs.link_oracle import LinkCapacities, all_to_all_v_link_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable

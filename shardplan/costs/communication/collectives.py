@@ -10,23 +10,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from shardplan.costs.communication.links import (
-    LinkCapacities,
-    all_to_all_v_bottleneck,
-    all_to_all_v_link_times,
     host_link_bw,
     leaf_of_host,
     load_time,
     nic_bw_per_host,
-)
-from shardplan.costs.communication.message_time import (
-    all_gather_time,
-    all_reduce_time,
-    all_to_all_time,
-    bus_factor,
-    collective_time,
-    curve_time,
-    p_norm_time,
-    reduce_scatter_time,
 )
 
 if TYPE_CHECKING:
@@ -34,23 +21,6 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
 
-
-__all__ = [
-    "LinkCapacities",
-    "all_gather_time",
-    "all_reduce_time",
-    "all_to_all_time",
-    "all_to_all_v_bottleneck",
-    "all_to_all_v_link_times",
-    "bus_factor",
-    "collective_time",
-    "cross_group_all_to_all_s_per_byte",
-    "curve_time",
-    "p_norm_time",
-    "reduce_scatter_s_per_byte",
-    "reduce_scatter_time",
-    "uniform_all_to_all_s_per_byte",
-]
 
 Scope = Literal["all", "host", "domain"]
 """The ranks that reduce together."""

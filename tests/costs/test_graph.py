@@ -8,13 +8,13 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from shardplan.costs.communication.collectives import LinkCapacities
 from shardplan.costs.communication.graph import (
     bottleneck,
     cut_bandwidth,
     route,
     topology_graph,
 )
+from tests.costs.link_oracle import LinkCapacities
 
 SHAPES = [
     "switch",
