@@ -537,6 +537,7 @@ def main() -> None:
     os.environ.pop("COLUMNS", None)  # reports would be as wide as it says
     # The folder of a script is where it imports from.
     import api_reference
+    import rooms
 
     from examples import rerun
 
@@ -546,6 +547,7 @@ def main() -> None:
         path = REFERENCE / f"{page}.md"
         made = api_reference.updated(path.read_text(encoding="utf-8"))
         path.write_text(made, encoding="utf-8")
+    rooms.PAGE.write_text(rooms.updated(), encoding="utf-8")
     for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
         text = path.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as folder:

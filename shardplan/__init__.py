@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from shardplan.io.catalog import load_cost_model as load_cost_model
     from shardplan.io.catalog import load_topology as load_topology
     from shardplan.io.catalog import load_workload as load_workload
-    from shardplan.planning.planner import PlanResult as PlanResult
     from shardplan.planning.planner import solve as solve
+    from shardplan.planning.result import PlanResult as PlanResult
     from shardplan.plans.evaluation import evaluate as evaluate
     from shardplan.plans.plan import Plan as Plan
     from shardplan.records.topology import Topology as Topology
@@ -40,7 +40,7 @@ _HOME = {
     "ShardplanError": "errors",
     "evaluate": "plans.evaluation",
     "Plan": "plans.plan",
-    "PlanResult": "planning.planner",
+    "PlanResult": "planning.result",
     "solve": "planning.planner",
     "Simulation": "simulation",
     "simulate": "simulation",

@@ -10,7 +10,7 @@ import numpy as np
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import check
-from shardplan.planning.planner import PlanResult, Proof, make_plan, solve
+from shardplan.planning.planner import Proof, make_plan, solve
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.cost_model import CostModel
 from shardplan.records.inputs import Inputs
@@ -21,6 +21,7 @@ from shardplan.records.workload import Workload
 from shardplan.solvers.base import SolverResult, SolveStatus
 
 if TYPE_CHECKING:
+    from shardplan.planning.result import PlanResult
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
 

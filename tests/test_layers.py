@@ -124,3 +124,17 @@ def test_no_circles() -> None:
     )
     circles = [sorted(c) for c in nx.strongly_connected_components(graph) if len(c) > 1]
     assert circles == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_and_functions_are_short(path: Path) -> None:
+    """At most 400 lines a module, and 60 a function, its docstring aside."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            first = node.body[0]
+            doc = ast.get_docstring(node, clean=False)
+            words = (first.end_lineno or 0) - first.lineno + 1 if doc else 0
+            assert node.end_lineno - node.lineno + 1 - words <= 60, node.name

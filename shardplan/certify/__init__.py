@@ -1,1 +1,1 @@
-"""Lower bounds with certificates, and proofs that nothing fits."""
+"""Lower bounds with certificates, proofs that nothing fits, the one door to HiGHS."""

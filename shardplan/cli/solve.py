@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from shardplan.io.settings import Setting
     from shardplan.planning.interrupts import Interrupts
-    from shardplan.planning.planner import PlanResult
+    from shardplan.planning.result import PlanResult
     from shardplan.records.inputs import Inputs
 
 

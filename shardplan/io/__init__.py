@@ -1,1 +1,1 @@
-"""Files in and out: TOML, CSV and Parquet, plan JSON, JSON Schemas."""
+"""Files in and out: TOML, CSV, Parquet and JSON; the shipped ones by name."""

@@ -20,7 +20,7 @@ from shardplan.simulation import simulate
 from shardplan.units import format_bytes, format_seconds, plural
 
 if TYPE_CHECKING:
-    from shardplan.planning.planner import PlanResult
+    from shardplan.planning.result import PlanResult
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
 

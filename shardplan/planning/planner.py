@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -26,10 +25,10 @@ from shardplan.planning.refusal import (
     solver_failures,
     stopped,
 )
+from shardplan.planning.result import PlanResult
 from shardplan.plans.plan import Outcome, Plan
 from shardplan.plans.realize import placements
 from shardplan.problems.problem import build_problem
-from shardplan.records.brief import Brief
 from shardplan.records.fingerprint import fingerprints
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Objective, Target
@@ -42,15 +41,12 @@ from shardplan.solvers.base import (
     Stop,
     load_solver,
 )
-from shardplan.units import format_seconds
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from shardplan.checking import Verdict
-    from shardplan.checking.verdict import Proof as ProofKind
     from shardplan.io.settings import Setting
     from shardplan.problems import problem as problems
     from shardplan.records.certificate import Certificate
@@ -65,61 +61,6 @@ if TYPE_CHECKING:
 _ROOM = 1e-12
 _SAME = 1e-9
 E = TypeVar("E", Target, Objective)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class PlanResult(Brief):
-    """A checked plan and how it was found.
-
-    Attributes
-    ----------
-    plan : Plan
-        With its inputs and the claims of the solver.
-    runtime_s : float
-        Seconds that loading, solving and checking took; not part of the plan.
-    verdict : Verdict
-        What is proven about the plan.
-    """
-
-    plan: Plan
-    runtime_s: float
-    verdict: Verdict
-
-    @property
-    def status(self) -> str:
-        """``optimal``, ``feasible`` or ``time_limit``."""
-        return self.plan.outcome.status
-
-    @property
-    def objective_s(self) -> float:
-        """Value of the plan [s]."""
-        return self.plan.outcome.objective_s
-
-    @property
-    def lower_bound_s(self) -> float:
-        """A value that no plan of the menu goes below [s]."""
-        return self.plan.outcome.lower_bound_s
-
-    @property
-    def gap(self) -> float | None:
-        """objective_s / lower_bound_s - 1, or None without a bound."""
-        return self.plan.outcome.gap
-
-    @property
-    def bound(self) -> ProofKind:
-        """``proven`` (by the certificate), ``claimed`` or ``none``."""
-        return self.verdict.bound
-
-    def facts(self) -> dict[str, str]:
-        """Return what identifies this, by name."""
-        bound = f"bound {format_seconds(self.lower_bound_s)} {self.bound}"
-        if self.gap is not None:
-            bound += f", gap {100.0 * self.gap:.1f} %"
-        return {
-            **self.plan.facts(),
-            "lower bound": bound,
-            "runtime": f"found in {format_seconds(self.runtime_s)}",
-        }
 
 
 def solve(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from shardplan.errors import LimitError
-    from shardplan.planning.planner import PlanResult
+    from shardplan.planning.result import PlanResult
 
 
 def solution_data(result: PlanResult, plan_file: str | None) -> dict[str, Any]:

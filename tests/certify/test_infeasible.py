@@ -16,7 +16,7 @@ from shardplan.problems.totals import memory_shortfalls
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Target
 from shardplan.solvers.base import Silent, Stop, load_solver
-from tests.certify.test_bounds import CLUSTERS
+from tests.certify.test_dual import CLUSTERS
 from tests.helpers import (
     COST_MODEL,
     MIXED,

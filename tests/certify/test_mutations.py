@@ -17,7 +17,7 @@ from shardplan.plans.evaluation import evaluate
 from shardplan.plans.plan import Plan
 from shardplan.records.certificate import Case, Certificate, PatternPrices, Prices
 from shardplan.records.sharding import Objective
-from tests.certify.test_bounds import CLUSTERS, draw
+from tests.certify.test_dual import CLUSTERS, draw
 from tests.helpers import COST_MODEL, ONE_HOST, Instance, assert_tiles, workload
 from tests.solvers.helpers import brute_force
 

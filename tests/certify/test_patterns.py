@@ -14,7 +14,7 @@ from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import InvalidCertificateError, replay, verify
 from shardplan.records.certificate import Case, Certificate, PatternPrices
 from shardplan.records.sharding import Objective
-from tests.certify.test_bounds import CLUSTERS, draw
+from tests.certify.test_dual import CLUSTERS, draw
 from tests.solvers.helpers import (
     CW2,
     CW3,

@@ -14,7 +14,7 @@ from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
 from shardplan.records.certificate import Case, Prices
 from shardplan.records.sharding import Objective, Scope
-from tests.certify.test_bounds import BOTH, CLUSTERS, draw
+from tests.certify.test_dual import BOTH, CLUSTERS, draw
 from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, shapes_on
 
 if TYPE_CHECKING:

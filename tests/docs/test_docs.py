@@ -52,7 +52,7 @@ def load(name: str) -> ModuleType:
     return module
 
 
-generate, examples = load("generate"), load("examples")
+generate, examples, rooms = load("generate"), load("examples"), load("rooms")
 RUNNABLE = [
     path
     for path in PAGES
@@ -80,6 +80,11 @@ def test_readme_names_both_commands() -> None:
     assert "make demo" in text
     assert "make test" in text
     assert len(text.splitlines()) <= 120
+
+
+def test_rooms_are_current() -> None:
+    """The table is that of the layers and docstrings: run `python docs/generate.py`."""
+    assert rooms.updated() == rooms.PAGE.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", generate.PAGES)

@@ -10,7 +10,7 @@ import shardplan
 from shardplan.checking import examine
 from shardplan.planning import quick_plan
 from shardplan.planning.notices import notices as notices_of
-from shardplan.planning.planner import PlanResult
+from shardplan.planning.result import PlanResult
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, Instance, workload
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shardplan.planning.notices import notices
 from shardplan.planning.padding import padding_that_pays
-from shardplan.planning.planner import PlanResult, solve
+from shardplan.planning.planner import solve
 from shardplan.plans.evaluation import evaluate
 from shardplan.report.what_if import what_if_data
 from tests.helpers import COST_MODEL, TWO_HOSTS, workload
+
+if TYPE_CHECKING:
+    from shardplan.planning.result import PlanResult
 
 WIDE: dict[str, Any] = {"num_embeddings": 3_000_000, "embedding_dim": 64}
 NARROW: dict[str, Any] = {"num_embeddings": 3_000_000, "embedding_dim": 10}

@@ -10,7 +10,7 @@ import pytest
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.simulation.engine import run_overlapped
 from shardplan.simulation.operation import Operation, Stage, Stream
-from tests.costs.test_fluid_oracle import max_min_rates
+from tests.costs.communication.test_fluid_oracle import max_min_rates
 
 START = Operation("overhead", Stage.OVERHEAD, Stream.COMPUTE, np.zeros(1))
 STREAMS = (Stream.COPY, Stream.COMMUNICATION, Stream.REDUCTION)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     import torch.distributed as dist
 
-    from shardplan.planning.planner import PlanResult
+    from shardplan.planning.result import PlanResult
     from shardplan.records.torchrec_cost_model import AnyCostModel
 
 logger = logging.getLogger(__name__)

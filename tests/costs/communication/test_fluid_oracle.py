@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.costs.link_oracle import all_to_all_v_bottleneck
+from tests.costs.communication.link_oracle import all_to_all_v_bottleneck
 
 
 def max_min_rates(uses: np.ndarray, capacity: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from shardplan.costs.communication.graph import (
     route,
     topology_graph,
 )
-from tests.costs.link_oracle import LinkCapacities
+from tests.costs.communication.link_oracle import LinkCapacities
 
 SHAPES = [
     "switch",

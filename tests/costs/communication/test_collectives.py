@@ -13,7 +13,7 @@ from shardplan.costs.communication.collectives import (
     uniform_all_to_all_s_per_byte,
 )
 from shardplan.costs.communication.message_time import curve_time, p_norm_time
-from tests.costs.link_oracle import LinkCapacities
+from tests.costs.communication.link_oracle import LinkCapacities
 
 BYTES = st.floats(0, 1e15)
 LATENCY = st.floats(0, 1)

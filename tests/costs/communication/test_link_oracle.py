@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.costs.link_oracle import all_to_all_v_bottleneck, all_to_all_v_link_times
+from tests.costs.communication.link_oracle import (
+    all_to_all_v_bottleneck,
+    all_to_all_v_link_times,
+)
 
 
 def test_two_flows_share_a_nic():

@@ -10,7 +10,10 @@ import pytest
 from shardplan.costs.communication.latency import link_latency
 from shardplan.costs.communication.link_rates import LinkRates, nic_ports
 from shardplan.costs.communication.routing import routes_of
-from tests.costs.link_oracle import LinkCapacities, all_to_all_v_link_times
+from tests.costs.communication.link_oracle import (
+    LinkCapacities,
+    all_to_all_v_link_times,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

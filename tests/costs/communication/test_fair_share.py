@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardplan.costs.communication.fair_share import fair_speeds
-from tests.costs.test_fluid_oracle import max_min_rates
+from tests.costs.communication.test_fluid_oracle import max_min_rates
 
 
 def test_two_equal_operations_halve_a_link() -> None:
