@@ -23,6 +23,7 @@ TOPICS = {
         "interrupts",
         "output",
         "process",
+        "topology_graph",
         "widths",
     },
     "costs": {"divided_hosts"},
