@@ -6,9 +6,9 @@ The public names are imported on first use, so that ``import shardplan`` is quic
 from __future__ import annotations
 
 import logging
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from shardplan.lazy import lazily
 from shardplan.moved import install
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shardplan.errors import InfeasibleError as InfeasibleError
     from shardplan.errors import InputError as InputError
     from shardplan.errors import LimitError as LimitError
+    from shardplan.errors import PluginError as PluginError
     from shardplan.errors import ShardplanError as ShardplanError
     from shardplan.io.catalog import load_cost_model as load_cost_model
     from shardplan.io.catalog import load_topology as load_topology
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from shardplan.records.workload import Workload as Workload
     from shardplan.simulation import Simulation as Simulation
     from shardplan.simulation import simulate as simulate
+    from shardplan.version import VERSION as __version__  # noqa: F401
 
 _HOME = {
     "load_cost_model": "io.catalog",
@@ -37,6 +39,7 @@ _HOME = {
     "InfeasibleError": "errors",
     "InputError": "errors",
     "LimitError": "errors",
+    "PluginError": "errors",
     "ShardplanError": "errors",
     "evaluate": "plans.evaluation",
     "Plan": "plans.plan",
@@ -46,9 +49,11 @@ _HOME = {
     "simulate": "simulation",
     "Topology": "records.topology",
     "Workload": "records.workload",
+    "__version__": "version:VERSION",
 }
 
-__all__ = [*sorted(_HOME), "__version__"]
+__all__ = sorted(_HOME)
+__getattr__ = lazily(__name__, _HOME)
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 install()
@@ -56,11 +61,3 @@ install()
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("shardplan.version").VERSION
-    if name in _HOME:
-        return getattr(import_module(f"shardplan.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'shardplan' has no attribute {name!r}")

@@ -4,6 +4,7 @@
 
     ShardplanError
     ├── InputError        bad file or argument: every problem at once    exit code 1
+    ├── PluginError       a plug-in fails, or returns what is wrong      exit code 1
     ├── InfeasibleError   no plan fits: tier, shortfall, tables          exit code 3
     └── LimitError        stopped at a limit without a plan              exit code 4
 
@@ -85,6 +86,32 @@ class InputError(ShardplanError):
         """Make an error of one problem."""
         shown = "" if value is None else shorten(value)
         return cls([Fault(where, key, shown, rule)])
+
+
+class PluginError(ShardplanError):
+    """A plug-in cannot be used, fails, or returns what is wrong.
+
+    An exception of the plug-in itself is the error's ``__cause__``.
+
+    Attributes
+    ----------
+    plugin : str
+        Its kind and name, its distribution, and where its code is.
+    faults : tuple of str
+        What is wrong: the rules broken, and what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, plugin: str, faults: Sequence[str]) -> None:
+        self.plugin = one_line(plugin)
+        self.faults = tuple(map(one_line, faults))
+        if len(self.faults) == 1:
+            text = f"{self.plugin}: {self.faults[0]}"
+        else:
+            lines = "".join(f"\n- {fault}" for fault in self.faults)
+            text = f"{self.plugin}: {len(self.faults)} faults{lines}"
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import helpers
+from tests import helpers, plugged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 os.environ.pop("COLUMNS", None)  # reports are as wide as it says
 
@@ -75,3 +77,18 @@ def tiered() -> helpers.Instance:
 def dlrm_like() -> helpers.Instance:
     """26 tables of very different sizes, and a dense part."""
     return helpers.dlrm_like()
+
+
+@pytest.fixture
+def plug_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[..., Path]]:
+    """Install distributions for the time of a test; see `plugged.install`."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    before = set(sys.modules)
+    yield partial(plugged.install, site)
+    for name in set(sys.modules) - before:
+        if str(site) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]

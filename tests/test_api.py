@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import shardplan
+import shardplan.exporters
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FACES = [shardplan, shardplan.exporters]
+"""Packages that others import names from."""
 
 
 @pytest.mark.parametrize("name", shardplan.__all__)
@@ -24,22 +33,37 @@ def test_unknown_names_are_refused() -> None:
         shardplan.slove  # noqa: B018
 
 
-def test_type_checkers_see_the_names_that_users_see() -> None:
-    """The lazy table and the names declared for type checkers agree."""
-    assert shardplan.__file__ is not None
-    source = Path(shardplan.__file__).read_text(encoding="utf-8")
-    declared = {
-        line.rsplit(" as ", 1)[1]
-        for line in source.splitlines()
-        if line.startswith("    from shardplan")
+def declared(package: ModuleType) -> set[str]:
+    """Names that a package imports for type checkers alone."""
+    assert package.__file__ is not None
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    return {
+        alias.asname
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for line in ast.walk(block)
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+        if alias.asname
     }
-    assert declared | {"__version__"} == set(shardplan.__all__)
+
+
+@pytest.mark.parametrize("package", FACES, ids=lambda package: package.__name__)
+def test_faces(package: ModuleType) -> None:
+    """What users, and authors of plug-ins, import: all that is listed is there."""
+    own = {name for name in vars(package) if name in package.__all__}
+    assert declared(package) | own == set(package.__all__)
+    assert len(set(package.__all__)) == len(package.__all__)
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
 
 
 def test_import_is_light() -> None:
     """Importing the package, and asking for help, loads no heavy library."""
     heavy = ["numpy", "pandas", "pydantic", "networkx", "rich", "pulp", "highspy"]
-    for command in ("import shardplan", "import shardplan.cli.main"):
+    packages = [face.__name__ for face in FACES]
+    for command in ("import shardplan.cli.main", f"import {', '.join(packages)}"):
         code = f"{command}; import sys; print([m for m in {heavy} if m in sys.modules])"
         done = subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True

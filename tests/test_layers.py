@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
-    ["printable", "moved"],
+    ["printable", "lazy", "moved"],
     ["errors", "units", "version"],
     ["records"],
     ["io"],
@@ -29,7 +29,10 @@ LAYERS = [
     ["cli"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-ALONE = {"__init__", "__main__", "errors", "moved", "printable", "units", "version"}
+ALONE = {
+    *("__init__", "__main__", "errors", "lazy"),
+    *("moved", "printable", "units", "version"),
+}
 """Modules at the root: what every room needs; all else has a room."""
 
 ROOMS = {

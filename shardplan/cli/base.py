@@ -5,19 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import traceback
+import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shardplan.errors import InputError, LimitError, ShardplanError
+from shardplan.cli import console
+from shardplan.errors import InputError, LimitError, PluginError, ShardplanError
 from shardplan.io.outputs import announcing
 from shardplan.planning.interrupts import Interrupts
 from shardplan.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import TextIO
+
+
+TRACEBACK = "SHARDPLAN_TRACEBACK"
+"""Environment variable that has errors of plug-ins shown with their traceback."""
 
 
 class _Exampled(click.Command):
@@ -103,7 +111,7 @@ class LazyGroup(Group):
         with Interrupts(signal.SIGINT, signal.SIGTERM, say=_say) as interrupts:
             ctx.obj = interrupts
             try:
-                with announcing(), _printable_errors():
+                with announcing(), _printable_errors(), _plain_warnings():
                     return super().invoke(ctx)
             except ShardplanError as error:
                 message, exit_code = describe(error), error.exit_code
@@ -138,10 +146,38 @@ def _printable_errors() -> Iterator[None]:
         raise click.UsageError(shown, error.ctx) from error
 
 
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show warnings that are for users without the line of code that they are from."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, UserWarning):
+                console.warn(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
+
+
 def describe(error: ShardplanError) -> str:
     """Say what is wrong: one problem on the line, several below each other."""
     if isinstance(error, InputError):
         if len(error.problems) == 1:
             return str(error.problems[0])
         return f"{len(error.problems)} problems\n{error}"
+    if isinstance(error, PluginError) and error.__cause__ is not None:
+        if not os.environ.get(TRACEBACK):
+            return f"{error}; set {TRACEBACK}=1 for the traceback"
+        lines = traceback.format_exception(error.__cause__)
+        return f"{error}\n{''.join(lines).rstrip()}"
     return str(error)

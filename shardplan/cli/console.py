@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from shardplan.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
 
@@ -92,6 +94,11 @@ def warn(message: str) -> None:
 def note(text: str) -> None:
     """Write something to standard error that is no part of the result."""
     click.echo(printable(text), nl=False, err=True)
+
+
+def strays_to_stderr() -> AbstractContextManager[object]:
+    """Within the block, what plug-ins print does not mix with the result."""
+    return redirect_stdout(sys.stderr)
 
 
 def keep(text: str, output: str) -> None:

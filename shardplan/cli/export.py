@@ -51,13 +51,14 @@ def command(plan: str, to: str, module: str | None, form: str, output: str) -> N
     program, sbp has split and broadcast placements. All are JSON, indented as text.
     A plan that is not valid, or that the framework cannot run, is refused.
     """
-    from shardplan.exporters import export, load_exporter
+    from shardplan.exporters import load_exporter
     from shardplan.exporters.torchrec import export as to_torchrec
 
-    load_exporter(to)
-    if module is not None and to != "torchrec":
-        raise click.UsageError("--module is for --to torchrec")
-    loaded = load_plan(plan)
-    data = export(loaded, to) if module is None else to_torchrec(loaded, module)
+    with console.strays_to_stderr():
+        export = load_exporter(to)
+        if module is not None and to != "torchrec":
+            raise click.UsageError("--module is for --to torchrec")
+        loaded = load_plan(plan)
+        data = export(loaded) if module is None else to_torchrec(loaded, module)
     compact = json.dumps(data, separators=(",", ":")) + "\n"
     console.write(compact if form == "json" else console.to_json(data), output)

@@ -185,7 +185,7 @@ def _solve(
     console.require_place(output, expected_bytes(inputs))
     if write_lp is not None:
         _write_lp(write_lp, inputs, arguments)
-    with observed(progress) as observer:
+    with observed(progress) as observer, console.strays_to_stderr():
         return solve(
             inputs.workload,
             inputs.topology,

@@ -2,24 +2,49 @@
 
 An exporter is a function from a checked plan to JSON-able data. None needs the
 framework that it writes for. Others come by entry point in group
-``shardplan.exporters``.
+``shardplan.exporters``. What an exporter needs beside the plan is imported from here,
+on first use.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from shardplan.errors import InputError
+from shardplan.io.plugins import Registry
+from shardplan.lazy import lazily
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from shardplan.exporters.runnable import require_runnable as require_runnable
+    from shardplan.plans.plan import Plan as Plan
+    from shardplan.plans.rectangles import rectangles as rectangles
 
-    from shardplan.plans.plan import Plan
+_HOME = {
+    "Plan": "plans.plan",
+    "rectangles": "plans.rectangles",
+    "require_runnable": "exporters.runnable",
+}
 
-    Exporter = Callable[[Plan], dict[str, Any]]
+__all__ = [
+    "EXPORTERS",
+    "Exporter",
+    "export",
+    "exporter_names",
+    "load_exporter",
+    *_HOME,
+]
+__getattr__ = lazily(__name__, _HOME)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+class Exporter(Protocol):
     """Takes a plan, checks what its framework can run, and returns JSON-able data."""
+
+    def __call__(self, plan: Plan, /) -> dict[str, Any]:
+        """Export a plan."""
+
 
 EXPORTERS = {
     "torchrec": "shardplan.exporters.torchrec:export",
@@ -28,12 +53,12 @@ EXPORTERS = {
     "sbp": "shardplan.exporters.sbp:export",
 }
 """Built-in exporters."""
+_REGISTRY = Registry("exporter", EXPORTERS)
 
 
 def exporter_names() -> list[str]:
     """Names of all exporters, built-in ones first."""
-    plugins = sorted(p.name for p in entry_points(group="shardplan.exporters"))
-    return [*EXPORTERS, *(name for name in plugins if name not in EXPORTERS)]
+    return _REGISTRY.names()
 
 
 def export(plan: Plan, to: str) -> dict[str, Any]:
@@ -57,6 +82,8 @@ def export(plan: Plan, to: str) -> dict[str, Any]:
     InputError
         For an unknown name, and for a plan that is not valid or that the framework
         cannot run, with every table and rule.
+    PluginError
+        If a plug-in fails, or returns what is no dict or what JSON cannot hold.
     """
     return load_exporter(to)(plan)
 
@@ -77,12 +104,13 @@ def load_exporter(name: str) -> Exporter:
     Raises
     ------
     InputError
-        For an unknown name; lists the known ones.
+        For an unknown name; lists the known ones. For one that two plug-ins have.
+    PluginError
+        If a plug-in cannot be imported, or is no exporter.
     """
-    if name in EXPORTERS:
-        module, _, attribute = EXPORTERS[name].partition(":")
-        return cast("Exporter", getattr(import_module(module), attribute))
-    for plugin in entry_points(group="shardplan.exporters", name=name):
-        return cast("Exporter", plugin.load())
-    known = ", ".join(exporter_names())
-    raise InputError.single("export", "to", name, f"must be one of: {known}")
+    found, plugin = _REGISTRY.load(name)
+    if plugin is None:
+        return cast("Exporter", found)
+    from shardplan.exporters.contract import checked
+
+    return checked(plugin, found)

@@ -1,0 +1,87 @@
+"""Plug-ins on the command line, as processes: one clear line, and their traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plugged import install
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shardplan(
+    site: Path, *arguments: str | Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the program with plug-ins that are installed in a folder."""
+    paths = os.pathsep.join([str(ROOT), str(site)])
+    return subprocess.run(
+        [sys.executable, "-m", "shardplan", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": paths, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder of packages with one exporter that works and one that does not."""
+    source = """\
+        print("hello from theirs")
+
+        def good(plan):
+            print("exporting")
+            return {"tables": len(plan.tables)}
+
+        def bad(plan):
+            return helper(plan)
+
+        def helper(plan):
+            return 1 / 0
+    """
+    entries = "good = theirs:good\nbad = theirs:bad"
+    return install(tmp_path / "site", "exporters", entries, source)
+
+
+def test_what_a_plug_in_prints_is_no_result(site: Path, plan_file: Path) -> None:
+    """It goes to standard error; standard output is JSON and nothing else."""
+    done = shardplan(site, "export", plan_file, "--to", "good")
+    assert json.loads(done.stdout) == {"tables": 4}
+    assert done.stderr == "hello from theirs\nexporting\n"
+    assert done.returncode == 0
+
+
+def test_a_failure_is_one_line(site: Path, plan_file: Path) -> None:
+    """It names the plug-in and says how to see the traceback, which is then whole."""
+    who = "exporter plug-in 'bad' (their-package 1.2, theirs:bad)"
+    what = "exporting raised ZeroDivisionError: division by zero (theirs.py:11)"
+    done = shardplan(site, "export", plan_file, "--to", "bad")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "hello from theirs\n"
+        f"Error: {who}: {what}; set SHARDPLAN_TRACEBACK=1 for the traceback\n"
+    )
+    done = shardplan(site, "export", plan_file, "--to", "bad", SHARDPLAN_TRACEBACK="1")
+    _, error, first, *frames = done.stderr.splitlines()
+    assert (done.returncode, error) == (1, f"Error: {who}: {what}")
+    assert first == "Traceback (most recent call last):"
+    assert any(line.endswith('theirs.py", line 8, in bad') for line in frames)
+    assert frames[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_a_name_that_is_built_in(site: Path, plan_file: Path, tmp_path: Path) -> None:
+    """A warning says that the plug-in is not used."""
+    other = install(tmp_path / "other", "exporters", "sbp = theirs:good", "1 / 0")
+    done = shardplan(other, "export", plan_file, "--to", "sbp")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["tables"]
+    assert done.stderr == (
+        "Warning: exporter plug-in 'sbp' (their-package 1.2, theirs:good) is not used: "
+        "'sbp' is built in; rename the plug-in\n"
+    )
