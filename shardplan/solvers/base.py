@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from shardplan.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.certificate import Certificate
@@ -88,6 +88,9 @@ class Stop:
         Moves evaluated so far; solvers add to it.
     last_s : float
         Seconds from now on after which even a first plan comes too late.
+    clock : callable
+        Returns seconds; `time.process_time` counts those of this process only, for
+        comparisons on a machine that others use, too.
 
     Raises
     ------
@@ -101,7 +104,8 @@ class Stop:
     work_limit: float = float("inf")
     work: float = 0.0
     last_s: float = float("inf")
-    _start: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+    _start: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Refuse what would end no search, or all of them."""
@@ -110,10 +114,11 @@ class Stop:
             if not isinstance(value, Real) or not float(value) >= 0:
                 rule = "must be a number of at least 0"
                 raise InputError.single("solve", name, value, rule)
+        self._start = self.clock()
 
     def elapsed_s(self) -> float:
         """Seconds since the search began."""
-        return time.monotonic() - self._start
+        return self.clock() - self._start
 
     def remaining_s(self) -> float:
         """Seconds left, at least 0."""

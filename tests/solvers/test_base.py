@@ -67,6 +67,21 @@ def test_stop() -> None:
     assert over.elapsed_s() >= 0.0
 
 
+def test_stop_by_another_clock() -> None:
+    """Limits count from when the stop was made, in seconds of its own clock."""
+    now = 5.0
+    stop = Stop(time_limit_s=3.0, last_s=4.0, clock=lambda: now)
+    now = 7.0
+    assert stop.elapsed_s() == 2.0
+    assert stop.remaining_s() == 1.0
+    assert not stop.now()
+    now = 8.0
+    assert stop.now()
+    assert not stop.is_overdue()
+    now = 9.0
+    assert stop.is_overdue()
+
+
 def test_sooner() -> None:
     """Within blocks the nearest limit holds; afterwards the old one, come what may."""
     stop = Stop(time_limit_s=1000.0)
