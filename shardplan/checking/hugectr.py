@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.checking.geometry import repeated
+from shardplan.records.placement import even_rows
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
@@ -45,9 +46,8 @@ def _rows(block: ColumnBlock) -> Iterator[str]:
     sizes = block.row_sizes
     if sizes is None:
         return
-    height = -(-sum(sizes) // len(sizes))
-    blocks = [min(height, max(0, sum(sizes) - i * height)) for i in range(len(sizes))]
-    if max(sizes) - min(sizes) > 1 and list(sizes) != blocks:
+    blocks = even_rows(sum(sizes), len(sizes))
+    if max(sizes) - min(sizes) > 1 and sizes != blocks:
         yield "rows are cut evenly; row_sizes differ by more than one row"
 
 

@@ -10,6 +10,7 @@ from shardplan.checking.violation import Violation
 from shardplan.plans.cache_groups import reserved_memory
 from shardplan.plans.rectangles import rectangles
 from shardplan.records.optimizers import FACTS
+from shardplan.records.placement import even_rows
 from shardplan.records.sharding import ComputeKernel, ShardingType, Target
 from shardplan.records.targets import RUNTIMES, optimizer_rule
 
@@ -108,9 +109,7 @@ def _torchrec_rows(
     of_host = tuple(range(first, first + int(cluster.host_num_ranks[host])))
     if placement.sharding_type is not ShardingType.ROW_WISE and block.ranks != of_host:
         yield f"{placement.sharding_type.value} uses all ranks of one host in order"
-    size = -(-rows // count)
-    ceil_blocks = tuple(min(size, max(0, rows - i * size)) for i in range(count))
-    if block.row_sizes is not None and block.row_sizes != ceil_blocks:
+    if block.row_sizes is not None and block.row_sizes != even_rows(rows, count):
         yield "row shards are ceil(rows / ranks) each; others train on wrong rows"
 
 

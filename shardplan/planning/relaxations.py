@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
     from shardplan.records.inputs import Inputs
     from shardplan.records.tables import EmbeddingTable, TableConstraints
-    from shardplan.records.topology import Device, Host, Topology
+    from shardplan.records.topology import HostGroup, Topology
     from shardplan.records.workload import Workload
 
     Attempt = Callable[[Problem], bool]
@@ -239,19 +239,17 @@ def _smallest(now: int, most: int, fits: Callable[[int], bool]) -> int | None:
 def _with_memory(topology: Topology, hbm: int = 0, ddr: int = 0) -> Topology:
     """Return the topology with at least so many bytes of HBM per rank, DDR per host."""
 
-    def larger(device: Device, host: Host) -> dict[str, Device | Host]:
+    def larger(group: HostGroup) -> HostGroup:
+        device, host = group.device, group.host
         more_hbm, more_ddr = max(hbm, device.hbm_bytes), max(ddr, host.ddr_bytes)
-        return {
+        changes = {
             "device": device.model_copy(update={"hbm_bytes": more_hbm}),
             "host": host.model_copy(update={"ddr_bytes": more_ddr}),
         }
+        return group.model_copy(update=changes)
 
-    groups = tuple(
-        group.model_copy(update=larger(group.device, group.host))
-        for group in topology.host_groups
-    )
     ranks = tuple(max(hbm, own) for own in topology.rank_hbm_bytes)
-    return topology.model_copy(update={"host_groups": groups, "rank_hbm_bytes": ranks})
+    return topology.changed(larger).model_copy(update={"rank_hbm_bytes": ranks})
 
 
 def _changed(

@@ -16,6 +16,7 @@ from shardplan.costs.pricer import ModelPricer, Pricer
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.problems.loads import Loads
 from shardplan.records.brief import Brief
+from shardplan.records.placement import rows_each
 from shardplan.records.sharding import TIERS, Scope, ShardingType
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.units import format_seconds, plural
@@ -199,7 +200,7 @@ def _row_parts(
     """Cut rows over a block's ranks: (rows, share of ids, ranks)."""
     if block.row_sizes is None:
         count = len(block.ranks)
-        return [(-(-rows // count), 1.0 / count, block.ranks)]
+        return [(rows_each(rows, count), 1.0 / count, block.ranks)]
     return [
         (size, size / rows, (rank,))
         for size, rank in zip(block.row_sizes, block.ranks, strict=True)

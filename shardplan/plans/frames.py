@@ -9,6 +9,7 @@ import pandas as pd
 
 from shardplan.costs.cluster import Cluster
 from shardplan.plans.evaluation import evaluate
+from shardplan.records.placement import rows_each
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _block_rows(
         size = np.array(block.row_sizes, dtype=np.int64)
         first = np.cumsum(size) - size
     else:
-        height = -(-rows // count)
+        height = rows_each(rows, count)
         first = np.minimum(np.arange(count) * height, rows)
         size = np.minimum(rows - first, height)
     place = (*key, block.column_offset, block.num_columns)

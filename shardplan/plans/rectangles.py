@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from shardplan.records.placement import even_rows
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
@@ -45,8 +46,4 @@ def row_sizes(block: ColumnBlock, num_embeddings: int) -> tuple[int, ...]:
     """Rows on each of a block's ranks: as given, or ceil(rows / ranks) each."""
     if block.row_sizes is not None:
         return block.row_sizes
-    count = len(block.ranks)
-    height = -(-num_embeddings // count)
-    return tuple(
-        min(height, max(0, num_embeddings - index * height)) for index in range(count)
-    )
+    return even_rows(num_embeddings, len(block.ranks))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     Field,
@@ -16,6 +16,11 @@ from shardplan.errors import shorten
 from shardplan.records.record import MAX_RANKS, Fraction, Integer, Name, Record
 from shardplan.records.sharding import ComputeKernel, ShardingType
 from shardplan.records.tables import DType
+
+if TYPE_CHECKING:
+    from shardplan.records.arrays import Ints
+
+N = TypeVar("N", int, "Ints")
 
 _LONGEST_RANGE = 100
 """Digits, zeros in front included."""
@@ -67,6 +72,27 @@ Ranks = Annotated[
     PlainSerializer(format_ranks, return_type=str),
 ]
 """Ranks in order, written as text: ``"0-7"``, ``"3"``, ``"5,1,8-11"``."""
+
+
+def rows_each(rows: N, num_ranks: N) -> N:
+    """Return the rows that each rank holds of evenly cut ones, but for the last ranks.
+
+    Parameters
+    ----------
+    rows, num_ranks : int or int arrays
+
+    Returns
+    -------
+    int or int array
+        ``ceil(rows / num_ranks)``.
+    """
+    return -(-rows // num_ranks)
+
+
+def even_rows(rows: int, num_ranks: int) -> tuple[int, ...]:
+    """Return the rows of every rank where :func:`rows_each` cuts them."""
+    each = rows_each(rows, num_ranks)
+    return tuple(min(each, max(0, rows - i * each)) for i in range(num_ranks))
 
 
 class ColumnBlock(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -33,6 +33,11 @@ from shardplan.records.record import (
     SchemaVersion,
 )
 from shardplan.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+R = TypeVar("R", bound=Record)
 
 Sources = dict[str, str]
 """Field name (or ``*`` for the rest) to its source, or the word "assumed"."""
@@ -311,5 +316,53 @@ class Topology(Brief, Record):
             )
         if self.rank_hbm_bytes:
             raise ValueError("rank_hbm_bytes lists the ranks of another host count")
-        group = self.host_groups[0].replace(num_hosts=num_hosts)
-        return self.replace(host_groups=(group,))
+        return self.changed(lambda group: group.replace(num_hosts=num_hosts))
+
+    def changed(self, change: Callable[[HostGroup], HostGroup]) -> Self:
+        """Return a copy with every host group changed (what-if by copy).
+
+        Parameters
+        ----------
+        change : callable
+            From a host group to what takes its place.
+
+        Raises
+        ------
+        ValidationError
+            If the hosts do not reach each other any more, or are too many.
+        """
+        return self.replace(host_groups=tuple(map(change, self.host_groups)))
+
+    def scaled(self, part: str, **factors: float) -> Self:
+        """Return a copy in which all hosts have more, or less, of something.
+
+        Parameters
+        ----------
+        part : str
+            What has the fields, such as ``scale_up`` or ``device.peak_flops``.
+        **factors : float
+            For each field what it is multiplied by. The result may be beyond what any
+            machine has.
+
+        Examples
+        --------
+        >>> from shardplan import load_topology
+        >>> fast = load_topology("dgx-h100").scaled("scale_out", nic_bw=2.0)
+        >>> fast.host_groups[0].scale_out.nic_bw
+        100000000000.0
+        """
+
+        def more(group: HostGroup) -> HostGroup:
+            return _scaled(group, part.split("."), factors)
+
+        return self.changed(more)
+
+
+def _scaled(record: R, path: list[str], factors: Mapping[str, float]) -> R:
+    """Multiply fields of the record at the end of a path."""
+    changes: dict[str, Any]
+    if path:
+        changes = {path[0]: _scaled(getattr(record, path[0]), path[1:], factors)}
+    else:
+        changes = {name: getattr(record, name) * by for name, by in factors.items()}
+    return record.model_copy(update=changes)

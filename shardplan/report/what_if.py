@@ -11,11 +11,8 @@ from shardplan.plans.evaluation import evaluate
 from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shardplan.plans.evaluation import Evaluation
     from shardplan.records.arrays import Floats
-    from shardplan.records.topology import HostGroup, Topology
 
 
 _TOP = 3
@@ -57,37 +54,22 @@ def _balanced(evaluation: Evaluation) -> float:
 def _better_hardware(evaluation: Evaluation) -> list[tuple[str, float]]:
     """Value of the plan on the same cluster with twice of one resource."""
     plan, found = evaluation.plan, []
-    for text, improve in _CHANGES.items():
-        groups = tuple(map(improve, plan.inputs.topology.host_groups))
-        topology: Topology = plan.inputs.topology.model_copy(
-            update={"host_groups": groups}
-        )
-        inputs = plan.inputs.model_copy(update={"topology": topology})
+    for text, (part, *fields) in _TWICE.items():
+        topology = plan.inputs.topology.scaled(part, **dict.fromkeys(fields, 2.0))
+        inputs = plan.inputs.replace(topology=topology)
         other = evaluate(plan.model_copy(update={"inputs": inputs}))
         found.append((text, other.value(plan.objective)))
     return found
 
 
-def _doubled(part: str, *fields: str) -> Callable[[HostGroup], HostGroup]:
-    def improve(group: HostGroup) -> HostGroup:
-        old = getattr(group, part)
-        new = old.model_copy(
-            update={field: 2.0 * getattr(old, field) for field in fields}
-        )
-        return group.model_copy(update={part: new})
-
-    return improve
-
-
-_CHANGES: dict[str, Callable[[HostGroup], HostGroup]] = {
-    "HBM twice as fast": _doubled("device", "hbm_bw"),
-    "scale-up links twice as fast": _doubled("scale_up", "bw"),
-    "NICs twice as fast": _doubled("scale_out", "nic_bw"),
-    "PCIe and host memory twice as fast": _doubled("host", "pcie_bw", "ddr_bw"),
-    "SSDs twice as fast": _doubled(
-        "host", "ssd_read_bw", "ssd_write_bw", "ssd_read_iops"
-    ),
+_TWICE = {
+    "HBM twice as fast": ("device", "hbm_bw"),
+    "scale-up links twice as fast": ("scale_up", "bw"),
+    "NICs twice as fast": ("scale_out", "nic_bw"),
+    "PCIe and host memory twice as fast": ("host", "pcie_bw", "ddr_bw"),
+    "SSDs twice as fast": ("host", "ssd_read_bw", "ssd_write_bw", "ssd_read_iops"),
 }
+"""What a topology has twice of: a part of its hosts, and fields of that."""
 
 
 def _without_tables(

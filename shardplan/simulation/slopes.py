@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shardplan.costs.communication.link_rates import LinkRates
 from shardplan.costs.communication.routing import routes_of
-from shardplan.records.inputs import Inputs
+from shardplan.records.topology import PeakFlops
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.simulation.step import simulate
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.plans.plan import Plan
-    from shardplan.records.cost_model import CostModel, LinkModel, RuntimeModel
-    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.cost_model import LinkModel, RuntimeModel
+    from shardplan.records.inputs import Inputs
     from shardplan.simulation.result import Simulation
     from shardplan.simulation.settings import SimulationSettings
 
@@ -128,68 +128,14 @@ def _with_more(
     return simulate(plan.model_copy(update={"inputs": inputs}), settings)
 
 
-def _groups(inputs: Inputs, change: Callable[[HostGroup], HostGroup]) -> Inputs:
-    groups = tuple(change(group) for group in inputs.topology.host_groups)
-    return _replaced(inputs, topology=inputs.topology.replace(host_groups=groups))
+def _hardware(part: str, *fields: str) -> Callable[[Inputs], Inputs]:
+    """Make the change that gives all hosts more of some fields of a part."""
+    factors = dict.fromkeys(fields, 1.0 + MORE)
 
+    def change(inputs: Inputs) -> Inputs:
+        return inputs.replace(topology=inputs.topology.scaled(part, **factors))
 
-def _replaced(
-    inputs: Inputs,
-    topology: Topology | None = None,
-    cost_model: CostModel | None = None,
-) -> Inputs:
-    return Inputs(
-        workload=inputs.workload,
-        topology=topology or inputs.topology,
-        cost_model=cost_model or inputs.cost_model,
-    )
-
-
-def _hbm(inputs: Inputs) -> Inputs:
-    def change(group: HostGroup) -> HostGroup:
-        rate = group.device.hbm_bw * (1.0 + MORE)
-        return group.replace(device=group.device.replace(hbm_bw=rate))
-
-    return _groups(inputs, change)
-
-
-def _flops(inputs: Inputs) -> Inputs:
-    def change(group: HostGroup) -> HostGroup:
-        peaks = group.device.peak_flops
-        rates = {
-            name: getattr(peaks, name) * (1.0 + MORE)
-            for name in type(peaks).model_fields
-        }
-        device = group.device.replace(peak_flops=peaks.replace(**rates))
-        return group.replace(device=device)
-
-    return _groups(inputs, change)
-
-
-def _scale_up(inputs: Inputs) -> Inputs:
-    def change(group: HostGroup) -> HostGroup:
-        rate = group.scale_up.bw * (1.0 + MORE)
-        return group.replace(scale_up=group.scale_up.replace(bw=rate))
-
-    return _groups(inputs, change)
-
-
-def _nic(inputs: Inputs) -> Inputs:
-    def change(group: HostGroup) -> HostGroup:
-        rate = group.scale_out.nic_bw * (1.0 + MORE)
-        return group.replace(scale_out=group.scale_out.replace(nic_bw=rate))
-
-    return _groups(inputs, change)
-
-
-def _pcie(inputs: Inputs) -> Inputs:
-    def change(group: HostGroup) -> HostGroup:
-        host = group.host
-        rates = {"pcie_bw": host.pcie_bw, "ddr_bw": host.ddr_bw}
-        more = {name: rate * (1.0 + MORE) for name, rate in rates.items()}
-        return group.replace(host=host.replace(**more))
-
-    return _groups(inputs, change)
+    return change
 
 
 def _latency(inputs: Inputs) -> Inputs:
@@ -205,9 +151,8 @@ def _latency(inputs: Inputs) -> Inputs:
     if model.all_reduce_scale_up is not None:
         changes["all_reduce_scale_up"] = shorter(model.all_reduce_scale_up)
     collectives = model.replace(**changes)
-    return _replaced(
-        inputs, cost_model=measured(inputs.cost_model).replace(collectives=collectives)
-    )
+    changed = measured(inputs.cost_model).replace(collectives=collectives)
+    return inputs.replace(cost_model=changed)
 
 
 def _overhead(inputs: Inputs) -> Inputs:
@@ -219,15 +164,15 @@ def _overhead(inputs: Inputs) -> Inputs:
     model = measured(inputs.cost_model)
     others = {name: shorter(runtime) for name, runtime in model.runtimes.items()}
     changed = model.replace(runtime=shorter(model.runtime), runtimes=others)
-    return _replaced(inputs, cost_model=changed)
+    return inputs.replace(cost_model=changed)
 
 
 RESOURCES: dict[str, Callable[[Inputs], Inputs]] = {
-    "device memory bandwidth": _hbm,
-    "arithmetic": _flops,
-    "scale-up bandwidth": _scale_up,
-    "NIC bandwidth": _nic,
-    "host memory and PCIe bandwidth": _pcie,
+    "device memory bandwidth": _hardware("device", "hbm_bw"),
+    "arithmetic": _hardware("device.peak_flops", *PeakFlops.model_fields),
+    "scale-up bandwidth": _hardware("scale_up", "bw"),
+    "NIC bandwidth": _hardware("scale_out", "nic_bw"),
+    "host memory and PCIe bandwidth": _hardware("host", "pcie_bw", "ddr_bw"),
     "latency of collectives": _latency,
     "runtime overhead": _overhead,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
+from functools import partial, singledispatch
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ from shardplan.validation.records import (
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.records.cost_model import CostModel
+    from shardplan.records.topology import HostGroup
     from shardplan.simulation import Simulation
 
 
@@ -62,17 +63,18 @@ def system_topology(system: System) -> Topology:
     """Return the topology of a system with its differences."""
     topology = load_topology(system.topology)
     if system.ranks_per_host is not None:
-        groups = []
-        for group in topology.host_groups:
-            size = min(group.scale_up.domain_size, system.ranks_per_host)
-            up = group.scale_up.replace(domain_size=size) if size > 1 else _NO_SCALE_UP
-            changes = {"local_world_size": system.ranks_per_host, "scale_up": up}
-            groups.append(group.replace(**changes))
-        topology = topology.replace(host_groups=tuple(groups))
+        topology = topology.changed(partial(_with_ranks, ranks=system.ranks_per_host))
     if system.in_network_reduction:
         fabric = topology.fabric.replace(in_network_reduction=True)
         topology = topology.replace(fabric=fabric)
     return topology
+
+
+def _with_ranks(group: HostGroup, ranks: int) -> HostGroup:
+    """Return hosts of fewer ranks, with no more of them in a domain."""
+    size = min(group.scale_up.domain_size, ranks)
+    up = group.scale_up.replace(domain_size=size) if size > 1 else _NO_SCALE_UP
+    return group.replace(local_world_size=ranks, scale_up=up)
 
 
 _NO_SCALE_UP = ScaleUp(kind="none")

@@ -13,7 +13,13 @@ from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError, ShardplanError, shorten
 from shardplan.io.catalog import load_topology, load_workload
-from shardplan.records.placement import ColumnBlock, format_ranks, parse_ranks
+from shardplan.records.placement import (
+    ColumnBlock,
+    even_rows,
+    format_ranks,
+    parse_ranks,
+    rows_each,
+)
 from shardplan.records.record import dump
 from shardplan.records.tables import (
     CdfAccess,
@@ -147,6 +153,44 @@ def test_with_hosts() -> None:
     larger = TOPOLOGY.with_hosts(8)
     assert (larger.num_hosts, larger.world_size) == (8, 32)
     assert larger.with_hosts(2) == TOPOLOGY
+
+
+def test_a_part_of_every_host_is_scaled() -> None:
+    """All groups and named fields, beyond what machines have, and nothing else."""
+    gpus = TOPOLOGY.host_groups[0]
+    peak = gpus.device.replace(peak_flops={"fp32": 1e13, "tf32": 1e14})
+    old = gpus.replace(name="old", device=peak)
+    new = old.replace(name="new")
+    mixed = TOPOLOGY.replace(host_groups=(new, old))
+    fast = mixed.scaled("device.peak_flops", tf32=1e6, fp32=0.5)
+    for before, after in zip(mixed.host_groups, fast.host_groups, strict=True):
+        rates = before.device.peak_flops
+        assert after.device.peak_flops.tf32 == 1e6 * rates.tf32 > 1e18
+        assert after.device.peak_flops.fp32 == 0.5 * rates.fp32
+        kept = after.device.replace(peak_flops=rates)
+        assert after.model_copy(update={"device": kept}) == before
+    links = mixed.scaled("scale_up", bw=1.25).host_groups[1].scale_up
+    assert links.bw == 1.25 * old.scale_up.bw
+    with pytest.raises(AttributeError):
+        mixed.scaled("scale_up", bandwidth=2.0)
+
+
+def test_changed_hosts_must_still_be_a_cluster() -> None:
+    """A copy is checked as a whole."""
+    ranks = TOPOLOGY.changed(lambda group: group.replace(num_hosts=3)).world_size
+    assert ranks == 3 * TOPOLOGY.host_groups[0].local_world_size
+    with pytest.raises(ValidationError, match="must reach other hosts"):
+        TOPOLOGY.changed(lambda group: group.replace(scale_out={"nics_per_host": 0}))
+
+
+@pytest.mark.parametrize(
+    ("rows", "num_ranks", "sizes"),
+    [(8, 4, (2, 2, 2, 2)), (7, 3, (3, 3, 1)), (5, 4, (2, 2, 1, 0)), (1, 1, (1,))],
+)
+def test_rows_are_cut_evenly(rows: int, num_ranks: int, sizes: Any) -> None:
+    """The first ranks get ceil(rows / ranks), the last what is left."""
+    assert rows_each(rows, num_ranks) == sizes[0]
+    assert even_rows(rows, num_ranks) == sizes
 
 
 def test_problem_text() -> None:

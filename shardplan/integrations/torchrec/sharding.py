@@ -14,7 +14,12 @@ from shardplan.plans.plan import Outcome, Plan
 from shardplan.plans.realize import tier_split
 from shardplan.problems.options.structures import SSD_CACHE_SHARES
 from shardplan.records.fingerprint import fingerprints
-from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
+from shardplan.records.placement import (
+    ColumnBlock,
+    TablePlacement,
+    TierSplit,
+    even_rows,
+)
 from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.version import VERSION
 
@@ -154,12 +159,8 @@ def _read_blocks(table: EmbeddingTable, shards: Sequence[Any]) -> Iterator[Colum
             num_columns=width,
             ranks=tuple(part.placement.rank() for part in parts),
         )
-        height = -(-table.num_embeddings // len(sizes))
-        ceil = tuple(
-            min(height, max(0, table.num_embeddings - i * height))
-            for i in range(len(sizes))
-        )
-        yield block if sizes == ceil else block.replace(row_sizes=sizes)
+        is_even = sizes == even_rows(table.num_embeddings, len(sizes))
+        yield block if is_even else block.replace(row_sizes=sizes)
 
 
 def _read_tiers(

@@ -22,6 +22,7 @@ from shardplan.problems.options.structures import (
     structures,
     variants,
 )
+from shardplan.records.placement import rows_each
 from shardplan.records.sharding import ComputeKernel, ShardingType
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def why_empty(
 
 def _is_full(cut: Structure, rows: int) -> bool:
     """Whether no row shard is empty."""
-    return (cut.row_shards - 1) * -(-rows // cut.row_shards) < rows
+    return (cut.row_shards - 1) * rows_each(rows, cut.row_shards) < rows
 
 
 def _why_not(

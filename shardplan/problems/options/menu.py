@@ -19,6 +19,7 @@ from shardplan.problems.options.prune import Candidates, Pruner
 from shardplan.problems.options.rules import Allowed, allowed
 from shardplan.problems.options.structures import is_offered, structures, variants
 from shardplan.problems.options.template import Template
+from shardplan.records.placement import rows_each
 from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.records.targets import RUNTIMES
 
@@ -225,7 +226,7 @@ def _price(
 ) -> Candidates:
     """Price a template for M tables of its kind."""
     rows = usage.num_embeddings[members][:, None]
-    block = -(-rows // template.row_shards)
+    block = rows_each(rows, template.row_shards)
     size, option = len(members), template.item_option
 
     def tiled(column: NDArray[Any]) -> NDArray[Any]:
