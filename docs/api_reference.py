@@ -1,8 +1,9 @@
 """Write what signatures and docstrings say into the pages of the Python reference.
 
-A page has a pair of markers for every name; what is between them is made from the
-source, and everything around it is written by hand. griffe looks the names up: it reads
-the source and imports nothing. The site has mkdocstrings show the same docstrings.
+``python docs/api_reference.py`` rewrites them; generate.py does so, too. A page has a
+pair of markers for every name; what is between them is made from the source, and
+everything around it is written by hand. griffe looks the names up: it reads the source
+and imports nothing. The site has mkdocstrings show the same docstrings.
 """
 
 from __future__ import annotations
@@ -206,3 +207,14 @@ def _public(found: griffe.Class) -> Iterator[griffe.Object]:
         target = member.final_target if isinstance(member, griffe.Alias) else member
         if not name.startswith("_") and name != "model_config":
             yield target
+
+
+def main() -> None:
+    """Rewrite the pages of the reference."""
+    for page in PAGES:
+        path = ROOT / "docs" / "reference" / f"{page}.md"
+        path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

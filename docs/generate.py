@@ -543,10 +543,7 @@ def main() -> None:
 
     for page in PAGES:
         (REFERENCE / f"{page}.md").write_text(updated(page), encoding="utf-8")
-    for page in api_reference.PAGES:
-        path = REFERENCE / f"{page}.md"
-        made = api_reference.updated(path.read_text(encoding="utf-8"))
-        path.write_text(made, encoding="utf-8")
+    api_reference.main()
     rooms.PAGE.write_text(rooms.updated(), encoding="utf-8")
     for path in (ROOT / "README.md", *sorted(DOCS.rglob("*.md"))):
         text = path.read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ PAGES = {name: (REFERENCE / f"{name}.md").read_text() for name in api_reference.
 
 @pytest.mark.parametrize("page", PAGES)
 def test_generated_parts_are_current(page: str) -> None:
-    """They say what the source says: run `python docs/generate.py`."""
+    """They say what the source says: run `python docs/api_reference.py`."""
     assert api_reference.updated(PAGES[page]) == PAGES[page]
 
 
