@@ -98,10 +98,19 @@ def _signature(function: griffe.Function, name: str) -> str:
 
 
 def _declarations(function: griffe.Function) -> Iterator[str]:
-    """Yield the parameters, and a star before those that are given by name."""
+    """Yield the parameters, and a star before those that are given by name.
+
+    Raises
+    ------
+    ValueError
+        For parameters that this page has not had yet, such as ``*values``.
+    """
+    kinds = griffe.ParameterKind
     by_name = False
     for parameter in function.parameters:
-        if parameter.kind is griffe.ParameterKind.keyword_only and not by_name:
+        if parameter.kind not in (kinds.positional_or_keyword, kinds.keyword_only):
+            raise ValueError(f"{function.canonical_path}: write {parameter.kind} here")
+        if parameter.kind is kinds.keyword_only and not by_name:
             by_name = True
             yield "*"
         default = "" if parameter.required else f" = {parameter.default}"
@@ -202,10 +211,11 @@ def _methods(found: griffe.Class) -> str:
 
 
 def _public(found: griffe.Class) -> Iterator[griffe.Object]:
-    """Yield the public members, those of bases in the package included."""
+    """Yield the public members and the call, those of bases in the package too."""
     for name, member in found.all_members.items():
         target = member.final_target if isinstance(member, griffe.Alias) else member
-        if not name.startswith("_") and name != "model_config":
+        is_public = not name.startswith("_") or name == "__call__"
+        if is_public and name != "model_config":
             yield target
 
 

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 def require_runnable(plan: Plan, target: Target) -> None:
     """Check a plan for a framework, all but the proof of its bound.
 
+    Parameters
+    ----------
+    plan : Plan
+        With the inputs that it was made for.
+    target : Target
+        The framework.
+
     Raises
     ------
     InputError

@@ -26,7 +26,20 @@ class PlacedRectangle(NamedTuple):
 def rectangles(
     placement: TablePlacement, num_embeddings: int
 ) -> Iterator[PlacedRectangle]:
-    """List the shards of a table: block by block, in the order of its ranks."""
+    """List the shards of a table: block by block, in the order of its ranks.
+
+    Parameters
+    ----------
+    placement : TablePlacement
+        Of the table, as in `tables` of a plan.
+    num_embeddings : int
+        Its rows.
+
+    Returns
+    -------
+    iterator of PlacedRectangle
+        Each with `rank`, `row_offset`, `num_rows`, `column_offset`, `num_columns`.
+    """
     replicated = placement.sharding_type is ShardingType.DATA_PARALLEL
     for block in placement.blocks:
         sizes = (
