@@ -8,7 +8,14 @@ What is run, block by block, in one empty folder and one namespace per page:
   command must succeed.
 - ``pycon``: an interactive session, output as it is.
 - ``python``: a program that must run.
-- any other block with a file name, such as ``toml my-cluster.toml``: that file.
+- any block with a file name, such as ``toml my-cluster.toml``: that file.
+- ``diff`` with a file name: a change of that file. Lines that begin with a space or
+  ``-`` are in it, once, and become those that begin with a space or ``+``; ``@@``
+  lies between two changes.
+
+A page that writes or changes files of ``shardplan/`` does so in a copy of the package.
+After ``$ pip install .`` the package that the page made is found. From then on commands
+are processes, for only a new one sees either; ``pytest`` may be run as well.
 """
 
 from __future__ import annotations
@@ -16,8 +23,14 @@ from __future__ import annotations
 import contextlib
 import doctest
 import io
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from click.testing import CliRunner
@@ -26,8 +39,12 @@ from shardplan.cli.main import cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+_CATALOGUES = ("cost_models", "measurements", "topologies", "workloads")
+"""Folders that are looked for beside the package."""
+_SITE = ".site"
+"""Where a page's own package is installed, in the folder of the page."""
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _RUNTIME = re.compile(r"^(runtime +|.*\"runtime_s\": ).*$", re.MULTILINE)
 _CUT = "..."
@@ -72,7 +89,7 @@ class _Session:
         self._folder = folder
         self._names: dict[str, Any] = {"__name__": "__main__"}
         self._exit_code = 0
-        self._last = ""
+        self._paths: list[str] = []
 
     def run(self, kind: str, name: str | None, body: str) -> str:
         """Run a block; return its text with the real output."""
@@ -80,11 +97,39 @@ class _Session:
             return "".join(self._commands(body))
         if kind == "pycon":
             return "".join(self._statements(body))
-        if kind == "python":
+        if name:
+            self._write(kind, name, body)
+        elif kind == "python":
             exec(compile(body, "page", "exec"), self._names)
-        elif name:
-            (self._folder / name).write_text(body, encoding="utf-8")
         return body
+
+    def _write(self, kind: str, name: str, body: str) -> None:
+        path = self._folder / name
+        if name.startswith("shardplan/") and not (self._folder / "shardplan").exists():
+            self._copy_package()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "diff":
+            body = changed(path.read_text(encoding="utf-8"), body)
+        path.write_text(body, encoding="utf-8")
+
+    def _copy_package(self) -> None:
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "shardplan", self._folder / "shardplan", ignore=unwanted)
+        for name in _CATALOGUES:
+            (self._folder / name).symlink_to(ROOT / name)
+        self._paths.append(str(self._folder))
+
+    def _install(self) -> str:
+        """Build the page's own package and unpack it where processes find it."""
+        site = self._folder / _SITE
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
+        subprocess.run(
+            [*command, "--outdir", str(site)], check=True, capture_output=True
+        )
+        for wheel in site.glob("*.whl"):
+            zipfile.ZipFile(wheel).extractall(site)
+        self._paths.append(str(site))
+        return ""
 
     def _commands(self, body: str) -> Iterator[str]:
         pieces = _split(body)
@@ -101,6 +146,10 @@ class _Session:
             code, self._exit_code = self._exit_code, 0
             return f"{code}\n"
         program, *arguments = shlex.split(command.replace("\\\n", " "))
+        if [program, *arguments] == ["pip", "install", "."]:
+            return self._install()
+        if self._paths and program in ("shardplan", "pytest"):
+            return self._process(program, arguments)
         if program != "shardplan":
             raise RuntimeError(f"only shardplan is run, not {program}")
         result = CliRunner().invoke(cli, arguments, prog_name="shardplan")
@@ -108,6 +157,21 @@ class _Session:
             raise result.exception
         self._exit_code = result.exit_code
         return "".join(f"{line.rstrip()}\n" for line in result.output.splitlines())
+
+    def _process(self, program: str, arguments: list[str]) -> str:
+        """Run a program that sees the page's own packages first."""
+        paths = os.pathsep.join([*self._paths, str(ROOT)])
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", program, *arguments],
+            cwd=self._folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._exit_code = done.returncode
+        return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
     def _statements(self, body: str) -> Iterator[str]:
         for example in doctest.DocTestParser().get_examples(body):
@@ -123,6 +187,24 @@ class _Session:
                     print(f"  ...\n{type(error).__name__}: {error}")  # noqa: T201
             lines = buffer.getvalue().splitlines()
             yield "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def changed(text: str, body: str) -> str:
+    """Apply the changes of a ``diff`` block to a file.
+
+    Raises
+    ------
+    ValueError
+        If what a change leaves or takes away is not in the file exactly once.
+    """
+    for change in re.split(r"^@@.*\n", body, flags=re.MULTILINE):
+        lines = change.splitlines(keepends=True)
+        old = "".join(line[1:] or line for line in lines if line[0] != "+")
+        new = "".join(line[1:] or line for line in lines if line[0] != "-")
+        if text.count(old) != 1:
+            raise ValueError(f"is in the file {text.count(old)} times:\n{old}")
+        text = text.replace(old, new)
+    return text
 
 
 def _split(body: str) -> list[tuple[str, str]]:
