@@ -45,6 +45,7 @@ RENAMED = {
 
 PARTS = {
     "plan": ("records.placement", "records.inputs", "records.record"),
+    "sharding": ("costs.scopes",),
 }
 """Where else to look for names of an old module that was split."""
 

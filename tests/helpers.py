@@ -10,11 +10,12 @@ import numpy as np
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import check
+from shardplan.costs.scopes import Scope
 from shardplan.planning.planner import Proof, make_plan, solve
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.cost_model import CostModel
 from shardplan.records.inputs import Inputs
-from shardplan.records.sharding import Scope, Target
+from shardplan.records.sharding import Target
 from shardplan.records.targets import RUNTIMES
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload

@@ -40,9 +40,11 @@ def test_names_of_split_modules() -> None:
         from shardplan.plan import parse_ranks
         from shardplan.io.plan_file import format_plan, read_plan
         from shardplan.options.arrays import Options
+        from shardplan.sharding import Scope, ShardingType
         import shardplan.problem
         print(TablePlacement.__module__, Inputs.__module__, Options.__module__)
         print(shardplan.problem.Problem.__module__, read_plan == Plan.load)
+        print(Scope.__module__, int(Scope.HOST))
     """
     done = fresh(code)
     assert done.stdout.split() == [
@@ -51,6 +53,8 @@ def test_names_of_split_modules() -> None:
         "shardplan.problems.options.arrays",
         "shardplan.problems.problem",
         "True",
+        "shardplan.costs.scopes",
+        "1",
     ]
 
 

@@ -143,7 +143,7 @@ def _shortfall(problem: Problem, relaxed: Relaxed, per_byte: Floats) -> Shortfal
 def _label(problem: Problem, per_byte: Floats) -> str:
     """Name the priced pools: ``hbm+0.25 ddr``, with host groups if they differ."""
     same = (per_byte == per_byte[0]).all()
-    groups = problem.cluster.groups
+    groups = problem.cluster.host_groups
     parts = []
     for index, row in enumerate(per_byte[:1] if same else per_byte):
         where = "" if same else f" of {groups[index].name}"

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import ranks_per_place
-from shardplan.records.sharding import Objective, Scope
+from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -245,7 +246,7 @@ class Relaxed:
 
 def _largest_hbm(problem: Problem) -> Floats:
     cluster = problem.cluster
-    largest = np.zeros(len(cluster.groups))
+    largest = np.zeros(len(cluster.host_groups))
     np.maximum.at(largest, cluster.rank_class, problem.capacity.rank_hbm)
     return largest
 
@@ -257,7 +258,9 @@ def _room(problem: Problem) -> Floats:
     return np.stack(
         [
             np.bincount(
-                owner, problem.capacity.of_tier(tier), minlength=len(cluster.groups)
+                owner,
+                problem.capacity.of_tier(tier),
+                minlength=len(cluster.host_groups),
             )
             for tier, owner in enumerate(owners)
         ],
@@ -269,12 +272,12 @@ def _legal_items(problem: Problem, legal: Bools | None) -> Bools | None:
     """Classes where each item has a place that could hold it alone (I, C)."""
     menu, cluster = problem.options, problem.cluster
     item_legal = None if legal is None else legal[menu.item_option]
-    if len(cluster.groups) == 1:
+    if len(cluster.host_groups) == 1:
         return item_legal
     owners = problem.capacity.classes(cluster)
-    fits = np.ones((len(menu.item_bytes), len(cluster.groups)), dtype=bool)
+    fits = np.ones((len(menu.item_bytes), len(cluster.host_groups)), dtype=bool)
     for tier, owner in enumerate(owners):
-        most = np.zeros(len(cluster.groups))
+        most = np.zeros(len(cluster.host_groups))
         np.maximum.at(most, owner, problem.capacity.of_tier(tier))
         fits &= menu.item_bytes[:, tier, None] <= most
     if item_legal is not None:
@@ -285,7 +288,7 @@ def _legal_items(problem: Problem, legal: Bools | None) -> Bools | None:
 def _places(problem: Problem) -> tuple[Bools | None, Ints]:
     """Classes where each option has a place (O, C), and its number of places (O,)."""
     menu, cluster = problem.options, problem.cluster
-    classes = len(cluster.groups)
+    classes = len(cluster.host_groups)
     limited = [b for b, mask in problem.allowed.items() if not mask.all()]
     kind = np.stack(
         [

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from shardplan.checking.violation import Violation
+from shardplan.costs.scopes import scopes_of
 from shardplan.plans.evaluation import covers_whole_groups
 from shardplan.records.sharding import ComputeKernel, ShardingType
 from shardplan.records.tables import DType
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from shardplan.costs.cluster import Cluster
+    from shardplan.costs.scopes import Groups
     from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
     from shardplan.records.tables import EmbeddingTable
     from shardplan.records.targets import Runtime
@@ -109,20 +111,19 @@ def _shape(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
 
 
 def _groups(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
-    """Rows of these types are reduced inside hosts or domains: over all of one."""
-    kind = placement.sharding_type
-    if kind in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD):
-        for block in placement.blocks:
-            if not _is_whole_group(block, cluster):
-                yield (
-                    f"{kind.value} cuts rows over all ranks of one host or domain, "
-                    f"which {list(block.ranks)[:5]}... are not"
-                )
+    """Rows of some types are reduced inside the groups of a scope: over all of one."""
+    scopes = scopes_of(placement.sharding_type)
+    names = " or ".join(scope.name for scope in scopes)
+    for block in placement.blocks if scopes else ():
+        if not any(_is_whole_group(block, cluster.groups(scope)) for scope in scopes):
+            yield (
+                f"{placement.sharding_type.value} cuts rows over all ranks of one "
+                f"{names}, which {list(block.ranks)[:5]}... are not"
+            )
 
 
-def _is_whole_group(block: ColumnBlock, cluster: Cluster) -> bool:
-    groups = (cluster.rank_host, cluster.rank_domain)
-    return any(covers_whole_groups(block.ranks, group) for group in groups)
+def _is_whole_group(block: ColumnBlock, groups: Groups) -> bool:
+    return covers_whole_groups(block.ranks, groups.of_rank)
 
 
 def _tiers(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:

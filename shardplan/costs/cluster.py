@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope, make_groups
+
 if TYPE_CHECKING:
+    from shardplan.costs.scopes import Groups
     from shardplan.records.arrays import Floats, Ints
     from shardplan.records.topology import HostGroup, Topology
 
@@ -24,7 +27,6 @@ class Cluster:
     topology : Topology
     rank_host, rank_domain, rank_class : int arrays of shape (W,)
     host_class, host_first_rank, host_num_ranks : int arrays of shape (N,)
-    domain_first_rank, domain_num_ranks : int arrays of shape (number of domains,)
     """
 
     topology: Topology
@@ -34,8 +36,6 @@ class Cluster:
     host_class: Ints
     host_first_rank: Ints
     host_num_ranks: Ints
-    domain_first_rank: Ints
-    domain_num_ranks: Ints
 
     @classmethod
     def of(cls, topology: Topology) -> Cluster:
@@ -55,8 +55,6 @@ class Cluster:
             host_class=host_class,
             host_first_rank=_starts(host_num_ranks),
             host_num_ranks=host_num_ranks,
-            domain_first_rank=_starts(sizes),
-            domain_num_ranks=sizes,
         )
 
     @property
@@ -70,33 +68,56 @@ class Cluster:
         return len(self.host_class)
 
     @property
-    def groups(self) -> tuple[HostGroup, ...]:
+    def host_groups(self) -> tuple[HostGroup, ...]:
         """The host groups; index = class."""
         return self.topology.host_groups
+
+    def groups(self, scope: int) -> Groups:
+        """Return the ranks that a scope puts together.
+
+        Parameters
+        ----------
+        scope : int
+            A `Scope`, or its number.
+
+        Raises
+        ------
+        ValueError
+            If there is no such scope.
+        InputError
+            If the scope does not fit the cluster.
+        """
+        found = self._groups.get(scope)
+        if found is None:
+            found = self._groups[scope] = make_groups(Scope(scope), self)
+        return found
+
+    @cached_property
+    def _groups(self) -> dict[int, Groups]:
+        return {}
 
     @property
     def is_cpu(self) -> bool:
         """Whether rows live in host memory because the ranks are CPUs."""
-        return self.groups[0].device.kind == "cpu"
+        return self.host_groups[0].device.kind == "cpu"
 
     @cached_property
     def rank_hbm_bytes(self) -> Floats:
         """HBM of each rank, shape (W,)."""
         if self.topology.rank_hbm_bytes:
             return np.array(self.topology.rank_hbm_bytes, dtype=np.float64)
-        each = np.array([float(g.device.hbm_bytes) for g in self.groups])
+        each = np.array([float(g.device.hbm_bytes) for g in self.host_groups])
         return np.asarray(each[self.rank_class])
 
     @cached_property
     def class_ranks(self) -> Ints:
         """Ranks in each class, shape (C,)."""
-        return np.bincount(self.rank_class, minlength=len(self.groups))
+        return np.bincount(self.rank_class, minlength=len(self.host_groups))
 
-    @cached_property
-    def class_domain_size(self) -> Ints:
-        """Largest domain of each class [ranks], shape (C,)."""
-        size = np.zeros(len(self.groups), dtype=np.int64)
-        np.maximum.at(size, self.rank_class, self.domain_num_ranks[self.rank_domain])
+    def class_group_size(self, scope: int) -> Ints:
+        """Ranks in the largest group that each class has ranks in, shape (C,)."""
+        size = np.zeros(len(self.host_groups), dtype=np.int64)
+        np.maximum.at(size, self.rank_class, self.groups(scope).size)
         return size
 
 

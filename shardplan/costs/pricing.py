@@ -14,6 +14,7 @@ import numpy as np
 from shardplan.costs.communication.compression import compress
 from shardplan.costs.memory import lookup, storage
 from shardplan.costs.memory.footprint import tier_bytes
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.records.optimizers import FACTS
 from shardplan.records.sharding import (
@@ -21,7 +22,6 @@ from shardplan.records.sharding import (
     PHASES,
     ComputeKernel,
     Phase,
-    Scope,
 )
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def _communication_times(
 
     dense_bytes = storage.element_bytes(usage.workload.comm_dtypes.dense)
     gradient = np.asarray(shards.rows * shards.columns * dense_bytes)
-    all_reduce = _per_byte(2.0 * gradient, rates.reduce_scatter["all"])
+    all_reduce = _per_byte(2.0 * gradient, rates.reduce_scatter[Scope.ALL])
     copy = shards.is_replicated[:, None]
     cost[:, :, _PHASE[Phase.INPUT_DIST]] = np.where(copy, 0.0, input_dist)
     cost[:, :, _PHASE[Phase.FWD_COMMS]] = np.where(copy, 0.0, forward)
@@ -256,15 +256,10 @@ def _output_s_per_byte(
 ) -> Floats:
     """Seconds per output byte and class (N, C): all-to-all or reduce-scatter."""
     reduces = usage.is_pooled[shards.table] & shards.is_partial
-    result = np.broadcast_to(
-        rates.all_to_all, (len(shards), len(rates.all_to_all))
-    ).copy()
-    result[reduces & (shards.scope == Scope.ALL)] = rates.reduce_scatter["all"]
-    for scope, key in ((Scope.HOST, "host"), (Scope.DOMAIN, "domain")):
-        result[reduces & (shards.scope == scope)] = (
-            rates.reduce_scatter[key] + rates.across_groups[key]
-        )
-    return result
+    reduced = np.stack(
+        [rates.reduce_scatter[scope] + rates.across_groups[scope] for scope in SCOPES]
+    )
+    return np.where(reduces[:, None], reduced[shards.scope], rates.all_to_all)
 
 
 def _per_class(num_bytes: Floats, bandwidth: Floats) -> Floats:

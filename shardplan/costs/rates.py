@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication import collectives
+from shardplan.costs.scopes import SCOPES
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
+    from shardplan.costs.scopes import Scope
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
 
@@ -28,7 +30,8 @@ class ClassRates:
     all_to_all : seconds per byte that a rank sends to all ranks evenly
     reduce_scatter : scope to seconds per byte of the whole array
     across_groups : scope to seconds per byte of the whole array, for the
-        all-to-all between groups after a reduce-scatter inside them
+        all-to-all between groups after a reduce-scatter inside them; a rank alone
+        has nothing to reduce, and all ranks together have nothing left to exchange
     """
 
     cost_model: CostModel
@@ -43,18 +46,18 @@ class ClassRates:
     ssd_read_bw: Floats
     ssd_write_bw: Floats
     all_to_all: Floats
-    reduce_scatter: dict[str, Floats]
-    across_groups: dict[str, Floats]
+    reduce_scatter: dict[Scope, Floats]
+    across_groups: dict[Scope, Floats]
 
     @classmethod
     def of(cls, cluster: Cluster, cost_model: CostModel) -> ClassRates:
         """Combine a cluster's peaks with a cost model's efficiencies."""
-        local = np.array([g.local_world_size for g in cluster.groups], dtype=float)
-        hosts = [g.host for g in cluster.groups]
+        local = np.array([g.local_world_size for g in cluster.host_groups], dtype=float)
+        hosts = [g.host for g in cluster.host_groups]
         host = cost_model.host_memory
         ddr = np.array([h.ddr_bw for h in hosts]) / local * host.ddr_efficiency.value
         pcie = np.array([h.pcie_bw / h.ranks_per_pcie_link for h in hosts])
-        memory = np.array([g.device.hbm_bw for g in cluster.groups])
+        memory = np.array([g.device.hbm_bw for g in cluster.host_groups])
         memory = ddr if cluster.is_cpu else memory
         lookup, ssd = cost_model.lookup, host.ssd_efficiency.value
         return cls(
@@ -72,12 +75,12 @@ class ClassRates:
             all_to_all=collectives.uniform_all_to_all_s_per_byte(cluster, cost_model),
             reduce_scatter={
                 scope: collectives.reduce_scatter_s_per_byte(cluster, cost_model, scope)
-                for scope in ("host", "domain", "all")
+                for scope in SCOPES
             },
             across_groups={
                 scope: collectives.cross_group_all_to_all_s_per_byte(
                     cluster, cost_model, scope
                 )
-                for scope in ("host", "domain")
+                for scope in SCOPES
             },
         )

@@ -13,11 +13,12 @@ import numpy as np
 
 from shardplan.costs.prepared import prepare
 from shardplan.costs.pricer import ModelPricer, Pricer
+from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.problems.loads import Loads
 from shardplan.records.brief import Brief
 from shardplan.records.placement import rows_each
-from shardplan.records.sharding import TIERS, Scope, ShardingType
+from shardplan.records.sharding import TIERS, ShardingType
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.units import format_seconds, plural
 
@@ -214,47 +215,51 @@ def scope_of(
     *,
     in_groups: bool = True,
 ) -> Scope:
-    """How a block's ranks communicate: alone, or as a host, a domain or everyone.
+    """How a block's ranks communicate: alone, in groups of a scope, or as everyone.
 
     Parameters
     ----------
     in_groups : bool
-        Ranks that share a block's rows reduce inside hosts or domains, where all of
-        them do; otherwise partial sums go to all ranks one by one.
+        Ranks that share a block's rows reduce inside groups, where all of them do;
+        otherwise partial sums go to all ranks one by one.
     """
     ranks = block.ranks
     if sharding_type is ShardingType.DATA_PARALLEL:
         return Scope.ALL
     if sharding_type is ShardingType.ROW_WISE:
         return Scope.ALL if len(set(ranks)) == cluster.world_size > 1 else Scope.RANK
-    is_grouped = sharding_type in (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
-    if is_grouped and in_groups:
-        return _group_scope(ranks, cluster)
+    scopes = scopes_of(sharding_type)
+    return _group_scope(ranks, scopes, cluster) if scopes and in_groups else Scope.RANK
+
+
+def _group_scope(
+    ranks: tuple[int, ...], scopes: list[Scope], cluster: Cluster
+) -> Scope:
+    """Find the scope in whose groups ranks reduce.
+
+    Ranks of one group of several scopes reduce as the first of these. Ranks of several
+    whole groups, which plans from elsewhere may have, reduce inside each. Other ranks
+    send partial sums one by one.
+    """
+    for scope in scopes:
+        group = cluster.groups(scope).of_rank[list(ranks)]
+        whole = covers_whole_groups(ranks, cluster.groups(scope).of_rank)
+        if whole and (group == group[0]).all():
+            return scope
+    for scope in scopes:
+        if covers_whole_groups(ranks, cluster.groups(scope).of_rank):
+            return scope
     return Scope.RANK
 
 
-def _group_scope(ranks: tuple[int, ...], cluster: Cluster) -> Scope:
-    """Whether ranks reduce inside hosts or inside domains.
-
-    Ranks of one host or one domain are a group; those of several hosts, which plans
-    from elsewhere may have, reduce inside each host.
-    """
-    hosts = len(set(cluster.rank_host[list(ranks)].tolist()))
-    domains = len(set(cluster.rank_domain[list(ranks)].tolist()))
-    if not covers_whole_groups(ranks, cluster.rank_host):
-        return Scope.DOMAIN
-    is_one_domain = domains == 1 and covers_whole_groups(ranks, cluster.rank_domain)
-    return Scope.DOMAIN if hosts > 1 and is_one_domain else Scope.HOST
-
-
 def covers_whole_groups(ranks: Iterable[int], rank_group: Ints) -> bool:
-    """Whether ranks are all ranks of one or several hosts or domains.
+    """Whether ranks are all ranks of one or several groups.
 
     Parameters
     ----------
     ranks : iterable of int
     rank_group : int array (W,)
-        The host or domain of every rank.
+        The group of every rank.
     """
     chosen = np.zeros(len(rank_group), dtype=bool)
     chosen[list(ranks)] = True

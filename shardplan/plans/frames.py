@@ -79,7 +79,7 @@ def rank_frame(plan: Plan, evaluation: Evaluation | None = None) -> pd.DataFrame
     found = evaluation or evaluate(plan)
     loads, capacity, cluster = found.loads, found.capacity, found.cluster
     pool = capacity.rank_pool
-    groups = np.array([group.name for group in cluster.groups])
+    groups = np.array([group.name for group in cluster.host_groups])
     columns: dict[str, object] = {
         "rank": np.arange(cluster.world_size),
         "host": cluster.rank_host,

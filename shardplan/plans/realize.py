@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import DTYPES, KERNELS
 from shardplan.problems.options.arrays import SHARDING_TYPES, Options
 from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
-from shardplan.records.sharding import ComputeKernel, Scope
+from shardplan.records.sharding import ComputeKernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

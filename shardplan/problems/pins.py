@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.errors import Fault, InputError
 from shardplan.problems.options import rules
 from shardplan.records.sharding import ShardingType, Target
@@ -123,12 +124,12 @@ def _need(
         if not runtime.cuts_rows_anywhere:
             return "all of them"
         return None if mask.sum() > 1 else "two at least"
-    by_host = (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
-    if kind not in by_host or runtime.slices_evenly:
-        return None
-    if np.logical_and.reduceat(mask, cluster.host_first_rank).any():
+    scopes = scopes_of(kind)
+    if not scopes or runtime.slices_evenly:
         return None
     if not runtime.cuts_rows_anywhere:
-        return "a whole host"
-    has_domain = np.logical_and.reduceat(mask, cluster.domain_first_rank).any()
-    return None if has_domain else "a whole host or domain"
+        scopes = [Scope.HOST]
+    for scope in scopes:
+        if np.logical_and.reduceat(mask, cluster.groups(scope).first_rank).any():
+            return None
+    return "a whole " + " or ".join(scope.name for scope in scopes)

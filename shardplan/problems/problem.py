@@ -11,14 +11,14 @@ import numpy as np
 
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.pricer import make_pricer
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.usage import TableUsage
 from shardplan.problems.bundling import Bundles
 from shardplan.problems.loads import Loads
 from shardplan.problems.options.menu import enumerate_options
-from shardplan.problems.options.structures import domain_is_host
 from shardplan.problems.pins import allowed_ranks
 from shardplan.records.brief import Brief
-from shardplan.records.sharding import Objective, Scope, Target
+from shardplan.records.sharding import Objective, Target
 from shardplan.records.targets import require_optimizer
 from shardplan.units import plural
 
@@ -47,8 +47,8 @@ class Assignment:
     option : int array (B,)
         The option that each bundle takes, an index into `Problem.options`.
     places : tuple of B int arrays
-        Where each bundle's items go, the wider item first: ranks for scope `RANK`,
-        hosts for `HOST`, domains for `DOMAIN`; empty for `ALL`.
+        Where each bundle's items go, the wider item first: groups of the option's
+        scope, by their number in `Cluster.groups`; empty for scope `ALL`.
     """
 
     option: Ints
@@ -156,26 +156,19 @@ class Problem(Brief):
 
     def place_ranks(self, scope: int, place: int) -> slice:
         """Ranks of one place of a scope; they are always consecutive."""
-        if scope == Scope.RANK:
-            return slice(place, place + 1)
-        if scope == Scope.ALL:
-            return slice(0, self.world_size)
-        first, count = self._groups(scope)
-        return slice(int(first[place]), int(first[place] + count[place]))
+        groups = self.cluster.groups(scope)
+        first = int(groups.first_rank[place])
+        return slice(first, first + int(groups.num_ranks[place]))
 
     def group_places(self, bundle: int, option: int) -> Ints:
         """Places that an option's items may take, by constraints and sizes alone."""
-        allowed = self.allowed_ranks(bundle)
         scope, size = int(self.options.scope[option]), self.options.row_shards[option]
-        if scope == Scope.RANK:
-            return np.flatnonzero(allowed)
-        if scope == Scope.ALL:
-            return np.zeros(int(allowed.all()), dtype=np.int64)
-        first, count = self._groups(scope)
-        full = np.logical_and.reduceat(allowed, first)
-        if scope == Scope.DOMAIN:
-            full &= ~domain_is_host(self.cluster)
-        return np.flatnonzero(full & (count == size))
+        groups = self.cluster.groups(scope)
+        usable = np.logical_and.reduceat(self.allowed_ranks(bundle), groups.first_rank)
+        if Scope(scope).types:
+            fitting = groups.of_size(int(size))
+            return np.asarray(fitting[usable[fitting]])
+        return np.flatnonzero(usable)
 
     def loads(self, assignment: Assignment) -> Loads:
         """Add up what an assignment puts on every rank and host."""
@@ -183,7 +176,7 @@ class Problem(Brief):
         loads = Loads.empty(self.cluster, self.capacity.rank_pool, self.num_phases)
         item, place = self._instances(assignment)
         scope = menu.scope[menu.item_option[item]]
-        for kind in Scope:
+        for kind in SCOPES:
             chosen = np.flatnonzero(scope == kind)
             items = item[chosen]
             if kind == Scope.ALL:
@@ -216,20 +209,11 @@ class Problem(Brief):
 
     def ranks_of(self, scope: int, place: Ints) -> tuple[Ints, Ints]:
         """Expand places to ranks: index of the place, and rank, for every rank."""
-        if scope == Scope.RANK:
-            return np.arange(len(place)), place
-        first, count = self._groups(scope)
-        sizes = count[place]
+        groups = self.cluster.groups(scope)
+        sizes = groups.num_ranks[place]
         offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         which = np.repeat(np.arange(len(place)), sizes)
-        return which, np.repeat(first[place], sizes) + offset
-
-    def _groups(self, scope: int) -> tuple[Ints, Ints]:
-        """First rank and number of ranks of all hosts, or of all domains."""
-        cluster = self.cluster
-        if scope == Scope.HOST:
-            return cluster.host_first_rank, cluster.host_num_ranks
-        return cluster.domain_first_rank, cluster.domain_num_ranks
+        return which, np.repeat(groups.first_rank[place], sizes) + offset
 
 
 def build_problem(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.errors import Shortfall
-from shardplan.records.sharding import TIERS, Scope
+from shardplan.records.sharding import TIERS
 
 if TYPE_CHECKING:
     from shardplan.problems.options.arrays import Options

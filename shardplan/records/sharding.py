@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 
 class ShardingType(StrEnum):
@@ -86,16 +86,3 @@ PHASES = tuple(Phase)
 TIERS = tuple(MemoryTier)
 CACHING_KERNELS = (ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.KEY_VALUE)
 """Kernels whose cache keeps rows in the table's own type."""
-
-
-class Scope(IntEnum):
-    """The ranks over which one block of columns is spread.
-
-    A `RANK` shard is on one rank and answers by all-to-all; the row shards of the
-    other scopes cover a host, a scale-up domain or all ranks and reduce-scatter.
-    """
-
-    RANK = 0
-    HOST = 1
-    DOMAIN = 2
-    ALL = 3

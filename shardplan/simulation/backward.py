@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.costs.scopes import Scope
 from shardplan.simulation.dense_work import PARTS, backward_pieces
 from shardplan.simulation.operation import Operation, Stage
 from shardplan.simulation.step_parts import StepParts, compute, reduce_names
@@ -199,7 +200,7 @@ class BackwardPass(StepParts):
 
     def _replicated_bytes(self) -> float:
         """Bytes of the gradients of replicated tables, which all ranks hold."""
-        per_byte = 2.0 * self.evaluation.rates.reduce_scatter["all"]
+        per_byte = 2.0 * self.evaluation.rates.reduce_scatter[Scope.ALL]
         seconds = self.sparse.replicated_all_reduce
         slowest = int(seconds.argmax())
         rate = float(per_byte[self.evaluation.cluster.rank_class[slowest]])

@@ -81,7 +81,7 @@ class DenseWork:
             return cls.nothing(cluster.world_size)
         batch = usage.batch_size / cluster.world_size
         model = evaluation.rates.cost_model.dense
-        devices = [DenseDevice.of(group, dense.dtype) for group in cluster.groups]
+        devices = [DenseDevice.of(group, dense.dtype) for group in cluster.host_groups]
         times = [_times(dense, shape, batch, d, model, passes) for d in devices]
 
         def per_rank(which: int) -> dict[str, Floats]:

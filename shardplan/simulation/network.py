@@ -16,12 +16,10 @@ from shardplan.costs.communication.latency import link_latency
 from shardplan.costs.communication.link_rates import LinkRates
 from shardplan.costs.communication.message_time import curve_time, p_norm_time
 from shardplan.costs.communication.routing import routes_of
-from shardplan.records.sharding import Scope
-from shardplan.simulation.sparse_work import GROUP_SCOPES
+from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
-    from shardplan.costs.communication.groups import Level
     from shardplan.costs.communication.routing import Routes
     from shardplan.costs.communication.traffic import Traffic
     from shardplan.costs.rates import ClassRates
@@ -69,35 +67,26 @@ class Network:
         """What every link carries."""
         return LinkRates.of(self.routes, self.rates.cost_model)
 
-    @property
-    def leaves_hosts(self) -> bool:
-        """Whether an operation of all ranks uses NICs."""
-        cluster = self.cluster
-        largest = max(cluster.host_num_ranks.max(), cluster.domain_num_ranks.max())
-        return bool(largest < cluster.world_size)
-
     def slowdown(self, scope: Scope = Scope.ALL) -> float:
         """Return by how much communication slows computation beside it."""
-        if self._is_out(scope):
+        if self.routes.leaves_hosts(scope):
             return self.runtime.overlap_slowdown_scale_out.value
         return self.runtime.overlap_slowdown_scale_up.value
 
     def spread(self, exchange: Exchange) -> Transfer:
         """Return the all-to-all in which holders send outputs to the samples."""
         traffic = self.routes.spread(self._sent(exchange.all_to_all))
-        for scope, key in GROUP_SCOPES.items():
-            if exchange.across[scope].any():
-                volume = self._across(exchange.across[scope], scope)
-                traffic += self.routes.spread(volume, key)
+        for scope, seconds in exchange.across.items():
+            if seconds.any():
+                traffic += self.routes.spread(self._across(seconds, scope), scope)
         return self._all_to_all(exchange.personal, traffic)
 
     def gather(self, exchange: Exchange) -> Transfer:
         """Return the all-to-all in which samples send gradients to the holders."""
         traffic = self.routes.gather(self._sent(exchange.all_to_all))
-        for scope, key in GROUP_SCOPES.items():
-            if exchange.across[scope].any():
-                volume = self._across(exchange.across[scope], scope)
-                traffic += self.routes.gather(volume, key)
+        for scope, seconds in exchange.across.items():
+            if seconds.any():
+                traffic += self.routes.gather(self._across(seconds, scope), scope)
         return self._all_to_all(exchange.personal, traffic)
 
     def gather_ids(self, seconds: Floats) -> Transfer:
@@ -113,13 +102,15 @@ class Network:
     def reduce(self, seconds: Floats, scope: Scope) -> Transfer:
         """Return a reduce-scatter or all-gather with seconds by bandwidth (W,)."""
         model = self.rates.cost_model.collectives
-        out = self._is_out(scope)
+        out = self.routes.leaves_hosts(scope)
         link = model.reduce_scale_out if out else model.reduce_scale_up
-        rate = self.rates.reduce_scatter[GROUP_SCOPES.get(scope, "all")]
-        traffic = self._ring(_per(seconds, rate[self.cluster.rank_class]), scope)
-        ranks = self._near_ranks(scope)
-        rounds = float(np.log2(max(self._ranks(scope), 2)))
-        timed = self._with_latency(seconds, link, ranks, out=out, rounds=rounds)
+        rate = self.rates.reduce_scatter[scope][self.cluster.rank_class]
+        traffic = self.routes.ring(_per(seconds, rate), scope)
+        ranks = int(self.cluster.groups(scope).num_ranks.max())
+        rounds = float(np.log2(max(ranks, 2)))
+        # On the network, latency does not grow with the number of ranks.
+        near_ranks = 1 if out else ranks
+        timed = self._with_latency(seconds, link, near_ranks, out=out, rounds=rounds)
         return Transfer(timed, traffic)
 
     def all_reduce(self, num_bytes: float) -> Transfer:
@@ -132,16 +123,16 @@ class Network:
         cluster = self.cluster
         adds_up = cluster.topology.fabric.in_network_reduction
         array = np.full(cluster.world_size, 2.0 * num_bytes)
-        traffic = self._ring(array, Scope.ALL, adds_up=adds_up)
+        traffic = self.routes.ring(array, Scope.ALL, adds_up=adds_up)
         if not self.settings.latency or num_bytes <= 0:
-            per_byte = 2.0 * self.rates.reduce_scatter["all"][cluster.rank_class]
+            per_byte = 2.0 * self.rates.reduce_scatter[Scope.ALL][cluster.rank_class]
             return Transfer(np.asarray(num_bytes * per_byte), traffic)
         curve = self.rates.cost_model.collectives.all_reduce_curve
         if (
             self.settings.curves
             and curve is not None
             and curve.num_ranks == cluster.world_size
-            and not self.leaves_hosts
+            and not self.routes.leaves_hosts(Scope.ALL)
             and joined_by_switch(cluster)
         ):
             time = curve_time(num_bytes, curve.message_bytes, curve.time_s)
@@ -161,7 +152,7 @@ class Network:
     def _all_to_all(self, priced: Floats, traffic: Traffic) -> Transfer:
         """Time the loads of an all-to-all; with links off, take its prices."""
         model = self.rates.cost_model.collectives
-        out = self.leaves_hosts
+        out = self.routes.leaves_hosts(Scope.ALL)
         link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
         ranks = 1 if out else self.cluster.world_size
         seconds = priced
@@ -176,37 +167,8 @@ class Network:
 
     def _across(self, seconds: Floats, scope: Scope) -> Floats:
         """Bytes that each rank has left after reducing in its group (W,)."""
-        key = GROUP_SCOPES[scope]
-        rate = self.rates.across_groups[key][self.cluster.rank_class]
-        return _per(seconds, rate) / self._group(scope).size
-
-    def _ring(self, array: Floats, scope: Scope, *, adds_up: bool = False) -> Traffic:
-        crosses = scope in (Scope.ALL, Scope.RANK) and self.leaves_hosts
-        group = self._group(scope)
-        return self.routes.ring(array, group, crosses=crosses, adds_up=adds_up)
-
-    def _group(self, scope: Scope) -> Level:
-        """Ranks that reduce together, or first where all reduce."""
-        near = self.routes.near
-        if scope is Scope.HOST:
-            return near["host"][0]
-        return near["domain"][0] if scope is Scope.DOMAIN else near["rank"][2]
-
-    def _is_out(self, scope: Scope) -> bool:
-        return scope in (Scope.ALL, Scope.RANK) and self.leaves_hosts
-
-    def _ranks(self, scope: Scope) -> int:
-        """Ranks that take part in a reduction."""
-        cluster = self.cluster
-        if scope is Scope.HOST:
-            return int(cluster.host_num_ranks.max())
-        if scope is Scope.DOMAIN:
-            return int(cluster.domain_num_ranks.max())
-        return cluster.world_size
-
-    def _near_ranks(self, scope: Scope) -> int:
-        """Ranks whose number latency grows with; on the network it does not."""
-        return 1 if self._is_out(scope) else self._ranks(scope)
+        rate = self.rates.across_groups[scope][self.cluster.rank_class]
+        return _per(seconds, rate) / self.cluster.groups(scope).size
 
     def _with_latency(
         self,

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from shardplan.costs.pricing import compressed, fetched_bytes
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.shards import volumes_of
-from shardplan.records.sharding import CACHING_KERNELS, PHASES, Phase, Scope
+from shardplan.records.sharding import CACHING_KERNELS, PHASES, Phase
 
 if TYPE_CHECKING:
     from shardplan.plans.evaluation import Evaluation
     from shardplan.records.arrays import Bools, Floats
-
-
-GROUP_SCOPES: dict[Scope, Literal["host", "domain"]] = {
-    Scope.HOST: "host",
-    Scope.DOMAIN: "domain",
-}
-"""Scopes that reduce inside a group of ranks and then exchange between groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +26,9 @@ class Exchange:
     all_to_all : float array (W,)
         Whole outputs to the ranks that own the samples.
     reduce : dict of Scope to float array (W,)
-        Partial sums inside hosts, domains or among all ranks.
+        Partial sums inside the groups of each scope but single ranks.
     across : dict of Scope to float array (W,)
-        Sums of a host or domain to the ranks that own the samples.
+        Sums of a group to the ranks that own the samples.
     encode : float array (W,)
         Compressing and restoring what goes by all-to-all.
     """
@@ -138,7 +132,7 @@ def _prefetch_bytes(evaluation: Evaluation, holders: _Holders) -> Floats:
         return np.zeros(cluster.world_size)
     volumes = volumes_of(shards, evaluation.usage, cluster.world_size)
     fetched = fetched_bytes(shards, volumes, evaluation.usage)
-    return holders.sum(np.repeat(fetched[:, None], len(cluster.groups), axis=1))
+    return holders.sum(np.repeat(fetched[:, None], len(cluster.host_groups), axis=1))
 
 
 def _id_seconds(evaluation: Evaluation) -> Floats:
@@ -161,12 +155,14 @@ def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchan
     def total(mask: Bools, share: Floats | float = 1.0) -> Floats:
         return holders.sum(np.where((mask & sharded)[:, None], cost * share, 0.0))
 
-    reduce = {Scope.ALL: total(reduces & (shards.scope == Scope.ALL))}
+    reduce: dict[Scope, Floats] = {}
     across: dict[Scope, Floats] = {}
-    for scope, key in GROUP_SCOPES.items():
+    for scope in SCOPES:
+        if scope is Scope.RANK:
+            continue
         mask = reduces & (shards.scope == scope)
-        both = rates.reduce_scatter[key] + rates.across_groups[key]
-        share = rates.reduce_scatter[key] / np.where(both > 0, both, 1.0)
+        both = rates.reduce_scatter[scope] + rates.across_groups[scope]
+        share = rates.reduce_scatter[scope] / np.where(both > 0, both, 1.0)
         reduce[scope] = total(mask, share)
         across[scope] = total(mask, 1.0 - share)
     return Exchange(total(~reduces), reduce, across, holders.sum(encode))
@@ -176,6 +172,6 @@ def _encode_seconds(evaluation: Evaluation, phase: Phase) -> Floats:
     """Seconds to compress and restore each shard's messages (N, C)."""
     shards, usage = evaluation.arrays, evaluation.usage
     if usage.compression(phase) is None:
-        return np.zeros((len(shards), len(evaluation.cluster.groups)))
+        return np.zeros((len(shards), len(evaluation.cluster.host_groups)))
     volumes = volumes_of(shards, usage, evaluation.cluster.world_size)
     return compressed(phase, shards, volumes, usage, evaluation.rates).encode_s

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.records.sharding import Scope
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.records.workload import Pipeline
 from shardplan.simulation.operation import Operation, Stage, Stream, meeting
-from shardplan.simulation.sparse_work import GROUP_SCOPES
 
 if TYPE_CHECKING:
     from shardplan.plans.evaluation import Evaluation
-    from shardplan.records.arrays import Floats, Ints
+    from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import RuntimeModel
     from shardplan.simulation.dense_work import DenseWork
     from shardplan.simulation.network import Network, Transfer
@@ -82,7 +81,8 @@ class StepParts:
         scope: Scope = Scope.ALL,
         stream: Stream = Stream.COMMUNICATION,
     ) -> Operation:
-        """Make a collective of all ranks, or inside hosts or domains."""
+        """Make a collective inside the groups of a scope."""
+        groups = self.evaluation.cluster.groups(scope)
         return Operation(
             name,
             stage,
@@ -91,7 +91,7 @@ class StepParts:
             after=after,
             behind=behind,
             lead=lead,
-            meets=meeting(self._group(scope), transfer.seconds),
+            meets=meeting(groups.of_rank, transfer.seconds),
             slowdown=self.network.slowdown(scope),
             traffic=transfer.traffic,
             uses=self.network.uses(transfer),
@@ -127,14 +127,6 @@ class StepParts:
             return Stream.REDUCTION
         return Stream.COMMUNICATION
 
-    def _group(self, scope: Scope) -> Ints:
-        cluster = self.evaluation.cluster
-        if scope is Scope.HOST:
-            return cluster.rank_host
-        if scope is Scope.DOMAIN:
-            return cluster.rank_domain
-        return np.zeros(cluster.world_size, dtype=np.int64)
-
     def at_least(self, floor: float, seconds: Floats) -> Floats:
         """Raise kernels that run at all to their least time; count their passes."""
         passes = self.runtime.lookup_passes
@@ -158,6 +150,6 @@ def compute(
 
 
 def reduce_names(kind: str) -> list[tuple[Scope, str]]:
-    """Name the collective of each scope that reduces."""
-    groups = [(scope, f"{key}_{kind}") for scope, key in GROUP_SCOPES.items()]
-    return [*groups, (Scope.ALL, kind)]
+    """Name the collective of each scope that reduces; that of all ranks comes last."""
+    groups = [scope for scope in SCOPES if scope not in (Scope.RANK, Scope.ALL)]
+    return [*((scope, f"{scope.name}_{kind}") for scope in groups), (Scope.ALL, kind)]

@@ -77,7 +77,7 @@ def link_loads(
     port, port_bw = nic_ports(cluster)
     ports = _fuller(moved.nic, port, len(port_bw))
     uplink = moved.uplink.max(axis=0)
-    up_bw = np.array([group.scale_up.bw for group in cluster.groups])
+    up_bw = np.array([group.scale_up.bw for group in cluster.host_groups])
     own = (port_bw / np.bincount(port))[port]
     scale_up = moved.scale_up.max(axis=0)
     return LinkLoads(

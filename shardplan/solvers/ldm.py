@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import OptionTotals, simple_lower_bound
-from shardplan.records.sharding import Scope
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.placement import (
     Placer,
@@ -103,7 +103,7 @@ def _is_free(problem: Problem, choice: Ints) -> Bools:
     free = (menu.scope[choice] == Scope.RANK) & ~menu.apart[choice]
     free &= ~menu.same_host[choice]
     free[[*problem.allowed, *problem.conflicts]] = False
-    return np.asarray(free & (len(problem.cluster.groups) == 1))
+    return np.asarray(free & (len(problem.cluster.host_groups) == 1))
 
 
 def _pieces(

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.loads import Loads
 from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import ranks_per_place
-from shardplan.records.sharding import TIERS, Objective, Scope
+from shardplan.records.sharding import TIERS, Objective
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem

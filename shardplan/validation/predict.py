@@ -12,18 +12,13 @@ from shardplan.costs.layers.gemm import gemm_time
 from shardplan.costs.layers.times import DenseDevice
 from shardplan.costs.memory.storage import element_bytes
 from shardplan.costs.rates import ClassRates
+from shardplan.costs.scopes import Scope
 from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.shard_matrix import ShardMatrix
 from shardplan.records.inputs import Inputs
 from shardplan.records.placement import TierSplit
-from shardplan.records.sharding import (
-    CACHING_KERNELS,
-    PHASES,
-    ComputeKernel,
-    Phase,
-    Scope,
-)
+from shardplan.records.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase
 from shardplan.records.tables import EmbeddingTable, ZipfAccess
 from shardplan.records.topology import ScaleUp, Topology
 from shardplan.records.torchrec_cost_model import measured
@@ -145,7 +140,7 @@ def _(measurement: CollectiveMeasurement) -> list[Value]:
         elif measurement.operation == "all_reduce":
             seconds = network.all_reduce(float(size)).seconds
         else:
-            per_byte = rates.reduce_scatter["all"][cluster.rank_class]
+            per_byte = rates.reduce_scatter[Scope.ALL][cluster.rank_class]
             seconds = network.reduce(size * per_byte, Scope.ALL).seconds
         values.append(Value(f"{size} B", float(seconds.max()), time))
     return values

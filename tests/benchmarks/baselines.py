@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
-from shardplan.records.sharding import PHASES, Phase, Scope
+from shardplan.records.sharding import PHASES, Phase
 from shardplan.solvers.base import Observer, Solver, SolverResult, Stop, finished
 
 if TYPE_CHECKING:

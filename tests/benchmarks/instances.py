@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.io import catalog
 from shardplan.problems.problem import Problem, build_problem
-from shardplan.records.sharding import ComputeKernel, Objective, Scope
+from shardplan.records.sharding import ComputeKernel, Objective
 from shardplan.records.tables import EmbeddingTable, TableConstraints, ZipfAccess
 from shardplan.records.workload import Workload
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shardplan.records.sharding import Objective, Scope
+from shardplan.costs.scopes import Scope
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Silent, Stop, load_solver
 from tests.benchmarks.baselines import BASELINES, NeuroShard
 from tests.benchmarks.cases import GRID

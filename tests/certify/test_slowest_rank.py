@@ -12,8 +12,9 @@ from shardplan.certify.dual import lower_bound, strengthen
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
+from shardplan.costs.scopes import Scope
 from shardplan.records.certificate import Case, Prices
-from shardplan.records.sharding import Objective, Scope
+from shardplan.records.sharding import Objective
 from tests.certify.test_dual import BOTH, CLUSTERS, draw
 from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, shapes_on
 

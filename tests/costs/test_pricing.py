@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.pricing import ShardPrices, price
 from shardplan.costs.rates import ClassRates
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.costs.usage import TableUsage
-from shardplan.records.sharding import PHASES, ComputeKernel, Phase, Scope
+from shardplan.records.sharding import PHASES, ComputeKernel, Phase
 from shardplan.records.tables import DType
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, TWO_HOSTS, workload
 
@@ -421,7 +422,7 @@ def test_classes_of_ranks_have_their_own_prices() -> None:
 
 
 @pytest.mark.parametrize("kernel", ["fused", "fused_uvm", "fused_uvm_caching"])
-@pytest.mark.parametrize("scope", list(Scope))
+@pytest.mark.parametrize("scope", SCOPES)
 def test_one_rank_knows_no_cuts(kernel: str, scope: Scope) -> None:
     """On a single rank a table cut by rows costs exactly what a whole one does."""
     options = {"kernel": kernel, "hbm_share": 0.2, "ddr_share": 1.0}
@@ -436,7 +437,7 @@ SHARD_KINDS = st.fixed_dictionaries(
     {
         "kernel": st.sampled_from([k for k in ComputeKernel if k != "dense"]),
         "dtype": st.sampled_from([d for d in DType if d != "tf32"]),
-        "scope": st.sampled_from(list(Scope)),
+        "scope": st.sampled_from(SCOPES),
         "hbm_share": st.floats(0.01, 0.5),
         "ddr_share": st.floats(0.0, 0.5),
         "row_share": st.floats(0.01, 1.0),

@@ -7,6 +7,7 @@ import pytest
 
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.rates import ClassRates
+from shardplan.costs.scopes import Scope
 from tests.helpers import CLUSTERS, COST_MODEL, host_group, topology
 
 
@@ -59,9 +60,9 @@ def test_exchange_inside_a_host() -> None:
     rates = rates_of("one_host")
     expected = 0.75 / 0.8e11
     np.testing.assert_allclose(rates.all_to_all, expected)
-    for scope in ("all", "host", "domain"):
+    for scope in (Scope.ALL, Scope.HOST, Scope.DOMAIN):
         np.testing.assert_allclose(rates.reduce_scatter[scope], expected)
-    np.testing.assert_allclose(rates.across_groups["host"], 0.0)
+    np.testing.assert_allclose(rates.across_groups[Scope.HOST], 0.0)
 
 
 def test_exchange_between_hosts() -> None:
@@ -69,12 +70,12 @@ def test_exchange_between_hosts() -> None:
     rates = rates_of("two_hosts")
     np.testing.assert_allclose(rates.all_to_all, 0.5 / 5e9)
     # After the reduce-scatter in a host a rank has 1/4, and half of it leaves.
-    np.testing.assert_allclose(rates.across_groups["host"], 0.5 / 4 / 5e9)
-    np.testing.assert_allclose(rates.reduce_scatter["host"], 0.75 / 0.8e11)
+    np.testing.assert_allclose(rates.across_groups[Scope.HOST], 0.5 / 4 / 5e9)
+    np.testing.assert_allclose(rates.reduce_scatter[Scope.HOST], 0.75 / 0.8e11)
 
 
 def test_one_rank_exchanges_nothing() -> None:
     """All communication of a single rank is free."""
     rates = rates_of("one_rank")
     assert rates.all_to_all.tolist() == [0.0]
-    assert rates.reduce_scatter["all"].tolist() == [0.0]
+    assert rates.reduce_scatter[Scope.ALL].tolist() == [0.0]

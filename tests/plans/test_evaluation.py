@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shardplan.costs.cluster import Cluster
+from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate, scope_of
 from shardplan.records.placement import ColumnBlock
-from shardplan.records.sharding import Objective, Scope, ShardingType
+from shardplan.records.sharding import Objective, ShardingType
 from tests.helpers import (
     CLUSTERS,
     TWO_HOSTS,

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from shardplan.checking import check
+from shardplan.costs.scopes import Scope
 from shardplan.errors import InputError
 from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.shard_matrix import ShardMatrix
 from shardplan.records.inputs import Inputs
-from shardplan.records.sharding import Scope, ShardingType, Target
+from shardplan.records.sharding import ShardingType, Target
 
 HIERARCHICAL = ((0, 1), (0, 1), (0, 2), (0, 2))
 

@@ -14,6 +14,7 @@ from shardplan.checking.constraints import check_constraints
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.target import check_target
 from shardplan.costs.cluster import Cluster
+from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import DTYPES, KERNELS
 from shardplan.plans.realize import placements
 from shardplan.problems.options import menu as module
@@ -31,13 +32,7 @@ from shardplan.problems.options.structures import (
 )
 from shardplan.problems.options.template import Template
 from shardplan.problems.problem import Assignment, Problem, only_placeable
-from shardplan.records.sharding import (
-    ComputeKernel,
-    Objective,
-    Scope,
-    ShardingType,
-    Target,
-)
+from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.records.tables import EmbeddingTable, TableConstraints
 from shardplan.records.targets import RUNTIMES
 from shardplan.records.workload import Optimizer

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.errors import InputError
-from shardplan.records.sharding import Objective, Scope, Target
+from shardplan.records.sharding import Objective, Target
 from tests.helpers import (
     CLUSTERS,
     COST_MODEL,
@@ -67,11 +68,11 @@ def test_places_of_every_scope() -> None:
     for option in range(len(menu)):
         key = (Scope(menu.scope[option]).name, int(menu.row_shards[option]))
         counts[key] = len(problem.group_places(0, option))
-    assert counts[("RANK", 1)] == 6
-    assert counts[("HOST", 2)] == 3
-    assert counts[("DOMAIN", 4)] == 1
-    assert counts[("ALL", 6)] == 1
-    assert ("DOMAIN", 2) not in counts
+    assert counts[("rank", 1)] == 6
+    assert counts[("host", 2)] == 3
+    assert counts[("domain", 4)] == 1
+    assert counts[("all", 6)] == 1
+    assert ("domain", 2) not in counts
     assert problem.place_ranks(Scope.RANK, 3) == slice(3, 4)
     assert problem.place_ranks(Scope.HOST, 2) == slice(4, 6)
     assert problem.place_ranks(Scope.DOMAIN, 0) == slice(0, 4)

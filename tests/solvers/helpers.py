@@ -10,12 +10,13 @@ import numpy as np
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.memory.capacity import Capacity
 from shardplan.costs.pricer import make_pricer
+from shardplan.costs.scopes import Scope
 from shardplan.costs.usage import TableUsage
 from shardplan.io.catalog import load_cost_model
 from shardplan.problems.bundling import Bundles
 from shardplan.problems.options.arrays import Options
 from shardplan.problems.problem import Assignment, Problem, only_placeable
-from shardplan.records.sharding import PHASES, Objective, Scope, ShardingType, Target
+from shardplan.records.sharding import PHASES, Objective, ShardingType, Target
 from shardplan.records.tables import EmbeddingTable
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import OptionTotals
-from shardplan.records.sharding import PHASES, Objective, Scope
+from shardplan.records.sharding import PHASES, Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.guide import Guide

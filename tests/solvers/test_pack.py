@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.records.sharding import PHASES, Objective, Scope, Target
+from shardplan.costs.scopes import Scope
+from shardplan.records.sharding import PHASES, Objective, Target
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.pack.packer import Packer

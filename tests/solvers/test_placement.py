@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import KERNELS
 from shardplan.problems.totals import OptionTotals
-from shardplan.records.sharding import PHASES, ComputeKernel, Scope
+from shardplan.records.sharding import PHASES, ComputeKernel
 from shardplan.solvers.placement import (
     Placer,
     mean_phase_load,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import (
     OptionTotals,
     least_per_table,
     option_totals,
     simple_lower_bound,
 )
-from shardplan.records.sharding import Scope
 from shardplan.solvers.selection import select
 from tests.solvers.helpers import Hosts, brute_force, toy_problem
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.collectives import (
-    group_size,
     inside_bw,
+    near_size,
     nic_bw,
     ring_slowdown,
 )
 from shardplan.costs.communication.latency import link_latency
 from shardplan.costs.communication.links import load_time
 from shardplan.costs.communication.message_time import p_norm_time
+from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -63,8 +64,7 @@ def all_reduce_seconds(
     if model.all_reduce_scale_up is not None and joined_by_switch(cluster):
         near = model.all_reduce_scale_up
     ranks = float(cluster.world_size)
-    group = np.maximum(group_size(cluster, "host"), group_size(cluster, "domain"))
-    group = np.minimum(group, ranks)
+    group = np.minimum(near_size(cluster), ranks)
     peak = near.bw_efficiency.value * inside_bw(cluster, group)
     seconds = load_time(2.0 * (group - 1.0) / group, peak).max()
     inside = float(group.max())
@@ -74,14 +74,15 @@ def all_reduce_seconds(
     exponent = near.exponent.value
     if group.min() < ranks:
         far = model.reduce_scale_out
-        crossing = 2.0 * (1.0 / group - 1.0 / ranks) * ring_slowdown(cluster)
+        slowdown = ring_slowdown(cluster, Scope.ALL)
+        crossing = 2.0 * (1.0 / group - 1.0 / ranks) * slowdown
         exponent = far.exponent.value
         latency = link_latency(
             far, cluster, model, 1, leaves=True, rounds=_rounds(ranks / inside)
         )
         if cluster.topology.fabric.in_network_reduction:
-            crossing = ring_slowdown(cluster) / group
-            hops = max(2.0 * one.scale_out.latency_s for one in cluster.groups)
+            crossing = slowdown / group
+            hops = max(2.0 * one.scale_out.latency_s for one in cluster.host_groups)
             latency = near_latency + hops
         nic = nic_bw(cluster) * far.bw_efficiency.value
         seconds = max(seconds, load_time(crossing, nic).max())
@@ -99,5 +100,5 @@ def joined_by_switch(cluster: Cluster) -> bool:
     return all(
         group.scale_up.kind == "switch"
         and group.scale_up.domain_size >= group.local_world_size
-        for group in cluster.groups
+        for group in cluster.host_groups
     )

@@ -15,6 +15,7 @@ from shardplan.costs.communication.links import (
     nic_bw_per_host,
     pcie_links,
 )
+from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -195,10 +196,10 @@ def _add_ranks(graph: nx.Graph, cluster: Cluster) -> None:
 
 def _add_domains(graph: nx.Graph, cluster: Cluster) -> None:
     """Add scale-up links: to a switch, or to every peer of a mesh."""
-    sizes = cluster.domain_num_ranks.tolist()
-    for domain, first in enumerate(cluster.domain_first_rank.tolist()):
-        size = sizes[domain]
-        scale_up = cluster.groups[cluster.rank_class[first]].scale_up
+    domains = cluster.groups(Scope.DOMAIN)
+    for domain, first in enumerate(domains.first_rank.tolist()):
+        size = int(domains.num_ranks[domain])
+        scale_up = cluster.host_groups[cluster.rank_class[first]].scale_up
         members: list[Node] = [("rank", rank) for rank in range(first, first + size)]
         if scale_up.kind == "switch" and size > 1:
             for rank in members:
@@ -226,7 +227,7 @@ def _add_hosts(graph: nx.Graph, cluster: Cluster) -> None:
 def _add_fabric(graph: nx.Graph, cluster: Cluster) -> None:
     """Add leaf switches over the NICs and, over several of them, a spine."""
     leaf, nic_bw = leaf_of_host(cluster), nic_bw_per_host(cluster)
-    outs = [group.scale_out for group in cluster.groups]
+    outs = [group.scale_out for group in cluster.host_groups]
     for host in np.flatnonzero(nic_bw > 0):
         half = outs[cluster.host_class[host]].latency_s / 2
         _link(graph, ("nics", int(host)), ("leaf", int(leaf[host])), nic_bw[host], half)

@@ -29,11 +29,6 @@ class Level:
 
     ids: Ints
 
-    @classmethod
-    def alone(cls, world_size: int) -> Self:
-        """Return the partition into single ranks."""
-        return cls(np.arange(world_size))
-
     @cached_property
     def size(self) -> Floats:
         """Ranks in each rank's part (W,)."""

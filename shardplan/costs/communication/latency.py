@@ -53,7 +53,7 @@ def link_latency(
     more = _spine_latency(cluster, leaves=leaves)
     own = max(
         (group.scale_out if leaves else group.scale_up).latency_s
-        for group in cluster.groups
+        for group in cluster.host_groups
     )
     if link.link_latency_s is not None and own > 0:
         more += own - link.link_latency_s.value

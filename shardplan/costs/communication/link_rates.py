@@ -61,7 +61,7 @@ class LinkRates:
         cluster, model = routes.cluster, cost_model.collectives
         inside = model.all_to_all_scale_up.bw_efficiency.value
         outside = model.all_to_all_scale_out.bw_efficiency.value
-        groups, rank_class = cluster.groups, cluster.rank_class
+        groups, rank_class = cluster.host_groups, cluster.rank_class
         link, link_class = pcie_links(cluster)
         up = np.array([group.scale_up.bw for group in groups])
         lane = np.array([group.host.pcie_bw for group in groups])
@@ -147,8 +147,8 @@ def nic_ports(cluster: Cluster) -> tuple[Ints, Floats]:
     A rank has the NICs nearest to it: several, one, or one with other ranks. Where
     ranks cannot be split over NICs evenly, and on CPUs, all share all.
     """
-    local = np.array([group.local_world_size for group in cluster.groups])
-    nics = np.array([group.scale_out.nics_per_host for group in cluster.groups])
+    local = np.array([group.local_world_size for group in cluster.host_groups])
+    nics = np.array([group.scale_out.nics_per_host for group in cluster.host_groups])
     even = np.where(local % np.maximum(nics, 1) == 0, nics, 1)
     ports = np.where(nics % local == 0, local, even)
     if cluster.is_cpu:
@@ -169,7 +169,7 @@ def uplink_bw(routes: Routes, nic_bw: Floats) -> Floats:
 
 def _nics_on_host(cluster: Cluster) -> Bools:
     """Whether NICs are fewer than PCIe links, so that they are not on each (C,)."""
-    groups = cluster.groups
+    groups = cluster.host_groups
     links = np.array([g.local_world_size / g.host.ranks_per_pcie_link for g in groups])
     nics = np.array([g.scale_out.nics_per_host for g in groups])
     return np.asarray((nics < links) & (not cluster.is_cpu))

@@ -28,7 +28,9 @@ def pcie_links(cluster: Cluster) -> tuple[Ints, Ints]:
 
     The ranks of a CPU host meet in its memory, so it counts as their one link.
     """
-    per_link = np.array([group.host.ranks_per_pcie_link for group in cluster.groups])
+    per_link = np.array(
+        [group.host.ranks_per_pcie_link for group in cluster.host_groups]
+    )
     if cluster.is_cpu:
         return cluster.rank_host, cluster.host_class
     local = np.arange(cluster.world_size) - cluster.host_first_rank[cluster.rank_host]
@@ -40,13 +42,13 @@ def pcie_links(cluster: Cluster) -> tuple[Ints, Ints]:
 
 def host_link_bw(cluster: Cluster) -> Floats:
     """Return the peak of one link of :func:`pcie_links` per class (C,) [bytes/s]."""
-    hosts = [group.host for group in cluster.groups]
+    hosts = [group.host for group in cluster.host_groups]
     return np.array([h.ddr_bw if cluster.is_cpu else h.pcie_bw for h in hosts])
 
 
 def nic_bw_per_host(cluster: Cluster) -> Floats:
     """Return the line rate of all NICs of each host (N,) [bytes/s]."""
-    outs = [group.scale_out for group in cluster.groups]
+    outs = [group.scale_out for group in cluster.host_groups]
     bandwidth = np.array([out.nics_per_host * out.nic_bw for out in outs])
     return np.asarray(bandwidth[cluster.host_class])
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shardplan.costs.communication.groups import Level, Union
 from shardplan.costs.communication.links import leaf_of_host
 from shardplan.costs.communication.traffic import Traffic
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.records.memo import by_identity
 
 if TYPE_CHECKING:
@@ -25,19 +26,15 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
 
 
-Inside = Literal["rank", "host", "domain"]
-"""The group that a rank keeps bytes for: itself, or where it has reduced before."""
-_INSIDE: tuple[Inside, ...] = ("rank", "host", "domain")
-
-
 @dataclass(frozen=True, eq=False)
 class Routes:
     """How the ranks of a cluster reach each other.
 
     Attributes
     ----------
-    near : dict of Inside to three Level
-        What is free, what scale-up links reach beside it, and what PCIe reaches.
+    near : dict of Scope to three Level
+        The groups of each scope, whose ranks keep bytes for each other or have reduced
+        before; what scale-up links reach beside them, and what PCIe reaches.
     host : Level
     position : int array (W,)
         Index of a rank in its host.
@@ -55,7 +52,7 @@ class Routes:
     """
 
     cluster: Cluster
-    near: dict[Inside, tuple[Level, Level, Level]]
+    near: dict[Scope, tuple[Level, Level, Level]]
     host: Level
     position: Ints
     leaf: Ints
@@ -64,14 +61,14 @@ class Routes:
     forwards: bool
     num_uplinks: int
 
-    def spread(self, sent: Floats, inside: Inside = "rank") -> Traffic:
+    def spread(self, sent: Floats, inside: Scope = Scope.RANK) -> Traffic:
         """Return the loads while each rank sends bytes evenly to all ranks.
 
         Parameters
         ----------
         sent : float array (W,)
             Bytes that each rank sends, a W-th of them to each rank [bytes].
-        inside : str
+        inside : Scope
             Bytes for ranks of this group are free.
 
         Notes
@@ -87,22 +84,22 @@ class Routes:
         away = self._away(inside)
         out, into = self._loads(sent / self.cluster.world_size, inside)
         up_out, up_in = self._to_spine(sent / self.cluster.world_size, away)
-        if self.forwards and inside == "rank":
-            kept = out[2] / self.host.size
+        if self._mixes_rails(inside):
+            kept = out[2] / (self.host.size / self.near[inside][0].size)
             mean = self.host.mean(out[2])
             out[0] += out[2] - kept
             into[0] += mean - kept
             out[2], up_out = mean, self.host.mean(up_out)
         return self._traffic(out, into, up_out, up_in)
 
-    def gather(self, received: Floats, inside: Inside = "rank") -> Traffic:
+    def gather(self, received: Floats, inside: Scope = Scope.RANK) -> Traffic:
         """Return the loads while each rank receives bytes evenly from all ranks.
 
         Parameters
         ----------
         received : float array (W,)
             Bytes that each rank receives, a W-th of them from each rank [bytes].
-        inside : str
+        inside : Scope
             Bytes from ranks of this group are free.
 
         Notes
@@ -114,52 +111,75 @@ class Routes:
         each = received / self.cluster.world_size
         into, out = self._loads(each, inside)
         up_in, up_out = self._to_spine(each, away)
-        if self.forwards and inside == "rank":
+        if self._mixes_rails(inside):
             own = self._from_position(each, self._near_position)
-            out[0] += np.maximum(out[2] - own, 0.0)
-            into[0] += own * (self.host.size - 1.0)
+            size = self.near[inside][0].size
+            out[0] += np.maximum(out[2] - own * size, 0.0)
+            into[0] += own * (self.host.size - size)
             out[2] = own * self.host.size
             up_out = self._spine_from_position(each) * self.host.size
         return self._traffic(out, into, up_out, up_in)
 
-    def ring(
-        self, array: Floats, group: Level, *, crosses: bool, adds_up: bool = False
-    ) -> Traffic:
+    def ring(self, array: Floats, scope: Scope, *, adds_up: bool = False) -> Traffic:
         """Return the loads of a reduce-scatter or all-gather of each rank's array.
 
         Parameters
         ----------
         array : float array (W,)
             The whole array [bytes].
-        group : Level
-            Ranks that reduce together, or the hosts or domains of a hierarchy.
-        crosses : bool
-            Whether the groups reduce among each other, too.
+        scope : Scope
+            Which ranks reduce together: those that share a host or the larger domain
+            first, then these parts of the group among each other.
         adds_up : bool
-            Switches between the groups add up and send back the sums, so that the
+            Switches between the parts add up and send back the sums, so that the
             array counts twice, there and back.
 
         Notes
         -----
-        ``(g - 1) / g`` of the array on each rank's links inside a group of g, and
-        ``1/g - 1/W`` on its NIC between groups, or ``1/2g`` where switches add up; a
-        ring, and what switches add up, enters each leaf once.
+        ``(n - 1) / n`` of the array on each rank's links inside a part of n, and
+        ``1/n - 1/g`` on its NIC between the parts of a group of g, or ``1/2n`` where
+        switches add up; a ring, and what switches add up, enters each leaf once.
         """
-        size, world = group.size, self.cluster.world_size
+        together, part, below = self._rings[scope]
+        size = part.size
         moved = array * (size - 1.0) / size
-        fits = size <= self.near["rank"][1].size
-        share = 0.5 / size if adds_up else 1.0 / size - 1.0 / world
-        far = array * share if crosses else np.zeros(world)
+        fits = size <= self.near[Scope.RANK][1].size
+        share = 0.5 / size if adds_up else 1.0 / size - 1.0 / together.size
+        far = np.where(size < together.size, array * share, 0.0)
         loads = np.stack([np.where(fits, moved, 0.0), np.where(fits, 0.0, moved), far])
-        up = far / self.leaf_group.size * self.host.size
+        leaves = below.size < together.size
+        up = np.where(leaves, far / below.size * self.host.size, 0.0)
         return self._traffic(loads, loads.copy(), up, up)
+
+    def leaves_hosts(self, scope: Scope) -> bool:
+        """Whether groups of a scope reach beyond a host and a domain, over NICs."""
+        together, part, _ = self._rings[scope]
+        return bool((part.size < together.size).any())
+
+    @cached_property
+    def _rings(self) -> dict[Scope, tuple[Level, Level, Level]]:
+        """Groups of each scope, and of these what is in one host or domain or leaf."""
+        near = self.near[Scope.RANK][2]
+        return {
+            scope: (group, near.split(group.ids), self.leaf_group.split(group.ids))
+            for scope, (group, _, _) in self.near.items()
+        }
 
     def copies(self, num_bytes: Floats) -> Traffic:
         """Return the loads of copies from each rank's host [bytes]."""
         nothing = Traffic.nothing(self.cluster.world_size, self.num_uplinks)
         return Traffic(nothing.by_rank, nothing.uplink, num_bytes)
 
-    def _loads(self, each: Floats, inside: Inside) -> tuple[Floats, Floats]:
+    def _mixes_rails(self, inside: Scope) -> bool:
+        """Whether bytes for other rails are forwarded: a group holds no whole host.
+
+        Ranks of a group have reduced for the ranks at their positions in all groups, so
+        that those of a host stay on their rail.
+        """
+        small = self.near[inside][0].size < self.host.size
+        return self.forwards and bool(small.any())
+
+    def _loads(self, each: Floats, inside: Scope) -> tuple[Floats, Floats]:
         """Bytes that leave and reach each rank over links of each kind (3, W)."""
         levels = self.near[inside]
         world = np.full(len(each), float(len(each)))
@@ -168,16 +188,16 @@ class Routes:
         sums = np.diff([*(level.sum(each) for level in levels), total], axis=0)
         return each * ranks, np.where(ranks > 0, np.maximum(sums, 0.0), 0.0)
 
-    def _away(self, inside: Inside) -> Union | None:
+    def _away(self, inside: Scope) -> Union | None:
         """Ranks that bytes reach below the spine; None if that is all of them."""
         return self._below[inside] if self.num_uplinks else None
 
     @cached_property
-    def _below(self) -> dict[Inside, Union]:
+    def _below(self) -> dict[Scope, Union]:
         """Ranks that are reached below the spine."""
-        found: dict[Inside, Union] = {}
+        found: dict[Scope, Union] = {}
         for inside, levels in self.near.items():
-            rails_kept = self.forwards or inside != "rank"
+            rails_kept = self.forwards or inside != Scope.RANK
             below = self.leaf_group if rails_kept else self.under_leaf
             found[inside] = Union.of(below, levels[2])
         return found
@@ -198,7 +218,7 @@ class Routes:
     @cached_property
     def _near_position(self) -> Level:
         """Ranks at the same position that no NIC is needed for."""
-        return self.near["rank"][2].split(self.position)
+        return self.near[Scope.RANK][2].split(self.position)
 
     @cached_property
     def _below_position(self) -> Union:
@@ -226,19 +246,20 @@ class Routes:
 @by_identity
 def routes_of(cluster: Cluster) -> Routes:
     """Work out the routes of a cluster; the last ones are kept."""
-    world = cluster.world_size
     host, domain = Level(cluster.rank_host), Level(cluster.rank_domain)
-    free = {"rank": Level.alone(world), "host": host, "domain": domain}
-    near: dict[Inside, tuple[Level, Level, Level]] = {}
-    for inside in _INSIDE:
-        scale_up = free[inside].grown(domain)
-        near[inside] = (free[inside], scale_up, scale_up.grown(host))
-    position = np.arange(world) - cluster.host_first_rank[cluster.rank_host]
+    near: dict[Scope, tuple[Level, Level, Level]] = {}
+    for scope in SCOPES:
+        own = Level(cluster.groups(scope).of_rank)
+        scale_up = own.grown(domain)
+        near[scope] = (own, scale_up, scale_up.grown(host))
+    position = (
+        np.arange(cluster.world_size) - cluster.host_first_rank[cluster.rank_host]
+    )
     group = leaf_of_host(cluster)[cluster.rank_host]
     leaf, forwards = group, False
     if _has_rails(cluster):
-        rails = cluster.groups[0].scale_out.nics_per_host
-        local = cluster.groups[0].local_world_size
+        rails = cluster.host_groups[0].scale_out.nics_per_host
+        local = cluster.host_groups[0].local_world_size
         leaf = group * rails + position * rails // local
         leaf = np.unique(leaf, return_inverse=True)[1]
         forwards = bool((domain.size >= host.size).all())
@@ -260,9 +281,9 @@ def _has_rails(cluster: Cluster) -> bool:
     """Whether NIC i of every host is on leaf switch i; hosts must be alike."""
     shapes = {
         (group.local_world_size, group.scale_out.nics_per_host)
-        for group in cluster.groups
+        for group in cluster.host_groups
     }
-    outs = [group.scale_out for group in cluster.groups]
+    outs = [group.scale_out for group in cluster.host_groups]
     return len(shapes) == 1 and all(
         out.rail_optimized and out.nics_per_host > 1 for out in outs
     )

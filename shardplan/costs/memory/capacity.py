@@ -56,12 +56,12 @@ class Capacity:
         ranks["context and libraries"] = memory.hbm_reserve_bytes.value
         taken = sum(ranks.values())
         hbm = cluster.rank_hbm_bytes
-        ddr = np.array([float(g.host.ddr_bytes) for g in cluster.groups])
-        ssd = np.array([float(g.host.ssd_bytes) for g in cluster.groups])
+        ddr = np.array([float(g.host.ddr_bytes) for g in cluster.host_groups])
+        ssd = np.array([float(g.host.ssd_bytes) for g in cluster.host_groups])
         share = memory.hbm_reserve_fraction.value
         ddr = ddr * (1.0 - memory.ddr_reserve_fraction.value)
         if cluster.is_cpu:
-            ddr -= taken * np.array([g.local_world_size for g in cluster.groups])
+            ddr -= taken * np.array([g.local_world_size for g in cluster.host_groups])
         else:
             ranks["kept free"] = float(hbm[0] * share)
             hbm = hbm * (1.0 - share) - taken

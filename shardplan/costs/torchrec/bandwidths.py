@@ -55,7 +55,7 @@ class Bandwidths:
         links, all others at that of the NICs ("one NIC per GPU"): the NICs of a
         host over its ranks. All-reduce has all NICs of the host.
         """
-        groups, world = cluster.groups, cluster.world_size
+        groups, world = cluster.host_groups, cluster.world_size
         local = np.array([g.local_world_size for g in groups], dtype=np.float64)
         intra = np.array([intra_host_bw(group) for group in groups])
         inter = np.array([inter_host_bw(group) for group in groups])

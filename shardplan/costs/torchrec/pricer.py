@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.costs.memory.capacity import Capacity
 from shardplan.costs.memory.lookup import narrow_row_ratio
 from shardplan.costs.pricing import ShardPrices
+from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.costs.shards import DTYPES
 from shardplan.costs.torchrec import perf, storage
 from shardplan.costs.torchrec.bandwidths import Bandwidths
@@ -17,7 +18,6 @@ from shardplan.costs.torchrec.tables import TorchRecTables, element_bytes
 from shardplan.records.sharding import (
     CACHING_KERNELS,
     ComputeKernel,
-    Scope,
     ShardingType,
 )
 
@@ -99,7 +99,7 @@ class TorchRecPricer:
     def capacity(self) -> Capacity:
         """HBM less a share, and all of DDR and SSD, divided over a host's ranks."""
         cluster, share = self.cluster, self.cost_model.memory.hbm_reserve_fraction
-        groups = cluster.groups
+        groups = cluster.host_groups
         ddr = np.array([float(g.host.ddr_bytes) for g in groups])
         ssd = np.array([float(g.host.ssd_bytes) for g in groups])
         local = np.array([g.local_world_size for g in groups])
@@ -143,11 +143,11 @@ class _ShardFacts:
     def of(cls, shards: ShardArrays, pricer: TorchRecPricer) -> Self:
         tables, bandwidths = pricer.tables, pricer.bandwidths
         table, kind = shards.table, shards.sharding_type
-        grouped = (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
+        grouped = [code for code, one in enumerate(_TYPES) if scopes_of(one)]
         family = perf.Family(
             is_copy=_column(kind == _TYPES.index(ShardingType.DATA_PARALLEL)),
             is_row_cut=_column(kind == _TYPES.index(ShardingType.ROW_WISE)),
-            is_group_cut=_column(np.isin(kind, [_TYPES.index(t) for t in grouped])),
+            is_group_cut=_column(np.isin(kind, grouped)),
         )
         return cls(
             shards=shards,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.records.sharding import Objective, Scope
+from shardplan.costs.scopes import Scope
+from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster

@@ -124,7 +124,7 @@ def kernel_rules(
     in_place = frozenset({ComputeKernel.DENSE, ComputeKernel.FUSED})
     if cluster.is_cpu:
         yield Rule(in_place, f"ranks on CPUs have only kernels {listed(in_place)}")
-    if not all(group.host.ssd_bytes > 0 for group in cluster.groups):
+    if not all(group.host.ssd_bytes > 0 for group in cluster.host_groups):
         rest = frozenset(ComputeKernel) - {ComputeKernel.KEY_VALUE}
         yield Rule(rest, "kernel key_value needs SSDs in all hosts (ssd_bytes)")
     if runtime.runs_fbgemm:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.shards import DTYPES
-from shardplan.records.sharding import ComputeKernel, Scope, ShardingType
+from shardplan.records.sharding import ComputeKernel, ShardingType
 from shardplan.records.targets import VECTOR_COLUMNS
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
-    from shardplan.records.arrays import Bools
     from shardplan.records.tables import DType
     from shardplan.records.targets import Runtime
 
@@ -99,12 +99,10 @@ def _cut_anywhere(
     if ShardingType.ROW_WISE in allowed:
         found += _row_wise(cluster, runtime)
     for scope, size in _row_groups(cluster, runtime, allowed):
-        if ShardingType.TABLE_ROW_WISE in allowed:
-            found.append(Structure(ShardingType.TABLE_ROW_WISE, scope, 1, size))
-        if ShardingType.GRID_SHARD in allowed:
-            found += [
-                Structure(ShardingType.GRID_SHARD, scope, k, size) for k in splits
-            ]
+        for kind in ShardingType:
+            if kind in scope.types & allowed:
+                counts = splits if kind is ShardingType.GRID_SHARD else [1]
+                found += [Structure(kind, scope, k, size) for k in counts]
     return found
 
 
@@ -247,26 +245,18 @@ def _run_sizes(cluster: Cluster, most: int) -> list[int]:
 def _row_groups(
     cluster: Cluster, runtime: Runtime, allowed: frozenset[ShardingType]
 ) -> list[tuple[Scope, int]]:
-    """Hosts and domains over which rows may be cut: (scope, ranks)."""
-    groups: list[tuple[Scope, int]] = []
-    host_sizes = {int(n) for n in cluster.host_num_ranks}
-    if not runtime.cuts_rows_anywhere:
-        host_sizes = {int(cluster.host_num_ranks[0])}
-    groups += [(Scope.HOST, n) for n in sorted(host_sizes)]
-    if runtime.cuts_rows_anywhere:
-        own = cluster.domain_num_ranks[~domain_is_host(cluster)]
-        groups += [(Scope.DOMAIN, n) for n in sorted({int(n) for n in own})]
+    """List the groups of ranks over which rows may be cut: (scope, ranks)."""
+    found: list[tuple[Scope, int]] = []
+    for scope in SCOPES:
+        groups = cluster.groups(scope)
+        sizes = groups.num_ranks[groups.is_own]
+        if not runtime.cuts_rows_anywhere:
+            sizes = groups.num_ranks[:1] if scope is Scope.HOST else sizes[:0]
+        if scope.types:
+            found += [(scope, n) for n in sorted({int(size) for size in sizes})]
     everything_is_row_wise = ShardingType.ROW_WISE in allowed
     return [
         (scope, n)
-        for scope, n in groups
+        for scope, n in found
         if n > 1 and (n < cluster.world_size or not everything_is_row_wise)
     ]
-
-
-def domain_is_host(cluster: Cluster) -> Bools:
-    """Whether a domain is exactly one host, and so a place of scope `HOST` only."""
-    host = cluster.rank_host[cluster.domain_first_rank]
-    first, count = cluster.host_first_rank[host], cluster.host_num_ranks[host]
-    is_host = (first == cluster.domain_first_rank) & (count == cluster.domain_num_ranks)
-    return np.asarray(is_host)

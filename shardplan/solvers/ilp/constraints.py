@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.records.sharding import TIERS, MemoryTier, Objective, Scope
+from shardplan.costs.scopes import Scope
+from shardplan.records.sharding import TIERS, MemoryTier, Objective
 from shardplan.solvers.ilp.program import Row
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.errors import InputError
-from shardplan.records.sharding import Objective, Scope
+from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 
 MAX_VARIABLES = 200_000
-_SCOPE_NAMES = {Scope.RANK: "rank", Scope.HOST: "host", Scope.DOMAIN: "domain"}
 
 
 class Term(NamedTuple):
@@ -120,7 +120,7 @@ class Variables:
             most = 1 if problem.apart[option] else menu.item_count[item]
             for place in legal.tolist():
                 put = program.add(
-                    f"put_{name}_i{item - items.start}_{_SCOPE_NAMES[scope]}{place}",
+                    f"put_{name}_i{item - items.start}_{scope.name}{place}",
                     float(most),
                 )
                 self.put[item, place] = put

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.records.sharding import Scope
+from shardplan.costs.scopes import Scope
 from shardplan.solvers.pack.patterns import Rivals
 from shardplan.solvers.search.state import State
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import first_least, ranks_per_place
-from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints

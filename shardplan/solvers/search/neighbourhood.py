@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
-from shardplan.records.sharding import Scope
 from shardplan.solvers.base import Silent
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.problems.options.structures import domain_is_host
-from shardplan.records.sharding import Scope
+from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +53,6 @@ class Recutter:
         self._regret, self._excess = regret, excess
         self.price = PRICE * regret / state.vectors.unit_s
         self._short: dict[int, Ints] = {}
-        self._narrow = ~domain_is_host(state.problem.cluster)
         self.roomy: Ints = np.zeros(0, dtype=np.int64)
         self.evaluated = 0
 
@@ -224,7 +222,7 @@ class Recutter:
             yield from self._on_ranks(np.array([option]), penalty, ranks)
 
     def _on_groups(self, option: int, penalty: Penalty, mask: Bools) -> Iterator[Way]:
-        """Put an option over hosts, domains or all ranks."""
+        """Put an option over groups of ranks, or over all of them."""
         problem = self._state.problem
         menu, scope = problem.options, int(problem.options.scope[option])
         items = np.arange(menu.item_start[option], menu.item_start[option + 1])
@@ -234,7 +232,8 @@ class Recutter:
             if mask.all():
                 yield Way(float(rises.sum()), option, np.zeros(0, dtype=np.int64))
             return
-        first, fitting = self._groups(scope, int(menu.row_shards[option]))
+        first = problem.cluster.groups(scope).first_rank
+        fitting = problem.cluster.groups(scope).of_size(int(menu.row_shards[option]))
         groups = fitting[np.logical_and.reduceat(mask, first)[fitting]]
         each = np.add.reduceat(rises, first, axis=1)[:, groups]
         counts = menu.item_count[items]
@@ -247,15 +246,3 @@ class Recutter:
             change += float(row[best].sum())
             chosen += best.tolist()
         yield Way(change, option, groups[chosen])
-
-    def _groups(self, scope: int, size: int) -> tuple[Ints, Ints]:
-        """First ranks of all places of a scope, and those with `size` ranks.
-
-        A domain that is a host counts as a host only.
-        """
-        cluster = self._state.problem.cluster
-        is_host = scope == Scope.HOST
-        first = cluster.host_first_rank if is_host else cluster.domain_first_rank
-        count = cluster.host_num_ranks if is_host else cluster.domain_num_ranks
-        fitting = count == size
-        return first, np.flatnonzero(fitting if is_host else fitting & self._narrow)

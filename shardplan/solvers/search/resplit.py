@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
-from shardplan.records.sharding import Objective, Scope
+from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

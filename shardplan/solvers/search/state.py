@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
-from shardplan.records.sharding import Scope
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -55,7 +55,7 @@ class State:
         cluster = problem.cluster
         self.rank_class, self.rank_host = cluster.rank_class, cluster.rank_host
         self.rank_pool = problem.capacity.rank_pool
-        world, classes = cluster.world_size, len(cluster.groups)
+        world, classes = cluster.world_size, len(cluster.host_groups)
         self.option = np.full(problem.num_bundles, -1, dtype=np.int64)
         self.places: list[Ints] = [_NONE] * problem.num_bundles
         self.units: list[list[int]] = [[] for _ in range(problem.num_bundles)]

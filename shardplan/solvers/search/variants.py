@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.records.sharding import Scope
+from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
     from shardplan.problems.options.arrays import Options

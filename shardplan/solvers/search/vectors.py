@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.records.sharding import TIERS, Objective, Scope
+from shardplan.costs.scopes import Scope
+from shardplan.records.sharding import TIERS, Objective
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -48,7 +49,7 @@ class Vectors:
         """Look at what the problem's objective distinguishes."""
         cluster = problem.cluster
         owners, rooms = problem.capacity.classes(cluster), problem.rooms
-        room = np.full((len(cluster.groups), len(TIERS)), np.inf)
+        room = np.full((len(cluster.host_groups), len(TIERS)), np.inf)
         for tier, owner in enumerate(owners):
             np.minimum.at(room[:, tier], owner, rooms[tier])
         room = np.maximum(room, 1.0)

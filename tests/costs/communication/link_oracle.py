@@ -59,7 +59,7 @@ class LinkCapacities:
         model = cost_model.collectives
         inside = model.all_to_all_scale_up.bw_efficiency.value
         outside = model.all_to_all_scale_out.bw_efficiency.value
-        groups, rank_class = cluster.groups, cluster.rank_class
+        groups, rank_class = cluster.host_groups, cluster.rank_class
         link, link_class = pcie_links(cluster)
         nic = outside * nic_bw_per_host(cluster)
         leaf = leaf_of_host(cluster)

@@ -13,6 +13,7 @@ from shardplan.costs.communication.collectives import (
     uniform_all_to_all_s_per_byte,
 )
 from shardplan.costs.communication.message_time import curve_time, p_norm_time
+from shardplan.costs.scopes import SCOPES, Scope
 from tests.costs.communication.link_oracle import LinkCapacities
 
 BYTES = st.floats(0, 1e15)
@@ -163,26 +164,26 @@ def test_reduce_scatter_closed_forms(shapes, cost_model):
 
     # In a host of 4: 3/4 over 100 GB/s * 0.9. Between 2 hosts: 1/8 over 6 GB/s.
     inside, across = 0.75 / 0.9e11, 0.125 / 0.6e10
-    np.testing.assert_allclose(cost("switch", "host"), inside)
-    np.testing.assert_allclose(cost("switch", "domain"), inside)
-    np.testing.assert_allclose(cost("switch", "all"), across)
-    np.testing.assert_allclose(cost("one_host", "all"), inside)
+    np.testing.assert_allclose(cost("switch", Scope.HOST), inside)
+    np.testing.assert_allclose(cost("switch", Scope.DOMAIN), inside)
+    np.testing.assert_allclose(cost("switch", Scope.ALL), across)
+    np.testing.assert_allclose(cost("one_host", Scope.ALL), inside)
     # Pairs of NVLink: 1/2 in the pair, but PCIe (10 GB/s each) in the host.
-    np.testing.assert_allclose(cost("pairs", "domain"), 0.5 / 0.9e11)
-    np.testing.assert_allclose(cost("pairs", "host"), 0.75 / 0.9e10)
-    np.testing.assert_allclose(cost("pcie", "host"), 0.75 / 0.9e10)
-    np.testing.assert_allclose(cost("pcie", "domain"), 0.0)
-    np.testing.assert_allclose(cost("cpu", "host"), 0.75 / 0.9e11)
+    np.testing.assert_allclose(cost("pairs", Scope.DOMAIN), 0.5 / 0.9e11)
+    np.testing.assert_allclose(cost("pairs", Scope.HOST), 0.75 / 0.9e10)
+    np.testing.assert_allclose(cost("pcie", Scope.HOST), 0.75 / 0.9e10)
+    np.testing.assert_allclose(cost("pcie", Scope.DOMAIN), 0.0)
+    np.testing.assert_allclose(cost("cpu", Scope.HOST), 0.75 / 0.9e11)
     # A domain of two hosts: 7/8 inside it; 20 ranks: 1/8 - 1/20 across.
-    np.testing.assert_allclose(cost("wide", "domain"), 0.875 / 0.9e11)
-    np.testing.assert_allclose(cost("wide", "host"), inside)
-    np.testing.assert_allclose(cost("wide", "all"), (1 / 8 - 1 / 20) / 0.6e10)
+    np.testing.assert_allclose(cost("wide", Scope.DOMAIN), 0.875 / 0.9e11)
+    np.testing.assert_allclose(cost("wide", Scope.HOST), inside)
+    np.testing.assert_allclose(cost("wide", Scope.ALL), (1 / 8 - 1 / 20) / 0.6e10)
     # Four hosts, two per leaf: 3/16 across; one host's flow leaves a leaf whose
     # uplink has 2 hosts / 4 = half of that.
-    np.testing.assert_allclose(cost("leafs", "all"), 2 * 3 / 16 / 0.6e10)
+    np.testing.assert_allclose(cost("leafs", Scope.ALL), 2 * 3 / 16 / 0.6e10)
     # All classes wait for the old NICs; inside a host they do not.
-    np.testing.assert_allclose(cost("mixed", "all"), 3 / 16 / 0.6e9)
-    np.testing.assert_allclose(cost("mixed", "host"), [inside, inside])
+    np.testing.assert_allclose(cost("mixed", Scope.ALL), 3 / 16 / 0.6e9)
+    np.testing.assert_allclose(cost("mixed", Scope.HOST), [inside, inside])
 
 
 def test_cross_group_closed_forms(shapes, cost_model):
@@ -192,14 +193,14 @@ def test_cross_group_closed_forms(shapes, cost_model):
         return cross_group_all_to_all_s_per_byte(shapes[name], cost_model, scope)
 
     # A quarter of the array, half of it to the other host at 5 GB/s.
-    np.testing.assert_allclose(cost("switch", "host"), 0.25 * 0.5 / 0.5e10)
-    np.testing.assert_allclose(cost("one_host", "host"), 0.0)
-    np.testing.assert_allclose(cost("one_host", "all"), 0.0)
+    np.testing.assert_allclose(cost("switch", Scope.HOST), 0.25 * 0.5 / 0.5e10)
+    np.testing.assert_allclose(cost("one_host", Scope.HOST), 0.0)
+    np.testing.assert_allclose(cost("one_host", Scope.ALL), 0.0)
     # From a pair: half the array, 2/8 over PCIe (8 GB/s), 4/8 over NICs (5 GB/s).
-    np.testing.assert_allclose(cost("pairs", "domain"), 0.5 * 0.5 / 0.5e10)
+    np.testing.assert_allclose(cost("pairs", Scope.DOMAIN), 0.5 * 0.5 / 0.5e10)
     # From a host without a partner to 16 of 20 ranks by NIC; from a domain to 12.
-    np.testing.assert_allclose(cost("wide", "host"), 0.25 * (16 / 20) / 0.5e10)
-    np.testing.assert_allclose(cost("wide", "domain"), 0.125 * (12 / 20) / 0.5e10)
+    np.testing.assert_allclose(cost("wide", Scope.HOST), 0.25 * (16 / 20) / 0.5e10)
+    np.testing.assert_allclose(cost("wide", Scope.DOMAIN), 0.125 * (12 / 20) / 0.5e10)
 
 
 def test_cross_group_in_one_wide_domain_uses_scale_up(make_cluster, cost_model):
@@ -207,7 +208,7 @@ def test_cross_group_in_one_wide_domain_uses_scale_up(make_cluster, cost_model):
     wide = {"kind": "switch", "domain_size": 8, "bw": 1e11}
     cluster = make_cluster(scale_up=wide, scale_out={})
     # A quarter of the array, 4 of 8 ranks outside of the host, 80 GB/s.
-    cost = cross_group_all_to_all_s_per_byte(cluster, cost_model, "host")
+    cost = cross_group_all_to_all_s_per_byte(cluster, cost_model, Scope.HOST)
     np.testing.assert_allclose(cost, 0.25 * 0.5 / 0.8e11)
 
 
@@ -215,6 +216,6 @@ def test_table_wise_equals_row_wise_at_one_rank(make_cluster, cost_model):
     """With one rank nothing crosses any link."""
     cluster = make_cluster(num_hosts=1, local_world_size=1, scale_up={"kind": "none"})
     assert uniform_all_to_all_s_per_byte(cluster, cost_model) == 0.0
-    for scope in ("all", "host", "domain"):
+    for scope in SCOPES:
         assert reduce_scatter_s_per_byte(cluster, cost_model, scope) == 0.0
         assert cross_group_all_to_all_s_per_byte(cluster, cost_model, scope) == 0.0

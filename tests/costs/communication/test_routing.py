@@ -10,6 +10,7 @@ import pytest
 from shardplan.costs.communication.latency import link_latency
 from shardplan.costs.communication.link_rates import LinkRates, nic_ports
 from shardplan.costs.communication.routing import routes_of
+from shardplan.costs.scopes import Scope
 from tests.costs.communication.link_oracle import (
     LinkCapacities,
     all_to_all_v_link_times,
@@ -111,8 +112,8 @@ def test_sums_of_a_host_stay_on_their_rail(
     peers = routes.position[:, None] == routes.position
     matrix = np.where(peers, each[:, None] / cluster.num_hosts, 0.0)
     for traffic, pairs in (
-        (routes.spread(each, "host"), matrix),
-        (routes.gather(each, "host"), matrix.T),
+        (routes.spread(each, Scope.HOST), matrix),
+        (routes.gather(each, Scope.HOST), matrix.T),
     ):
         loads, uplink = followed(routes, pairs)
         np.testing.assert_allclose(traffic.by_rank, loads, atol=1e-12)
@@ -229,13 +230,13 @@ def test_nics_behind_the_host_use_its_pcie_links(
 def test_rings_by_hand(make_cluster: Callable[..., Cluster]) -> None:
     """Two hosts of four ranks reduce 8 bytes: 3/4 inside, 1/4 - 1/8 between hosts."""
     routes = routes_of(make_cluster())
-    array, host = np.full(8, 8.0), routes.host
-    scale_up, _, nic = routes.ring(array, host, crosses=True).by_rank
+    array = np.full(8, 8.0)
+    scale_up, _, nic = routes.ring(array, Scope.ALL).by_rank
     assert scale_up.tolist() == [[6.0] * 8] * 2
     assert nic.tolist() == [[1.0] * 8] * 2
-    _, _, nic = routes.ring(array, host, crosses=True, adds_up=True).by_rank
+    _, _, nic = routes.ring(array, Scope.ALL, adds_up=True).by_rank
     assert nic.tolist() == [[1.0] * 8] * 2  # half of 1/4
-    _, _, nic = routes.ring(array, host, crosses=False).by_rank
+    _, _, nic = routes.ring(array, Scope.HOST).by_rank
     assert nic.tolist() == [[0.0] * 8] * 2
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
-from shardplan.records.sharding import Objective, Scope
+from shardplan.records.sharding import Objective
 from shardplan.solvers.search.exchange import Exchanger
 from shardplan.solvers.search.noise import Noise
 from shardplan.solvers.search.proposals import Proposer

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import ranks_per_place
-from shardplan.records.sharding import Objective, Scope
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.guide import Guide

@@ -11,8 +11,9 @@ import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
-from shardplan.records.sharding import PHASES, Objective, Scope
+from shardplan.records.sharding import PHASES, Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.resplit import curve, resplit, spend
