@@ -100,7 +100,7 @@ class _Session:
         if name:
             self._write(kind, name, body)
         elif kind == "python":
-            exec(compile(body, "page", "exec"), self._names)
+            exec(compile(body, "page", "exec", dont_inherit=True), self._names)
         return body
 
     def _write(self, kind: str, name: str, body: str) -> None:
@@ -181,7 +181,8 @@ class _Session:
             buffer = io.StringIO()
             with contextlib.redirect_stdout(buffer):
                 try:
-                    exec(compile(example.source, "page", "single"), self._names)
+                    code = compile(example.source, "page", "single", dont_inherit=True)
+                    exec(code, self._names)
                 except Exception as error:
                     print("Traceback (most recent call last):")  # noqa: T201
                     print(f"  ...\n{type(error).__name__}: {error}")  # noqa: T201

@@ -13,6 +13,7 @@ import numpy as np
 
 from shardplan.certify.branch import Tree
 from shardplan.certify.packing import Packer, Packing
+from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
 from shardplan.certify.verify import replay
@@ -75,7 +76,10 @@ class Bound:
 
 
 def lower_bound(
-    problem: Problem, upper_bound_s: float = float("inf"), stop: Clock | None = None
+    problem: Problem,
+    upper_bound_s: float = float("inf"),
+    stop: Clock | None = None,
+    params: ProofParams = PROOF_DEFAULTS,
 ) -> Bound:
     """Bound the value of every plan from below, quickly.
 
@@ -110,6 +114,7 @@ def strengthen(
     bound: Bound,
     upper_bound_s: float = float("inf"),
     stop: Clock | None = None,
+    params: ProofParams = PROOF_DEFAULTS,
 ) -> Bound:
     """Spend more time on a bound; returns one that is at least as good.
 
@@ -129,9 +134,11 @@ def strengthen(
     early = None if stop is None else Early(stop)
     search = _Search(relaxed, bound, early, hard=True)
     search.by_prices(upper_bound_s, _MOST_TESTS)
-    if relaxed.num_dimensions > 1 and relaxed.num_classes == 1:
+    has_cases = relaxed.num_dimensions > 1 and relaxed.num_classes == 1
+    if params.cases and has_cases:
         search.by_cases(upper_bound_s)
-    if relaxed.num_bundles <= _MOST_PER_RANK * relaxed.class_ranks.sum():
+    has_few = relaxed.num_bundles <= _MOST_PER_RANK * relaxed.class_ranks.sum()
+    if params.patterns and has_few:
         search.by_patterns(upper_bound_s)
     return _better(problem, relaxed, bound, search.proof)
 

@@ -46,6 +46,7 @@ Reports about a plan say what its quality rests on:
 | `bound` | whether `lower_bound_s` and `gap` are proven: see below |
 | `optimality` | the same of the status `optimal`; `none` for any other |
 | `claimed_bound_s` | a larger bound that only the solver claims, or null |
+| `params` | parameters of solvers not at their [defaults](solver-params.md), by name |
 | `warnings` | what failed while the plan was made, such as HiGHS, in its own words |
 | `proven_bound_s` | in `check`: what the certificate proves, or null |
 | `notices` | in `solve`: sentences about what stands out |

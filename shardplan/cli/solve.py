@@ -116,6 +116,14 @@ if TYPE_CHECKING:
     help="Seed of solvers that draw random numbers (default: 0).",
 )
 @click.option(
+    "--solver-params",
+    "params",
+    metavar="FILE",
+    type=click.Path(),
+    help="Take numbers of the solver from a TOML file; what it leaves out keeps its "
+    "default.",
+)
+@click.option(
     "--rounds",
     metavar="N",
     type=WholeRange(min=0, max=100),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import signal
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.certify.dual import lower_bound
+from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.verify import verify
 from shardplan.checking import examine
-from shardplan.errors import Fault, InfeasibleError, InputError
+from shardplan.errors import InfeasibleError, InputError
 from shardplan.io import catalog
 from shardplan.io.settings import changed, require_roots
+from shardplan.planning.arguments import MOST_ROUNDS, MOST_SEED, member, whole
 from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
 from shardplan.planning.diagnosis import require_options
 from shardplan.planning.interrupts import Interrupts
@@ -26,6 +28,7 @@ from shardplan.planning.refusal import (
     stopped,
 )
 from shardplan.planning.result import PlanResult
+from shardplan.planning.solver_params import changed_params, load_params
 from shardplan.plans.plan import Outcome, Plan
 from shardplan.plans.realize import placements
 from shardplan.problems.problem import build_problem
@@ -41,6 +44,7 @@ from shardplan.solvers.base import (
     Stop,
     load_solver,
 )
+from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shardplan.io.settings import Setting
+    from shardplan.planning.solver_params import Source as Params
     from shardplan.problems import problem as problems
     from shardplan.records.certificate import Certificate
     from shardplan.records.topology import Topology
@@ -60,7 +65,6 @@ if TYPE_CHECKING:
 
 _ROOM = 1e-12
 _SAME = 1e-9
-E = TypeVar("E", Target, Objective)
 
 
 def solve(
@@ -77,6 +81,7 @@ def solve(
     gap: float = 0.0,
     seed: int = 0,
     rounds: int = 0,
+    params: Params | None = None,
     observer: Observer | None = None,
     interrupts: Interrupts | None = None,
 ) -> PlanResult:
@@ -116,6 +121,8 @@ def solve(
     rounds : int
         Times to solve again with what phases cost in the simulated step; the plan
         with the shortest simulated step is returned. Its objective may be higher.
+    params : SolverParams, mapping of sections, or path of a TOML file, optional
+        Numbers of the solver that are not to be at their defaults.
     observer : Observer, optional
         Is told about every better plan and bound.
     interrupts : Interrupts, optional
@@ -137,9 +144,11 @@ def solve(
     """
     stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
     limit_command(stop)
-    chosen = load_solver(solver)
-    target = _member(Target, "target", target)
-    objective = _member(Objective, "objective", objective)
+    settings = load_params(params)
+    chosen = load_solver(solver, settings)
+    seed, rounds = whole("seed", seed, MOST_SEED), whole("rounds", rounds, MOST_ROUNDS)
+    target = member(Target, "target", target)
+    objective = member(Objective, "objective", objective)
     hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
     with hearing as heard, solver_failures() as failures:
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
@@ -152,9 +161,17 @@ def solve(
             if rounds > 0:
                 found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
-            proof = prove(problem, found, stop)
-        make = partial(make_plan, problem, found, inputs, solver=solver, seed=seed)
-        plan = make(proof=proof, warnings=failures)
+            proof = prove(problem, found, stop, settings.proof)
+        plan = make_plan(
+            problem,
+            found,
+            inputs,
+            solver=solver,
+            seed=seed,
+            params=settings,
+            proof=proof,
+            warnings=failures,
+        )
         verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
     if verdict.violations:
         raise AssertionError(
@@ -260,8 +277,8 @@ def integer_program(
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     problem = _problem(
         inputs,
-        _member(Target, "target", target),
-        _member(Objective, "objective", objective),
+        member(Target, "target", target),
+        member(Objective, "objective", objective),
         all_tiers=False,
     )
     require_options(problem)
@@ -304,6 +321,7 @@ def make_plan(
     *,
     solver: str,
     seed: int,
+    params: SolverParams = DEFAULTS,
     proof: Proof | None = None,
     warnings: Sequence[str] = (),
 ) -> Plan:
@@ -333,6 +351,7 @@ def make_plan(
             gap=value / bound - 1.0 if bound > 0 else None,
             claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
             warnings=tuple(warnings),
+            params=changed_params(params),
         ),
         fingerprints=fingerprints(inputs),
         tables=placements(problem, result.assignment),
@@ -349,21 +368,15 @@ class Proof(NamedTuple):
 
 
 def prove(
-    problem: problems.Problem, result: SolverResult, stop: Stop | None = None
+    problem: problems.Problem,
+    result: SolverResult,
+    stop: Stop | None = None,
+    params: ProofParams = PROOF_DEFAULTS,
 ) -> Proof:
     """Verify the certificate of a result, or find one until `stop` says so."""
     assert result.assignment is not None
     certificate = result.certificate
     if certificate is None:
         value = problem.value(result.assignment)
-        certificate = lower_bound(problem, value, stop).certificate
+        certificate = lower_bound(problem, value, stop, params).certificate
     return Proof(certificate, verify(problem, certificate))
-
-
-def _member(kind: type[E], name: str, value: E | str) -> E:
-    try:
-        return kind(value)
-    except ValueError:
-        known = ", ".join(member.value for member in kind)
-        problem = Fault("solve", name, repr(value), f"must be one of: {known}")
-        raise InputError([problem]) from None

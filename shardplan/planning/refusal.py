@@ -88,9 +88,14 @@ def advised(
 
 
 def stopped(stop: Stop) -> LimitError:
-    """Make the error for a search that was asked to stop or ran out of time."""
+    """Make the error for a search that was asked to stop or met a limit."""
     if stop.requested:
         return LimitError("stopped before there was a plan", interrupted=True)
+    if stop.work >= stop.work_limit:
+        return LimitError(
+            f"no plan found within {stop.work_limit:,.0f} evaluated moves: "
+            "raise --work-limit"
+        )
     return LimitError(
         f"no plan found within {stop.elapsed_s():.1f} s: raise --time-limit"
     )

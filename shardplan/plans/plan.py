@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from shardplan.io.json_file import read_json
 from shardplan.io.validate import validate
@@ -42,6 +42,8 @@ class Outcome(Record):
     warnings : tuple of str
         What failed while the plan was made, such as a library, in its own words. The
         plan holds, but might be better, or its bound higher.
+    params : dict
+        Parameters of solvers that were not at their defaults, by dotted name.
     """
 
     solver: str
@@ -52,6 +54,7 @@ class Outcome(Record):
     gap: Annotated[Number, Field(ge=0)] | None
     claimed_bound_s: Annotated[Number, Field(ge=0)] | None = None
     warnings: tuple[str, ...] = ()
+    params: dict[str, JsonValue] = Field(default={})
 
 
 class Plan(Brief, Record):

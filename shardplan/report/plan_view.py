@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
         "target": plan.target.value,
         "solver": outcome.solver,
         "seed": outcome.seed,
+        "params": dict(outcome.params),
         "warnings": list(outcome.warnings),
         "plan_version": plan.shardplan_version,
     }
@@ -166,6 +168,7 @@ def summary_facts(data: dict[str, Any]) -> dict[str, str]:
     tables = plural(data["num_tables"], "table")
     batch = f"{data['global_batch_size']:,} samples per step"
     hosts, ranks = plural(data["num_hosts"], "host"), plural(data["world_size"], "rank")
+    changed = ", ".join(f"{k} = {json.dumps(v)}" for k, v in data["params"].items())
     return {
         "workload": f"{data['workload']}: {tables}, {batch}",
         "topology": f"{data['topology']}: {hosts}, {ranks}",
@@ -174,6 +177,7 @@ def summary_facts(data: dict[str, Any]) -> dict[str, str]:
         f"seed {data['seed']}, target {data['target']})",
         "objective": f"{format_seconds(data['objective_s'])} ({data['objective']})",
         "lower bound": bound_text(data),
+        **({"parameters": changed} if changed else {}),
     }
 
 

@@ -13,6 +13,7 @@ from shardplan.records.sharding import Objective
 from shardplan.solvers.base import (
     Observer,
     Silent,
+    Solver,
     SolverResult,
     SolveStatus,
     Stop,
@@ -21,6 +22,7 @@ from shardplan.solvers.base import (
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
 from shardplan.solvers.pack.packer import Packer
+from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.search.guide import Guide
 from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.neighbourhood import Neighbourhood
@@ -28,6 +30,8 @@ from shardplan.solvers.search.portfolio import Portfolio
 from shardplan.solvers.uniform import Uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shardplan.problems.problem import Problem
 
 _LDM_WORK = 1_000_000
@@ -61,37 +65,42 @@ class Auto:
     time. The last part of the time goes into the proof of how good the plan is.
     """
 
+    def __init__(self, params: SolverParams = DEFAULTS) -> None:
+        self._all, self._params = params, params.auto
+
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`."""
-        bound = lower_bound(problem, stop=stop)
-        incumbent = Incumbent(problem, bound, stop, observer)
-        is_large = _is_large(problem)
-        if not is_large:
-            self._quickly(problem, stop, seed, incumbent)
+        params, proof = self._params, self._all.proof
+        bound = lower_bound(problem, stop=stop, params=proof)
+        incumbent = Incumbent(problem, bound, stop, observer, self._all.search)
+        begins_with_search = self._begins_with_search(problem)
+        self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_timed = not stop.is_by_work
         is_small = is_timed and len(problem.options) * problem.world_size <= _SMALL
         glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
-        is_optimal = is_small and self._is_proven(
+        begins_exactly = params.exact_first and is_small
+        is_optimal = begins_exactly and self._is_proven(
             problem, stop, seed, incumbent, glance
         )
         with stop.sooner(_proof_start_s(stop, is_small)):
-            if is_timed and not is_optimal:
+            if params.pack and is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
             with stop.sooner(_search_s(stop, is_small)):
-                # Of a large problem not even greedy has made a plan yet.
-                is_over = stop.now() and not is_large
+                # Not even greedy has made a plan yet where the search comes first.
+                is_over = stop.now() and not begins_with_search
                 if not (is_optimal or is_over or incumbent.is_close):
                     self._search(problem, stop, seed, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(_rest_s(stop)):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
         incumbent.resplit()
-        if not (stop.now() or incumbent.is_close):
+        if params.strengthen and not (stop.now() or incumbent.is_close):
             with stop.sooner(_rest_s(stop)):
-                better = strengthen(problem, incumbent.bound, incumbent.value_s, stop)
+                value = incumbent.value_s
+                better = strengthen(problem, incumbent.bound, value, stop, proof)
             incumbent.raise_bound(better)
         return _result(incumbent, stop, is_optimal)
 
@@ -99,16 +108,31 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
         """Run the heuristics; none of them is ever better than the result."""
-        incumbent.offer(Greedy().solve(problem, stop, seed, Silent()).assignment)
+        if _is_large(problem):
+            return
+        if self._params.greedy:
+            found = Greedy(self._all).solve(problem, stop, seed, Silent())
+            incumbent.offer(found.assignment)
         if problem.num_bundles * problem.world_size > _LDM_WORK:
             return
         share = 1.0 if stop.is_by_work else _QUICK_SHARE
-        for solver in (LargestDifferencing(), Uniform(incumbent.value_s)):
+        for solver in self._quick_solvers(incumbent.value_s):
             if stop.now() and incumbent.assignment is not None:
                 return
             with stop.sooner(share * stop.remaining_s()):
                 found = solver.solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
+
+    def _quick_solvers(self, most_s: float) -> Iterator[Solver]:
+        """Yield the heuristics after greedy; the last looks below `most_s` only."""
+        if self._params.ldm:
+            yield LargestDifferencing(self._all)
+        if self._params.uniform:
+            yield Uniform(most_s, self._all)
+
+    def _begins_with_search(self, problem: Problem) -> bool:
+        """Whether greedy only comes in where the search finds no plan."""
+        return not self._params.greedy or _is_large(problem)
 
     def _pack(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
@@ -144,32 +168,52 @@ class Auto:
         A plan that balances the sum is at times better in every phase than what a
         short search of the phases finds, above all where there are few tables.
         """
+        if not self._params.search:
+            return
         totals = OptionTotals.of(problem)
-        by_sum = replace(problem, objective=Objective.MAX_RANK)
         work = problem.num_bundles * problem.world_size
-        if problem.objective is Objective.STEP and work <= _GLANCE_WORK:
-            bound = replace(incumbent.bound, value_s=0.0)
-            other = Incumbent(by_sum, bound, stop, Silent())
-            guide = Guide.of(by_sum, totals)
-            Portfolio(by_sum, totals, guide, stop, seed, other).glance()
-            incumbent.offer(other.assignment)
+        is_step = problem.objective is Objective.STEP
+        if self._params.max_rank_first and is_step and work <= _GLANCE_WORK:
+            self._search_by_sum(problem, totals, stop, seed, incumbent)
         guide = Guide.of(problem, totals)
 
         def greedily() -> None:
-            found = Greedy().solve(problem, stop, seed, Silent())
+            found = Greedy(self._all).solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
 
-        fallback = greedily if _is_large(problem) else None
-        Portfolio(problem, totals, guide, stop, seed, incumbent, fallback).run()
+        fallback = greedily if self._begins_with_search(problem) else None
+        Portfolio(
+            problem, totals, guide, stop, seed, incumbent, fallback, self._all
+        ).run()
+
+    def _search_by_sum(
+        self,
+        problem: Problem,
+        totals: OptionTotals,
+        stop: Stop,
+        seed: int,
+        incumbent: Incumbent,
+    ) -> None:
+        """Search for `max-rank` for a moment."""
+        by_sum = replace(problem, objective=Objective.MAX_RANK)
+        bound = replace(incumbent.bound, value_s=0.0)
+        other = Incumbent(by_sum, bound, stop, Silent(), self._all.search)
+        guide = Guide.of(by_sum, totals)
+        Portfolio(by_sum, totals, guide, stop, seed, other, params=self._all).glance()
+        incumbent.offer(other.assignment)
 
     def _exactly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> bool:
         """Try parts of the integer program, then all of it; whether it proved it."""
-        neighbourhood = Neighbourhood(problem, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        neighbourhood = Neighbourhood(problem, rng, self._all)
         for share in (_PARTS_SHARE, 1.0):
-            with stop.sooner(share * stop.remaining_s()):
-                self._by_parts(neighbourhood, stop, incumbent)
+            if self._params.neighbourhoods:
+                with stop.sooner(share * stop.remaining_s()):
+                    self._by_parts(neighbourhood, stop, incumbent)
+            if not self._params.exact:
+                continue
             share = _EXACT_SHARE * stop.remaining_s()
             if self._is_proven(problem, stop, seed, incumbent, share):
                 return True
@@ -201,7 +245,7 @@ class Auto:
         if stop.now() or incumbent.is_close:
             return False
         with stop.sooner(most_s):
-            program = IntegerProgram(incumbent.assignment)
+            program = IntegerProgram(incumbent.assignment, self._all)
             found = program.solve(problem, stop, seed, Silent())
         incumbent.offer(found.assignment)
         return found.status is SolveStatus.OPTIMAL and found.assignment is not None

@@ -9,9 +9,10 @@ from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import entry_points
 from numbers import Real
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from shardplan.errors import InputError
+from shardplan.solvers.params import DEFAULTS, SolverParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -211,8 +212,8 @@ def solver_names() -> list[str]:
     return [*SOLVERS, *(name for name in plugins if name not in SOLVERS)]
 
 
-def load_solver(name: str) -> Solver:
-    """Import a solver by name.
+def solver_type(name: str) -> Any:
+    """Import the class of a solver, or whatever makes one, by its name.
 
     Raises
     ------
@@ -221,8 +222,31 @@ def load_solver(name: str) -> Solver:
     """
     if name in SOLVERS:
         module, _, attribute = SOLVERS[name].partition(":")
-        return cast("Solver", getattr(import_module(module), attribute)())
+        return getattr(import_module(module), attribute)
     for plugin in entry_points(group="shardplan.solvers", name=name):
-        return cast("Solver", plugin.load()())
+        return plugin.load()
     known = ", ".join(solver_names())
     raise InputError.single("solver", "name", name, f"must be one of: {known}")
+
+
+def load_solver(name: str, params: SolverParams = DEFAULTS) -> Solver:
+    """Make a solver by name.
+
+    Parameters
+    ----------
+    params : SolverParams
+        Built-in solvers take all of it; a plug-in takes the section of its name, if
+        its class has a record `Params`.
+
+    Raises
+    ------
+    InputError
+        For an unknown name; lists the known ones.
+    """
+    make = solver_type(name)
+    if name in SOLVERS:
+        return cast("Solver", make(params=params))
+    kind = getattr(make, "Params", None)
+    if kind is None:
+        return cast("Solver", make())
+    return cast("Solver", make(params=getattr(params, name, None) or kind()))

@@ -15,6 +15,7 @@ import numpy as np
 from shardplan.problems.totals import OptionTotals, simple_lower_bound
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
+from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.placement import (
     GLANCE_EVERY,
     Placer,
@@ -87,13 +88,16 @@ _SCORED = 256
 class Greedy:
     """Try a few ways to choose and place, and keep the best plan that fits."""
 
+    def __init__(self, params: SolverParams = DEFAULTS) -> None:
+        self._params = params
+
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`; the seed is not used, for nothing here is random."""
         bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
-        relaxed = select(problem, totals, np.inf, 1.0)
+        relaxed = select(problem, totals, np.inf, 1.0, params=self._params.choice)
         if relaxed is None:
             return finished(None, np.inf, bound, stop)
         measured = totals
@@ -112,6 +116,7 @@ class Greedy:
                 attempt.item_share * mean,
                 attempt.fill,
                 attempt.item_fill,
+                self._params.choice,
             )
             if choice is None:
                 continue

@@ -14,6 +14,7 @@ import numpy as np
 from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import OptionTotals, simple_lower_bound
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
+from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.placement import (
     Placer,
     mean_phase_load,
@@ -48,6 +49,9 @@ class LargestDifferencing:
     An item whose rank has no memory left goes to the least loaded one that has.
     """
 
+    def __init__(self, params: SolverParams = DEFAULTS) -> None:
+        self._params = params
+
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
@@ -58,7 +62,8 @@ class LargestDifferencing:
         best: Assignment | None = None
         value = np.inf
         for share in _ITEM_SHARES:
-            choice = select(problem, totals, share * mean, 1.0)
+            limit_s = share * mean
+            choice = select(problem, totals, limit_s, 1.0, params=self._params.choice)
             if choice is None:
                 continue
             for weight in _MEMORY_WEIGHTS:

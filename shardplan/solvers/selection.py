@@ -8,6 +8,7 @@ import numpy as np
 
 from shardplan.problems.totals import first_least, least_per_table
 from shardplan.solvers.linear_choice import choose_by_linear_program
+from shardplan.solvers.params import DEFAULTS, ChoiceParams
 from shardplan.solvers.pool_prices import pool_prices
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def select(
     item_limit_s: float,
     fill: float,
     item_fill: float = 1.0,
+    params: ChoiceParams = DEFAULTS.choice,
 ) -> Ints | None:
     """Choose options without long items that fit into `fill` of each tier.
 
@@ -57,11 +59,16 @@ def select(
     least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
     if least > 1.0:
         return None
-    return select_from(problem, totals, legal, max(fill, least + _AIR * (1.0 - least)))
+    fill = max(fill, least + _AIR * (1.0 - least))
+    return select_from(problem, totals, legal, fill, params)
 
 
 def select_from(
-    problem: Problem, totals: OptionTotals, legal: Bools, fill: float
+    problem: Problem,
+    totals: OptionTotals,
+    legal: Bools,
+    fill: float,
+    params: ChoiceParams = DEFAULTS.choice,
 ) -> Ints:
     """Choose the cheapest legal options whose bytes fit into `fill` of each tier.
 
@@ -86,7 +93,8 @@ def select_from(
     found = pool_prices(problem, totals, legal, fill)
     choice = _cheapest(problem, totals, legal, found.prices)
     choice = _fitted(problem, totals, legal, found.prices, choice, fill)
-    if _is_good(totals, choice, found.least_s, fill):
+    is_good = _is_good(totals, choice, found.least_s, fill)
+    if is_good or not params.linear_program:
         return choice
     split = choose_by_linear_program(problem, totals, found.candidates, fill)
     if split is None:

@@ -9,6 +9,7 @@ import numpy as np
 from shardplan.problems.totals import OptionTotals, simple_lower_bound
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.greedy import place_all
+from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.selection import select_from
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class Uniform:
         Only plans below this are looked for [s].
     """
 
-    def __init__(self, most_s: float = np.inf) -> None:
-        self._most_s = most_s
+    def __init__(self, most_s: float = np.inf, params: SolverParams = DEFAULTS) -> None:
+        self._most_s, self._params = most_s, params
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -43,7 +44,7 @@ class Uniform:
         for least, legal, strictly in _ways(problem, totals):
             if stop.now() or least >= value:
                 break
-            choice = select_from(problem, totals, legal, 1.0)
+            choice = select_from(problem, totals, legal, 1.0, self._params.choice)
             placer = place_all(problem, totals, choice, strictly=strictly)
             found = np.inf if placer is None else placer.loads.value(problem.objective)
             if placer is not None and found < value:

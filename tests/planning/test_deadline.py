@@ -26,6 +26,7 @@ from tests.benchmarks.families import Family, family_inputs
 
 if TYPE_CHECKING:
     from shardplan.certify.kelley import Clock
+    from shardplan.certify.params import ProofParams
     from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Observer
     from tests.helpers import Instance
@@ -61,14 +62,16 @@ def test_the_search_leaves_time_for_the_rest(
         watch.now_s += 7.0
         return build_problem(*arguments, **options)
 
-    def bounded(problem: Problem, value_s: float, stop: Clock) -> object:
+    def bounded(
+        problem: Problem, value_s: float, stop: Clock, params: ProofParams
+    ) -> object:
         proof_s.append(stop.remaining_s())
-        return planner_bound(problem, value_s, stop)
+        return planner_bound(problem, value_s, stop, params)
 
     planner_bound = planner.lower_bound
     monkeypatch.setattr(planner, "build_problem", slow)
     monkeypatch.setattr(planner, "lower_bound", bounded)
-    monkeypatch.setattr(planner, "load_solver", lambda name: solver)
+    monkeypatch.setattr(planner, "load_solver", lambda *_: solver)
     assert dlrm_like.solve(time_limit_s=100.0).runtime_s == pytest.approx(7.0)
     assert solver.given_s == pytest.approx(100.0 - 7.0 - 21.0)
     assert proof_s == [pytest.approx(72.0 + PROOF_SHARE * 21.0)]

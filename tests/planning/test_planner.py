@@ -222,7 +222,7 @@ class Never:
 
 
 def use(solver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner, "load_solver", lambda name: solver)
+    monkeypatch.setattr(planner, "load_solver", lambda *_: solver)
 
 
 def test_a_limit_without_a_plan(

@@ -23,6 +23,7 @@ from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
 from shardplan.solvers.ilp.program import Program
 from shardplan.solvers.ilp.variables import Variables
+from shardplan.solvers.params import DEFAULTS, SolverParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +82,10 @@ class IntegerProgram:
     run = staticmethod(highs.run)
     """Solves a program; another MIP solver takes its place in a subclass."""
 
-    def __init__(self, start: Assignment | None = None) -> None:
-        self.start = start
+    def __init__(
+        self, start: Assignment | None = None, params: SolverParams = DEFAULTS
+    ) -> None:
+        self.start, self._params = start, params
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -91,7 +94,8 @@ class IntegerProgram:
         if (np.diff(problem.options.start) == 0).any():
             return SolverResult(None, 0.0, SolveStatus.INFEASIBLE)
         search = _Search(problem, stop, seed, observer, self.run)
-        start = self.start or Greedy().solve(problem, stop, seed, Silent()).assignment
+        greedy = Greedy(self._params)
+        start = self.start or greedy.solve(problem, stop, seed, Silent()).assignment
         if start is not None and solution.is_legal(problem, start):
             search.consider(start)
         for margin in (0.0, _MARGIN):

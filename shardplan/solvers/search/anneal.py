@@ -8,6 +8,7 @@ import numpy as np
 
 from shardplan.solvers.search.exchange import Exchanger
 from shardplan.solvers.search.noise import Noise
+from shardplan.solvers.search.params import SEARCH_DEFAULTS, AnnealParams
 from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.proposals import Proposer
 from shardplan.solvers.search.recut import Recutter
@@ -72,8 +73,9 @@ class Annealer:
         rng: np.random.Generator,
         stop: Stop,
         report: Callable[[State], None],
+        params: AnnealParams = SEARCH_DEFAULTS.anneal,
     ) -> None:
-        self.state = state
+        self.state, self._params = state, params
         self._rng, self._stop, self._report = rng, stop, report
         self._noise = Noise(rng)
         self._divider = Repartitioner(state, rng, self._noise)
@@ -149,16 +151,26 @@ class Annealer:
             if index % _LEVEL_ROUNDS == 0:
                 penalty = self._penalty(min(1.0, max(0.0, 2.5 * progress - 1.0)))
             temperature = hot * (cold / hot) ** progress
-            self._exchange(self._random_groups(), penalty, temperature)
-            self._exchange(self._worst_groups(penalty), penalty, temperature)
-            if len(self.state.load) <= _FEW_RANKS:
-                self._divide_pairs(penalty, temperature)
-            self._changer.change_some(self._num_changes, penalty, temperature)
-            if index >= settle:
+            self._move_units(penalty, temperature)
+            if self._params.variants:
+                self._changer.change_some(self._num_changes, penalty, temperature)
+            if self._params.recut and index >= settle:
                 self._recut_some(penalty, temperature)
             self._told()
-        self._fill()
-        self._quench()
+        if self._params.variants:
+            self._fill()
+        if self._params.quench:
+            self._quench()
+
+    def _move_units(self, penalty: Penalty, temperature: float) -> None:
+        """Exchange and divide the shards of ranks, with options as they are."""
+        params = self._params
+        if params.random_groups:
+            self._exchange(self._random_groups(), penalty, temperature)
+        if params.worst_groups:
+            self._exchange(self._worst_groups(penalty), penalty, temperature)
+        if params.pairs and len(self.state.load) <= _FEW_RANKS:
+            self._divide_pairs(penalty, temperature)
 
     def promise(self) -> tuple[bool, float]:
         """How promising the state is, for comparison: the less, the better.
@@ -295,7 +307,7 @@ class Annealer:
             if not (
                 self._deal_from(worst, penalty)
                 or self._relieve(worst, penalty)
-                or self._recut_on(worst, penalty)
+                or (self._params.recut and self._recut_on(worst, penalty))
             ):
                 return
             self._told()

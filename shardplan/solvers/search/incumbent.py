@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.search.resplit import resplit
 
 if TYPE_CHECKING:
@@ -30,9 +31,15 @@ class Incumbent:
     """
 
     def __init__(
-        self, problem: Problem, bound: Bound, stop: Stop, observer: Observer
+        self,
+        problem: Problem,
+        bound: Bound,
+        stop: Stop,
+        observer: Observer,
+        params: SearchParams = SEARCH_DEFAULTS,
     ) -> None:
         self._problem, self._stop, self._observer = problem, stop, observer
+        self._params = params
         self.bound = bound
         self.assignment: Assignment | None = None
         self.value_s = np.inf
@@ -60,7 +67,7 @@ class Incumbent:
 
     def resplit(self) -> None:
         """Split the caches of the best assignment again; at least its total falls."""
-        if self.assignment is None or self.is_close:
+        if self.assignment is None or self.is_close or not self._params.resplit:
             return
         self.assignment = resplit(self._problem, self.assignment, self._stop)
         value = self._problem.value(self.assignment)

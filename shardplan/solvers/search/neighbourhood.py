@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
 from shardplan.solvers.base import Silent
+from shardplan.solvers.params import DEFAULTS, SolverParams
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -28,8 +29,13 @@ class Neighbourhood:
     it, or nearly so, in a moment.
     """
 
-    def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
-        self._problem, self._rng = problem, rng
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        params: SolverParams = DEFAULTS,
+    ) -> None:
+        self._problem, self._rng, self._params = problem, rng, params
 
     @property
     def is_part(self) -> bool:
@@ -44,7 +50,8 @@ class Neighbourhood:
         part, keep = self._part(assignment, free)
         start = replace(assignment, option=np.searchsorted(keep, assignment.option))
         with stop.sooner(_SECONDS):
-            found = IntegerProgram(start).solve(part, stop, self._seed(), Silent())
+            program = IntegerProgram(start, self._params)
+            found = program.solve(part, stop, self._seed(), Silent())
         if found.assignment is None:
             return assignment
         better = Assignment(keep[found.assignment.option], found.assignment.places)

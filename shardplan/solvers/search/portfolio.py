@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.problems.totals import first_least, least_per_table
+from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.placement import (
     GLANCE_EVERY,
     Placer,
@@ -109,8 +110,10 @@ class Portfolio:
         seed: int,
         incumbent: Incumbent,
         fallback: Callable[[], None] | None = None,
+        params: SolverParams = DEFAULTS,
     ) -> None:
         self._fallback = fallback
+        self._params, self._choice = params.search, params.choice
         self._problem, self._totals, self._guide = problem, totals, guide
         self._stop, self._incumbent = stop, incumbent
         self._rng = np.random.default_rng(seed)
@@ -128,6 +131,8 @@ class Portfolio:
         while fruitless < most and not self._is_over():
             before = self._incumbent.value_s
             self._race(starts)
+            if not self._params.restarts:
+                break
             starts = [self._random_start()]
             improved = self._incumbent.value_s < before * (1.0 - _WORTH)
             fruitless = 0 if improved else fruitless + 1
@@ -165,14 +170,15 @@ class Portfolio:
                 return
         self._fall_back()
         rounds = self._race_rounds
-        while len(racers) > 1:
-            racers.sort(key=lambda racer: racer[0].promise())
+        racers.sort(key=lambda racer: racer[0].promise())
+        while self._params.race and len(racers) > 1:
             racers, rounds = racers[: len(racers) // 2], 2 * rounds
             for annealer, start in racers:
                 self._kick(annealer, start, 0.0)
                 annealer.cycle(rounds, self._temperature(_HOTTER), _COLD**2)
                 if self._is_over():
                     return
+            racers.sort(key=lambda racer: racer[0].promise())
         if racers:
             self._improve(*racers[0])
 
@@ -214,6 +220,13 @@ class Portfolio:
         """Relax some bundles, and cut one of the worst rank more finely."""
         target = self._target(start)
         some = self._some(annealer, target, share)
+        if self._params.cut_finer:
+            some += self._cut_finer(annealer, target)
+        annealer.redirect(list(dict.fromkeys(some)), target)
+
+    def _cut_finer(self, annealer: Annealer, target: Ints) -> list[int]:
+        """Choose finer cuts as targets of some bundles of the worst ranks."""
+        some = []
         room = annealer.state.value() - annealer.base_time()
         for rank in annealer.worst_ranks().tolist():
             for bundle in annealer.on_rank(rank):
@@ -223,7 +236,7 @@ class Portfolio:
                 if finer is not None and (alone or self._rng.random() < _FINER):
                     target[bundle] = finer
                     some.append(bundle)
-        annealer.redirect(list(dict.fromkeys(some)), target)
+        return some
 
     def _finer(self, bundle: int, option: int) -> int | None:
         """Cheapest option of a bundle with clearly smaller shards."""
@@ -241,7 +254,7 @@ class Portfolio:
         """Best option of each bundle if memory mattered less than at the start."""
         share = int(self._rng.integers(_LEVELS)) / _LEVELS
         less = start._replace(density=start.density * share)
-        limit = start.scale * self._limits.best(self._density(less), start.filling)
+        limit = self._limit(start, self._density(less))
         excess = np.maximum(self._limits.excess(limit), 0.0)
         return first_least(
             self._regret(less) + 1e3 * self._vectors.unit_s * excess,
@@ -257,15 +270,21 @@ class Portfolio:
 
     def _allow(self, annealer: Annealer, start: Start) -> None:
         """Let an annealer use all options that can still improve."""
-        limit = start.scale * self._limits.best(0.0, start.filling)
+        limit = self._limit(start, 0.0)
         if self._vectors.is_sum and np.isfinite(self._incumbent.value_s):
             value = self._incumbent.value_s / self._vectors.unit_s
             most = value * (1.0 - _WORTH) - float(annealer.base_time().min())
             limit = np.minimum(limit, max(most, 1e-9))
         annealer.limit(self._guide.regret, self._limits.excess(limit))
 
+    def _limit(self, start: Start, density: float) -> Floats:
+        """Limits on single shards (D,); infinite if there are none."""
+        if not self._params.limits:
+            return np.full(self._limits.longest.shape[1], np.inf)
+        return start.scale * self._limits.best(density, start.filling)
+
     def _density(self, start: Start) -> float:
-        return start.density * self._limits.mean_density
+        return start.density * self._limits.mean_density * self._params.waste
 
     def _waste_s(self, start: Start) -> Floats:
         waste = self._limits.waste(self._density(start))
@@ -281,13 +300,14 @@ class Portfolio:
         far is changed into these options as far as possible.
         """
         menu = self._problem.options
-        limit = start.scale * self._limits.best(self._density(start), start.filling)
+        limit = self._limit(start, self._density(start))
         excess = np.maximum(self._limits.excess(limit), 0.0)
         least = np.minimum.reduceat(excess, menu.start[:-1])
         legal = excess <= np.repeat(least, np.diff(menu.start)) + 1e-9
         seconds = self._totals.seconds + self._waste_s(start)
         totals = replace(self._totals, seconds=seconds)
-        choice = select_from(self._problem, totals, legal, self._fill(start, legal))
+        fill = self._fill(start, legal)
+        choice = select_from(self._problem, totals, legal, fill, self._choice)
         state = State(self._problem, self._vectors)
         left = self._place(state, choice)
         if left is None:
@@ -299,6 +319,7 @@ class Portfolio:
             self._rng,
             self._stop,
             self._incumbent.look_at,
+            self._params.anneal,
         )
         if not annealer.insert(left, choice):
             if self._incumbent.assignment is None:

@@ -1,0 +1,33 @@
+"""What `solve` is handed over, checked before any work is done."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TypeVar
+
+from shardplan.errors import Fault, InputError
+from shardplan.records.sharding import Objective, Target
+
+E = TypeVar("E", Target, Objective)
+
+MOST_SEED = 2**32 - 1
+MOST_ROUNDS = 100
+
+
+def member(kind: type[E], name: str, value: E | str) -> E:
+    """Return the member of an enumeration that an argument names."""
+    try:
+        return kind(value)
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        problem = Fault("solve", name, repr(value), f"must be one of: {known}")
+        raise InputError([problem]) from None
+
+
+def whole(name: str, value: object, most: int) -> int:
+    """Return a whole number from 0 to `most`, as an int."""
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if is_whole and 0 <= value <= most:  # type: ignore[operator]
+        return int(value)  # type: ignore[call-overload,no-any-return]
+    rule = f"must be a whole number from 0 to {most}"
+    raise InputError([Fault("solve", name, repr(value), rule)])

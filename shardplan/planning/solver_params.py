@@ -1,0 +1,81 @@
+"""Parameters of solvers from files, and what of them is not at its default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import create_model
+
+from shardplan.errors import InputError
+from shardplan.io.toml import read_toml
+from shardplan.io.validate import validate
+from shardplan.records.record import Record, dump
+from shardplan.solvers.base import SOLVERS, solver_names, solver_type
+from shardplan.solvers.params import DEFAULTS, SolverParams
+
+if TYPE_CHECKING:
+    Source = SolverParams | Mapping[str, Any] | str | os.PathLike[str]
+
+
+def load_params(source: Source | None) -> SolverParams:
+    """Return parameters: of a TOML file, of a mapping as such a file has it, or given.
+
+    A section named as the solver of a plug-in is read by that solver's `Params`.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong: sections, keys and values.
+    """
+    if source is None:
+        return DEFAULTS
+    if isinstance(source, SolverParams):
+        return source
+    if isinstance(source, Mapping):
+        data, where = dict(source), "params"
+    elif isinstance(source, (str, os.PathLike)):
+        where = os.fspath(source)
+        data = read_toml(Path(where), where)
+    else:
+        rule = "must be a path, a mapping of sections, or SolverParams"
+        raise InputError.single("solve", "params", repr(source), rule)
+    return validate(_record_for(data, where), data, where)
+
+
+def changed_params(params: SolverParams) -> dict[str, Any]:
+    """Return the values that differ from the defaults, by dotted name."""
+    return dict(_leaves(dump(params), ""))
+
+
+def _record_for(data: Mapping[str, Any], where: str) -> type[SolverParams]:
+    """Return the record of a file: that of built-in solvers, and of plug-ins in it."""
+    built_in = {*SOLVERS, *SolverParams.model_fields}
+    sections: Any = {
+        name: (_params_type(name, where), ...)
+        for name in solver_names()
+        if name in data and name not in built_in
+    }
+    if not sections:
+        return SolverParams
+    return create_model(SolverParams.__name__, __base__=SolverParams, **sections)
+
+
+def _params_type(name: str, where: str) -> type[Record]:
+    kind = getattr(solver_type(name), "Params", None)
+    if isinstance(kind, type) and issubclass(kind, Record):
+        return kind
+    rule = f"solver {name} has no parameters: it needs a record `Params`"
+    raise InputError.single(where, name, None, rule)
+
+
+def _leaves(data: Mapping[str, Any], path: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in data.items():
+        if isinstance(value, dict):
+            found += _leaves(value, f"{path}{name}.")
+        else:
+            found.append((path + name, value))
+    return found

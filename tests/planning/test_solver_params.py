@@ -1,0 +1,151 @@
+"""Files of solver parameters: read, refused, and noted in the plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shardplan.errors import InputError
+from shardplan.planning.solver_params import changed_params, load_params
+from shardplan.plans.plan_file import format_plan
+from shardplan.records.record import Flag, Record
+from shardplan.solvers import base
+from shardplan.solvers.base import load_solver
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.params import DEFAULTS, SolverParams
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers import Instance
+
+TEXT = """
+[auto]
+ldm = false
+
+[search.anneal]
+quench = false
+recut = true
+"""
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path, two_tables: Instance) -> None:
+    """Nothing said is nothing changed: the same record, and the same plan."""
+    (tmp_path / "params.toml").write_text("", encoding="utf-8")
+    params = load_params(tmp_path / "params.toml")
+    assert params == SolverParams() == DEFAULTS == load_params({}) == load_params(None)
+    assert changed_params(params) == {}
+    plans = [
+        format_plan(two_tables.solve(work_limit=1e3, params=given).plan)
+        for given in (None, tmp_path / "params.toml")
+    ]
+    assert plans[0] == plans[1]
+    assert "params" not in plans[0]
+
+
+def test_a_file(tmp_path: Path, two_tables: Instance) -> None:
+    """What differs from the defaults is in the plan, by dotted name, and only that."""
+    (tmp_path / "params.toml").write_text(TEXT, encoding="utf-8")
+    params = load_params(str(tmp_path / "params.toml"))
+    assert not params.auto.ldm
+    assert not params.search.anneal.quench
+    plan = two_tables.solve(work_limit=1e3, params=params).plan
+    changed = {"auto.ldm": False, "search.anneal.quench": False}
+    assert plan.outcome.params == changed
+    assert load_params({"auto": {"ldm": False}}).auto == params.auto
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"autoo": {}}, r"params: autoo = {}: unknown key; did you mean 'auto'\?"),
+        ({"auto": {"ldmm": False}}, r"auto.ldmm = false: .* did you mean 'ldm'\?"),
+        ({"auto": {"ldm": 0}}, "auto.ldm = 0: must be true or false"),
+        ({"auto": False}, "auto = false: must be a group of keys and values: greedy"),
+        ({"search": {"anneal": {"x": 1}}}, r"search\.anneal\.x = 1: unknown key"),
+        (7, "solve: params = '7': must be a path, a mapping"),
+    ],
+)
+def test_what_is_refused(data: Any, message: str) -> None:
+    """Unknown sections and keys, and wrong values, with the key path."""
+    with pytest.raises(InputError, match=message):
+        load_params(data)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """No file, and no TOML."""
+    with pytest.raises(InputError, match="no such file"):
+        load_params(tmp_path / "missing.toml")
+    (tmp_path / "broken.toml").write_text("[auto", encoding="utf-8")
+    with pytest.raises(InputError, match="not TOML"):
+        load_params(tmp_path / "broken.toml")
+
+
+class TunedParams(Record):
+    """Numbers of a plug-in.
+
+    Attributes
+    ----------
+    last : bool
+        Whatever.
+    """
+
+    last: Flag = False
+
+
+class Tuned(Greedy):
+    """A solver of another package, with parameters."""
+
+    Params = TunedParams
+
+    def __init__(self, params: TunedParams) -> None:
+        super().__init__()
+        self.own = params
+
+
+class Plugin:
+    """An entry point."""
+
+    name = "first-fit"
+    solver: type = Tuned
+
+    @classmethod
+    def load(cls) -> type:
+        return cls.solver
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> type[Plugin]:
+    """Install the plug-in."""
+
+    def entry_points(group: str, name: str = Plugin.name) -> list[type[Plugin]]:
+        return [Plugin] if name == Plugin.name else []
+
+    monkeypatch.setattr(base, "entry_points", entry_points)
+    return Plugin
+
+
+def test_sections_of_plugins(plugin: type[Plugin], two_tables: Instance) -> None:
+    """A plug-in gets the section of its name, or its defaults."""
+    data = {"first-fit": {"last": True}, "auto": {"ldm": False}}
+    params = load_params(data)
+    solver = load_solver("first-fit", params)
+    assert isinstance(solver, Tuned)
+    assert solver.own == TunedParams(last=True)
+    assert not params.auto.ldm
+    assert load_solver("first-fit").own == TunedParams()  # type: ignore[attr-defined]
+    plan = two_tables.solve(solver="first-fit", params=data).plan
+    assert plan.outcome.params == {"auto.ldm": False, "first-fit.last": True}
+    with pytest.raises(InputError, match=r"first-fit\.last = 2: must be true or false"):
+        load_params({"first-fit": {"last": 2}})
+
+
+def test_plugins_without_parameters(
+    plugin: type[Plugin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A section for a solver that takes none is an error."""
+    monkeypatch.setattr(plugin, "solver", Greedy)
+    assert isinstance(load_solver("first-fit", DEFAULTS), Greedy)
+    with pytest.raises(InputError, match="first-fit: solver first-fit has no param"):
+        load_params({"first-fit": {}})

@@ -1,0 +1,122 @@
+"""Switches of the solvers: each leaves its part out, and plans stay legal."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from shardplan.records.sharding import Objective
+from shardplan.solvers import auto
+from shardplan.solvers.auto import Auto
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.params import SolverParams
+from shardplan.solvers.search import incumbent
+from shardplan.solvers.search.anneal import Annealer
+from shardplan.solvers.search.limits import Limits
+from shardplan.solvers.search.neighbourhood import Neighbourhood
+from shardplan.solvers.search.portfolio import Portfolio
+from shardplan.solvers.search.recut import Recutter
+from shardplan.solvers.search.variants import VariantChanger
+from tests.solvers.helpers import Hosts, toy_problem
+from tests.solvers.search_helpers import assert_legal
+
+SOME = {"work_limit": 3e4}
+LITTLE = {"time_limit_s": 1.5}
+PARTS_ONLY = {"auto": {"exact_first": False, "exact": False, "search": False}}
+
+
+class Part(NamedTuple):
+    """A function that runs only if a switch is on, and what lets it run."""
+
+    owner: Any
+    name: str
+    limit: dict[str, float] = SOME
+    objective: Objective = Objective.STEP
+    base: dict[str, Any] | None = None
+
+
+PARTS = {
+    "auto.ldm": Part(auto, "LargestDifferencing"),
+    "auto.uniform": Part(auto, "Uniform"),
+    "auto.pack": Part(auto, "Packer", LITTLE, Objective.MAX_RANK),
+    "auto.search": Part(auto, "Portfolio"),
+    "auto.max_rank_first": Part(Portfolio, "glance"),
+    "auto.neighbourhoods": Part(Neighbourhood, "improve", LITTLE, base=PARTS_ONLY),
+    "auto.strengthen": Part(auto, "strengthen", LITTLE),
+    "search.limits": Part(Limits, "best"),
+    "search.resplit": Part(incumbent, "resplit"),
+    "search.anneal.random_groups": Part(Annealer, "_random_groups"),
+    "search.anneal.worst_groups": Part(Annealer, "_worst_groups"),
+    "search.anneal.pairs": Part(Annealer, "_divide_pairs"),
+    "search.anneal.variants": Part(VariantChanger, "change_some"),
+    "search.anneal.recut": Part(Recutter, "recut"),
+    "search.anneal.quench": Part(Annealer, "_deal_from", {"work_limit": 1e5}),
+}
+
+
+def without(switch: str, base: dict[str, Any] | None = None) -> SolverParams:
+    """Return parameters with a switch off."""
+    data = deepcopy(base or {})
+    *sections, name = switch.split(".")
+    reduce(lambda inner, key: inner.setdefault(key, {}), sections, data)[name] = False
+    return SolverParams.model_validate(data)
+
+
+def solve(objective: Objective, stop: Stop, params: SolverParams) -> float:
+    """Value of what `auto` finds, which must be legal."""
+    rng = np.random.default_rng(4)
+    problem = toy_problem(rng, 10, [Hosts(2, 2, 2)], fill=0.3, objective=objective)
+    found = Auto(params).solve(problem, stop, 0, Silent())
+    assert found.assignment is not None
+    assert_legal(problem, found.assignment)
+    return problem.value(found.assignment)
+
+
+def count(owner: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Count the calls of a function."""
+    original, calls = getattr(owner, name), list[str]()
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(owner, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("switch", PARTS)
+def test_switches(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By default the part runs; without, it does not."""
+    part = PARTS[switch]
+    calls = count(part.owner, part.name, monkeypatch)
+    by_default = SolverParams.model_validate(part.base or {})
+    for params, runs in ((by_default, True), (without(switch, part.base), False)):
+        calls.clear()
+        solve(part.objective, Stop(**part.limit), params)
+        assert bool(calls) is runs
+
+
+def test_exact_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The integer program runs before the search, after it, or not at all."""
+    calls = list[str]()
+    monkeypatch.setattr(Auto, "_is_proven", lambda *_: bool(calls.append("a call")))
+    for first, after, expected in ((1, 1, 3), (1, 0, 1), (0, 1, 2), (0, 0, 0)):
+        calls.clear()
+        switches = {"exact_first": bool(first), "exact": bool(after)}
+        params = SolverParams.model_validate({"auto": switches})
+        solve(Objective.STEP, Stop(**LITTLE), params)
+        assert len(calls) == expected
+
+
+@pytest.mark.parametrize("switch", ["auto.greedy", "search.waste", "search.race"])
+def test_other_ways(switch: str) -> None:
+    """Without its first plan, a share of its costs or its race the search ends well."""
+    values = [
+        solve(Objective.STEP, Stop(work_limit=1e5), params)
+        for params in (SolverParams(), without(switch))
+    ]
+    assert values[1] == pytest.approx(values[0], rel=0.1)
