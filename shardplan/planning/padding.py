@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.planning.quick_plan import is_small, quick_plan
-from shardplan.plans.evaluation import evaluate
 from shardplan.problems.options.rules import columns, padded
 from shardplan.records.sharding import ShardingType
 from shardplan.records.targets import RUNTIMES, VECTOR_COLUMNS
@@ -88,4 +87,4 @@ def _planned(
     workload = plan.inputs.workload.replace(tables=tables)
     other = quick_plan(plan, plan.inputs.replace(workload=workload))
     if other is not None:
-        yield Padded(text, evaluate(other).value(plan.objective))
+        yield Padded(text, other.outcome.objective_s)

@@ -29,10 +29,10 @@ from shardplan.planning.refusal import (
 )
 from shardplan.planning.result import PlanResult
 from shardplan.planning.solver_params import changed_params, load_params
+from shardplan.plans.assemble import assemble
 from shardplan.plans.plan import Outcome, Plan
 from shardplan.plans.realize import placements
 from shardplan.problems.problem import build_problem
-from shardplan.records.fingerprint import fingerprints
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import (
@@ -45,7 +45,6 @@ from shardplan.solvers.base import (
     load_solver,
 )
 from shardplan.solvers.params import DEFAULTS, SolverParams
-from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
@@ -337,25 +336,23 @@ def make_plan(
     is_claimed_optimal = result.status is SolveStatus.OPTIMAL
     claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
     is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
-    return Plan(
-        schema_version=1,
-        shardplan_version=VERSION,
+    outcome = Outcome(
+        solver=solver,
+        seed=seed,
+        status=(SolveStatus.OPTIMAL if is_optimal else result.status).value,
+        objective_s=value,
+        lower_bound_s=bound,
+        gap=value / bound - 1.0 if bound > 0 else None,
+        claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
+        warnings=tuple(warnings),
+        params=changed_params(params),
+    )
+    return assemble(
+        inputs,
+        placements(problem, result.assignment),
+        outcome,
         target=problem.target,
         objective=problem.objective,
-        outcome=Outcome(
-            solver=solver,
-            seed=seed,
-            status=(SolveStatus.OPTIMAL if is_optimal else result.status).value,
-            objective_s=value,
-            lower_bound_s=bound,
-            gap=value / bound - 1.0 if bound > 0 else None,
-            claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
-            warnings=tuple(warnings),
-            params=changed_params(params),
-        ),
-        fingerprints=fingerprints(inputs),
-        tables=placements(problem, result.assignment),
-        inputs=inputs,
         certificate=certificate,
     )
 

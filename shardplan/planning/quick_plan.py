@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import placements
 from shardplan.problems.problem import build_problem
 from shardplan.solvers.base import Silent, Stop
@@ -23,7 +24,7 @@ def is_small(inputs: Inputs) -> bool:
 
 
 def quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
-    """Make a plan for other inputs by `greedy`, only to be priced."""
+    """Make a plan for other inputs by `greedy`; None if it finds none."""
     problem = build_problem(
         inputs.workload,
         inputs.topology,
@@ -34,5 +35,10 @@ def quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
     found = Greedy().solve(problem, Stop(), 0, Silent())
     if found.assignment is None:
         return None
-    tables = placements(problem, found.assignment)
-    return plan.model_copy(update={"inputs": inputs, "tables": tables})
+    return assemble_unproven(
+        inputs,
+        placements(problem, found.assignment),
+        solver="greedy",
+        target=plan.target,
+        objective=plan.objective,
+    )

@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from shardplan.errors import InputError
-from shardplan.plans.evaluation import evaluate
-from shardplan.plans.plan import Outcome, Plan
-from shardplan.records.fingerprint import fingerprints
+from shardplan.plans.assemble import assemble_unproven
 from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
 from shardplan.records.record import Flag, Integer, Record
 from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
-from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from shardplan.plans.plan import Plan
     from shardplan.records.inputs import Inputs
     from shardplan.records.tables import EmbeddingTable
 
@@ -123,27 +121,12 @@ class ShardMatrix(Record):
             self._placement(index, table, inputs.topology.world_size)
             for index, table in enumerate(inputs.workload.tables)
         )
-        outcome = Outcome(
+        return assemble_unproven(
+            inputs,
+            tables,
             solver="shard-matrix",
-            seed=0,
-            status="feasible",
-            objective_s=0.0,
-            lower_bound_s=0.0,
-            gap=None,
-        )
-        plan = Plan(
-            schema_version=1,
-            shardplan_version=VERSION,
             target=self._target(tables),
             objective=Objective.STEP,
-            outcome=outcome,
-            fingerprints=fingerprints(inputs),
-            tables=tables,
-            inputs=inputs,
-        )
-        value = evaluate(plan).value(Objective.STEP)
-        return plan.model_copy(
-            update={"outcome": outcome.model_copy(update={"objective_s": value})}
         )
 
     def _placement(

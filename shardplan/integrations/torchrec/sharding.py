@@ -9,11 +9,9 @@ from shardplan.errors import Fault, InputError
 from shardplan.exporters.torchrec import cache_sizes, export
 from shardplan.integrations.torchrec.document import make_sharding_plan
 from shardplan.integrations.torchrec.versions import require_torchrec
-from shardplan.plans.evaluation import evaluate
-from shardplan.plans.plan import Outcome, Plan
+from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import tier_split
 from shardplan.problems.options.structures import SSD_CACHE_SHARES
-from shardplan.records.fingerprint import fingerprints
 from shardplan.records.placement import (
     ColumnBlock,
     TablePlacement,
@@ -21,11 +19,11 @@ from shardplan.records.placement import (
     even_rows,
 )
 from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
-from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from shardplan.plans.plan import Plan
     from shardplan.records.inputs import Inputs
     from shardplan.records.tables import EmbeddingTable
 
@@ -81,39 +79,14 @@ def read_plan(
                 problems.append(Fault("sharding plan", f"{module}.{name}", "", rule))
     if problems:
         raise InputError(problems)
-    return _evaluated(
-        Plan(
-            schema_version=1,
-            shardplan_version=VERSION,
-            target=target,
-            objective=objective,
-            outcome=_outcome(0.0),
-            fingerprints=fingerprints(inputs),
-            tables=tuple(placements),
-            inputs=inputs,
-        )
+    return assemble_unproven(
+        inputs, tuple(placements), solver="torchrec", target=target, objective=objective
     )
 
 
 def _problem(table: EmbeddingTable, rule: str) -> Fault:
     place = f"{table.torchrec_module}.{table.torchrec_name}"
     return Fault("sharding plan", place, "", rule)
-
-
-def _outcome(value: float) -> Outcome:
-    return Outcome(
-        solver="torchrec",
-        seed=0,
-        status="feasible",
-        objective_s=value,
-        lower_bound_s=0.0,
-        gap=None,
-    )
-
-
-def _evaluated(plan: Plan) -> Plan:
-    value = evaluate(plan).value(plan.objective)
-    return plan.model_copy(update={"outcome": _outcome(value)})
 
 
 def _read_placement(
