@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.certify.branch import Tree
-from shardplan.certify.packing import Packer, Packing
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
+from shardplan.certify.pattern_prices import PatternPricer, PricedItems
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
 from shardplan.certify.verify import replay
@@ -38,10 +38,10 @@ _MOST_TESTS = 60
 _MOST_TREES = 6
 _FIRST_TREE = 0.2
 _MOST_WORK = 2e8
-_MOST_PACKINGS = 8
-_FIRST_PACKING = 0.01
+_MOST_PRICINGS = 8
+_FIRST_PRICING = 0.01
 _MOST_PER_RANK = 5
-"""Bundles per rank above which packing hardly matters."""
+"""Bundles per rank above which patterns hardly matters."""
 _CLOSE = 5e-4
 _HOPE = 1.2
 
@@ -104,7 +104,7 @@ def lower_bound(
     prices = best_prices(relaxed, stop=stop)
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
-    search = _Search(relaxed, first, stop, hard=False)
+    search = _ThresholdSearch(relaxed, first, stop, hard=False)
     search.by_prices(upper_bound_s, _BASIC_TESTS, _BASIC_WORK)
     return _better(problem, relaxed, first, search.proof)
 
@@ -132,7 +132,7 @@ def strengthen(
         return bound
     relaxed = Relaxed.of(problem)
     early = None if stop is None else Early(stop)
-    search = _Search(relaxed, bound, early, hard=True)
+    search = _ThresholdSearch(relaxed, bound, early, hard=True)
     search.by_prices(upper_bound_s, _MOST_TESTS)
     has_cases = relaxed.num_dimensions > 1 and relaxed.num_classes == 1
     if params.cases and has_cases:
@@ -171,7 +171,7 @@ class Early:
         return self.clock.remaining_s() - self.reserve_s
 
 
-class _Search:
+class _ThresholdSearch:
     """Looks for the largest threshold that can be refuted, and keeps the best proof.
 
     Attributes
@@ -188,7 +188,7 @@ class _Search:
         before = time.perf_counter()
         self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
         self._round_s = time.perf_counter() - before
-        self._packer = Packer(relaxed, bound.prices, stop)
+        self._pricer = PatternPricer(relaxed, bound.prices, stop)
         self._stop = stop
         self._low = bound.value_s
         self.proof: _Proof | None = None
@@ -241,26 +241,26 @@ class _Search:
         low, high = self._low, upper_bound_s
         if high == np.inf:
             high = _HOPE * low
-        target, step = min(high, low * (1.0 + _FIRST_PACKING)), _FIRST_PACKING
-        packing: Packing | None = None
-        for _ in range(_MOST_PACKINGS):
+        target, step = min(high, low * (1.0 + _FIRST_PRICING)), _FIRST_PRICING
+        priced: PricedItems | None = None
+        for _ in range(_MOST_PRICINGS):
             if high <= low * (1.0 + _CLOSE) or (self._stop and self._stop.now()):
                 break
             menu, rounds = self._refuter.left_of_all(target)
             case = Case(rounds=rounds)
             if not menu.has_empty_bundle:
-                packing = self._packer.pack(menu, target, packing)
-                if packing is None:
+                priced = self._pricer.price(menu, target, priced)
+                if priced is None:
                     return
-                case = Case(rounds=rounds, patterns=(packing.record(),))
-            if packing is None or menu.has_empty_bundle or packing.ranks_needed > 1.0:
+                case = Case(rounds=rounds, patterns=(priced.record(),))
+            if priced is None or menu.has_empty_bundle or priced.ranks_needed > 1.0:
                 low = target
                 self._keep(_Proof(target, (case,)))
                 self._low = target
                 step *= 4.0
                 target = min(high, (low + high) / 2.0, low * (1.0 + step))
             else:
-                high, guess = target, target * packing.ranks_needed
+                high, guess = target, target * priced.ranks_needed
                 room = high - low
                 target = min(max(low + 0.3 * room, guess), high - 0.1 * room)
 

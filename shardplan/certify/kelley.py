@@ -95,7 +95,7 @@ def maximise(
     radius : float
         Size of the first box.
     """
-    master = _Master(domain, stop)
+    master = _CuttingPlanes(domain, stop)
     best, where = function(start), start
     master.cut(start, best)
     if not len(start):
@@ -126,7 +126,7 @@ def maximise(
     return Peak(where, best, steps)
 
 
-class _Master:
+class _CuttingPlanes:
     """Cutting planes: maximise z with z <= value + slope . (prices - where)."""
 
     def __init__(self, domain: Domain, stop: Clock | None) -> None:

@@ -77,22 +77,39 @@ class PoolOracle:
     def of(cls, relaxed: Relaxed) -> Self:
         """Sum up the items of every option; only pools are open."""
         ranks = float(relaxed.class_ranks[0])
-        times = relaxed.times * np.where(relaxed.everywhere, ranks, 1.0)
-        first = relaxed.item_start[:-1]
+        first, times = relaxed.item_start[:-1], relaxed.rank_times
         items = relaxed.cost[:, 0] * (times / ranks)[:, None]
-        seconds = np.add.reduceat(items, first, axis=0)
-        used = (relaxed.tier_bytes > 0).any(axis=0)
-        tiers = np.flatnonzero(used & (relaxed.room[0] > 0))
-        sizes = relaxed.tier_bytes[:, tiers] * times[:, None] / relaxed.room[0, tiers]
-        shares = np.add.reduceat(sizes, first, axis=0)
+        room = np.where(relaxed.room[0] > 0, relaxed.room[0], np.inf)
+        sizes = relaxed.tier_bytes * times[:, None] / room
+        return cls.of_sums(
+            np.add.reduceat(items, first, axis=0),
+            np.add.reduceat(sizes, first, axis=0),
+            relaxed.start,
+        )
+
+    @classmethod
+    def of_sums(cls, seconds: Floats, shares: Floats, start: Ints) -> Self:
+        """Take sums over the items of every option; only pools are open.
+
+        Parameters
+        ----------
+        seconds : float array (O, D)
+            Average seconds per rank, or total ones.
+        shares : float array (O, 3)
+            Share of each tier that an option takes.
+        start : int array (B + 1,)
+            Options of bundle b are ``start[b]:start[b + 1]``; there is one.
+        """
+        tiers = np.flatnonzero(shares.any(axis=0))
         fixed = seconds.sum(axis=1)
-        unit = max(float(relaxed.least_per_bundle(fixed).sum()), _LEAST_UNIT)
+        least = np.minimum.reduceat(fixed, start[:-1])
+        unit = max(float(least.sum()), _LEAST_UNIT)
         none = np.zeros(0)
         return cls(
             unit,
             seconds / unit,
-            shares,
-            relaxed.start,
+            shares[:, tiers],
+            start,
             tiers,
             none.astype(np.int64),
             none,

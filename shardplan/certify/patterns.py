@@ -184,8 +184,7 @@ class PatternSums:
     @classmethod
     def of(cls, relaxed: Relaxed) -> PatternSums:
         """Sum up the items of every option; one class of ranks."""
-        ranks = float(relaxed.class_ranks[0])
-        times = relaxed.times * np.where(relaxed.everywhere, ranks, 1.0)
+        times = relaxed.rank_times
         sizes = relaxed.tier_bytes * times[:, None] / np.maximum(relaxed.room[0], 1.0)
         sizes[:, 0] = 0.0
         shares = np.add.reduceat(sizes, relaxed.item_start[:-1], axis=0)

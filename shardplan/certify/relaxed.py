@@ -138,6 +138,12 @@ class Relaxed:
         return np.repeat(np.arange(self.num_bundles), np.diff(self.start))
 
     @property
+    def rank_times(self) -> Floats:
+        """Ranks over all places of an item, all of them for scope ALL; one class."""
+        every_rank = float(self.class_ranks[0])
+        return self.times * np.where(self.everywhere, every_rank, 1.0)
+
+    @property
     def has_empty_bundle(self) -> bool:
         """Whether a bundle has no option, so that there is no plan at all."""
         return bool((np.diff(self.start) == 0).any())

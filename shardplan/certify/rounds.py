@@ -197,7 +197,6 @@ def undominated(
     hard : bool
         Compare the total seconds of every phase as well.
     """
-    times = relaxed.times * np.where(relaxed.everywhere, relaxed.class_ranks[0], 1)
     used = (relaxed.tier_bytes > 0).any(axis=0)
     totals = relaxed.tier_bytes[:, used]
     if hard:
@@ -206,7 +205,7 @@ def undominated(
     longest = relaxed.peak(np.ones(relaxed.num_dimensions))
     short = cost.min() - loads.base.sum()
     figures = np.c_[
-        np.add.reduceat(totals * times[:, None], relaxed.item_start[:-1]),
+        np.add.reduceat(totals * relaxed.rank_times[:, None], relaxed.item_start[:-1]),
         peaks,
         np.maximum(longest, short),
     ]

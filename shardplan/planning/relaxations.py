@@ -79,10 +79,10 @@ def relaxations(
     stop : Clock, optional
         Ends it sooner; changes that were not tried by then are left out.
     """
-    return tuple(_found(_Trial(inputs, target, attempt, stop)))
+    return tuple(_found(_ChangedInputs(inputs, target, attempt, stop)))
 
 
-def _found(trial: _Trial) -> Iterator[Relaxation]:
+def _found(trial: _ChangedInputs) -> Iterator[Relaxation]:
     with suppress(_EnoughError):
         for changes in (_kinds, _hosts, _hbm, _ddr, _rows):
             yield from changes(trial)
@@ -93,7 +93,7 @@ class _EnoughError(Exception):
 
 
 @dataclass(eq=False)
-class _Trial:
+class _ChangedInputs:
     """Says whether changed inputs allow a plan."""
 
     inputs: Inputs
@@ -133,7 +133,7 @@ class _Trial:
         return self.attempt(problem)
 
 
-def _kinds(trial: _Trial) -> Iterator[Relaxation]:
+def _kinds(trial: _ChangedInputs) -> Iterator[Relaxation]:
     """Try row-wise sharding, fewer bits per row, and optimizers with less state."""
     workload = trial.inputs.workload
     limits = [workload.table_constraints(table) for table in workload.tables]
@@ -157,7 +157,7 @@ def _kinds(trial: _Trial) -> Iterator[Relaxation]:
             break
 
 
-def _hosts(trial: _Trial) -> Iterator[Relaxation]:
+def _hosts(trial: _ChangedInputs) -> Iterator[Relaxation]:
     topology = trial.inputs.topology
     if len(topology.host_groups) > 1:
         return
@@ -172,7 +172,7 @@ def _hosts(trial: _Trial) -> Iterator[Relaxation]:
         yield Relaxation("hosts", number, text)
 
 
-def _hbm(trial: _Trial) -> Iterator[Relaxation]:
+def _hbm(trial: _ChangedInputs) -> Iterator[Relaxation]:
     topology = trial.inputs.topology
     devices = [group.device.hbm_bytes for group in topology.host_groups]
     sizes = topology.rank_hbm_bytes or devices
@@ -188,7 +188,7 @@ def _hbm(trial: _Trial) -> Iterator[Relaxation]:
         yield Relaxation("hbm", float(number * _GB), f"ranks with {size} of HBM")
 
 
-def _ddr(trial: _Trial) -> Iterator[Relaxation]:
+def _ddr(trial: _ChangedInputs) -> Iterator[Relaxation]:
     topology = trial.inputs.topology
     sizes = [group.host.ddr_bytes for group in topology.host_groups]
     most = max(sizes) or max(group.device.hbm_bytes for group in topology.host_groups)
@@ -204,7 +204,7 @@ def _ddr(trial: _Trial) -> Iterator[Relaxation]:
         yield Relaxation("ddr", float(number * _GB), f"hosts with {size} of DDR")
 
 
-def _rows(trial: _Trial) -> Iterator[Relaxation]:
+def _rows(trial: _ChangedInputs) -> Iterator[Relaxation]:
     """Try all tables with fewer rows, as hashing their ids more coarsely would make."""
     workload = trial.inputs.workload
     number = _smallest(

@@ -32,7 +32,7 @@ _ITEM_SHARES = (1.0, 0.5, 0.25)
 _MEMORY_WEIGHTS = (0.0, 1.0)
 
 
-class Part(NamedTuple):
+class Piece(NamedTuple):
     """One item of a bundle: its weight in the partition and where it comes from."""
 
     weight: float
@@ -113,7 +113,7 @@ def _is_free(problem: Problem, choice: Ints) -> Bools:
 
 def _pieces(
     problem: Problem, choice: Ints, bundles: Ints, memory_weight: float
-) -> list[Part]:
+) -> list[Piece]:
     """Items with their weight: time over mean time, plus weighted memory."""
     menu = problem.options
     time = menu.item_cost[:, 0].sum(axis=1)
@@ -128,11 +128,11 @@ def _pieces(
     items = np.array([piece[0] for piece in pieces], dtype=np.int64)
     total_time, total_memory = time[items].sum() or 1.0, memory[items].sum() or 1.0
     weight = time / total_time + memory_weight * memory / total_memory
-    return [Part(float(weight[item]), b, position) for item, b, position in pieces]
+    return [Piece(float(weight[item]), b, position) for item, b, position in pieces]
 
 
 def _wanted(
-    problem: Problem, placer: Placer, pieces: list[Part], choice: Ints
+    problem: Problem, placer: Placer, pieces: list[Piece], choice: Ints
 ) -> dict[int, Ints]:
     """Preferred ranks: the heaviest part goes to the rank with the least load."""
     load = placer.loads.cost.sum(axis=1)
@@ -149,7 +149,7 @@ def _wanted(
     return {bundle: np.array(places) for bundle, places in wanted.items()}
 
 
-def largest_differencing(pieces: list[Part], num_parts: int) -> list[list[Part]]:
+def largest_differencing(pieces: list[Piece], num_parts: int) -> list[list[Piece]]:
     """Partition pieces into parts of nearly equal weight, heaviest part first.
 
     Notes
@@ -215,15 +215,15 @@ def _join(
 
 
 def _expanded(
-    parts: Partition, pieces: list[Part], children: list[tuple[int, int]]
-) -> list[list[Part]]:
+    parts: Partition, pieces: list[Piece], children: list[tuple[int, int]]
+) -> list[list[Piece]]:
     """List the pieces of every part."""
     part_of = dict(zip(parts.node.tolist(), range(len(parts.node)), strict=True))
     for number in range(len(children) - 1, -1, -1):
         part = part_of[len(pieces) + number]
         for child in children[number]:
             part_of[child] = part
-    result: list[list[Part]] = [[] for _ in parts.node]
+    result: list[list[Piece]] = [[] for _ in parts.node]
     for number, piece in enumerate(pieces):
         result[part_of[number]].append(piece)
     return result

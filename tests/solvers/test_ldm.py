@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shardplan.solvers.base import Silent, Stop
-from shardplan.solvers.ldm import LargestDifferencing, Part, largest_differencing
+from shardplan.solvers.ldm import LargestDifferencing, Piece, largest_differencing
 from tests.helpers import Instance, mixed_cluster
 from tests.solvers.test_greedy import partition_problem
 
 
 def parts(numbers: list[float], num_parts: int) -> list[list[float]]:
-    pieces = [Part(float(n), index, 0) for index, n in enumerate(numbers)]
+    pieces = [Piece(float(n), index, 0) for index, n in enumerate(numbers)]
     found = largest_differencing(pieces, num_parts)
     return [sorted((piece.weight for piece in part), reverse=True) for part in found]
 

@@ -93,7 +93,7 @@ class IntegerProgram:
         """See `Solver`."""
         if (np.diff(problem.options.start) == 0).any():
             return SolverResult(None, 0.0, SolveStatus.INFEASIBLE)
-        search = _Search(problem, stop, seed, observer, self.run)
+        search = _Progress(problem, stop, seed, observer, self.run)
         greedy = Greedy(self._params)
         start = self.start or greedy.solve(problem, stop, seed, Silent()).assignment
         if start is not None and solution.is_legal(problem, start):
@@ -104,7 +104,7 @@ class IntegerProgram:
         return search.result()
 
 
-class _Search:
+class _Progress:
     """The best assignment and bound so far."""
 
     def __init__(

@@ -119,7 +119,7 @@ class Limits:
 
     def _search(self, waste: Floats, filling: float) -> Floats:
         taken = self.longest[self._some].sum(axis=1)
-        trial = _Trial(
+        trial = _TrialMenu(
             regret=self._regret + waste * self._unit,
             longest=np.ascontiguousarray(self.longest[self._some].T),
             mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
@@ -146,7 +146,7 @@ class Limits:
         return np.asarray(limit)
 
 
-class _Trial(NamedTuple):
+class _TrialMenu(NamedTuple):
     """The menu that limits are tried on, N options of B bundles.
 
     Attributes

@@ -35,7 +35,7 @@ _DIGITS = 9
 
 
 @dataclass(frozen=True, eq=False)
-class Packing:
+class PricedItems:
     """Prices found for one threshold.
 
     Attributes
@@ -64,7 +64,7 @@ class Packing:
         )
 
 
-class Packer:
+class PatternPricer:
     """Looks for prices of items, threshold by threshold.
 
     Parameters
@@ -80,30 +80,30 @@ class Packer:
         self._prices = prices
         self._stop = stop
 
-    def pack(
-        self, relaxed: Relaxed, threshold: float, before: Packing | None
-    ) -> Packing | None:
+    def price(
+        self, relaxed: Relaxed, threshold: float, before: PricedItems | None
+    ) -> PricedItems | None:
         """Look for prices of items; None if the menu is too large for that.
 
         Parameters
         ----------
         relaxed : Relaxed
             What is left of the menu below the threshold; no bundle is empty.
-        before : Packing, optional
+        before : PricedItems, optional
             Of another threshold.
         """
         choices = Choices.of(relaxed, threshold)
         if choices is None or len(choices.bundle) > MOST_CHOICES:
             return None
-        search = _Search(relaxed, choices, threshold, self._prices, before)
+        search = _ItemPriceSearch(relaxed, choices, threshold, self._prices, before)
         search.run(self._stop)
         items = np.zeros(self._num_items)
         items[relaxed.item] = search.best.items
         needed = search.value / float(relaxed.class_ranks[0])
-        return Packing(threshold, needed, ItemPrices(items, search.best.pools))
+        return PricedItems(threshold, needed, ItemPrices(items, search.best.pools))
 
 
-class _Search:
+class _ItemPriceSearch:
     """The best prices so far, and a master problem of all patterns seen."""
 
     def __init__(
@@ -112,7 +112,7 @@ class _Search:
         choices: Choices,
         threshold: float,
         prices: Prices,
-        before: Packing | None,
+        before: PricedItems | None,
     ) -> None:
         self._choices = choices
         self._sums = PatternSums.of(relaxed)
@@ -120,7 +120,7 @@ class _Search:
         self._size = relaxed.tier_bytes[:, 0] / max(float(relaxed.largest_hbm[0]), 1.0)
         start = self._by_sums(relaxed, threshold, prices)
         self._scale = np.maximum(start.items, _LEAST_PRICE)
-        self._master = _Master(self._sums, self._size)
+        self._master = _PatternProgram(self._sums, self._size)
         self.value, self.best = -np.inf, start
         self._try(start)
         if before is not None:
@@ -171,7 +171,7 @@ class _Search:
         return True
 
 
-class _Master:
+class _PatternProgram:
     """maximise sum_b y[b] - pools, y[b] <= cost of b's options, patterns <= 1."""
 
     def __init__(self, sums: PatternSums, size: Floats) -> None:
@@ -182,7 +182,7 @@ class _Master:
             np.zeros(self._num_items + 1), 1.0, 1.0, np.full(relaxed.num_bundles, -1.0)
         ]
         most = 1e3 * float(relaxed.class_ranks[0])
-        self._model = Highs("the packing of a bound", cost, 0.0, most)
+        self._model = Highs("the patterns of a bound", cost, 0.0, most)
         for option, bundle in enumerate(relaxed.bundle):
             first, last = relaxed.item_start[option], relaxed.item_start[option + 1]
             pools = self._num_items + np.arange(1, 3)
