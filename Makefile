@@ -17,7 +17,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-versions lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-torchrec clean
+.PHONY: demo test test-versions lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -66,6 +66,11 @@ bench-solver: $(VENV)/.installed-dev
 
 bench-solver-quick: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_solver --quick
+
+# What each part of solver auto brings; SEEDS is problems per family, LIMIT seconds of the processor.
+bench-parts: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_parts --docs $(if $(FAMILIES),--families $(FAMILIES)) \
+		$(if $(PARTS),--parts $(PARTS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(LIMIT),--limit $(LIMIT))
 
 bench-torchrec: $(VENV)/.installed-dev torchrec
 	@mkdir -p build
