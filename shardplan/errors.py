@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+_MOST_FAULTS = 10
+"""Faults of a plug-in that are listed."""
+
+
 class ShardplanError(Exception):
     """Base of all errors that a user can cause or must know about.
 
@@ -107,11 +111,13 @@ class PluginError(ShardplanError):
         self.plugin = one_line(plugin)
         self.faults = tuple(map(one_line, faults))
         if len(self.faults) == 1:
-            text = f"{self.plugin}: {self.faults[0]}"
-        else:
-            lines = "".join(f"\n- {fault}" for fault in self.faults)
-            text = f"{self.plugin}: {len(self.faults)} faults{lines}"
-        super().__init__(text)
+            super().__init__(f"{self.plugin}: {self.faults[0]}")
+            return
+        lines = [f"{self.plugin}: {len(self.faults)} faults"]
+        lines += [f"- {fault}" for fault in self.faults[:_MOST_FAULTS]]
+        if len(self.faults) > _MOST_FAULTS:
+            lines.append(f"- and {len(self.faults) - _MOST_FAULTS} more")
+        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True, slots=True)

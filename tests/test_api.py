@@ -12,11 +12,12 @@ import pytest
 
 import shardplan
 import shardplan.exporters
+import shardplan.solvers
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-FACES = [shardplan, shardplan.exporters]
+FACES = [shardplan, shardplan.exporters, shardplan.solvers]
 """Packages that others import names from."""
 
 

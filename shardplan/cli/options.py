@@ -83,7 +83,7 @@ def complete_solver(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[str]:
     """Complete the names of solvers, those of plug-ins included."""
-    from shardplan.solvers.base import solver_names
+    from shardplan.solvers.registry import solver_names
 
     return complete_words(solver_names(), incomplete)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
-from shardplan.certify.verify import verify
+from shardplan.certify.verify import InvalidCertificateError, verify
 from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError
 from shardplan.io import catalog
@@ -42,9 +42,10 @@ from shardplan.solvers.base import (
     SolverResult,
     SolveStatus,
     Stop,
-    load_solver,
 )
+from shardplan.solvers.contract import at_fault
 from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.registry import load_solver
 
 if TYPE_CHECKING:
     import os
@@ -140,6 +141,8 @@ def solve(
         If nothing fits, with the tier, the shortfall and the tables.
     LimitError
         If time ran out, or Ctrl-C came, before there was a plan.
+    PluginError
+        If a solver of a plug-in cannot be loaded, fails, or returns what is wrong.
     """
     stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
     limit_command(stop)
@@ -160,7 +163,7 @@ def solve(
             if rounds > 0:
                 found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
-            proof = prove(problem, found, stop, settings.proof)
+            proof = _proven(chosen, problem, found, stop, settings.proof)
         plan = make_plan(
             problem,
             found,
@@ -173,9 +176,8 @@ def solve(
         )
         verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
     if verdict.violations:
-        raise AssertionError(
-            f"the solver made an invalid plan: {verdict.violations[0]}"
-        )
+        broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
+        raise at_fault(chosen, *broken)
     return PlanResult(plan, stop.elapsed_s(), verdict)
 
 
@@ -203,7 +205,7 @@ def _search(
         raise advised(error, problem, inputs, stop) from None
     found = _solve(solver, problem, stop, seed, observer or Silent())
     if found.assignment is None:
-        raise advised(no_plan(problem, found, stop), problem, inputs, stop)
+        raise advised(no_plan(problem, found, stop, solver), problem, inputs, stop)
     return problem, found
 
 
@@ -231,6 +233,20 @@ def _solve(
     if (np.diff(problem.options.start) == 0).any():
         return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
     return solver.solve(problem, stop, seed, observer)
+
+
+def _proven(
+    solver: Solver,
+    problem: problems.Problem,
+    found: SolverResult,
+    stop: Stop,
+    params: ProofParams,
+) -> Proof:
+    """Prove a bound; a certificate that proves nothing is its solver's fault."""
+    try:
+        return prove(problem, found, stop, params)
+    except InvalidCertificateError as error:
+        raise at_fault(solver, f"its certificate proves nothing: {error}") from error
 
 
 def _improved(

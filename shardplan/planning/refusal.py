@@ -11,7 +11,9 @@ from shardplan.certify.infeasible import memory_proofs
 from shardplan.errors import InfeasibleError, LimitError, ShardplanError
 from shardplan.planning.diagnosis import crowded
 from shardplan.planning.relaxations import relaxations
-from shardplan.solvers.base import Silent, SolveStatus, Stop, load_solver
+from shardplan.solvers.base import Silent, SolveStatus, Stop
+from shardplan.solvers.contract import PluginSolver
+from shardplan.solvers.registry import load_solver
 from shardplan.units import format_bytes_both
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from shardplan.errors import Shortfall
     from shardplan.problems.problem import Problem
     from shardplan.records.inputs import Inputs
-    from shardplan.solvers.base import SolverResult
+    from shardplan.solvers.base import Solver, SolverResult
 
 _ADVICE_OPTIONS = 500_000
 """Larger menus get no advice: trying a single change would take too long."""
@@ -28,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def no_plan(
-    problem: Problem, result: SolverResult, stop: Stop
+    problem: Problem, result: SolverResult, stop: Stop, solver: Solver
 ) -> InfeasibleError | LimitError:
     """Make the error for a search without a plan: proven, out of time, or neither."""
     shortfalls = memory_proofs(problem)
@@ -42,6 +44,9 @@ def no_plan(
     if reason is not None:
         return InfeasibleError(f"infeasible: {reason}", proven=True)
     if result.status is SolveStatus.INFEASIBLE:
+        if isinstance(solver, PluginSolver):
+            claim = f"{solver.plugin} says that none exists, without proof"
+            return InfeasibleError(f"no plan found: {claim}", proven=False)
         return InfeasibleError(
             "infeasible: the exact solver proved that no plan exists", proven=True
         )

@@ -13,8 +13,8 @@ from shardplan.errors import InputError
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
 from shardplan.records.record import Record, dump
-from shardplan.solvers.base import SOLVERS, solver_names, solver_type
 from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.registry import SOLVERS, solver_names, solver_type
 
 if TYPE_CHECKING:
     Source = SolverParams | Mapping[str, Any] | str | os.PathLike[str]

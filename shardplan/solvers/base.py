@@ -1,18 +1,17 @@
-"""What a solver is, what it returns, when it stops, and how to find one by name."""
+"""What a solver is, what it returns, and when it stops."""
 
 from __future__ import annotations
 
 import time
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
-from importlib.metadata import entry_points
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shardplan.errors import InputError
-from shardplan.solvers.params import DEFAULTS, SolverParams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,57 +195,9 @@ class Solver(Protocol):
         """Search until done or `stop` says so."""
 
 
-SOLVERS = {
-    "auto": "shardplan.solvers.auto:Auto",
-    "greedy": "shardplan.solvers.greedy:Greedy",
-    "ldm": "shardplan.solvers.ldm:LargestDifferencing",
-    "ilp": "shardplan.solvers.ilp.model:IntegerProgram",
-    "cbc": "shardplan.solvers.ilp.cbc:CbcProgram",
-}
-"""Built-in solvers; others come by entry point in group ``shardplan.solvers``."""
-
-
-def solver_names() -> list[str]:
-    """Names of all solvers, built-in ones first."""
-    plugins = sorted(p.name for p in entry_points(group="shardplan.solvers"))
-    return [*SOLVERS, *(name for name in plugins if name not in SOLVERS)]
-
-
-def solver_type(name: str) -> Any:
-    """Import the class of a solver, or whatever makes one, by its name.
-
-    Raises
-    ------
-    InputError
-        For an unknown name; lists the known ones.
-    """
-    if name in SOLVERS:
-        module, _, attribute = SOLVERS[name].partition(":")
-        return getattr(import_module(module), attribute)
-    for plugin in entry_points(group="shardplan.solvers", name=name):
-        return plugin.load()
-    known = ", ".join(solver_names())
-    raise InputError.single("solver", "name", name, f"must be one of: {known}")
-
-
-def load_solver(name: str, params: SolverParams = DEFAULTS) -> Solver:
-    """Make a solver by name.
-
-    Parameters
-    ----------
-    params : SolverParams
-        Built-in solvers take all of it; a plug-in takes the section of its name, if
-        its class has a record `Params`.
-
-    Raises
-    ------
-    InputError
-        For an unknown name; lists the known ones.
-    """
-    make = solver_type(name)
-    if name in SOLVERS:
-        return cast("Solver", make(params=params))
-    kind = getattr(make, "Params", None)
-    if kind is None:
-        return cast("Solver", make())
-    return cast("Solver", make(params=getattr(params, name, None) or kind()))
+def __getattr__(name: str) -> Any:
+    if name in ("SOLVERS", "load_solver", "solver_names"):  # until release 0.3
+        text = f"solvers.base.{name} is solvers.{name} now"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        return getattr(import_module("shardplan.solvers.registry"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,8 @@ import numpy as np
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.records.sharding import Objective
-from shardplan.solvers.base import Solver, Stop, load_solver
+from shardplan.solvers.base import Solver, Stop
+from shardplan.solvers.registry import load_solver
 from tests.benchmarks.baselines import BASELINES
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 
 from shardplan.costs.scopes import Scope
 from shardplan.records.sharding import Objective
-from shardplan.solvers.base import Silent, Stop, load_solver
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.registry import load_solver
 from tests.benchmarks.baselines import BASELINES, NeuroShard
 from tests.benchmarks.cases import GRID
 from tests.benchmarks.families import Family, family_problem

@@ -278,7 +278,8 @@ def test_no_options_is_an_infinite_bound() -> None:
 
 def test_mid_size_problem_is_bounded_well() -> None:
     """At 60 tables on 16 ranks the bound and a greedy plan are close (max-rank)."""
-    from shardplan.solvers.base import Silent, Stop, load_solver
+    from shardplan.solvers.base import Silent, Stop
+    from shardplan.solvers.registry import load_solver
 
     problem = random_problem(0, 60, 16, objective=Objective.MAX_RANK)
     plan = load_solver("greedy").solve(problem, Stop(), 0, Silent()).assignment

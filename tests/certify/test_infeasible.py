@@ -15,7 +15,8 @@ from shardplan.problems.problem import build_problem
 from shardplan.problems.totals import memory_shortfalls
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Target
-from shardplan.solvers.base import Silent, Stop, load_solver
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.registry import load_solver
 from tests.certify.test_dual import CLUSTERS
 from tests.helpers import (
     COST_MODEL,

@@ -147,7 +147,7 @@ def test_schema_kinds_are_those_of_the_files() -> None:
 
 def test_solver_help_names_all_solvers() -> None:
     """The help of --solver names every solver that is built in."""
-    from shardplan.solvers.base import SOLVERS
+    from shardplan.solvers.registry import SOLVERS
 
     option = next(p for p in ALL[("solve",)].params if p.name == "solver")
     assert isinstance(option, click.Option)

@@ -19,7 +19,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
 PATIENT = """\
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
-from shardplan.solvers import base
+from shardplan.solvers import base, registry
 from shardplan.solvers.greedy import Greedy
 
 class Patient:
@@ -37,7 +37,7 @@ class Patient:
 module = type(sys)("patient")
 module.Patient = Patient
 sys.modules["patient"] = module
-base.SOLVERS["patient"] = "patient:Patient"
+registry.SOLVERS["patient"] = "patient:Patient"
 from shardplan.cli.main import main
 main()
 """

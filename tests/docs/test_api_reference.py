@@ -57,7 +57,7 @@ def test_the_page_has_every_parameter_of_solve() -> None:
 
 def test_the_page_names_every_solver() -> None:
     """A solver that `solver` takes is in its meaning."""
-    from shardplan.solvers.base import SOLVERS
+    from shardplan.solvers.registry import SOLVERS
 
     part = api_reference.render("shardplan.solve")
     line = re.search(r"^- `solver` .*$", part, re.MULTILINE)

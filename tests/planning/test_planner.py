@@ -339,7 +339,7 @@ def test_invalid_solvers_are_caught(
         planner, "examine", lambda p, **k: Verdict(p.outcome, (full,), None)
     )
     use(Overfull(), monkeypatch)
-    with pytest.raises(AssertionError, match="invalid plan: capacity"):
+    with pytest.raises(AssertionError, match="breaks a rule: capacity: overfull"):
         two_tables.solve()
 
 

@@ -9,16 +9,15 @@ import pytest
 from shardplan.errors import InputError
 from shardplan.planning.solver_params import changed_params, load_params
 from shardplan.plans.plan_file import format_plan
-from shardplan.records.record import Flag, Record
-from shardplan.solvers import base
-from shardplan.solvers.base import load_solver
-from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.helpers import Instance
+
+    PlugIn = Callable[..., Path]
 
 TEXT = """
 [auto]
@@ -82,70 +81,35 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_params(tmp_path / "broken.toml")
 
 
-class TunedParams(Record):
-    """Numbers of a plug-in.
+TUNED = """\
+    from shardplan.solvers import Record
+    from shardplan.solvers.greedy import Greedy
 
-    Attributes
-    ----------
-    last : bool
-        Whatever.
-    """
+    class Params(Record):
+        last: bool = False
 
-    last: Flag = False
+    class Tuned(Greedy):
+        Params = Params
 
-
-class Tuned(Greedy):
-    """A solver of another package, with parameters."""
-
-    Params = TunedParams
-
-    def __init__(self, params: TunedParams) -> None:
-        super().__init__()
-        self.own = params
+        def __init__(self, params):
+            super().__init__()
+"""
 
 
-class Plugin:
-    """An entry point."""
-
-    name = "first-fit"
-    solver: type = Tuned
-
-    @classmethod
-    def load(cls) -> type:
-        return cls.solver
-
-
-@pytest.fixture
-def plugin(monkeypatch: pytest.MonkeyPatch) -> type[Plugin]:
-    """Install the plug-in."""
-
-    def entry_points(group: str, name: str = Plugin.name) -> list[type[Plugin]]:
-        return [Plugin] if name == Plugin.name else []
-
-    monkeypatch.setattr(base, "entry_points", entry_points)
-    return Plugin
-
-
-def test_sections_of_plugins(plugin: type[Plugin], two_tables: Instance) -> None:
-    """A plug-in gets the section of its name, or its defaults."""
+def test_sections_of_plugins(plug_in: PlugIn, two_tables: Instance) -> None:
+    """A section named as a plug-in is read by its `Params`, and is in the plan."""
+    plug_in("solvers", "first-fit = theirs:Tuned", TUNED)
     data = {"first-fit": {"last": True}, "auto": {"ldm": False}}
-    params = load_params(data)
-    solver = load_solver("first-fit", params)
-    assert isinstance(solver, Tuned)
-    assert solver.own == TunedParams(last=True)
-    assert not params.auto.ldm
-    assert load_solver("first-fit").own == TunedParams()  # type: ignore[attr-defined]
+    assert not load_params(data).auto.ldm
     plan = two_tables.solve(solver="first-fit", params=data).plan
     assert plan.outcome.params == {"auto.ldm": False, "first-fit.last": True}
     with pytest.raises(InputError, match=r"first-fit\.last = 2: must be true or false"):
         load_params({"first-fit": {"last": 2}})
 
 
-def test_plugins_without_parameters(
-    plugin: type[Plugin], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plugins_without_parameters(plug_in: PlugIn) -> None:
     """A section for a solver that takes none is an error."""
-    monkeypatch.setattr(plugin, "solver", Greedy)
-    assert isinstance(load_solver("first-fit", DEFAULTS), Greedy)
+    source = "from shardplan.solvers.greedy import Greedy"
+    plug_in("solvers", "first-fit = theirs:Greedy", source)
     with pytest.raises(InputError, match="first-fit: solver first-fit has no param"):
         load_params({"first-fit": {}})

@@ -5,53 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.errors import InputError
 from shardplan.problems.problem import Assignment
-from shardplan.solvers import base
+from shardplan.solvers import base, registry
 from shardplan.solvers.base import (
-    SOLVERS,
     Silent,
     SolveStatus,
     Stop,
     finished,
-    load_solver,
-    solver_names,
 )
-from shardplan.solvers.greedy import Greedy
 
 NOTHING = Assignment(np.zeros(0, dtype=int), ())
 
 
-@pytest.mark.parametrize("name", SOLVERS)
-def test_built_in_solvers(name: str) -> None:
-    """Every built-in name can be loaded and has a solve method."""
-    assert callable(load_solver(name).solve)
-    assert name in solver_names()
-
-
-def test_unknown_solver() -> None:
-    """The message lists what there is."""
-    with pytest.raises(InputError, match="greedy, ldm, ilp"):
-        load_solver("simulated_annealing")
-
-
-class Plugin:
-    """An entry point of another package."""
-
-    name = "mine"
-
-    @staticmethod
-    def load() -> type[Greedy]:
-        return Greedy
-
-
-def test_solvers_of_other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry point is found by its name, and cannot hide a built-in one."""
-    monkeypatch.setattr(base, "entry_points", lambda **_: [Plugin])
-    assert solver_names()[-1] == "mine"
-    assert isinstance(load_solver("mine"), Greedy)
-    monkeypatch.setattr(Plugin, "name", "ilp")
-    assert solver_names() == list(SOLVERS)
+def test_names_that_went_elsewhere() -> None:
+    """They are still found, with a warning."""
+    with pytest.warns(DeprecationWarning, match=r"is solvers\.load_solver now"):
+        assert base.load_solver is registry.load_solver
+    with pytest.raises(AttributeError, match="no attribute 'load'"):
+        base.load  # noqa: B018
 
 
 def test_stop() -> None:

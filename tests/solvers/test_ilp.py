@@ -16,7 +16,7 @@ from shardplan.errors import InputError
 from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import simple_lower_bound
 from shardplan.records.sharding import Objective, Target
-from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop, load_solver
+from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
 from shardplan.solvers.ilp import cbc, highs, model, solution, variables
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.model import PROOF_TOLERANCE, IntegerProgram
@@ -24,6 +24,7 @@ from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
 from shardplan.solvers.ilp.program import Program
 from shardplan.solvers.ilp.pulp_model import lp_text
 from shardplan.solvers.ilp.variables import Variables
+from shardplan.solvers.registry import load_solver
 from tests.solvers.helpers import (
     CW2,
     TW,

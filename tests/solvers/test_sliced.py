@@ -10,7 +10,8 @@ import pytest
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.records.sharding import Objective
-from shardplan.solvers.base import Silent, Stop, load_solver
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.registry import load_solver
 from shardplan.solvers.uniform import Uniform
 from tests.solvers.helpers import Hosts, brute_force, toy_problem
 from tests.solvers.search_helpers import assert_legal

@@ -1,0 +1,83 @@
+"""What makes an assignment meaningless, in the words of `Assignment`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs.scopes import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Ints
+
+
+def faults(problem: Problem, assignment: Assignment) -> list[str]:
+    """Say what is wrong with the arrays of an assignment; nothing if it can be priced.
+
+    Options belong to their bundles, and every item has a legal place of its option's
+    scope. Memory, and bundles that stay apart, are not looked at: `check` does.
+    """
+    found = list(_option_faults(problem, assignment.option))
+    if found:
+        return found
+    if len(assignment.places) != problem.num_bundles:
+        return [
+            f"`places` has {len(assignment.places)} arrays, must have one for each of "
+            f"{problem.num_bundles} bundles"
+        ]
+    return list(_place_faults(problem, assignment))
+
+
+def _option_faults(problem: Problem, option: Ints) -> Iterator[str]:
+    shape = (problem.num_bundles,)
+    if not is_whole(option) or option.shape != shape:
+        yield f"`option` is {_shown(option)}, must be an int array of shape {shape}"
+        return
+    first, end = problem.options.start[:-1], problem.options.start[1:]
+    names = problem.bundle_names()
+    for bundle in np.flatnonzero((option < first) | (option >= end)):
+        yield (
+            f"bundle {bundle} ({names[bundle]}): option {option[bundle]} is not its "
+            f"own, which are {first[bundle]} to {end[bundle] - 1}"
+        )
+
+
+def _place_faults(problem: Problem, assignment: Assignment) -> Iterator[str]:
+    menu, names = problem.options, problem.bundle_names()
+    legal_of: dict[tuple[int, ...], Ints] = {}
+    for bundle, (option, places) in enumerate(
+        zip(assignment.option.tolist(), assignment.places, strict=True)
+    ):
+        scope = Scope(int(menu.scope[option]))
+        count = 0 if scope is Scope.ALL else menu.num_places(option)
+        at = f"bundle {bundle} ({names[bundle]}), option {option}"
+        if not is_whole(places) or places.shape != (count,):
+            wanted = f"must be an int array of shape {(count,)}: scope {scope.name}"
+            yield f"{at}: its places are {_shown(places)}, {wanted}"
+            continue
+        pinned = bundle if bundle in problem.allowed else -1
+        key = (pinned, scope, int(menu.row_shards[option]))
+        if key not in legal_of:
+            legal_of[key] = problem.group_places(bundle, option)
+        wrong = places[~np.isin(places, legal_of[key])]
+        if not len(legal_of[key]):
+            yield f"{at}: its ranks are not all allowed"
+        elif len(wrong):
+            yield f"{at}: {wrong[0]} is no legal place of scope {scope.name} for it"
+        elif problem.apart[option] and len(np.unique(places)) < count:
+            yield f"{at}: its places must differ, got {places.tolist()}"
+
+
+def is_whole(values: object) -> bool:
+    """Whether something is an array of signed integers."""
+    return isinstance(values, np.ndarray) and values.dtype.kind == "i"
+
+
+def _shown(values: object) -> str:
+    if isinstance(values, np.ndarray):
+        return f"of shape {values.shape} and dtype {values.dtype}"
+    return f"a {type(values).__name__}"
