@@ -65,7 +65,7 @@ def render(name: str) -> str:
     if isinstance(found, griffe.Function):
         parts += [parameters(found), _outcomes(found)]
     if isinstance(found, griffe.Class):
-        parts += [_attributes(found), _methods(found)]
+        parts += [_arguments(found), _attributes(found), _methods(found)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -150,9 +150,21 @@ def parameters(function: griffe.Function) -> str:
         entry = meant.get(parameter.name)
         if entry is None or not entry.description:
             raise KeyError(f"document {parameter.name} in {function.canonical_path}")
-        kind = str(entry.annotation).strip("()")  # griffe takes a list for a tuple
+        kind = _unpacked(str(entry.annotation))
         lines.append(f"- `{entry.name}` ({kind}): {_line(entry.description)}")
     return "\n".join(lines)
+
+
+def _unpacked(kind: str) -> str:
+    """Return a list of types as it is written: griffe takes it for a tuple."""
+    return kind[1:-1] if kind.startswith("(") and kind.endswith(")") else kind
+
+
+def _arguments(found: griffe.Class) -> str:
+    """List what a class is made with, where its docstring says so."""
+    entries = _entries(found, griffe.DocstringSectionKind.parameters)
+    lines = [f"- `{e.name}` ({e.annotation}): {_line(e.description)}" for e in entries]
+    return "\n".join(["Made with:", "", *lines]) if lines else ""
 
 
 def _outcomes(function: griffe.Function) -> str:
@@ -187,7 +199,12 @@ def _documented_attributes(found: griffe.Class) -> dict[str, griffe.DocstringAtt
     """Return what a class and its bases say of their attributes."""
     kind = griffe.DocstringSectionKind.attributes
     classes = [*reversed(found.mro()), found]
-    return {entry.name: entry for one in classes for entry in _entries(one, kind)}
+    return {
+        name: entry
+        for one in classes
+        for entry in _entries(one, kind)
+        for name in entry.name.split(", ")
+    }
 
 
 def _kind(attribute: griffe.Attribute, entry: griffe.DocstringAttribute | None) -> str:

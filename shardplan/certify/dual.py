@@ -85,10 +85,19 @@ def lower_bound(
 
     Parameters
     ----------
+    problem : Problem
+        The menu that plans are made from.
     upper_bound_s : float
         Value of a known plan: nothing above it is worth proving [s].
     stop : Clock, optional
         Asked between steps; there is always a bound, if only 0.
+    params : ProofParams
+        Numbers of the search for it.
+
+    Returns
+    -------
+    Bound
+        With the certificate that proves it.
 
     Notes
     -----

@@ -22,6 +22,7 @@ class Loads:
     Attributes
     ----------
     cluster : Cluster
+        Which class a rank is of.
     cost : float array (W, P)
         Seconds per rank and phase.
     hbm : float array (W,)
@@ -29,7 +30,7 @@ class Loads:
     ddr, ssd : float arrays (Q,)
         Bytes per pool.
     rank_pool : int array (W,)
-        See `Capacity`.
+        The pool of DDR and SSD of each rank: its host's, or its own.
     """
 
     cluster: Cluster

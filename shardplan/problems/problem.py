@@ -64,6 +64,18 @@ class Problem(Brief):
 
     Attributes
     ----------
+    objective : Objective
+        What to minimise; `value` knows how.
+    target : Target
+        The framework that is to run the plan.
+    cluster : Cluster
+        The topology as arrays over ranks and hosts.
+    usage : TableUsage
+        What the tables do in a step, as arrays.
+    pricer : Pricer
+        What made the prices.
+    capacity : Capacity
+        Bytes of every memory pool; `Loads.fits` compares with it.
     options : Options
         The menu; its `table` is the index of the bundle.
     bundles : Bundles
@@ -230,10 +242,25 @@ def build_problem(
 
     Parameters
     ----------
+    workload : Workload
+        The tables.
+    topology : Topology
+        The cluster.
+    cost_model : CostModel or TorchRecCostModel
+        What software achieves on it.
+    target : Target
+        The framework that is to run the plan: which options there are.
+    objective : Objective
+        What plans are compared by.
     all_tiers : bool
         Offer DDR and SSD to every table, not only where memory could run short.
     go_on : callable
         Is called now and then, for this may take long; raises to end it.
+
+    Returns
+    -------
+    Problem
+        With options that have places; a bundle may have none.
 
     Raises
     ------

@@ -126,6 +126,16 @@ def _largest(problem: Problem, item_s: Floats) -> Floats:
 def simple_lower_bound(problem: Problem) -> float:
     """Return a value that no plan of the menu goes below, for either objective [s].
 
+    Parameters
+    ----------
+    problem : Problem
+        Every bundle has an option.
+
+    Returns
+    -------
+    float
+        Seconds; there is no certificate for them.
+
     Notes
     -----
     The larger of (a) the average load, sum over tables of the cheapest option's

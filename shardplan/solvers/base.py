@@ -172,7 +172,26 @@ def finished(
     stop: Stop,
     certificate: Certificate | None = None,
 ) -> SolverResult:
-    """Make the result of a search that ended with its best assignment, if any."""
+    """Make the result of a search that ended with its best assignment, if any.
+
+    Parameters
+    ----------
+    assignment : Assignment or None
+        The best one; None if none was found.
+    value : float
+        Its value [s]; infinite without one.
+    lower_bound_s : float
+        A value that no assignment goes below [s]; 0 proves nothing.
+    stop : Stop
+        Tells whether the search was cut short.
+    certificate : Certificate, optional
+        Proves a lower bound.
+
+    Returns
+    -------
+    SolverResult
+        `OPTIMAL` if the bound meets the value; `NOT_FOUND` without an assignment.
+    """
     if assignment is None:
         status = SolveStatus.NOT_FOUND
     elif value <= lower_bound_s * (1.0 + GAP_TOLERANCE):

@@ -32,6 +32,7 @@ class Placer:
     Parameters
     ----------
     problem : Problem
+        The menu, the pools and the constraints, all of which are kept to.
     scale_s : float array (P,)
         What counts as one unit of load per phase [s]; a rank's load is its fullest
         dimension: time over scale (per phase, or summed for `max-rank`), or
@@ -39,6 +40,15 @@ class Placer:
     power : float
         Load is the norm of this order over the dimensions of time and HBM; the
         fullest one alone by default.
+
+    Attributes
+    ----------
+    loads : Loads
+        What has been placed so far.
+    option : int array (B,)
+        The option of each placed bundle, -1 of others.
+    places : list of int arrays
+        The places of each bundle.
     """
 
     def __init__(
@@ -307,7 +317,20 @@ def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
 
 
 def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
-    """Mean load of a rank per phase under a choice of options [s], shape (P,)."""
+    """Mean load of a rank per phase under a choice of options [s], shape (P,).
+
+    Parameters
+    ----------
+    problem : Problem
+        The menu and the ranks.
+    choice : int array (B,)
+        An option of each bundle.
+
+    Returns
+    -------
+    float array (P,)
+        Seconds, never 0: what divides loads to compare phases.
+    """
     menu = problem.options
     ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
     chosen = np.zeros(len(menu), dtype=bool)

@@ -85,3 +85,71 @@ def test_a_name_that_is_built_in(site: Path, plan_file: Path, tmp_path: Path) ->
         "Warning: exporter plug-in 'sbp' (their-package 1.2, theirs:good) is not used: "
         "'sbp' is built in; rename the plug-in\n"
     )
+
+
+SOLVERS = """\
+    print("hello from theirs")
+
+    from shardplan.solvers import Record, load_solver
+
+    class Good:
+        class Params(Record):
+            seed: int = 1
+
+        def __init__(self, params):
+            self.params = params
+
+        def solve(self, problem, stop, seed, observer):
+            print("seed", self.params.seed)
+            return load_solver("greedy").solve(problem, stop, seed, observer)
+
+    class Bad:
+        def solve(self, problem, stop, seed):
+            pass
+"""
+
+
+def solve(site: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Plan a small workload with a solver of a plug-in."""
+    small = ("movielens-ncf", "--topology", "dgx-a100-40")
+    return shardplan(site, "solve", *small, "--solver", *arguments)
+
+
+def test_a_solver_of_a_plug_in(tmp_path: Path) -> None:
+    """Its numbers come from a file; the plan says so and names it."""
+    site = install(tmp_path / "site", "solvers", "mine = theirs:Good", SOLVERS)
+    params = tmp_path / "params.toml"
+    params.write_text("[mine]\nseed = 7\n", encoding="utf-8")
+    done = solve(site, "mine", "--solver-params", params, "-o", "-")
+    assert done.stderr == "hello from theirs\nseed 7\n"
+    assert done.returncode == 0
+    outcome = json.loads(done.stdout)["outcome"]
+    assert (outcome["solver"], outcome["params"]) == ("mine", {"mine.seed": 7})
+
+
+def test_a_solver_that_cannot_be_called(tmp_path: Path) -> None:
+    """It is refused before anything is searched; there is nothing more to trace."""
+    site = install(tmp_path / "site", "solvers", "mine = theirs:Bad", SOLVERS)
+    done = solve(site, "mine", "-o", tmp_path / "plan.json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "hello from theirs\n"
+        "Error: solver plug-in 'mine' (their-package 1.2, theirs:Bad): the method "
+        "`solve` of its Bad takes (problem, stop, seed), must be called with (problem, "
+        "stop, seed, observer): too many positional arguments\n"
+    )
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_help_and_completion_import_no_plug_in(tmp_path: Path) -> None:
+    """Their names are known without."""
+    site = install(tmp_path / "site", "solvers", "mine = theirs:Good", "1 / 0")
+    done = shardplan(site, "solve", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = shardplan(
+        site,
+        _SHARDPLAN_COMPLETE="bash_complete",
+        COMP_WORDS="shardplan solve neo-a --solver mi",
+        COMP_CWORD="4",
+    )
+    assert (done.stdout, done.stderr) == ("plain,mine\n", "")

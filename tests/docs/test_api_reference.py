@@ -12,6 +12,7 @@ import pytest
 
 import shardplan
 import shardplan.exporters
+import shardplan.solvers
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -39,7 +40,7 @@ def test_every_name_for_plugins_has_a_part() -> None:
     """Names of both packages for plug-ins, without those of the package itself."""
     names = {
         f"{module.__name__}.{name}"
-        for module in (shardplan.exporters,)
+        for module in (shardplan.exporters, shardplan.solvers)
         for name in module.__all__
         if name not in shardplan.__all__
     }

@@ -28,8 +28,18 @@ class Options:
 
     Attributes
     ----------
-    table, sharding_type, scope, column_shards, row_shards, kernel, dtype : (O,) ints
+    table : (O,) ints
+        In a `Problem`, the bundle.
+    sharding_type : (O,) ints
+        Index into `SHARDING_TYPES`.
+    scope : (O,) ints
+        Number of the `Scope` of its places.
+    column_shards, row_shards : (O,) ints
+        Blocks of columns, and ranks over which the rows of each are cut.
+    kernel, dtype : (O,) ints
+        Index into `KERNELS` and `DTYPES` of `costs.shards`.
     hbm_share, ddr_share : (O,) floats
+        Share of the rows in these tiers.
     same_host : (O,) bools
         All places are ranks of one host (`table_column_wise`).
     apart : (O,) bools
@@ -38,8 +48,10 @@ class Options:
         Options of table t are ``start[t]:start[t + 1]``.
     item_start : (O + 1,) ints
         Items of option o are ``item_start[o]:item_start[o + 1]``.
-    item_columns, item_count : (I,) ints
-        Width and number of places; the wider item comes first.
+    item_columns : (I,) ints
+        Width of each of an item's blocks; the wider item comes first.
+    item_count : (I,) ints
+        How many places an item takes.
     item_cost : (I, C, P) floats
         Seconds per class and phase on each rank of a place.
     item_bytes : (I, 3) floats
