@@ -23,6 +23,9 @@ from shardplan.solvers import base, registry
 from shardplan.solvers.greedy import Greedy
 
 class Patient:
+    def __init__(self, params):
+        pass
+
     def solve(self, problem, stop, seed, observer):
         found = Greedy().solve(problem, stop, seed, observer)
         print("ready", file=sys.stderr, flush=True)
