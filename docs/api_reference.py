@@ -28,6 +28,7 @@ _BLOCK = re.compile(
     r"\n?(```text\n.*?^```$)?.*?^<!-- api end -->$",
     re.MULTILINE | re.DOTALL,
 )
+_CONSTANT = re.compile(r"^- `[A-Z_]+ = ", re.MULTILINE)
 _FROM_FILES = "Record"
 """Base of records: pages on files have their fields."""
 
@@ -50,7 +51,14 @@ def names(text: str) -> list[str]:
 
 def directives(text: str) -> str:
     """Return a page in which mkdocstrings shows all but the calls themselves."""
-    return _BLOCK.sub(lambda block: f"{block[2] or ''}\n\n::: {block[1]}", text)
+    return _BLOCK.sub(_directive, text)
+
+
+def _directive(block: re.Match[str]) -> str:
+    parts = [block[2] or "", "", f"::: {block[1]}"]
+    if _CONSTANT.search(block[0]):  # which have values and no docstrings
+        parts += ["    options:", "      show_if_no_docstring: true"]
+    return "\n".join(parts)
 
 
 def render(name: str) -> str:
