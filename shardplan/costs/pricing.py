@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.communication.compression import compress
+from shardplan.costs import messages
 from shardplan.costs.memory import lookup, storage
 from shardplan.costs.memory.footprint import tier_bytes
-from shardplan.costs.scopes import SCOPES, Scope
+from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.records.optimizers import FACTS
 from shardplan.records.sharding import (
@@ -25,7 +25,6 @@ from shardplan.records.sharding import (
 )
 
 if TYPE_CHECKING:
-    from shardplan.costs.communication.compression import Compressed
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage
@@ -64,7 +63,7 @@ def price(shards: ShardArrays, usage: TableUsage, rates: ClassRates) -> ShardPri
     volumes = volumes_of(shards, usage, rates.world_size)
     cost = np.zeros((len(shards), len(rates.forward_bw), len(PHASES)))
     _lookup_times(cost, shards, volumes, usage, rates)
-    _communication_times(cost, shards, volumes, usage, rates)
+    _communication_times(cost, shards, usage, rates)
     return ShardPrices(cost, tier_bytes(shards, volumes, usage, rates))
 
 
@@ -196,70 +195,20 @@ def _prefetch_times(
 
 
 def _communication_times(
-    cost: Floats,
-    shards: ShardArrays,
-    volumes: Volumes,
-    usage: TableUsage,
-    rates: ClassRates,
+    cost: Floats, shards: ShardArrays, usage: TableUsage, rates: ClassRates
 ) -> None:
     """Fill the phases in which ranks exchange ids, outputs and gradients."""
-    elements = volumes.outputs * shards.columns
-    per_byte = _output_s_per_byte(shards, usage, rates)
-    forward, backward = (
-        elements[:, None] * usage.element_bytes(phase) * per_byte * sent.share[:, None]
-        + sent.encode_s
-        for phase, sent in (
-            (phase, compressed(phase, shards, volumes, usage, rates))
-            for phase in (Phase.FWD_COMMS, Phase.BWD_COMMS)
-        )
+    received = messages.id_bytes(shards, usage, rates.world_size)
+    received += messages.length_bytes(shards, usage)
+    cost[:, :, _PHASE[Phase.INPUT_DIST]] = _per_byte(received, rates.all_to_all)
+    per_byte = messages.output_s_per_byte(shards, usage, rates)
+    for phase in (Phase.FWD_COMMS, Phase.BWD_COMMS):
+        sent = messages.output_bytes(phase, shards, usage, rates)
+        cost[:, :, _PHASE[phase]] = sent.num_bytes[:, None] * per_byte + sent.encode_s
+    all_reduced = 2.0 * messages.replica_bytes(shards, usage)
+    cost[:, :, _PHASE[Phase.BWD_COMMS]] += _per_byte(
+        all_reduced, rates.reduce_scatter[Scope.ALL]
     )
-    lengths = usage.num_lengths[shards.table] * usage.workload.index_bytes
-    ids = volumes.ids * usage.id_bytes[shards.table] + lengths
-    input_dist = _per_byte(ids, rates.all_to_all)
-
-    dense_bytes = storage.element_bytes(usage.workload.comm_dtypes.dense)
-    gradient = np.asarray(shards.rows * shards.columns * dense_bytes)
-    all_reduce = _per_byte(2.0 * gradient, rates.reduce_scatter[Scope.ALL])
-    copy = shards.is_replicated[:, None]
-    cost[:, :, _PHASE[Phase.INPUT_DIST]] = np.where(copy, 0.0, input_dist)
-    cost[:, :, _PHASE[Phase.FWD_COMMS]] = np.where(copy, 0.0, forward)
-    cost[:, :, _PHASE[Phase.BWD_COMMS]] = np.where(copy, all_reduce, backward)
-
-
-def compressed(
-    phase: Phase,
-    shards: ShardArrays,
-    volumes: Volumes,
-    usage: TableUsage,
-    rates: ClassRates,
-) -> Compressed:
-    """Return what the outputs or gradients of shards are on the wire.
-
-    Notes
-    -----
-    Partial sums are added up on their way, and replicas are all-reduced: what is
-    reduced stays plain.
-    """
-    reduces = usage.is_pooled[shards.table] & shards.is_partial
-    plain = shards.is_replicated | (reduces & (shards.scope != Scope.RANK))
-    num_bytes = volumes.outputs * shards.columns * usage.element_bytes(phase)
-    return compress(
-        np.where(plain, 0.0, num_bytes),
-        _output_s_per_byte(shards, usage, rates),
-        usage.compression(phase),
-        rates.forward_bw,
-    )
-
-
-def _output_s_per_byte(
-    shards: ShardArrays, usage: TableUsage, rates: ClassRates
-) -> Floats:
-    """Seconds per output byte and class (N, C): all-to-all or reduce-scatter."""
-    reduces = usage.is_pooled[shards.table] & shards.is_partial
-    reduced = np.stack(
-        [rates.reduce_scatter[scope] + rates.across_groups[scope] for scope in SCOPES]
-    )
-    return np.where(reduces[:, None], reduced[shards.scope], rates.all_to_all)
 
 
 def _per_class(num_bytes: Floats, bandwidth: Floats) -> Floats:

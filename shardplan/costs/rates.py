@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.communication import collectives
-from shardplan.costs.scopes import SCOPES
+from shardplan.costs.communication.collectives import Collectives
+from shardplan.costs.scopes import SCOPES, Scope
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
-    from shardplan.costs.scopes import Scope
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
 
@@ -27,6 +26,7 @@ class ClassRates:
     uvm_forward_bw, uvm_backward_bw, miss_bw : the rank's share of the way to host
         memory, for reads in place, for updates and for cache misses [bytes/s]
     ssd_iops, ssd_read_bw, ssd_write_bw : the rank's share of the host's SSD
+    collectives : where the bytes of collectives go, and how fast
     all_to_all : seconds per byte that a rank sends to all ranks evenly
     reduce_scatter : scope to seconds per byte of the whole array
     across_groups : scope to seconds per byte of the whole array, for the
@@ -45,6 +45,7 @@ class ClassRates:
     ssd_iops: Floats
     ssd_read_bw: Floats
     ssd_write_bw: Floats
+    collectives: Collectives
     all_to_all: Floats
     reduce_scatter: dict[Scope, Floats]
     across_groups: dict[Scope, Floats]
@@ -60,6 +61,8 @@ class ClassRates:
         memory = np.array([g.device.hbm_bw for g in cluster.host_groups])
         memory = ddr if cluster.is_cpu else memory
         lookup, ssd = cost_model.lookup, host.ssd_efficiency.value
+        collectives = Collectives.of(cluster, cost_model)
+        across = {s: collectives.all_to_all_s_per_byte(s) for s in SCOPES}
         return cls(
             cost_model=cost_model,
             world_size=cluster.world_size,
@@ -72,15 +75,8 @@ class ClassRates:
             ssd_iops=np.array([h.ssd_read_iops for h in hosts]) * ssd / local,
             ssd_read_bw=np.array([h.ssd_read_bw for h in hosts]) * ssd / local,
             ssd_write_bw=np.array([h.ssd_write_bw for h in hosts]) * ssd / local,
-            all_to_all=collectives.uniform_all_to_all_s_per_byte(cluster, cost_model),
-            reduce_scatter={
-                scope: collectives.reduce_scatter_s_per_byte(cluster, cost_model, scope)
-                for scope in SCOPES
-            },
-            across_groups={
-                scope: collectives.cross_group_all_to_all_s_per_byte(
-                    cluster, cost_model, scope
-                )
-                for scope in SCOPES
-            },
+            collectives=collectives,
+            all_to_all=across[Scope.RANK],
+            reduce_scatter={s: collectives.reduce_s_per_byte(s) for s in SCOPES},
+            across_groups=across,
         )

@@ -89,17 +89,34 @@ class Volumes:
 def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volumes:
     """Derive the volumes of shards on a cluster of `world_size` ranks."""
     table = shards.table
-    share = np.where(shards.is_replicated, 1.0 / world_size, shards.row_share)
-    pooled = usage.is_pooled[table]
-    output_share = np.where(pooled & ~shards.is_replicated, 1.0, share)
     return Volumes(
-        ids=usage.num_lookups[table] * share,
+        ids=num_ids(shards, usage, world_size),
         unique=_unique_rows(shards, usage, world_size),
-        outputs=usage.num_outputs[table] * output_share,
+        outputs=num_outputs(shards, usage, world_size),
         row=_row_bytes(shards.dtype, shards.columns),
         state=storage.state_bytes(usage.optimizer, shards.columns),
         full_row=_row_bytes(usage.dtype[table], shards.columns),
     )
+
+
+def num_ids(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
+    """Return the ids that each rank of a shard looks up in a step (N,)."""
+    return usage.num_lookups[shards.table] * _id_share(shards, world_size)
+
+
+def num_outputs(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
+    """Return the output rows that each rank of a shard makes in a step (N,).
+
+    A bag has a pooled output on every rank that holds some of its rows.
+    """
+    pooled = usage.is_pooled[shards.table] & ~shards.is_replicated
+    share = np.where(pooled, 1.0, _id_share(shards, world_size))
+    return usage.num_outputs[shards.table] * share
+
+
+def _id_share(shards: ShardArrays, world_size: int) -> Floats:
+    """Share of a table's ids that each rank of a shard looks up (N,)."""
+    return np.where(shards.is_replicated, 1.0 / world_size, shards.row_share)
 
 
 def _unique_rows(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:

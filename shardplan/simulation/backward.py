@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.costs.scopes import Scope
 from shardplan.simulation.dense_work import PARTS, backward_pieces
 from shardplan.simulation.operation import Operation, Stage
 from shardplan.simulation.step_parts import StepParts, compute, reduce_names
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shardplan.records.arrays import Floats
-    from shardplan.simulation.network import Transfer
     from shardplan.simulation.sparse_work import Exchange
 
 
@@ -90,7 +88,7 @@ class BackwardPass(StepParts):
             yield self.collective(
                 "replicated_all_reduce",
                 Stage.BWD_COMMS,
-                self._replicated_all_reduce(),
+                self.network.all_reduce(self.sparse.replica_bytes),
                 after=("replicated_backward",),
                 stream=self.reduction,
             )
@@ -190,25 +188,10 @@ class BackwardPass(StepParts):
         """Bytes that join an all-reduce of dense gradients, and what they wait for."""
         if not self._joins_all_reduces:
             return 0.0, ()
-        return self._replicated_bytes(), ("replicated_backward",)
+        return self.sparse.replica_bytes, ("replicated_backward",)
 
     def _bucket_bytes(self) -> float:
         """Return the bytes of dense gradients that are reduced at once."""
         own = self.runtime.gradient_bucket_bytes
         default = _DDP_BUCKET_BYTES if own is None else own.value
         return self.settings.bucket_bytes or default
-
-    def _replicated_bytes(self) -> float:
-        """Bytes of the gradients of replicated tables, which all ranks hold."""
-        per_byte = 2.0 * self.evaluation.rates.reduce_scatter[Scope.ALL]
-        seconds = self.sparse.replicated_all_reduce
-        slowest = int(seconds.argmax())
-        rate = float(per_byte[self.evaluation.cluster.rank_class[slowest]])
-        return float(seconds[slowest]) / rate if rate else 0.0
-
-    def _replicated_all_reduce(self) -> Transfer:
-        """All-reduce of the gradients of replicated tables."""
-        transfer = self.network.all_reduce(self._replicated_bytes())
-        if self.settings.latency:
-            return transfer
-        return transfer._replace(seconds=self.sparse.replicated_all_reduce)

@@ -91,14 +91,14 @@ class ForwardPass(StepParts):
     def _id_exchange(self) -> Iterator[Operation]:
         """Lengths, then ids; those of a later batch after this one's outputs."""
         before = "input_copy"
-        for name, seconds in (
-            ("length_exchange", self.sparse.lengths),
-            ("id_exchange", self.sparse.ids),
+        for name, num_bytes in (
+            ("length_exchange", self.sparse.length_bytes),
+            ("id_exchange", self.sparse.id_bytes),
         ):
             yield self.collective(
                 name,
                 Stage.INPUT_DIST,
-                self.network.gather_ids(seconds),
+                self.network.gather_ids(num_bytes),
                 after=(before,),
                 behind=START,
                 lead=self.lead.input_dist,

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.costs.communication.all_reduce import (
-    all_reduce_seconds,
-    joined_by_switch,
-)
+from shardplan.costs.communication.all_reduce import all_reduce_seconds
 from shardplan.costs.communication.latency import link_latency
-from shardplan.costs.communication.link_rates import LinkRates
+from shardplan.costs.communication.links import joined_by_switch
 from shardplan.costs.communication.message_time import curve_time, p_norm_time
-from shardplan.costs.communication.routing import routes_of
+from shardplan.costs.communication.traffic import Traffic
 from shardplan.costs.scopes import Scope
+from shardplan.simulation.sparse_work import Exchange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.communication.routing import Routes
-    from shardplan.costs.communication.traffic import Traffic
     from shardplan.costs.rates import ClassRates
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import LinkModel, RuntimeModel
     from shardplan.simulation.settings import SimulationSettings
-    from shardplan.simulation.sparse_work import Exchange
 
 
 class Transfer(NamedTuple):
@@ -57,15 +54,10 @@ class Network:
         """The program that the settings name."""
         return self.rates.cost_model.runtime_named(self.settings.runtime)
 
-    @cached_property
+    @property
     def routes(self) -> Routes:
         """How ranks reach each other."""
-        return routes_of(self.cluster)
-
-    @cached_property
-    def link_rates(self) -> LinkRates:
-        """What every link carries."""
-        return LinkRates.of(self.routes, self.rates.cost_model)
+        return self.rates.collectives.routes
 
     def slowdown(self, scope: Scope = Scope.ALL) -> float:
         """Return by how much communication slows computation beside it."""
@@ -75,37 +67,43 @@ class Network:
 
     def spread(self, exchange: Exchange) -> Transfer:
         """Return the all-to-all in which holders send outputs to the samples."""
-        traffic = self.routes.spread(self._sent(exchange.all_to_all))
-        for scope, seconds in exchange.across.items():
-            if seconds.any():
-                traffic += self.routes.spread(self._across(seconds, scope), scope)
-        return self._all_to_all(exchange.personal, traffic)
+        traffic = self.routes.spread(exchange.whole)
+        for scope, kept in self._kept(exchange):
+            traffic += self.routes.spread(kept, scope)
+        return self._all_to_all(exchange, traffic)
 
     def gather(self, exchange: Exchange) -> Transfer:
         """Return the all-to-all in which samples send gradients to the holders."""
-        traffic = self.routes.gather(self._sent(exchange.all_to_all))
-        for scope, seconds in exchange.across.items():
-            if seconds.any():
-                traffic += self.routes.gather(self._across(seconds, scope), scope)
-        return self._all_to_all(exchange.personal, traffic)
+        traffic = self.routes.gather(exchange.whole)
+        for scope, kept in self._kept(exchange):
+            traffic += self.routes.gather(kept, scope)
+        return self._all_to_all(exchange, traffic)
 
-    def gather_ids(self, seconds: Floats) -> Transfer:
+    def gather_ids(self, num_bytes: Floats) -> Transfer:
         """Return the all-to-all in which samples send ids to the holders."""
-        return self._all_to_all(seconds, self.routes.gather(self._sent(seconds)))
+        return self.gather(Exchange(num_bytes, {}, np.zeros_like(num_bytes)))
 
     def even_all_to_all(self, num_bytes: float) -> Transfer:
         """Return the all-to-all in which each rank sends as many bytes."""
         sent = np.full(self.cluster.world_size, num_bytes)
-        seconds = sent * self.rates.all_to_all[self.cluster.rank_class]
-        return self._all_to_all(seconds, self.routes.spread(sent))
+        return self.spread(Exchange(sent, {}, np.zeros_like(sent)))
 
-    def reduce(self, seconds: Floats, scope: Scope) -> Transfer:
-        """Return a reduce-scatter or all-gather with seconds by bandwidth (W,)."""
+    def nothing(self) -> Transfer:
+        """Return an operation without bytes."""
+        world = self.cluster.world_size
+        traffic = Traffic.nothing(world, self.routes.num_uplinks)
+        return Transfer(np.zeros(world), traffic)
+
+    def reduce(self, array: Floats, scope: Scope) -> Transfer:
+        """Return a reduce-scatter or all-gather of each rank's array (W,) [bytes]."""
         model = self.rates.cost_model.collectives
         out = self.routes.leaves_hosts(scope)
         link = model.reduce_scale_out if out else model.reduce_scale_up
-        rate = self.rates.reduce_scatter[scope][self.cluster.rank_class]
-        traffic = self.routes.ring(_per(seconds, rate), scope)
+        traffic = self.routes.ring(array, scope)
+        if self._follows_links:
+            seconds = self.rates.collectives.reduce.seconds(traffic)
+        else:
+            seconds = array * self._of_ranks(self.rates.reduce_scatter[scope])
         ranks = int(self.cluster.groups(scope).num_ranks.max())
         rounds = float(np.log2(max(ranks, 2)))
         # On the network, latency does not grow with the number of ranks.
@@ -125,8 +123,8 @@ class Network:
         array = np.full(cluster.world_size, 2.0 * num_bytes)
         traffic = self.routes.ring(array, Scope.ALL, adds_up=adds_up)
         if not self.settings.latency or num_bytes <= 0:
-            per_byte = 2.0 * self.rates.reduce_scatter[Scope.ALL][cluster.rank_class]
-            return Transfer(np.asarray(num_bytes * per_byte), traffic)
+            per_byte = 2.0 * self._of_ranks(self.rates.reduce_scatter[Scope.ALL])
+            return Transfer(num_bytes * per_byte, traffic)
         curve = self.rates.cost_model.collectives.all_reduce_curve
         if (
             self.settings.curves
@@ -137,38 +135,52 @@ class Network:
         ):
             time = curve_time(num_bytes, curve.message_bytes, curve.time_s)
         else:
-            time = all_reduce_seconds(num_bytes, cluster, self.rates.cost_model)
+            collectives, model = self.rates.collectives, self.rates.cost_model
+            time = all_reduce_seconds(num_bytes, collectives, model.collectives)
         return Transfer(np.full(cluster.world_size, float(time)), traffic)
 
     def uses(self, transfer: Transfer) -> Floats | None:
         """Return the share of each rank's links that an operation takes (L, W).
 
-        None with links off. The links are those of `LinkRates.by_rank`.
+        None with links off. The links are those of `LinkRates.shares`.
         """
-        if not (self.settings.links and self.settings.latency):
+        if not self._follows_links:
             return None
-        return self.link_rates.shares(transfer.traffic, transfer.seconds)
+        rates = self.rates.collectives.all_to_all
+        return rates.shares(transfer.traffic, transfer.seconds)
 
-    def _all_to_all(self, priced: Floats, traffic: Traffic) -> Transfer:
-        """Time the loads of an all-to-all; with links off, take its prices."""
+    @property
+    def _follows_links(self) -> bool:
+        """Whether bytes take as long as the fullest link, not what prices say."""
+        return self.settings.links and self.settings.latency
+
+    def _all_to_all(self, exchange: Exchange, traffic: Traffic) -> Transfer:
+        """Time the loads of an all-to-all; with links off, take prices."""
         model = self.rates.cost_model.collectives
         out = self.routes.leaves_hosts(Scope.ALL)
         link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
         ranks = 1 if out else self.cluster.world_size
-        seconds = priced
-        if self.settings.links and self.settings.latency:
-            seconds = self.link_rates.seconds(traffic)
+        if self._follows_links:
+            seconds = self.rates.collectives.all_to_all.seconds(traffic)
+        else:
+            seconds = exchange.whole * self._of_ranks(self.rates.all_to_all)
+            for scope, array in exchange.sums.items():
+                seconds += array * self._of_ranks(self.rates.across_groups[scope])
         timed = self._with_latency(seconds, link, ranks, out=out, rounds=1.0)
         return Transfer(timed, traffic)
 
-    def _sent(self, seconds: Floats) -> Floats:
-        """Bytes behind the seconds that prices have for an all-to-all (W,)."""
-        return _per(seconds, self.rates.all_to_all[self.cluster.rank_class])
+    def _kept(self, exchange: Exchange) -> Iterator[tuple[Scope, Floats]]:
+        """Bytes that each rank has left after reducing in groups of a scope (W,).
 
-    def _across(self, seconds: Floats, scope: Scope) -> Floats:
-        """Bytes that each rank has left after reducing in its group (W,)."""
-        rate = self.rates.across_groups[scope][self.cluster.rank_class]
-        return _per(seconds, rate) / self.cluster.groups(scope).size
+        All ranks together have nothing left to send.
+        """
+        for scope, array in exchange.sums.items():
+            if scope is not Scope.ALL:
+                yield scope, array / self.cluster.groups(scope).size
+
+    def _of_ranks(self, per_class: Floats) -> Floats:
+        """Return the rate of each rank's class (W,)."""
+        return np.asarray(per_class[self.cluster.rank_class])
 
     def _with_latency(
         self,
@@ -186,9 +198,3 @@ class Network:
             link, self.cluster, model, num_ranks, leaves=out, rounds=rounds
         )
         return p_norm_time(seconds, latency, 1.0, link.exponent.value)
-
-
-def _per(seconds: Floats, s_per_byte: Floats) -> Floats:
-    """Bytes behind seconds; 0 where bytes take no time."""
-    rate = np.where(s_per_byte > 0, s_per_byte, np.inf)
-    return np.asarray(seconds / rate)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shardplan.costs.communication.link_rates import LinkRates
-from shardplan.costs.communication.routing import routes_of
 from shardplan.records.topology import PeakFlops
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.simulation.step import simulate
@@ -101,7 +99,7 @@ def explain(simulation: Simulation) -> Explanation:
 def _fullest_links(simulation: Simulation) -> dict[str, str]:
     """Name the fullest link of every communication of the steady step."""
     cluster, rates = simulation.evaluation.cluster, simulation.evaluation.rates
-    links = LinkRates.of(routes_of(cluster), rates.cost_model)
+    links = rates.collectives.all_to_all
     named = {}
     for run in simulation.timeline.steady_runs:
         operation = run.operation

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.costs.pricing import compressed, fetched_bytes
-from shardplan.costs.scopes import SCOPES, Scope
+from shardplan.costs import messages
+from shardplan.costs.pricing import fetched_bytes
+from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import volumes_of
 from shardplan.records.sharding import CACHING_KERNELS, PHASES, Phase
 
@@ -19,48 +20,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Exchange:
-    """Seconds of the outputs' or gradients' exchange by bandwidth alone, (W,) each.
+    """Outputs that ranks send, or gradients that they get, (W,) each.
 
     Attributes
     ----------
-    all_to_all : float array (W,)
-        Whole outputs to the ranks that own the samples.
-    reduce : dict of Scope to float array (W,)
-        Partial sums inside the groups of each scope but single ranks.
-    across : dict of Scope to float array (W,)
-        Sums of a group to the ranks that own the samples.
+    whole : float array (W,)
+        Outputs that go by all-to-all to the ranks that own the samples [bytes].
+    sums : dict of Scope to float array (W,)
+        Partial sums that the groups of a scope add up, and then send by all-to-all;
+        for scopes that have any [bytes].
     encode : float array (W,)
-        Compressing and restoring what goes by all-to-all.
+        Compressing and restoring what goes by all-to-all [s].
     """
 
-    all_to_all: Floats
-    reduce: dict[Scope, Floats]
-    across: dict[Scope, Floats]
+    whole: Floats
+    sums: dict[Scope, Floats]
     encode: Floats
-
-    @property
-    def personal(self) -> Floats:
-        """Seconds of everything that goes through an all-to-all."""
-        return np.asarray(self.all_to_all + sum(self.across.values()))
 
 
 @dataclass(frozen=True, eq=False)
 class SparseWork:
-    """Seconds per rank by kind of work, latencies and floors not included, (W,) each.
+    """What tables ask of each rank by kind of work, (W,) each.
+
+    Seconds are without latencies and floors.
 
     Attributes
     ----------
-    lengths, ids : the two parts of the id exchange
-    prefetch : filling caches
+    length_bytes, id_bytes : the two parts of the id exchange [bytes]
+    prefetch : filling caches [s]
     prefetch_bytes : what that moves from the host [bytes]
-    forward, backward : lookups in sharded tables, and their update
-    replicated_forward, replicated_backward : the same for replicated tables
+    forward, backward : lookups in sharded tables, and their update [s]
+    replicated_forward, replicated_backward : the same for replicated tables [s]
     outputs, gradients : Exchange
-    replicated_all_reduce : gradients of replicated tables
+    replica_bytes : float
+        Gradients of replicated tables, which all ranks have [bytes].
     """
 
-    lengths: Floats
-    ids: Floats
+    length_bytes: Floats
+    id_bytes: Floats
     prefetch: Floats
     prefetch_bytes: Floats
     forward: Floats
@@ -69,36 +66,37 @@ class SparseWork:
     replicated_backward: Floats
     outputs: Exchange
     gradients: Exchange
-    replicated_all_reduce: Floats
+    replica_bytes: float
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Self:
-        """Split an evaluation's prices by kind of work.
+        """Split what a plan asks of its ranks by kind of work.
 
         Notes
         -----
-        Summed by phase, the parts are the evaluation's loads.
+        Bytes at their prices, and seconds, add up to the evaluation's loads.
         """
         holders = _Holders(evaluation)
         cost, shards = evaluation.prices.cost, evaluation.arrays
+        usage, world = evaluation.usage, evaluation.cluster.world_size
         copy = shards.is_replicated[:, None]
+        replicas = messages.replica_bytes(shards, usage)
 
-        def total(phase: Phase, share: Bools) -> Floats:
+        def seconds(phase: Phase, share: Bools) -> Floats:
             return holders.sum(cost[:, :, PHASES.index(phase)] * share)
 
-        ids = holders.sum(np.where(copy, 0.0, _id_seconds(evaluation)))
         return cls(
-            lengths=np.maximum(total(Phase.INPUT_DIST, ~copy) - ids, 0.0),
-            ids=ids,
-            prefetch=total(Phase.PREFETCH_COMPUTE, copy | ~copy),
+            length_bytes=holders.sum_bytes(messages.length_bytes(shards, usage)),
+            id_bytes=holders.sum_bytes(messages.id_bytes(shards, usage, world)),
+            prefetch=seconds(Phase.PREFETCH_COMPUTE, copy | ~copy),
             prefetch_bytes=_prefetch_bytes(evaluation, holders),
-            forward=total(Phase.FWD_COMPUTE, ~copy),
-            backward=total(Phase.BWD_COMPUTE, ~copy),
-            replicated_forward=total(Phase.FWD_COMPUTE, copy),
-            replicated_backward=total(Phase.BWD_COMPUTE, copy),
+            forward=seconds(Phase.FWD_COMPUTE, ~copy),
+            backward=seconds(Phase.BWD_COMPUTE, ~copy),
+            replicated_forward=seconds(Phase.FWD_COMPUTE, copy),
+            replicated_backward=seconds(Phase.BWD_COMPUTE, copy),
             outputs=_exchange(evaluation, holders, Phase.FWD_COMMS),
             gradients=_exchange(evaluation, holders, Phase.BWD_COMMS),
-            replicated_all_reduce=total(Phase.BWD_COMMS, copy),
+            replica_bytes=float(holders.sum_bytes(replicas).max()),
         )
 
 
@@ -119,10 +117,17 @@ class _Holders:
         """Sum the seconds (N, C) of the shards on every rank (W,)."""
         rank_class = self._cluster.rank_class
         total = seconds[self._everywhere].sum(axis=0)[rank_class]
-        own = seconds[self._shard, rank_class[self._rank]]
-        return np.asarray(
-            total + np.bincount(self._rank, own, minlength=self._cluster.world_size)
-        )
+        return self._added(seconds[self._shard, rank_class[self._rank]], total)
+
+    def sum_bytes(self, num_bytes: Floats) -> Floats:
+        """Sum the bytes (N,) of the shards on every rank (W,)."""
+        total = num_bytes[self._everywhere].sum()
+        return self._added(num_bytes[self._shard], total)
+
+    def _added(self, own: Floats, everywhere: Floats) -> Floats:
+        """Add what single ranks have to what all have."""
+        ranks = np.bincount(self._rank, own, minlength=self._cluster.world_size)
+        return np.asarray(everywhere + ranks)
 
 
 def _prefetch_bytes(evaluation: Evaluation, holders: _Holders) -> Floats:
@@ -131,47 +136,21 @@ def _prefetch_bytes(evaluation: Evaluation, holders: _Holders) -> Floats:
     if not shards.is_kernel(*CACHING_KERNELS).any():
         return np.zeros(cluster.world_size)
     volumes = volumes_of(shards, evaluation.usage, cluster.world_size)
-    fetched = fetched_bytes(shards, volumes, evaluation.usage)
-    return holders.sum(np.repeat(fetched[:, None], len(cluster.host_groups), axis=1))
-
-
-def _id_seconds(evaluation: Evaluation) -> Floats:
-    """Seconds to send ids and weights (N, C); the rest of their phase is lengths."""
-    usage, shards = evaluation.usage, evaluation.arrays
-    ids = usage.num_lookups[shards.table] * shards.row_share
-    num_bytes = ids * usage.id_bytes[shards.table]
-    return np.asarray(num_bytes[:, None] * evaluation.rates.all_to_all)
+    return holders.sum_bytes(fetched_bytes(shards, volumes, evaluation.usage))
 
 
 def _exchange(evaluation: Evaluation, holders: _Holders, phase: Phase) -> Exchange:
-    """Split a communication phase by who exchanges with whom."""
-    shards, rates = evaluation.arrays, evaluation.rates
-    encode = _encode_seconds(evaluation, phase)
-    cost = evaluation.prices.cost[:, :, PHASES.index(phase)] - encode
-    pooled = evaluation.usage.is_pooled[shards.table]
-    reduces = pooled & shards.is_partial & (shards.scope != Scope.RANK)
-    sharded = ~shards.is_replicated
-
-    def total(mask: Bools, share: Floats | float = 1.0) -> Floats:
-        return holders.sum(np.where((mask & sharded)[:, None], cost * share, 0.0))
-
-    reduce: dict[Scope, Floats] = {}
-    across: dict[Scope, Floats] = {}
-    for scope in SCOPES:
-        if scope is Scope.RANK:
-            continue
-        mask = reduces & (shards.scope == scope)
-        both = rates.reduce_scatter[scope] + rates.across_groups[scope]
-        share = rates.reduce_scatter[scope] / np.where(both > 0, both, 1.0)
-        reduce[scope] = total(mask, share)
-        across[scope] = total(mask, 1.0 - share)
-    return Exchange(total(~reduces), reduce, across, holders.sum(encode))
-
-
-def _encode_seconds(evaluation: Evaluation, phase: Phase) -> Floats:
-    """Seconds to compress and restore each shard's messages (N, C)."""
+    """Split outputs or gradients by who exchanges with whom."""
     shards, usage = evaluation.arrays, evaluation.usage
-    if usage.compression(phase) is None:
-        return np.zeros((len(shards), len(evaluation.cluster.host_groups)))
-    volumes = volumes_of(shards, usage, evaluation.cluster.world_size)
-    return compressed(phase, shards, volumes, usage, evaluation.rates).encode_s
+    sent = messages.output_bytes(phase, shards, usage, evaluation.rates)
+    is_sum = messages.reduces(shards, usage)
+    return Exchange(
+        whole=holders.sum_bytes(np.where(is_sum, 0.0, sent.num_bytes)),
+        sums={
+            Scope(scope): holders.sum_bytes(
+                np.where(is_sum & (shards.scope == scope), sent.num_bytes, 0.0)
+            )
+            for scope in np.unique(shards.scope[is_sum])
+        },
+        encode=holders.sum(sent.encode_s),
+    )

@@ -66,7 +66,9 @@ class StepParts:
         after: tuple[str, ...],
     ) -> Operation:
         """Make a reduce-scatter or all-gather of one scope."""
-        transfer = self.network.reduce(exchange.reduce[scope], scope)
+        array = exchange.sums.get(scope)
+        network = self.network
+        transfer = network.nothing() if array is None else network.reduce(array, scope)
         return self.collective(name, stage, transfer, after=after, scope=scope)
 
     def collective(

@@ -140,8 +140,8 @@ def _(measurement: CollectiveMeasurement) -> list[Value]:
         elif measurement.operation == "all_reduce":
             seconds = network.all_reduce(float(size)).seconds
         else:
-            per_byte = rates.reduce_scatter[Scope.ALL][cluster.rank_class]
-            seconds = network.reduce(size * per_byte, Scope.ALL).seconds
+            array = np.full(cluster.world_size, float(size))
+            seconds = network.reduce(array, Scope.ALL).seconds
         values.append(Value(f"{size} B", float(seconds.max()), time))
     return values
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate
 from shardplan.records.sharding import PHASES, Objective
 from shardplan.simulation import SimulationSettings, simulate
@@ -30,16 +31,24 @@ def test_kinds_of_work_add_up_to_the_loads(tiny, seed):
     """Split by kind and added up by phase, the seconds are those of `evaluate`."""
     evaluation = evaluate(tiny.random_plan(seed))
     work = SparseWork.of(evaluation)
+    rates, rank_class = evaluation.rates, evaluation.cluster.rank_class
     exchanges = [
-        exchange.personal + sum(exchange.reduce.values()) + exchange.encode
+        exchange.whole * rates.all_to_all[rank_class]
+        + sum(
+            array
+            * (rates.reduce_scatter[scope] + rates.across_groups[scope])[rank_class]
+            for scope, array in exchange.sums.items()
+        )
+        + exchange.encode
         for exchange in (work.outputs, work.gradients)
     ]
+    all_reduce = 2.0 * work.replica_bytes * rates.reduce_scatter[Scope.ALL][rank_class]
     phases = [
-        work.lengths + work.ids,
+        (work.length_bytes + work.id_bytes) * rates.all_to_all[rank_class],
         work.prefetch,
         work.forward + work.replicated_forward,
         exchanges[0],
-        exchanges[1] + work.replicated_all_reduce,
+        exchanges[1] + all_reduce,
         work.backward + work.replicated_backward,
     ]
     assert len(phases) == len(PHASES)

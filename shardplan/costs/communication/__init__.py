@@ -1,1 +1,1 @@
-"""Seconds of collectives over links."""
+"""Collectives: which links their bytes pass, and for how long."""

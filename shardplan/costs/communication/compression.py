@@ -29,7 +29,7 @@ class Compressed(NamedTuple):
 def compress(
     plain_bytes: Floats,
     s_per_byte: Floats,
-    compression: Compression | None,
+    compression: Compression,
     memory_bw: Floats,
 ) -> Compressed:
     """Decide for each message whether its compressed form is sent.
@@ -40,7 +40,7 @@ def compress(
         Messages in their plain form; 0 for what cannot be compressed [bytes].
     s_per_byte : float array (N, C)
         Seconds per byte on the wire, per class of ranks [s/byte].
-    compression : Compression or None
+    compression : Compression
     memory_bw : float array (C,)
         Achieved bandwidth of device memory [bytes/s].
 
@@ -55,8 +55,6 @@ def compress(
     model and data parallelism, KDD, arXiv:2010.08899 (dynamic communication
     thresholding, DCT).
     """
-    if compression is None:
-        return Compressed(np.ones(len(plain_bytes)), np.zeros_like(s_per_byte))
     plain = plain_bytes[:, None] * s_per_byte
     encode = plain_bytes[:, None] * (compression.passes / memory_bw)
     small = plain / compression.ratio + encode

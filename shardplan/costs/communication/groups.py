@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
 
 
-class Group(Protocol):
+class RankSets(Protocol):
     """For each of W ranks a set of ranks, itself included."""
 
     @property

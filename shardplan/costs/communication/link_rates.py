@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from shardplan.costs.communication.routing import Routes
     from shardplan.costs.communication.traffic import Traffic
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.records.cost_model import CostModel
+    from shardplan.records.cost_model import CostModel, LinkModel
 
 
 KINDS = ("scale-up links", "PCIe link", "PCIe lane", "NIC", "uplink of the leaf")
@@ -56,11 +56,21 @@ class LinkRates:
     uplink: Floats
 
     @classmethod
-    def of(cls, routes: Routes, cost_model: CostModel) -> Self:
-        """Take a cluster's peaks times the all-to-all efficiencies of a cost model."""
-        cluster, model = routes.cluster, cost_model.collectives
-        inside = model.all_to_all_scale_up.bw_efficiency.value
-        outside = model.all_to_all_scale_out.bw_efficiency.value
+    def of(
+        cls, routes: Routes, cost_model: CostModel, near: LinkModel, far: LinkModel
+    ) -> Self:
+        """Take a cluster's peaks times the efficiencies of a collective.
+
+        Parameters
+        ----------
+        routes : Routes
+        cost_model : CostModel
+            Its ``host_memory.miss_efficiency`` is that of PCIe lanes.
+        near, far : LinkModel
+            The collective inside a host or a domain, and between them.
+        """
+        cluster = routes.cluster
+        inside, outside = near.bw_efficiency.value, far.bw_efficiency.value
         groups, rank_class = cluster.host_groups, cluster.rank_class
         link, link_class = pcie_links(cluster)
         up = np.array([group.scale_up.bw for group in groups])

@@ -53,6 +53,15 @@ def nic_bw_per_host(cluster: Cluster) -> Floats:
     return np.asarray(bandwidth[cluster.host_class])
 
 
+def joined_by_switch(cluster: Cluster) -> bool:
+    """Whether the ranks of every host are in one switched scale-up domain."""
+    return all(
+        group.scale_up.kind == "switch"
+        and group.scale_up.domain_size >= group.local_world_size
+        for group in cluster.host_groups
+    )
+
+
 def leaf_of_host(cluster: Cluster) -> Ints:
     """Return the leaf switch of each host (N,)."""
     per_leaf = cluster.topology.fabric.hosts_per_leaf or cluster.num_hosts

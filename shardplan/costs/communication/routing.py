@@ -22,7 +22,7 @@ from shardplan.records.memo import by_identity
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
-    from shardplan.costs.communication.groups import Group
+    from shardplan.costs.communication.groups import RankSets
     from shardplan.records.arrays import Floats, Ints
 
 
@@ -144,12 +144,23 @@ class Routes:
         size = part.size
         moved = array * (size - 1.0) / size
         fits = size <= self.near[Scope.RANK][1].size
+        by_scale_up = np.where(fits, moved * self._mesh_factor(size), 0.0)
         share = 0.5 / size if adds_up else 1.0 / size - 1.0 / together.size
         far = np.where(size < together.size, array * share, 0.0)
-        loads = np.stack([np.where(fits, moved, 0.0), np.where(fits, 0.0, moved), far])
+        loads = np.stack([by_scale_up, np.where(fits, 0.0, moved), far])
         leaves = below.size < together.size
         up = np.where(leaves, far / below.size * self.host.size, 0.0)
         return self._traffic(loads, loads.copy(), up, up)
+
+    def _mesh_factor(self, size: Floats) -> Floats:
+        """Links of a rank over those to the others of its group (W,); 1 at a switch.
+
+        Loads are as if all links of a rank were as full as its fullest ones.
+        """
+        groups, domain = self.cluster.host_groups, self.near[Scope.RANK][1].size
+        is_mesh = np.array([group.scale_up.kind == "mesh" for group in groups])
+        links = (domain - 1.0) / np.maximum(np.minimum(size, domain) - 1.0, 1.0)
+        return np.where(is_mesh[self.cluster.rank_class], np.maximum(links, 1.0), 1.0)
 
     def leaves_hosts(self, scope: Scope) -> bool:
         """Whether groups of a scope reach beyond a host and a domain, over NICs."""
@@ -202,7 +213,7 @@ class Routes:
             found[inside] = Union.of(below, levels[2])
         return found
 
-    def _to_spine(self, each: Floats, away: Group | None) -> tuple[Floats, Floats]:
+    def _to_spine(self, each: Floats, away: RankSets | None) -> tuple[Floats, Floats]:
         """Bytes of each rank that pass the spine, out and in (W,)."""
         if away is None:
             return np.zeros(len(each)), np.zeros(len(each))
@@ -210,7 +221,7 @@ class Routes:
         far = len(each) - away.size
         return each * far, np.where(far > 0, into, 0.0)
 
-    def _from_position(self, each: Floats, here: Group) -> Floats:
+    def _from_position(self, each: Floats, here: RankSets) -> Floats:
         """Return what ranks at one position, but not here, get from one rank."""
         everywhere = np.bincount(self.position, each)[self.position]
         return np.maximum(everywhere - here.sum(each), 0.0)

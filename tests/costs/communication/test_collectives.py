@@ -1,25 +1,22 @@
-"""Collectives: closed forms on tiny clusters, invariants and measured curves."""
+"""What even collectives cost: by hand on tiny clusters, and against closed forms."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shardplan.costs.communication.collectives import (
-    cross_group_all_to_all_s_per_byte,
-    reduce_scatter_s_per_byte,
-    uniform_all_to_all_s_per_byte,
-)
-from shardplan.costs.communication.message_time import curve_time, p_norm_time
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.communication.collectives import Collectives
 from shardplan.costs.scopes import SCOPES, Scope
+from shardplan.io import catalog
+from shardplan.records.topology import Topology
+from tests.costs.communication import closed_forms
 from tests.costs.communication.link_oracle import LinkCapacities
 
-BYTES = st.floats(0, 1e15)
-LATENCY = st.floats(0, 1)
-BANDWIDTH = st.floats(1, 1e13)
-EXPONENT = st.floats(0.3, 4)
 SHAPES = [
     "switch",
     "one_host",
@@ -33,98 +30,12 @@ SHAPES = [
     "mixed",
 ]
 
-# Medians of nccl-tests, half precision, 8 ranks of one NVSwitch host, 512 B to 512
-# MiB in powers of two [us]: ai-dynamo/aiconfigurator at 095f58a51c4c, systems/data/
-# {a100,h100}_sxm/comm/nccl/2.27.3/nccl_perf.parquet.
-NCCL_US = {
-    ("all_to_all", "a100"): "15.82 12.83 12.79 15.64 15.93 12.57 13.27 14.22 16.56 "
-    "18.4 18.98 25.81 38.57 64.34 67.84 114.3 191.3 347.6 640.5 1197.9 2313.5",
-    ("all_reduce", "a100"): "22.57 21.77 21.53 21.43 21.27 22.55 25.96 28.06 27.41 "
-    "27.5 30.08 38.85 53.7 77.31 128.0 216.5 367.0 595.3 1169.1 2182.5 4225.9",
-    ("all_to_all", "h100"): "7.87 9.53 7.55 8.56 7.7 7.21 8.93 10.05 9.86 13.04 "
-    "14.96 15.91 18.83 26.34 41.29 72.48 125.66 217.81 404.17 764.22 1480.44",
-    ("all_reduce", "h100"): "15.51 15.64 15.84 15.96 16.39 16.63 18.72 18.66 19.01 "
-    "19.29 19.55 25.41 38.62 50.41 79.23 122.29 198.66 322.93 579.03 1090.14 2111.72",
-    ("reduce_scatter", "h100"): "10.29 10.45 10.54 10.61 10.76 11.06 12.38 11.71 "
-    "11.99 12.03 12.56 14.65 18.01 29.58 43.96 71.11 112.84 200.5 381.24 721.28 "
-    "1400.39",
-}
-# Latency [s], bus bandwidth [bytes/s] and exponent fitted to each, rounded.
-NCCL_FITS = {
-    ("all_to_all", "a100"): (12.8e-6, 216e9, 0.6),
-    ("all_reduce", "a100"): (21.6e-6, 232e9, 0.65),
-    ("all_to_all", "h100"): (7.9e-6, 345e9, 0.6),
-    ("all_reduce", "h100"): (15.4e-6, 514e9, 0.55),
-    ("reduce_scatter", "h100"): (10.5e-6, 351e9, 0.7),
-}
-
-
-def measured(key):
-    times = np.array([float(word) for word in NCCL_US[key].split()]) * 1e-6
-    return 512.0 * 2 ** np.arange(len(times)), times
-
-
-def test_p_norm_closed_forms():
-    """Exponent 1 adds, 2 is Pythagoras, a large one takes the larger."""
-    # 3 s of latency, 8 bytes at 2 bytes/s = 4 s: 3 + 4, sqrt(9 + 16), max(3, 4).
-    times = p_norm_time(8.0, 3.0, 2.0, [1.0, 2.0, 500.0])
-    np.testing.assert_allclose(times, [7.0, 5.0, 4.0], rtol=1e-9)
-    assert p_norm_time(0.0, 0.0, 1.0, 0.6) == 0.0
-
-
-@given(BYTES, LATENCY, BANDWIDTH, EXPONENT, st.floats(1, 100))
-def test_p_norm_is_monotone(num_bytes, latency, bandwidth, exponent, factor):
-    """More bytes, more latency or less bandwidth never take less time."""
-    time = p_norm_time(num_bytes, latency, bandwidth, exponent)
-    assert time >= max(latency, num_bytes / bandwidth) * (1 - 1e-9)
-    slack = time * (1 - 1e-9)
-    assert p_norm_time(num_bytes * factor, latency, bandwidth, exponent) >= slack
-    assert p_norm_time(num_bytes, latency * factor, bandwidth, exponent) >= slack
-    assert p_norm_time(num_bytes, latency, bandwidth / factor, exponent) >= slack
-
-
-@pytest.mark.parametrize("key", list(NCCL_US))
-def test_p_norm_follows_nccl(key):
-    """Three numbers describe a measured curve to 7 % on average, 30 % at worst."""
-    sizes, times = measured(key)
-    latency, bandwidth, exponent = NCCL_FITS[key]
-    # 7/8 of a rank's array cross its link, twice that for an all-reduce.
-    crossing = (2.0 if key[0] == "all_reduce" else 1.0) * 7 / 8 * sizes
-    model = p_norm_time(crossing, latency, bandwidth, exponent)
-    error = np.abs(model / times - 1)
-    # The worst points are steps between NCCL's protocols, such as 4 MiB on A100.
-    assert error.mean() < 0.07
-    assert error.max() < 0.30
-
-
-@pytest.mark.parametrize("key", list(NCCL_US))
-def test_a_curve_returns_its_points_and_extrapolates(key):
-    """At measured sizes the measured times; outside, latency and bandwidth."""
-    sizes, times = measured(key)
-    np.testing.assert_allclose(curve_time(sizes, sizes, times), times, rtol=1e-12)
-    assert curve_time(1.0, sizes, times) == pytest.approx(times[0])
-    # Twice the last size adds what the last doubling added per byte, times two.
-    twice = times[-1] + 2 * (times[-1] - times[-2])
-    assert curve_time(2 * sizes[-1], sizes, times) == pytest.approx(twice)
-
-
-def test_a_curve_is_straight_in_logarithms():
-    """The geometric mean of two sizes takes the geometric mean of their times."""
-    # sqrt(100 * 400) = 200 and sqrt(1 * 9) = 3.
-    assert curve_time([200.0], [100.0, 400.0], [1.0, 9.0])[0] == pytest.approx(3.0)
-
-
-def test_a_curve_that_ends_falling_still_grows():
-    """Behind a noisy last point the curve goes on at that point's bandwidth."""
-    # 100 bytes in 1 s at the end: 200 bytes take 1 + 100 * (1 / 100) = 2 s.
-    assert curve_time(200.0, [50.0, 100.0], [1.5, 1.0]) == pytest.approx(2.0)
-
 
 def test_uniform_all_to_all_closed_forms(shapes, cost_model):
     """Seconds per byte sent, by hand, for each way to join ranks."""
 
     def cost(name):
-        return uniform_all_to_all_s_per_byte(shapes[name], cost_model)
+        return Collectives.of(shapes[name], cost_model).all_to_all_s_per_byte()
 
     # Four of eight ranks are on the other host; a rank's NIC gives 10 GB/s * 0.5.
     nic = 0.5 / (1e10 * 0.5)
@@ -152,7 +63,7 @@ def test_even_bytes_give_the_uniform_cost(shapes, cost_model, name):
     ranks = cluster.world_size
     even = np.full((ranks, ranks), 1.0 / ranks)
     by_link = LinkCapacities.of(cluster, cost_model).all_to_all_v_bottleneck(even)
-    by_class = uniform_all_to_all_s_per_byte(cluster, cost_model).max()
+    by_class = Collectives.of(cluster, cost_model).all_to_all_s_per_byte().max()
     assert by_link == pytest.approx(by_class)
 
 
@@ -160,7 +71,7 @@ def test_reduce_scatter_closed_forms(shapes, cost_model):
     """Seconds per byte of the whole array, by hand."""
 
     def cost(name, scope):
-        return reduce_scatter_s_per_byte(shapes[name], cost_model, scope)
+        return Collectives.of(shapes[name], cost_model).reduce_s_per_byte(scope)
 
     # In a host of 4: 3/4 over 100 GB/s * 0.9. Between 2 hosts: 1/8 over 6 GB/s.
     inside, across = 0.75 / 0.9e11, 0.125 / 0.6e10
@@ -174,10 +85,11 @@ def test_reduce_scatter_closed_forms(shapes, cost_model):
     np.testing.assert_allclose(cost("pcie", Scope.HOST), 0.75 / 0.9e10)
     np.testing.assert_allclose(cost("pcie", Scope.DOMAIN), 0.0)
     np.testing.assert_allclose(cost("cpu", Scope.HOST), 0.75 / 0.9e11)
-    # A domain of two hosts: 7/8 inside it; 20 ranks: 1/8 - 1/20 across.
+    # A domain of two hosts: 7/8 inside it.
     np.testing.assert_allclose(cost("wide", Scope.DOMAIN), 0.875 / 0.9e11)
     np.testing.assert_allclose(cost("wide", Scope.HOST), inside)
-    np.testing.assert_allclose(cost("wide", Scope.ALL), (1 / 8 - 1 / 20) / 0.6e10)
+    # The last domain is a host of 4, where each rank has twice as much to exchange.
+    np.testing.assert_allclose(cost("wide", Scope.ALL), (1 / 4 - 1 / 20) / 0.6e10)
     # Four hosts, two per leaf: 3/16 across; one host's flow leaves a leaf whose
     # uplink has 2 hosts / 4 = half of that.
     np.testing.assert_allclose(cost("leafs", Scope.ALL), 2 * 3 / 16 / 0.6e10)
@@ -190,7 +102,7 @@ def test_cross_group_closed_forms(shapes, cost_model):
     """After a reduce-scatter in a group of g, 1/g of the array is sent on."""
 
     def cost(name, scope):
-        return cross_group_all_to_all_s_per_byte(shapes[name], cost_model, scope)
+        return Collectives.of(shapes[name], cost_model).all_to_all_s_per_byte(scope)
 
     # A quarter of the array, half of it to the other host at 5 GB/s.
     np.testing.assert_allclose(cost("switch", Scope.HOST), 0.25 * 0.5 / 0.5e10)
@@ -198,9 +110,9 @@ def test_cross_group_closed_forms(shapes, cost_model):
     np.testing.assert_allclose(cost("one_host", Scope.ALL), 0.0)
     # From a pair: half the array, 2/8 over PCIe (8 GB/s), 4/8 over NICs (5 GB/s).
     np.testing.assert_allclose(cost("pairs", Scope.DOMAIN), 0.5 * 0.5 / 0.5e10)
-    # From a host without a partner to 16 of 20 ranks by NIC; from a domain to 12.
-    np.testing.assert_allclose(cost("wide", Scope.HOST), 0.25 * (16 / 20) / 0.5e10)
-    np.testing.assert_allclose(cost("wide", Scope.DOMAIN), 0.125 * (12 / 20) / 0.5e10)
+    # From a host without a partner, which is a domain, too, to 16 of 20 ranks by NIC.
+    for scope in (Scope.HOST, Scope.DOMAIN):
+        np.testing.assert_allclose(cost("wide", scope), 0.25 * (16 / 20) / 0.5e10)
 
 
 def test_cross_group_in_one_wide_domain_uses_scale_up(make_cluster, cost_model):
@@ -208,14 +120,128 @@ def test_cross_group_in_one_wide_domain_uses_scale_up(make_cluster, cost_model):
     wide = {"kind": "switch", "domain_size": 8, "bw": 1e11}
     cluster = make_cluster(scale_up=wide, scale_out={})
     # A quarter of the array, 4 of 8 ranks outside of the host, 80 GB/s.
-    cost = cross_group_all_to_all_s_per_byte(cluster, cost_model, Scope.HOST)
+    cost = Collectives.of(cluster, cost_model).all_to_all_s_per_byte(Scope.HOST)
     np.testing.assert_allclose(cost, 0.25 * 0.5 / 0.8e11)
 
 
 def test_table_wise_equals_row_wise_at_one_rank(make_cluster, cost_model):
     """With one rank nothing crosses any link."""
     cluster = make_cluster(num_hosts=1, local_world_size=1, scale_up={"kind": "none"})
-    assert uniform_all_to_all_s_per_byte(cluster, cost_model) == 0.0
+    collectives = Collectives.of(cluster, cost_model)
     for scope in SCOPES:
-        assert reduce_scatter_s_per_byte(cluster, cost_model, scope) == 0.0
-        assert cross_group_all_to_all_s_per_byte(cluster, cost_model, scope) == 0.0
+        assert collectives.reduce_s_per_byte(scope) == 0.0
+        assert collectives.all_to_all_s_per_byte(scope) == 0.0
+    assert collectives.all_reduce_s_per_byte() == 0.0
+
+
+def compare(cluster, cost_model):
+    """Sums over routes are the closed forms."""
+    collectives, model = Collectives.of(cluster, cost_model), cost_model.collectives
+    for scope in SCOPES:
+        np.testing.assert_allclose(
+            collectives.all_to_all_s_per_byte(scope),
+            closed_forms.all_to_all_s_per_byte(cluster, cost_model, scope),
+            rtol=1e-9,
+        )
+        np.testing.assert_allclose(
+            collectives.reduce_s_per_byte(scope),
+            closed_forms.reduce_s_per_byte(cluster, cost_model, scope),
+            rtol=1e-9,
+        )
+    near = model.reduce_scale_up
+    if (
+        all(group.scale_up.kind == "switch" for group in cluster.host_groups)
+        and (
+            closed_forms.group_size(cluster, Scope.DOMAIN)
+            >= closed_forms.group_size(cluster, Scope.HOST)
+        ).all()
+    ):
+        near = model.all_reduce_scale_up or near
+    adds_up = cluster.topology.fabric.in_network_reduction
+    twice = 2.0 * closed_forms.reduce_s_per_byte(
+        cluster, cost_model, Scope.ALL, near, adds_up=adds_up
+    )
+    assert collectives.all_reduce_s_per_byte() == pytest.approx(twice.max(), rel=1e-9)
+
+
+NUM_HOSTS = (1, 2, 3, 4, 8, 18, 36)
+
+
+@pytest.mark.parametrize("name", catalog.names("topologies"))
+def test_shipped_topologies_have_their_closed_forms(name):
+    """Every host count whose domains are equal, with the cost model it names."""
+    for num_hosts in NUM_HOSTS:
+        cluster = Cluster.of(catalog.load_topology(name, num_hosts))
+        if len(set(cluster.groups(Scope.DOMAIN).num_ranks)) == 1:
+            compare(cluster, catalog.load_cost_model(cluster.topology.cost_model))
+
+
+@st.composite
+def topologies(draw) -> dict[str, Any]:
+    """Draw equal hosts with any links, or CPU hosts, under any leafs."""
+    local = draw(st.sampled_from([1, 2, 4, 8]))
+    num_hosts = draw(st.integers(1, 6))
+    is_cpu = draw(st.booleans())
+    rate = st.floats(1e9, 1e12)
+    kind = "none" if is_cpu else draw(st.sampled_from(["none", "switch", "mesh"]))
+    parts = [n for n in (2, 4, 8, 16, 24) if local * num_hosts % n == 0]
+    parts = [n for n in parts if n % local == 0 or local % n == 0]
+    if kind == "none" or not parts:
+        scale_up: dict[str, Any] = {"kind": "none"}
+    else:
+        domain = draw(st.sampled_from(parts))
+        scale_up = {"kind": kind, "domain_size": domain, "bw": draw(rate)}
+    forwards = scale_up.get("domain_size", 1) >= local
+    links = [n for n in (1, 2, 4) if local % n == 0]
+    group = {
+        "name": "hosts",
+        "num_hosts": num_hosts,
+        "local_world_size": local,
+        "device": {"name": "cpu", "kind": "cpu"}
+        if is_cpu
+        else {"name": "gpu", "hbm_bytes": 80e9, "hbm_bw": 2e12},
+        "host": {
+            "ddr_bytes": 1e12,
+            "ddr_bw": draw(rate),
+            "pcie_bw": draw(st.floats(1e9, 2e11)),
+            "ranks_per_pcie_link": draw(st.sampled_from(links)),
+        },
+        "scale_up": scale_up,
+        "scale_out": {
+            "nics_per_host": draw(st.sampled_from([1, 2, 3, 4, 8])),
+            "nic_bw": draw(st.floats(1e9, 1e11)),
+            "rail_optimized": forwards and draw(st.booleans()),
+        },
+    }
+    fabric = {
+        "hosts_per_leaf": draw(st.integers(0, 4)),
+        "oversubscription": draw(st.floats(1.0, 8.0)),
+        "in_network_reduction": draw(st.booleans()),
+    }
+    return {
+        "schema_version": 1,
+        "name": "random",
+        "host_groups": [group],
+        "fabric": fabric,
+    }
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(topologies(), st.floats(0.2, 1.0), st.floats(0.2, 1.0))
+def test_random_topologies_have_their_closed_forms(data, inside, outside):
+    """Whatever links bind: scale-up, PCIe, lanes, NICs, rails and uplinks."""
+    model = catalog.load_cost_model("h100")
+    given_ = model.collectives
+
+    def at(link, efficiency):
+        value = link.bw_efficiency.replace(value=efficiency)
+        return link.replace(bw_efficiency=value)
+
+    links = given_.replace(
+        all_to_all_scale_up=at(given_.all_to_all_scale_up, inside),
+        all_to_all_scale_out=at(given_.all_to_all_scale_out, outside),
+        reduce_scale_up=at(given_.reduce_scale_up, outside),
+        reduce_scale_out=at(given_.reduce_scale_out, inside),
+    )
+    cluster = Cluster.of(Topology.model_validate(data))
+    compare(cluster, model.replace(collectives=links))

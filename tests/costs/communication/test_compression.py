@@ -43,13 +43,11 @@ def test_plain_where_it_does_not_pay(changes: dict[str, int], memory: float) -> 
 
 
 def test_the_threshold_itself_is_compressed() -> None:
-    """At the threshold, and above; nothing below; without settings, nothing."""
+    """At the threshold, and above; nothing below."""
     sizes = np.array([99.0, 100.0, 101.0])
     wire = np.repeat(WIRE, 3, axis=0)
     found = compress(sizes, wire, dct(threshold_bytes=100), np.full(2, 100.0))
     np.testing.assert_allclose(found.share, [1.0, 0.25, 0.25])
-    none = compress(sizes, wire, None, np.full(2, 100.0))
-    np.testing.assert_allclose(none.share, 1.0)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

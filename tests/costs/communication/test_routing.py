@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.costs.communication.collectives import Collectives
 from shardplan.costs.communication.latency import link_latency
-from shardplan.costs.communication.link_rates import LinkRates, nic_ports
+from shardplan.costs.communication.link_rates import nic_ports
 from shardplan.costs.communication.routing import routes_of
 from shardplan.costs.scopes import Scope
 from tests.costs.communication.link_oracle import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.costs.cluster import Cluster
+    from shardplan.costs.communication.link_rates import LinkRates
     from shardplan.costs.communication.routing import Routes
     from shardplan.records.cost_model import CostModel
 
@@ -127,7 +129,7 @@ def test_seconds_are_those_of_the_matrix(
     """Without rails, the fullest link is that of the explicit matrix."""
     cluster = railed[shape]
     routes = routes_of(cluster)
-    rates = LinkRates.of(routes, cost_model)
+    rates = Collectives.of(cluster, cost_model).all_to_all
     world = cluster.world_size
     sent = np.random.default_rng(1).exponential(size=world)
     capacities = vars(LinkCapacities.of(cluster, cost_model))
@@ -188,10 +190,9 @@ def test_oversubscription_slows_what_passes_the_spine(
 
     def seconds(**changes: Any) -> float:
         cluster = make_cluster(scale_out=RAILS, **changes)
-        routes = routes_of(cluster)
-        return float(
-            LinkRates.of(routes, cost_model).seconds(routes.spread(sent)).max()
-        )
+        collectives = Collectives.of(cluster, cost_model)
+        traffic = collectives.routes.spread(sent)
+        return float(collectives.all_to_all.seconds(traffic).max())
 
     slow, fast = {"oversubscription": 8.0}, {"oversubscription": 1.0}
     assert seconds(fabric=slow) == seconds(fabric=fast)
@@ -219,12 +220,23 @@ def test_nics_behind_the_host_use_its_pcie_links(
     out = {"nics_per_host": 1, "nic_bw": 1e12}
     cluster = make_cluster(scale_out=out)
     routes = routes_of(cluster)
-    rates = LinkRates.of(routes, cost_model)
+    rates = Collectives.of(cluster, cost_model).all_to_all
     seconds = rates.seconds(routes.spread(np.full(8, 8.0)))
     # 2 ranks of 4 bytes each on a link of 20 GB/s at 0.8.
     np.testing.assert_allclose(seconds, 8 / (0.8 * 2e10))
     assert rates.fullest(routes.spread(np.full(8, 8.0))) == ("PCIe link", 0)
     assert rates.fullest(routes.spread(np.zeros(8))) is None
+
+
+def test_a_mesh_has_links_of_its_own_to_each_peer(
+    make_cluster: Callable[..., Cluster],
+) -> None:
+    """Hosts of 4 in a mesh of 8 reduce 8 bytes: 6 of them on 3 links, as 14 on 7."""
+    mesh = {"kind": "mesh", "domain_size": 8, "bw": 9e10}
+    routes = routes_of(make_cluster(scale_up=mesh))
+    array = np.full(8, 8.0)
+    assert routes.ring(array, Scope.HOST).scale_up.tolist() == [[14.0] * 8] * 2
+    assert routes.ring(array, Scope.DOMAIN).scale_up.tolist() == [[7.0] * 8] * 2
 
 
 def test_rings_by_hand(make_cluster: Callable[..., Cluster]) -> None:
