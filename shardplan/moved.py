@@ -30,6 +30,9 @@ ROOMS = {
     "plans": "cache_groups evaluation frames io.plan_file plan realize rectangles "
     "shard_matrix",
     "certify": "highs",
+    "solvers.search.moves": "solvers.search.exchange solvers.search.noise "
+    "solvers.search.proposals solvers.search.recut solvers.search.repartition "
+    "solvers.search.variants",
     "planning": "certify.relaxations deadline diagnosis feedback interrupts notices "
     "padding planner quick_plan refusal",
 }

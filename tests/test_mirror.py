@@ -40,7 +40,7 @@ TOPICS = {
     "io": {"broken_files", "fuzz", "hostile"},
     "simulation": {"adversarial", "properties", "shared_links", "speed"},
     "solvers": {"sliced"},
-    "solvers/search": {"moves", "parts"},
+    "solvers/search": {"parts"},
 }
 """What is tested of a room as a whole; a test of one module has that module's name."""
 

@@ -17,10 +17,10 @@ from shardplan.solvers.params import SolverParams
 from shardplan.solvers.search import incumbent
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.limits import Limits
+from shardplan.solvers.search.moves.recut import Recutter
+from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.neighbourhood import Neighbourhood
 from shardplan.solvers.search.portfolio import Portfolio
-from shardplan.solvers.search.recut import Recutter
-from shardplan.solvers.search.variants import VariantChanger
 from tests.solvers.helpers import Hosts, toy_problem
 from tests.solvers.search_helpers import assert_legal
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.solvers.search.exchange import Exchanger
-from shardplan.solvers.search.noise import Noise
+from shardplan.solvers.search.moves.exchange import Exchanger
+from shardplan.solvers.search.moves.noise import Noise
+from shardplan.solvers.search.moves.proposals import Proposer
+from shardplan.solvers.search.moves.recut import Recutter
+from shardplan.solvers.search.moves.repartition import Repartitioner, disjoint
+from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.params import SEARCH_DEFAULTS, AnnealParams
 from shardplan.solvers.search.penalty import Penalty
-from shardplan.solvers.search.proposals import Proposer
-from shardplan.solvers.search.recut import Recutter
-from shardplan.solvers.search.repartition import Repartitioner, disjoint
-from shardplan.solvers.search.variants import VariantChanger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shardplan.problems.problem import Assignment
     from shardplan.records.arrays import Floats, Ints
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.search.repartition import Divisions
+    from shardplan.solvers.search.moves.repartition import Divisions
     from shardplan.solvers.search.state import State
 
 

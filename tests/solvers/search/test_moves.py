@@ -12,10 +12,10 @@ import pytest
 from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import Objective
-from shardplan.solvers.search.exchange import Exchanger
-from shardplan.solvers.search.noise import Noise
-from shardplan.solvers.search.proposals import Proposer
-from shardplan.solvers.search.recut import Recutter
+from shardplan.solvers.search.moves.exchange import Exchanger
+from shardplan.solvers.search.moves.noise import Noise
+from shardplan.solvers.search.moves.proposals import Proposer
+from shardplan.solvers.search.moves.recut import Recutter
 from shardplan.solvers.search.state import State
 from tests.solvers.helpers import Hosts, toy_problem
 from tests.solvers.search_helpers import (

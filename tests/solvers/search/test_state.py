@@ -10,14 +10,14 @@ import pytest
 from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import Stop
 from shardplan.solvers.search.anneal import Annealer
-from shardplan.solvers.search.exchange import Exchanger
-from shardplan.solvers.search.noise import Noise
+from shardplan.solvers.search.moves.exchange import Exchanger
+from shardplan.solvers.search.moves.noise import Noise
+from shardplan.solvers.search.moves.proposals import Proposer
+from shardplan.solvers.search.moves.recut import Recutter
+from shardplan.solvers.search.moves.repartition import Repartitioner
+from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.penalty import Penalty
-from shardplan.solvers.search.proposals import Proposer
-from shardplan.solvers.search.recut import Recutter
-from shardplan.solvers.search.repartition import Repartitioner
 from shardplan.solvers.search.state import State
-from shardplan.solvers.search.variants import VariantChanger
 from tests.solvers.helpers import Hosts, toy_problem
 from tests.solvers.search_helpers import (
     CLUSTERS,

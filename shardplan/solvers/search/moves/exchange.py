@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.solvers.search.noise import Noise
+    from shardplan.solvers.search.moves.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.solvers.search.recut import RANKS, TRIED
+from shardplan.solvers.search.moves.recut import RANKS, TRIED
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.solvers.search.noise import Noise
+    from shardplan.solvers.search.moves.noise import Noise
+    from shardplan.solvers.search.moves.recut import Recutter
     from shardplan.solvers.search.penalty import Penalty
-    from shardplan.solvers.search.recut import Recutter
     from shardplan.solvers.search.state import State
 
 

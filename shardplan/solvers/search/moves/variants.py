@@ -11,7 +11,7 @@ from shardplan.costs.scopes import Scope
 if TYPE_CHECKING:
     from shardplan.problems.options.arrays import Options
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.solvers.search.noise import Noise
+    from shardplan.solvers.search.moves.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 

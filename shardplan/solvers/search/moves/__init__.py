@@ -1,0 +1,1 @@
+"""Moves: the ways in which the search changes a state."""
