@@ -22,6 +22,7 @@ TOPICS = {
         "hostile_text",
         "interrupts",
         "output",
+        "plugins",
         "process",
         "topology_graph",
         "widths",
