@@ -13,9 +13,9 @@ What is run, block by block, in one empty folder and one namespace per page:
   ``-`` are in it, once, and become those that begin with a space or ``+``; ``@@``
   lies between two changes.
 
-A page that writes or changes files of ``shardplan/`` does so in a copy of the package.
-After ``$ pip install .`` the package that the page made is found. From then on commands
-are processes, for only a new one sees either; ``pytest`` may be run as well.
+A page that writes or changes files of the checkout does so in a copy of it. After
+``$ pip install .`` the package that the page made is found. From then on commands are
+processes, for only a new one sees either; ``pytest`` may be run as well.
 """
 
 from __future__ import annotations
@@ -41,8 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
-_CATALOGUES = ("cost_models", "measurements", "topologies", "workloads")
-"""Folders that are looked for beside the package."""
+_COPIED = (
+    "shardplan",
+    "cost_models",
+    "measurements",
+    "topologies",
+    "workloads",
+    "tests",
+)
+"""Folders that a page may change."""
 _SITE = ".site"
 """Where a page's own package is installed, in the folder of the page."""
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -105,18 +112,19 @@ class _Session:
 
     def _write(self, kind: str, name: str, body: str) -> None:
         path = self._folder / name
-        if name.startswith("shardplan/") and not (self._folder / "shardplan").exists():
-            self._copy_package()
+        if name.split("/")[0] in _COPIED and str(self._folder) not in self._paths:
+            self._copy_checkout()
         path.parent.mkdir(parents=True, exist_ok=True)
         if kind == "diff":
             body = changed(path.read_text(encoding="utf-8"), body)
         path.write_text(body, encoding="utf-8")
 
-    def _copy_package(self) -> None:
+    def _copy_checkout(self) -> None:
         unwanted = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "shardplan", self._folder / "shardplan", ignore=unwanted)
-        for name in _CATALOGUES:
-            (self._folder / name).symlink_to(ROOT / name)
+        for name in _COPIED:
+            shutil.copytree(ROOT / name, self._folder / name, ignore=unwanted)
+        if not (self._folder / "pyproject.toml").exists():
+            shutil.copy(ROOT / "pyproject.toml", self._folder)
         self._paths.append(str(self._folder))
 
     def _install(self) -> str:
