@@ -15,6 +15,8 @@ from tests import helpers, plugged
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from shardplan.costs.scopes import Scope
+
 os.environ.pop("COLUMNS", None)  # reports are as wide as it says
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -77,6 +79,20 @@ def tiered() -> helpers.Instance:
 def dlrm_like() -> helpers.Instance:
     """26 tables of very different sizes, and a dense part."""
     return helpers.dlrm_like()
+
+
+@pytest.fixture
+def half() -> Iterator[Scope]:
+    """A scope of half a host each."""
+    with helpers.added_scope("half", helpers.halves) as scope:
+        yield scope
+
+
+@pytest.fixture
+def rack() -> Iterator[Scope]:
+    """A scope of two hosts each."""
+    with helpers.added_scope("rack", helpers.racks) as scope:
+        yield scope
 
 
 @pytest.fixture

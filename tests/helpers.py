@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,18 +11,21 @@ import numpy as np
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import check
-from shardplan.costs.scopes import Scope
+from shardplan.costs.scopes import IN_GROUPS, SCOPES, Scope, add_scope
 from shardplan.planning.planner import Proof, make_plan, solve
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.cost_model import CostModel
 from shardplan.records.inputs import Inputs
-from shardplan.records.sharding import Target
+from shardplan.records.sharding import ShardingType, Target
 from shardplan.records.targets import RUNTIMES
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload
 from shardplan.solvers.base import SolverResult, SolveStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from shardplan.costs.cluster import Cluster
     from shardplan.planning.result import PlanResult
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
@@ -210,6 +214,34 @@ CLUSTERS = {
     "cpu": topology(num_hosts=2, device=CPU_DEVICE, scale_up={"kind": "none"}),
 }
 """One cluster per way that ranks can be joined."""
+
+
+def halves(cluster: Cluster) -> np.ndarray:
+    """Group the ranks of each half of a host."""
+    position = (
+        np.arange(cluster.world_size) - cluster.host_first_rank[cluster.rank_host]
+    )
+    in_second = 2 * position >= cluster.host_num_ranks[cluster.rank_host]
+    return 2 * cluster.rank_host + in_second
+
+
+def racks(cluster: Cluster) -> np.ndarray:
+    """Group the ranks of each two hosts."""
+    return cluster.rank_host // 2
+
+
+@contextmanager
+def added_scope(
+    name: str,
+    grouping: Callable[[Cluster], np.ndarray],
+    types: Iterable[ShardingType] = IN_GROUPS,
+) -> Iterator[Scope]:
+    """Have one more scope for a while."""
+    scope = add_scope(name, grouping, types)
+    try:
+        yield scope
+    finally:
+        SCOPES.remove(scope)
 
 
 def two_tables() -> Instance:

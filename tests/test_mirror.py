@@ -39,6 +39,7 @@ TOPICS = {
         "training",
     },
     "io": {"broken_files", "fuzz", "hostile"},
+    "planning": {"new_scope"},
     "simulation": {"adversarial", "properties", "shared_links", "speed"},
     "solvers": {"sliced"},
     "solvers/search": {"parts"},

@@ -61,6 +61,8 @@ def _torchrec(
     placement: TablePlacement, table: EmbeddingTable, cluster: Cluster
 ) -> Iterator[str]:
     kind, runtime = placement.sharding_type, RUNTIMES[Target.TORCHREC]
+    if kind not in runtime.sharding_types:
+        yield f"there is no {kind.value} sharding"
     if placement.compute_kernel not in runtime.kernels:
         yield f"there is no kernel {placement.compute_kernel.value!r}"
     if not table.is_pooled and kind not in runtime.sequence_types:

@@ -190,8 +190,8 @@ def make_groups(scope: Scope, cluster: Cluster) -> Groups:
     try:
         groups = _checked_groups(scope, cluster)
     except ValueError as error:
-        name = cluster.topology.name
-        raise InputError.single(name, f"scope {scope.name}", None, str(error)) from None
+        name, rule = cluster.topology.name, f"{error}: change its grouping"
+        raise InputError.single(name, f"scope {scope.name}", None, rule) from None
     is_own = groups.is_own
     for earlier in SCOPES[:scope]:
         if earlier.types & scope.types:

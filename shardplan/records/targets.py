@@ -80,6 +80,18 @@ class Runtime:
 _ANY = Runtime("shardplan")
 _TORCHREC = Runtime(
     "TorchRec",
+    # torchrec/distributed/types.py (1.8.0), ShardingType
+    sharding_types=frozenset(
+        {
+            ShardingType.DATA_PARALLEL,
+            ShardingType.TABLE_WISE,
+            ShardingType.COLUMN_WISE,
+            ShardingType.ROW_WISE,
+            ShardingType.TABLE_ROW_WISE,
+            ShardingType.TABLE_COLUMN_WISE,
+            ShardingType.GRID_SHARD,
+        }
+    ),
     # torchrec/distributed/embedding.py (1.8.0), create_embedding_sharding
     sequence_types=frozenset(
         {

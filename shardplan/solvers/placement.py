@@ -304,7 +304,7 @@ def place_fallback(
 
 
 def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
-    """Order bundles: limited ones, then the widest scope, then the largest item."""
+    """Order bundles: limited ones, then scopes before ranks, then the largest item."""
     menu, capacity = problem.options, problem.capacity
     pools = [max(float(capacity.of_tier(t).max()), 1.0) for t in range(len(TIERS))]
     share = (menu.item_bytes / pools).max(axis=1)

@@ -10,6 +10,8 @@ from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
 from tests.helpers import CLUSTERS, COST_MODEL, host_group, topology
 
+SLOW_NICS = {"nics_per_host": 4, "nic_bw": 1e9}
+
 
 def rates_of(name: str) -> ClassRates:
     return ClassRates.of(Cluster.of(CLUSTERS[name]), COST_MODEL)
@@ -79,3 +81,40 @@ def test_one_rank_exchanges_nothing() -> None:
     rates = rates_of("one_rank")
     assert rates.all_to_all.tolist() == [0.0]
     assert rates.reduce_scatter[Scope.ALL].tolist() == [0.0]
+
+
+def test_half_a_host_and_two_hosts_by_hand(half: Scope, rack: Scope) -> None:
+    """A scope that was added is priced like those that are shipped."""
+    rates = ClassRates.of(Cluster.of(topology(num_hosts=4)), COST_MODEL)
+    # Half of the array to the other rank by scale-up; of the other half, 12/16 leave
+    # the host by a NIC of 10 GB/s at 0.5.
+    np.testing.assert_allclose(rates.reduce_scatter[half], 0.5 / 0.8e11)
+    np.testing.assert_allclose(rates.across_groups[half], 0.5 * 12 / 16 / 5e9)
+    # 3/4 by scale-up, and beside it 1/4 - 1/8 between the two hosts; then an eighth to
+    # the other half of the ranks.
+    np.testing.assert_allclose(rates.reduce_scatter[rack], (1 / 4 - 1 / 8) / 5e9)
+    np.testing.assert_allclose(rates.across_groups[rack], 1 / 8 * 8 / 16 / 5e9)
+    # A rank alone reduces nothing; all ranks have nothing left to exchange.
+    np.testing.assert_array_equal(rates.reduce_scatter[Scope.RANK], 0.0)
+    np.testing.assert_array_equal(rates.across_groups[Scope.RANK], rates.all_to_all)
+    np.testing.assert_array_equal(rates.across_groups[Scope.ALL], 0.0)
+
+
+def test_a_group_under_two_leafs_shares_their_uplinks(rack: Scope) -> None:
+    """Racks of two hosts under leafs of three: one of three racks crosses."""
+    fabric = {"hosts_per_leaf": 3, "oversubscription": 6.0}
+    cluster = Cluster.of(topology(num_hosts=6, fabric=fabric))
+    rates = ClassRates.of(cluster, COST_MODEL)
+    # Its ring enters each leaf with the flow of one host; the uplink has half of that.
+    np.testing.assert_allclose(rates.reduce_scatter[rack], 2 * (1 / 4 - 1 / 8) / 5e9)
+    aligned = topology(num_hosts=6, fabric={**fabric, "hosts_per_leaf": 2})
+    own = ClassRates.of(Cluster.of(aligned), COST_MODEL)
+    np.testing.assert_allclose(own.reduce_scatter[rack], (1 / 4 - 1 / 8) / 5e9)
+
+
+def test_classes_in_one_group_wait_for_the_slowest(rack: Scope) -> None:
+    """A fast host with slow ones in its rack reduces at their pace."""
+    fast, slow = host_group("new"), host_group("old", scale_out=SLOW_NICS)
+    rates = ClassRates.of(Cluster.of(topology(fast, slow)), COST_MODEL)
+    np.testing.assert_allclose(rates.reduce_scatter[rack], [1 / 8 / 0.5e9] * 2)
+    np.testing.assert_allclose(rates.reduce_scatter[Scope.HOST], [0.75 / 0.8e11] * 2)

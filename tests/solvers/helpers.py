@@ -10,7 +10,7 @@ import numpy as np
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.memory.capacity import Capacity
 from shardplan.costs.pricer import make_pricer
-from shardplan.costs.scopes import Scope
+from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.usage import TableUsage
 from shardplan.io.catalog import load_cost_model
 from shardplan.problems.bundling import Bundles
@@ -75,6 +75,11 @@ def shapes_on(groups: Sequence[Hosts], *, sliced: bool = False) -> list[Shape]:
         shapes.append(Shape(ShardingType.GRID_SHARD, Scope.HOST, (1, 1), local))
     for domain in {group.domain for group in groups}:
         shapes.append(Shape(kind, Scope.DOMAIN, (1,), domain))
+    cluster = Cluster.of(topology(groups))
+    for scope in SCOPES[Scope.ALL + 1 :]:
+        for size in sorted(set(cluster.groups(scope).num_ranks.tolist())):
+            shapes.append(Shape(kind, scope, (1,), size))
+            shapes.append(Shape(ShardingType.GRID_SHARD, scope, (1, 1), size))
     return shapes
 
 

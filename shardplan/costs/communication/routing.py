@@ -206,12 +206,23 @@ class Routes:
     @cached_property
     def _below(self) -> dict[Scope, Union]:
         """Ranks that are reached below the spine."""
-        found: dict[Scope, Union] = {}
-        for inside, levels in self.near.items():
-            rails_kept = self.forwards or inside != Scope.RANK
-            below = self.leaf_group if rails_kept else self.under_leaf
-            found[inside] = Union.of(below, levels[2])
-        return found
+        return {
+            scope: Union.of(self._below_spine(group), reached)
+            for scope, (group, _, reached) in self.near.items()
+        }
+
+    def _below_spine(self, group: Level) -> Level:
+        """Ranks whose bytes meet those of a rank below the spine, by NIC.
+
+        Ranks of a group have reduced for all that are at their position in other
+        groups. Without forwarding those on another rail are reached through the spine:
+        of a host, all but one group, or all but one rail if it has more ranks.
+        """
+        if self.forwards:
+            return self.leaf_group
+        first = self.cluster.host_first_rank[self.cluster.rank_host]
+        rail, number = self.leaf - self.leaf[first], group.ids - group.ids[first]
+        return self.leaf_group.split(number if number.max() < rail.max() else rail)
 
     def _to_spine(self, each: Floats, away: RankSets | None) -> tuple[Floats, Floats]:
         """Bytes of each rank that pass the spine, out and in (W,)."""

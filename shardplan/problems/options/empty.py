@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.problems.options.rules import (
     Allowed,
     allowed,
@@ -116,8 +117,11 @@ def _why_not(
 
 
 def _where(kind: ShardingType) -> str:
-    is_grouped = kind not in (ShardingType.ROW_WISE, ShardingType.COLUMN_WISE)
-    return " on a host or in a domain" if is_grouped else ""
+    """Say which ranks a type needs, if not any."""
+    places = [scope.name for scope in scopes_of(kind)]
+    if kind is ShardingType.TABLE_COLUMN_WISE:
+        places = [Scope.HOST.name]
+    return f" in one {' or '.join(places)}" if places else ""
 
 
 def _why_whole(

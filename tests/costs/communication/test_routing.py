@@ -122,6 +122,48 @@ def test_sums_of_a_host_stay_on_their_rail(
         np.testing.assert_allclose(traffic.uplink, uplink, atol=1e-12)
 
 
+PAIRS = {"kind": "switch", "domain_size": 2, "bw": 1e11}
+WIDE = {"kind": "switch", "domain_size": 8, "bw": 1e11}
+
+
+@pytest.mark.parametrize("name", ["domain", "half", "rack"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scale_up": PAIRS},
+        {"fabric": LEAFS},
+        {"fabric": LEAFS, "scale_out": RAILS},
+        {"fabric": LEAFS, "scale_out": RAILS, "scale_up": PAIRS},
+        {"fabric": LEAFS, "scale_out": RAILS, "scale_up": NO_SCALE_UP},
+        {"fabric": LEAFS, "scale_out": SHARED_RAILS, "scale_up": PAIRS},
+        {"fabric": LEAFS, "scale_out": RAILS, "scale_up": WIDE},
+    ],
+)
+def test_sums_of_a_group_go_to_one_rank_of_each(
+    make_cluster: Callable[..., Cluster],
+    changes: dict[str, Any],
+    name: str,
+    half: Scope,
+    rack: Scope,
+) -> None:
+    """After reducing in any groups, ranks at the same position in them exchange."""
+    cluster = make_cluster(num_hosts=6, **changes)
+    scope = {"domain": Scope.DOMAIN, "half": half, "rack": rack}[name]
+    groups, routes = cluster.groups(scope), routes_of(cluster)
+    count = len(groups.num_ranks)
+    each = np.random.default_rng(0).exponential(size=count)[groups.of_rank]
+    position = np.arange(cluster.world_size) - groups.start
+    peers = position[:, None] == position
+    matrix = np.where(peers, each[:, None] / count, 0.0)
+    for traffic, pairs in (
+        (routes.spread(each, scope), matrix),
+        (routes.gather(each, scope), matrix.T),
+    ):
+        loads, uplink = followed(routes, pairs)
+        np.testing.assert_allclose(traffic.by_rank, loads, atol=1e-12)
+        np.testing.assert_allclose(traffic.uplink, uplink, atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", ["switch", "mesh", "pcie", "leafs", "mixed"])
 def test_seconds_are_those_of_the_matrix(
     railed: dict[str, Cluster], shape: str, cost_model: CostModel
