@@ -25,6 +25,9 @@ class State:
     vector is zero and it fills the free slots. Items of wider scopes only appear in
     the loads and are moved by taking their bundle out and putting it back.
 
+    Whatever changes a state goes through `put`, `take`, `move` and `change_variants`,
+    which keep all attributes right together.
+
     Attributes
     ----------
     option : int array (B,)
@@ -59,18 +62,26 @@ class State:
         self.option = np.full(problem.num_bundles, -1, dtype=np.int64)
         self.places: list[Ints] = [_NONE] * problem.num_bundles
         self.units: list[list[int]] = [[] for _ in range(problem.num_bundles)]
+        # Loads are kept by addition: a move touches a few ranks, a fresh sum all
+        # shards. Rounding adds up, but decides nothing: `Incumbent` sums afresh what
+        # it keeps.
         self.load = np.zeros((world, self.num_times + 1))
         self.pool_load = np.zeros((len(problem.capacity.pool_ddr), 2))
         size = 2 * problem.num_bundles + 8
+        # A vector per class of ranks, looked up once: moves weigh the same unit on
+        # many ranks, far more often than its option changes.
         self.unit_vector = np.zeros((size, classes, self.num_times + 3))
         self.unit_bundle = np.zeros(size, dtype=np.int64)
         self.unit_rank = np.zeros(size, dtype=np.int64)
         self.unit_slot = np.zeros(size, dtype=np.int64)
         self.unit_item = np.zeros(size, dtype=np.int64)
         self._free = list(range(size - 1, 0, -1))
+        # Without slower tiers, half of the work of a move would be adding zeros.
         self.uses_pools = bool(problem.options.item_bytes[:, 1:].any())
         self.slots = np.zeros((world, 8), dtype=np.int64)
         self.count = np.zeros(world, dtype=np.int64)
+        # A table, for an exchange asks about thousands of units and ranks at once.
+        # Bundles without limits share row 0: moves ask only if there is another.
         self.legal = np.ones((1, world), dtype=bool)
         self.legal_row = np.zeros(problem.num_bundles, dtype=np.int64)
         self._only_apart = np.zeros(problem.num_bundles, dtype=bool)
@@ -145,6 +156,8 @@ class State:
         own = [self.units[bundle] for bundle in bundles.tolist()]
         if not own:
             return
+        # Options of one cut have their items in the same order: all units of a bundle
+        # go on by the same number of items.
         units = np.concatenate([np.array(some, dtype=np.int64) for some in own])
         later = menu.item_start[options] - menu.item_start[self.option[bundles]]
         self._add(units, self.unit_rank[units], -1.0)
@@ -177,6 +190,8 @@ class State:
         self._add(units, goals, 1.0)
         self.unit_rank[units] = goals
         self._sort_slots(np.union1d(sources, goals))
+        # Shards that only avoid each other are the most common limit, and two entries
+        # each; anything else is worked out anew.
         touched = self.unit_bundle[units]
         row = self.legal_row[touched]
         alone = self._only_apart[touched]
@@ -187,13 +202,15 @@ class State:
 
     def _sort_slots(self, ranks: Ints) -> None:
         """Fill the slots of ranks after units moved among them."""
+        # All at once, for an exchange moves hundreds of units; and stable, for random
+        # draws pick slots: the same seed must find the same units there.
         units = self.slots[ranks]
         units = units[units > 0]
         self.slots[ranks] = 0
         units = units[np.argsort(self.unit_rank[units], kind="stable")]
         rank = self.unit_rank[units]
         slot = np.arange(len(units)) - np.searchsorted(rank, rank)
-        while slot.max(initial=0) >= self.slots.shape[1] - 1:
+        while slot.max(initial=0) >= self.slots.shape[1]:
             self._widen()
         self.slots[rank, slot] = units
         self.unit_slot[units] = slot
@@ -202,6 +219,7 @@ class State:
     def _add(self, unit: Ints, rank: Ints, sign: float) -> None:
         """Add units to the loads of ranks, or take them off."""
         vector = sign * self.unit_vector[unit, self.rank_class[rank]]
+        # A rank may occur several times: plain indexing would add to it once.
         np.add.at(self.load, rank, vector[:, :-2])
         if self.uses_pools:
             np.add.at(self.pool_load, self.rank_pool[rank], vector[:, -2:])
@@ -217,7 +235,7 @@ class State:
 
     def _attach(self, unit: int, rank: int) -> None:
         slot = int(self.count[rank])
-        if slot >= self.slots.shape[1] - 1:
+        if slot >= self.slots.shape[1]:
             self._widen()
         self.slots[rank, slot] = unit
         self.unit_slot[unit], self.unit_rank[unit] = slot, rank
@@ -247,7 +265,7 @@ class State:
         self._free = list(range(2 * size - 1, size - 1, -1))
 
     def _widen(self) -> None:
-        """Keep a column of free slots at the end."""
+        """Double the slots per rank."""
         self.slots = np.concatenate([self.slots, np.zeros_like(self.slots)], axis=1)
 
     # Wider scopes
@@ -316,6 +334,7 @@ class State:
         self.legal[row] = mask
 
     def _new_row(self, bundle: int) -> int:
+        # Doubled, so that adding rows one by one copies each of them once on average.
         if self._num_legal == len(self.legal):
             more = np.ones_like(self.legal)
             self.legal = np.concatenate([self.legal, more])
