@@ -310,9 +310,24 @@ def _default(field: FieldInfo) -> str:
         return "none"
     if isinstance(value, Record):
         return "defaults"
+    if isinstance(value, str):
+        return f"`{value}`"
+    if isinstance(value, tuple):
+        return f"`{_toml(value)}`"
+    return _toml(value)
+
+
+def _toml(value: Any) -> str:
+    """Write a value as a TOML file would have it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"`{value}`" if isinstance(value, str) else f"{value:g}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, Record):
+        given = value.model_dump(exclude_defaults=True)
+        return f"{{ {', '.join(f'{k} = {_toml(v)}' for k, v in given.items())} }}"
+    is_long = isinstance(value, int) and value >= 10**6
+    return f"{value:_}" if is_long else f"{value:g}"
 
 
 def _first_paragraph(doc: str) -> str:

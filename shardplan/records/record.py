@@ -82,6 +82,16 @@ Flag = Annotated[bool, Field(strict=True)]
 """True or false, and nothing that only looks like it."""
 Rows = Annotated[int, Field(ge=1, le=MAX_ROWS), Quantity(Dimension.COUNT)]
 """Rows of a table, 1 to 10^14."""
+Seconds = Annotated[float, Field(ge=0, le=1e9), Quantity(Dimension.SECONDS)]
+"""A time limit or the like, at least 0 [s]."""
+Tally = Annotated[int, Field(ge=0, le=10**15), Quantity(Dimension.COUNT)]
+"""How often, or how much work, at most; 0 for never."""
+PositiveTally = Annotated[int, Field(ge=1, le=10**15), Quantity(Dimension.COUNT)]
+"""How often, or how many, at least once."""
+Factor = Annotated[Number, Field(gt=0, le=1e9)]
+"""A dimensionless multiplier above 0."""
+Weight = Annotated[Number, Field(ge=0, le=1e9)]
+"""A dimensionless number of at least 0, such as a weight or an exponent."""
 RankIndex = Annotated[Integer, Field(ge=0, lt=MAX_RANKS)]
 """The index of a rank or a host."""
 

@@ -34,29 +34,6 @@ if TYPE_CHECKING:
 
     from shardplan.problems.problem import Problem
 
-_LDM_WORK = 1_000_000
-"""Largest differencing is left out above this many tables times ranks."""
-_QUICK_SHARE = 0.05
-"""Of the time, for each heuristic after greedy; they look at it now and then."""
-_GLANCE_WORK = 10_000
-"""Tables times ranks up to which the sum of the phases is looked at first."""
-_GREEDY_WORK = 10_000_000
-"""Above this many tables times ranks greedy only comes in where the first starts of
-the search lead to no plan: they are no slower, and better."""
-_SMALL = 12_000
-"""Options times ranks up to which exact methods are tried."""
-_PROOF_SHARE, _LEAST_PROOF_S, _MOST_PROOF_S = 0.1, 0.3, 30.0
-_SEARCH_SHARE = 0.5
-"""Of the time, where exact methods come after the search."""
-_PARTS_SHARE, _EXACT_SHARE = 0.5, 0.6
-_GLANCE_S, _GLANCE_SHARE = 2.0, 0.3
-"""Time for a first look at the integer program of a small problem."""
-_EXACT_S = 4.0
-"""Time for exact methods and the proof of small problems, if there is no limit."""
-_NEIGHBOURHOODS = 20
-_PACKING_S, _PACKING_SHARE = 10.0, 0.3
-_FRUITLESS = 4
-
 
 class Auto:
     """Greedy and largest differencing, then annealing from them and other starts.
@@ -79,26 +56,30 @@ class Auto:
         self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_timed = not stop.is_by_work
-        is_small = is_timed and len(problem.options) * problem.world_size <= _SMALL
-        glance = min(_GLANCE_S, _GLANCE_SHARE * stop.remaining_s())
+        is_small = (
+            is_timed and len(problem.options) * problem.world_size <= params.exact_size
+        )
+        first_s = min(
+            params.exact_first_s, params.exact_first_share * stop.remaining_s()
+        )
         begins_exactly = params.exact_first and is_small
         is_optimal = begins_exactly and self._is_proven(
-            problem, stop, seed, incumbent, glance
+            problem, stop, seed, incumbent, first_s
         )
-        with stop.sooner(_proof_start_s(stop, is_small)):
+        with stop.sooner(self._proof_start_s(stop, is_small)):
             if params.pack and is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
-            with stop.sooner(_search_s(stop, is_small)):
+            with stop.sooner(self._search_s(stop, is_small)):
                 # Not even greedy has made a plan yet where the search comes first.
                 is_over = stop.now() and not begins_with_search
                 if not (is_optimal or is_over or incumbent.is_close):
                     self._search(problem, stop, seed, incumbent)
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
-                with stop.sooner(_rest_s(stop)):
+                with stop.sooner(self._rest_s(stop)):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
         incumbent.resplit()
         if params.strengthen and not (stop.now() or incumbent.is_close):
-            with stop.sooner(_rest_s(stop)):
+            with stop.sooner(self._rest_s(stop)):
                 value = incumbent.value_s
                 better = strengthen(problem, incumbent.bound, value, stop, proof)
             incumbent.raise_bound(better)
@@ -108,14 +89,14 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
         """Run the heuristics; none of them is ever better than the result."""
-        if _is_large(problem):
+        if self._is_large(problem):
             return
         if self._params.greedy:
             found = Greedy(self._all).solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
-        if problem.num_bundles * problem.world_size > _LDM_WORK:
+        if _size(problem) > self._params.ldm_size:
             return
-        share = 1.0 if stop.is_by_work else _QUICK_SHARE
+        share = 1.0 if stop.is_by_work else self._params.quick_share
         for solver in self._quick_solvers(incumbent.value_s):
             if stop.now() and incumbent.assignment is not None:
                 return
@@ -132,7 +113,7 @@ class Auto:
 
     def _begins_with_search(self, problem: Problem) -> bool:
         """Whether greedy only comes in where the search finds no plan."""
-        return not self._params.greedy or _is_large(problem)
+        return not self._params.greedy or self._is_large(problem)
 
     def _pack(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
@@ -142,7 +123,7 @@ class Auto:
         if incumbent.assignment is None or not packer.suits(incumbent.assignment):
             return
         self._pack_again(packer, stop, incumbent)
-        with stop.sooner(min(_PACKING_S, _PACKING_SHARE * stop.remaining_s())):
+        with stop.sooner(self._packing_s(stop)):
             if not (stop.now() or incumbent.is_close):
                 self._search(problem, stop, seed + 1, incumbent)
         self._pack_again(packer, stop, incumbent)
@@ -150,8 +131,11 @@ class Auto:
     def _pack_again(self, packer: Packer, stop: Stop, incumbent: Incumbent) -> None:
         """Pack until a few trials in a row do not help."""
         fruitless = 0
-        with stop.sooner(min(_PACKING_S, _PACKING_SHARE * stop.remaining_s())):
-            while fruitless < _FRUITLESS and incumbent.assignment is not None:
+        with stop.sooner(self._packing_s(stop)):
+            while (
+                fruitless < self._params.fruitless_packings
+                and incumbent.assignment is not None
+            ):
                 if stop.now() or incumbent.is_close:
                     return
                 before = incumbent.value_s
@@ -171,9 +155,9 @@ class Auto:
         if not self._params.search:
             return
         totals = OptionTotals.of(problem)
-        work = problem.num_bundles * problem.world_size
+        is_few = _size(problem) <= self._params.max_rank_size
         is_step = problem.objective is Objective.STEP
-        if self._params.max_rank_first and is_step and work <= _GLANCE_WORK:
+        if self._params.max_rank_first and is_step and is_few:
             self._search_by_sum(problem, totals, stop, seed, incumbent)
         guide = Guide.of(problem, totals)
 
@@ -208,13 +192,13 @@ class Auto:
         """Try parts of the integer program, then all of it; whether it proved it."""
         rng = np.random.default_rng(seed)
         neighbourhood = Neighbourhood(problem, rng, self._all)
-        for share in (_PARTS_SHARE, 1.0):
+        for share in (self._params.neighbourhood_share, 1.0):
             if self._params.neighbourhoods:
                 with stop.sooner(share * stop.remaining_s()):
                     self._by_parts(neighbourhood, stop, incumbent)
             if not self._params.exact:
                 continue
-            share = _EXACT_SHARE * stop.remaining_s()
+            share = self._params.exact_share * stop.remaining_s()
             if self._is_proven(problem, stop, seed, incumbent, share):
                 return True
         return False
@@ -224,7 +208,9 @@ class Auto:
     ) -> None:
         """Solve parts of the integer program until that stops helping."""
         fruitless = 0
-        while neighbourhood.is_part and fruitless < _NEIGHBOURHOODS:
+        while (
+            neighbourhood.is_part and fruitless < self._params.fruitless_neighbourhoods
+        ):
             if stop.now() or incumbent.assignment is None or incumbent.is_close:
                 return
             before = incumbent.value_s
@@ -250,29 +236,36 @@ class Auto:
         incumbent.offer(found.assignment)
         return found.status is SolveStatus.OPTIMAL and found.assignment is not None
 
+    def _is_large(self, problem: Problem) -> bool:
+        """Whether the search comes before greedy."""
+        return _size(problem) > self._params.greedy_size
 
-def _is_large(problem: Problem) -> bool:
-    """Whether the search comes before greedy."""
-    return problem.num_bundles * problem.world_size > _GREEDY_WORK
+    def _proof_start_s(self, stop: Stop, is_small: bool) -> float:
+        """Seconds from now after which the proof must begin."""
+        params, remaining = self._params, stop.remaining_s()
+        share = params.proof_share_exact if is_small else params.proof_share
+        proof = max(params.least_proof_s, min(params.most_proof_s, share * remaining))
+        return max(remaining - proof, (1.0 - params.most_proof_share) * remaining)
+
+    def _rest_s(self, stop: Stop) -> float:
+        """Seconds for exact methods: all that are left, or some without a limit."""
+        return self._params.exact_endless_s if stop.is_endless else stop.remaining_s()
+
+    def _search_s(self, stop: Stop, is_small: bool) -> float:
+        """Seconds from now after which exact methods take over."""
+        remaining = stop.remaining_s()
+        return self._params.search_share * remaining if is_small else remaining
+
+    def _packing_s(self, stop: Stop) -> float:
+        """Most seconds for packing, and for the search between."""
+        return min(
+            self._params.packing_s, self._params.packing_share * stop.remaining_s()
+        )
 
 
-def _proof_start_s(stop: Stop, is_small: bool) -> float:
-    """Seconds from now after which the proof must begin."""
-    remaining = stop.remaining_s()
-    share = 2.0 * _PROOF_SHARE if is_small else _PROOF_SHARE
-    proof = float(np.clip(share * remaining, _LEAST_PROOF_S, _MOST_PROOF_S))
-    return max(remaining - proof, remaining / 2.0)
-
-
-def _rest_s(stop: Stop) -> float:
-    """Seconds for exact methods: all that are left, or some if there is no limit."""
-    return _EXACT_S if stop.is_endless else stop.remaining_s()
-
-
-def _search_s(stop: Stop, is_small: bool) -> float:
-    """Seconds from now after which exact methods take over."""
-    remaining = stop.remaining_s()
-    return _SEARCH_SHARE * remaining if is_small else remaining
+def _size(problem: Problem) -> int:
+    """Tables times ranks."""
+    return problem.num_bundles * problem.world_size
 
 
 def _result(incumbent: Incumbent, stop: Stop, is_optimal: bool) -> SolverResult:

@@ -8,14 +8,14 @@ rank with the least total. Memory counts as one more dimension of the load.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shardplan.problems.totals import OptionTotals, simple_lower_bound
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
-from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.params import DEFAULTS, PlacementParams, SolverParams
 from shardplan.solvers.placement import (
     GLANCE_EVERY,
     Placer,
@@ -31,58 +31,6 @@ if TYPE_CHECKING:
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Ints
-
-
-class Attempt(NamedTuple):
-    """How to choose and place.
-
-    Attributes
-    ----------
-    item_share : float
-        Avoid items longer than this share of a rank's mean load.
-    fill : float
-        Share of each tier to use at most.
-    item_fill : float
-        Avoid items of more than this share of a rank's or host's memory.
-    power : float
-        Norm by which ranks are compared; see `Placer`.
-    by_phases : bool
-        Measure items by phases, where the objective does.
-    """
-
-    item_share: float
-    fill: float
-    item_fill: float = 1.0
-    power: float = np.inf
-    by_phases: bool = True
-
-
-_ATTEMPTS = (
-    Attempt(0.3, 0.97, 0.5),
-    Attempt(0.15, 0.95, 0.25, 8.0),
-    Attempt(1.0, 1.0),
-    Attempt(1.0, 0.99, 0.25, 8.0),
-    Attempt(0.15, 0.96, by_phases=False),
-    Attempt(0.3, 0.99, 0.125, 8.0),
-    Attempt(0.8, 0.96, by_phases=False),
-    Attempt(0.5, 0.95, 0.5, 8.0, by_phases=False),
-    Attempt(0.5, 1.0, by_phases=False),
-    Attempt(0.3, 0.95, power=4.0, by_phases=False),
-    Attempt(0.5, 1.0),
-    Attempt(1.0, 1.0, power=4.0),
-)
-_LAST_RESORTS = (
-    Attempt(2.0, 0.97, by_phases=False),
-    Attempt(1.0, 0.95, 0.125, 8.0, by_phases=False),
-    Attempt(10.0, 0.9, 0.25, by_phases=False),
-    Attempt(10.0, 0.97, 0.0625, 8.0, by_phases=False),
-    Attempt(10.0, 0.9, by_phases=False),
-)
-"""More of them, as long as there is no plan: longer items need fewer buffers."""
-_WORK = 2.5e6
-"""Stop after this many scored ranks, once there is a plan."""
-_SCORED = 256
-"""Ranks that are looked at for an item, about, where there are many."""
 
 
 class Greedy:
@@ -106,8 +54,10 @@ class Greedy:
         mean = max(float(totals.seconds[relaxed].sum()) / problem.world_size, bound)
         best: Assignment | None = None
         value, work = np.inf, 0.0
-        for number, attempt in enumerate(_ATTEMPTS + _LAST_RESORTS):
-            enough = stop.now() or work > _WORK or number >= len(_ATTEMPTS)
+        params = self._params.greedy
+        for number, attempt in enumerate(params.attempts + params.last_resorts):
+            is_last_resort = number >= len(params.attempts)
+            enough = stop.now() or work > params.most_scores or is_last_resort
             if stop.is_overdue() or (best is not None and enough):
                 break
             choice = select(
@@ -120,13 +70,14 @@ class Greedy:
             )
             if choice is None:
                 continue
-            scored = min(problem.world_size, _SCORED)
+            scored = min(problem.world_size, params.scored_ranks)
             work += float(_num_items(problem, choice)) * scored
             placer = place_all(
                 problem,
                 totals,
                 choice,
-                attempt.power,
+                np.inf if attempt.power is None else attempt.power,
+                params=self._params.placement,
                 give_up=partial(stop.give_up, has_plan=best is not None),
             )
             if placer is None:
@@ -146,6 +97,7 @@ def place_all(
     choice: Ints,
     power: float = np.inf,
     *,
+    params: PlacementParams = DEFAULTS.placement,
     strictly: bool = False,
     give_up: Callable[[], bool] | None = None,
 ) -> Placer | None:
@@ -157,7 +109,7 @@ def place_all(
     """
     by_phases = problem.objective is Objective.STEP
     load = peak_phase_load if by_phases else mean_phase_load
-    placer = Placer(problem, load(problem, choice), power)
+    placer = Placer(problem, load(problem, choice), power, params)
     for number, bundle in enumerate(placing_order(problem, totals, choice)):
         if (
             give_up is not None

@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
 
 
-_ITEM_SHARES = (1.0, 0.5, 0.25)
-_MEMORY_WEIGHTS = (0.0, 1.0)
-
-
 class Piece(NamedTuple):
     """One item of a bundle: its weight in the partition and where it comes from."""
 
@@ -61,15 +57,15 @@ class LargestDifferencing:
         mean = max(totals.mean_rank_seconds(problem), bound)
         best: Assignment | None = None
         value = np.inf
-        for share in _ITEM_SHARES:
+        for share in self._params.ldm.item_shares:
             limit_s = share * mean
             choice = select(problem, totals, limit_s, 1.0, params=self._params.choice)
             if choice is None:
                 continue
-            for weight in _MEMORY_WEIGHTS:
+            for weight in self._params.ldm.memory_weights:
                 if stop.now() and best is not None:
                     break
-                placer = _solve_choice(problem, totals, choice, weight)
+                placer = self._solve_choice(problem, totals, choice, weight)
                 if placer is None:
                     continue
                 found = placer.loads.value(problem.objective)
@@ -78,28 +74,31 @@ class LargestDifferencing:
                     observer.improved(value, bound)
         return finished(best, value, bound, stop)
 
-
-def _solve_choice(
-    problem: Problem, totals: OptionTotals, choice: Ints, memory_weight: float
-) -> Placer | None:
-    """Place the fixed part greedily, then the rest as partitioned."""
-    free = _is_free(problem, choice)
-    placer = Placer(problem, mean_phase_load(problem, choice))
-    order = placing_order(problem, totals, choice)
-    for bundle in order[~free[order]]:
-        if not place_fallback(
-            problem, totals, placer, int(bundle), int(choice[bundle])
-        ):
-            return None
-    pieces = _pieces(problem, choice, np.flatnonzero(free), memory_weight)
-    wanted = _wanted(problem, placer, pieces, choice)
-    for bundle in order[free[order]]:
-        option = int(choice[bundle])
-        if placer.place(int(bundle), option, wanted[int(bundle)]):
-            continue
-        if not place_fallback(problem, totals, placer, int(bundle), option):
-            return None
-    return placer
+    def _solve_choice(
+        self, problem: Problem, totals: OptionTotals, choice: Ints, memory_weight: float
+    ) -> Placer | None:
+        """Place the fixed part greedily, then the rest as partitioned."""
+        free = _is_free(problem, choice)
+        placer = Placer(
+            problem,
+            mean_phase_load(problem, choice),
+            params=self._params.placement,
+        )
+        order = placing_order(problem, totals, choice)
+        for bundle in order[~free[order]]:
+            if not place_fallback(
+                problem, totals, placer, int(bundle), int(choice[bundle])
+            ):
+                return None
+        pieces = _pieces(problem, choice, np.flatnonzero(free), memory_weight)
+        wanted = _wanted(problem, placer, pieces, choice)
+        for bundle in order[free[order]]:
+            option = int(choice[bundle])
+            if placer.place(int(bundle), option, wanted[int(bundle)]):
+                continue
+            if not place_fallback(problem, totals, placer, int(bundle), option):
+                return None
+        return placer
 
 
 def _is_free(problem: Problem, choice: Ints) -> Bools:

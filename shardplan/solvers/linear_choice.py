@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from shardplan.certify.highs import End, Highs
+from shardplan.solvers.tolerances import LEAST_NORMAL
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -42,7 +43,7 @@ def choose_by_linear_program(
         (np.ones(len(options)), (bundle, np.arange(len(options)))),
         shape=(problem.num_bundles, len(options)),
     )
-    scale = max(float(totals.seconds[options].max()), 1e-300)
+    scale = max(float(totals.seconds[options].max()), LEAST_NORMAL)
     model = Highs(
         "the choice of options",
         totals.seconds[options] / scale,

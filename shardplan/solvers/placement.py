@@ -11,6 +11,8 @@ from shardplan.problems.loads import Loads
 from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import ranks_per_place
 from shardplan.records.sharding import TIERS, Objective
+from shardplan.solvers.params import DEFAULTS, PlacementParams
+from shardplan.solvers.tolerances import LEAST_NORMAL, LEAST_PHASE, LEAST_ROOM, NO_PHASE
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -18,10 +20,6 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
 
 
-_MANY_RANKS = 512
-_NEAR = 96
-_RENEWED = 48
-_LEAST_ROOM = 1e-6
 GLANCE_EVERY = 500
 """Bundles between two looks at the clock while all are placed."""
 
@@ -52,9 +50,13 @@ class Placer:
     """
 
     def __init__(
-        self, problem: Problem, scale_s: Floats, power: float = np.inf
+        self,
+        problem: Problem,
+        scale_s: Floats,
+        power: float = np.inf,
+        params: PlacementParams = DEFAULTS.placement,
     ) -> None:
-        self._problem = problem
+        self._problem, self._params = problem, params
         self._sums = problem.objective is Objective.MAX_RANK
         self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
         self._power = power
@@ -64,7 +66,7 @@ class Placer:
             problem.cluster, problem.capacity.rank_pool, problem.num_phases
         )
         hbm, self._ddr, self._ssd = problem.rooms
-        self._hbm = np.maximum(hbm, _LEAST_ROOM)
+        self._hbm = np.maximum(hbm, LEAST_ROOM)
         self._users: dict[int, Bools] = {}
         self._near = np.zeros(0, dtype=np.int64)
         self._near_uses = 0
@@ -196,7 +198,7 @@ class Placer:
         legal = _without(legal, taken)
         if not len(legal):
             return None
-        if scope == Scope.RANK and everyone and len(legal) > _MANY_RANKS:
+        if scope == Scope.RANK and everyone and len(legal) > self._params.many_ranks:
             near = _without(self._least_loaded(), taken)
             score = self._scores(item, near)
             if np.isfinite(score).any():
@@ -207,9 +209,10 @@ class Placer:
 
     def _least_loaded(self) -> Ints:
         """Return some of the least loaded ranks, renewed from time to time."""
-        if self._near_uses % _RENEWED == 0:
+        if self._near_uses % self._params.renewed_every == 0:
             load = self._norm(self._level)
-            self._near = np.sort(np.argpartition(load, _NEAR)[:_NEAR])
+            near = min(self._params.near_ranks, len(load) - 1)
+            self._near = np.sort(np.argpartition(load, near)[:near])
         self._near_uses += 1
         return self._near
 
@@ -309,7 +312,9 @@ def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
     pools = [max(float(capacity.of_tier(t).max()), 1.0) for t in range(len(TIERS))]
     share = (menu.item_bytes / pools).max(axis=1)
     largest_share = np.maximum.reduceat(share, menu.item_start[:-1])[choice]
-    time = totals.largest[choice] / max(float(totals.largest[choice].max()), 1e-300)
+    time = totals.largest[choice] / max(
+        float(totals.largest[choice].max()), LEAST_NORMAL
+    )
     size = np.maximum(time, largest_share)
     limited = np.ones(problem.num_bundles)
     limited[[*problem.allowed, *problem.conflicts]] = 0.0
@@ -338,7 +343,7 @@ def mean_phase_load(problem: Problem, choice: Ints) -> Floats:
     mask = chosen[menu.item_option]
     total = (menu.item_count * ranks)[mask] @ menu.item_cost[mask].mean(axis=1)
     mean = total / problem.world_size
-    return np.asarray(np.maximum(mean, max(float(mean.max()) * 1e-3, 1e-12)))
+    return np.asarray(np.maximum(mean, max(float(mean.max()) * LEAST_PHASE, NO_PHASE)))
 
 
 def peak_phase_load(problem: Problem, choice: Ints) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,20 +11,12 @@ from shardplan.problems.totals import first_least, least_per_table
 from shardplan.solvers.linear_choice import choose_by_linear_program
 from shardplan.solvers.params import DEFAULTS, ChoiceParams
 from shardplan.solvers.pool_prices import pool_prices
+from shardplan.solvers.tolerances import NO_SHARE, ROUNDOFF
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
     from shardplan.records.arrays import Bools, Floats, Ints
-
-
-_REPAIRS = 20
-_MISSES = 1000
-"""Stop using room after this many switches that do not fit."""
-_GOOD = 0.005
-"""A choice this close to the relaxed one, relatively, is good enough."""
-_AIR = 0.1
-"""Share of the room above the least bytes that a choice may always use."""
 
 
 def select(
@@ -59,7 +52,7 @@ def select(
     least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
     if least > 1.0:
         return None
-    fill = max(fill, least + _AIR * (1.0 - least))
+    fill = max(fill, least + params.spare * (1.0 - least))
     return select_from(problem, totals, legal, fill, params)
 
 
@@ -90,145 +83,130 @@ def select_from(
     room that is left is used. Where several tight tiers defeat that, a linear program
     over a few candidates takes its place.
     """
+    sums = _Sums(problem, totals, legal, fill, params)
     found = pool_prices(problem, totals, legal, fill)
-    choice = _cheapest(problem, totals, legal, found.prices)
-    choice = _fitted(problem, totals, legal, found.prices, choice, fill)
-    is_good = _is_good(totals, choice, found.least_s, fill)
-    if is_good or not params.linear_program:
+    choice = sums.fitted(sums.cheapest(found.prices), found.prices)
+    if not params.linear_program or sums.is_good(choice, found.least_s):
         return choice
     split = choose_by_linear_program(problem, totals, found.candidates, fill)
     if split is None:
         return choice
-    split = _fitted(problem, totals, legal, found.prices, split, fill)
-    return min(choice, split, key=lambda c: _merit(totals, c, fill))
-
-
-def _fitted(
-    problem: Problem,
-    totals: OptionTotals,
-    legal: Bools,
-    prices: Floats,
-    choice: Ints,
-    fill: float,
-) -> Ints:
-    """Make a choice fit, if possible, and use the room that is left."""
-    choice = _repair(problem, totals, legal, prices, choice, fill)
-    return _use_room(problem, totals, legal, choice, fill)
-
-
-def _merit(totals: OptionTotals, choice: Ints, fill: float) -> tuple[float, float]:
-    """Bytes that do not fit, then seconds; the less the better."""
-    over = np.maximum(totals.tier_bytes[choice].sum(axis=0) - fill, 0.0)
-    return float(over.sum()), float(totals.seconds[choice].sum())
-
-
-def _is_good(totals: OptionTotals, choice: Ints, least_s: float, fill: float) -> bool:
-    over, seconds = _merit(totals, choice, fill)
-    return over == 0.0 and seconds <= least_s * (1.0 + _GOOD)
+    return min(choice, sums.fitted(split, found.prices), key=sums.merit)
 
 
 def _below(values: Floats, start: Ints, limit: float) -> Bools:
     """Options with values below a limit, or a bundle's least ones (O,)."""
     least = np.minimum.reduceat(values, start[:-1])
-    limits = np.maximum(limit, least * (1.0 + 1e-12))
+    limits = np.maximum(limit, least * (1.0 + ROUNDOFF))
     return np.asarray(values <= np.repeat(limits, np.diff(start)))
 
 
-def _cheapest(
-    problem: Problem, totals: OptionTotals, legal: Bools, prices: Floats
-) -> Ints:
-    """Option of least priced cost per bundle; the first of equals."""
-    priced = np.where(legal, totals.seconds + totals.tier_bytes @ prices, np.inf)
-    return first_least(priced, problem.options.start)
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Choices of one option per bundle whose sums should fit into the tiers."""
 
+    problem: Problem
+    totals: OptionTotals
+    legal: Bools
+    fill: float
+    params: ChoiceParams
 
-def _repair(
-    problem: Problem,
-    totals: OptionTotals,
-    legal: Bools,
-    prices: Floats,
-    choice: Ints,
-    fill: float,
-) -> Ints:
-    """Switch bundles out of full tiers, least extra cost per byte first."""
-    priced = totals.seconds + totals.tier_bytes @ prices
-    for _ in range(_REPAIRS):
-        used = totals.tier_bytes[choice].sum(axis=0)
-        over = used - fill
-        tier = int(np.argmax(over))
-        if over[tier] <= 0:
-            break
-        own = np.repeat(choice, np.diff(problem.options.start))
-        relief = totals.tier_bytes[own, tier] - totals.tier_bytes[:, tier]
-        change = totals.tier_bytes - totals.tier_bytes[own]
-        room = np.maximum(fill - used, 0.0)
-        harmless = (change <= np.where(over > 0, 0.0, room)).all(axis=1)
-        useful = legal & harmless & (relief > 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(useful, (priced - priced[own]) / relief, np.inf)
-        better = _apply(problem, totals, choice, ratio, tier, float(over[tier]), fill)
-        if better is None:
-            break
-        choice = better
-    return choice
+    def cheapest(self, prices: Floats) -> Ints:
+        """Option of least priced cost per bundle; the first of equals."""
+        priced = np.where(self.legal, self._priced(prices), np.inf)
+        return first_least(priced, self.problem.options.start)
 
+    def fitted(self, choice: Ints, prices: Floats) -> Ints:
+        """Make a choice fit, if possible, and use the room that is left."""
+        return self._use_room(self._repair(choice, prices))
 
-def _apply(
-    problem: Problem,
-    totals: OptionTotals,
-    choice: Ints,
-    ratio: Floats,
-    tier: int,
-    needed: float,
-    fill: float,
-) -> Ints | None:
-    """Make the switches of best ratio until `needed` is relieved."""
-    start = problem.options.start
-    best = first_least(ratio, start)
-    order = np.argsort(ratio[best], kind="stable")
-    used = totals.tier_bytes[choice].sum(axis=0)
-    result, relieved = choice.copy(), 0.0
-    for bundle in order:
-        option = best[bundle]
-        if not np.isfinite(ratio[option]) or relieved >= needed:
-            break
-        change = totals.tier_bytes[option] - totals.tier_bytes[choice[bundle]]
-        if ((used + change > fill) & (change > 0)).any():
-            continue
-        used += change
-        relieved -= change[tier]
-        result[bundle] = option
-    return result if relieved > 0 else None
+    def merit(self, choice: Ints) -> tuple[float, float]:
+        """Bytes that do not fit, then seconds; the less the better."""
+        over = np.maximum(self._used(choice) - self.fill, 0.0)
+        return float(over.sum()), float(self.totals.seconds[choice].sum())
 
+    def is_good(self, choice: Ints, least_s: float) -> bool:
+        """Whether a choice fits and is close to the relaxed one."""
+        over, seconds = self.merit(choice)
+        return over == 0.0 and seconds <= least_s * (1.0 + self.params.good_enough)
 
-def _use_room(
-    problem: Problem,
-    totals: OptionTotals,
-    legal: Bools,
-    choice: Ints,
-    fill: float,
-) -> Ints:
-    """Switch bundles to cheaper options as long as the tiers have room for them."""
-    start = problem.options.start
-    for _ in range(2):
+    def _priced(self, prices: Floats) -> Floats:
+        return np.asarray(self.totals.seconds + self.totals.tier_bytes @ prices)
+
+    def _used(self, choice: Ints) -> Floats:
+        """Share of each tier that a choice needs (3,)."""
+        return np.asarray(self.totals.tier_bytes[choice].sum(axis=0))
+
+    def _repair(self, choice: Ints, prices: Floats) -> Ints:
+        """Switch bundles out of full tiers, least extra cost per byte first."""
+        priced, tier_bytes = self._priced(prices), self.totals.tier_bytes
+        for _ in range(self.params.repairs):
+            used = self._used(choice)
+            over = used - self.fill
+            tier = int(np.argmax(over))
+            if over[tier] <= 0:
+                break
+            own = np.repeat(choice, np.diff(self.problem.options.start))
+            relief = tier_bytes[own, tier] - tier_bytes[:, tier]
+            change = tier_bytes - tier_bytes[own]
+            room = np.maximum(self.fill - used, 0.0)
+            harmless = (change <= np.where(over > 0, 0.0, room)).all(axis=1)
+            useful = self.legal & harmless & (relief > 0)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = np.where(useful, (priced - priced[own]) / relief, np.inf)
+            better = self._relieved(choice, ratio, tier, float(over[tier]))
+            if better is None:
+                break
+            choice = better
+        return choice
+
+    def _relieved(
+        self, choice: Ints, ratio: Floats, tier: int, needed: float
+    ) -> Ints | None:
+        """Make the switches of best ratio until `needed` is relieved."""
+        best = first_least(ratio, self.problem.options.start)
+        order = np.argsort(ratio[best], kind="stable")
+        tier_bytes, used = self.totals.tier_bytes, self._used(choice)
+        result, relieved = choice.copy(), 0.0
+        for bundle in order:
+            option = best[bundle]
+            if not np.isfinite(ratio[option]) or relieved >= needed:
+                break
+            change = tier_bytes[option] - tier_bytes[choice[bundle]]
+            if ((used + change > self.fill) & (change > 0)).any():
+                continue
+            used += change
+            relieved -= change[tier]
+            result[bundle] = option
+        return result if relieved > 0 else None
+
+    def _use_room(self, choice: Ints) -> Ints:
+        """Switch bundles to cheaper options as long as the tiers have room for them."""
+        for _ in range(self.params.room_passes):
+            better = self._cheaper(choice)
+            if np.array_equal(better, choice):
+                break
+            choice = better
+        return choice
+
+    def _cheaper(self, choice: Ints) -> Ints:
+        """Make the switches of most seconds saved per byte that fit."""
+        start, tier_bytes = self.problem.options.start, self.totals.tier_bytes
         own = np.repeat(choice, np.diff(start))
-        gain = totals.seconds[own] - totals.seconds
-        grown = np.maximum(totals.tier_bytes - totals.tier_bytes[own], 0.0).max(axis=1)
-        ratio = np.where(legal & (gain > 0), -gain / (grown + 1e-12), np.inf)
+        gain = self.totals.seconds[own] - self.totals.seconds
+        grown = np.maximum(tier_bytes - tier_bytes[own], 0.0).max(axis=1)
+        ratio = np.where(self.legal & (gain > 0), -gain / (grown + NO_SHARE), np.inf)
         best = first_least(ratio, start)
-        used = totals.tier_bytes[choice].sum(axis=0)
+        used = self._used(choice)
         result, misses = choice.copy(), 0
         for bundle in np.argsort(ratio[best], kind="stable"):
             option = best[bundle]
-            if not np.isfinite(ratio[option]) or misses > _MISSES:
+            if not np.isfinite(ratio[option]) or misses > self.params.misses:
                 break
-            change = totals.tier_bytes[option] - totals.tier_bytes[choice[bundle]]
-            if (used + change <= fill).all():
+            change = tier_bytes[option] - tier_bytes[choice[bundle]]
+            if (used + change <= self.fill).all():
                 used += change
                 result[bundle] = option
             else:
                 misses += 1
-        if np.array_equal(result, choice):
-            break
-        choice = result
-    return choice
+        return result

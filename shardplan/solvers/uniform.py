@@ -45,7 +45,13 @@ class Uniform:
             if stop.now() or least >= value:
                 break
             choice = select_from(problem, totals, legal, 1.0, self._params.choice)
-            placer = place_all(problem, totals, choice, strictly=strictly)
+            placer = place_all(
+                problem,
+                totals,
+                choice,
+                params=self._params.placement,
+                strictly=strictly,
+            )
             found = np.inf if placer is None else placer.loads.value(problem.objective)
             if placer is not None and found < value:
                 best, value = placer.assignment(), found

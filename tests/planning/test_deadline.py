@@ -20,6 +20,7 @@ from shardplan.report.solution import solution_data
 from shardplan.solvers import greedy, placement
 from shardplan.solvers.base import Silent, SolverResult, Stop
 from shardplan.solvers.greedy import Greedy, place_all
+from shardplan.solvers.params import SolverParams
 from shardplan.solvers.search import portfolio
 from shardplan.solvers.selection import select
 from tests.benchmarks.families import Family, family_inputs
@@ -148,10 +149,10 @@ def test_the_search_gives_up_its_first_start(
     dlrm_like: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`auto` on a large problem has no plan before its first start is placed."""
-    monkeypatch.setattr("shardplan.solvers.auto._GREEDY_WORK", 0)
     for module in (greedy, portfolio):
         monkeypatch.setattr(module, "GLANCE_EVERY", 1)
-    solver = planner.load_solver("auto")
+    params = SolverParams.model_validate({"auto": {"greedy_size": 0}})
+    solver = planner.load_solver("auto", params)
     stop = Stop(time_limit_s=0.0, last_s=0.0)
     assert solver.solve(problem_of(dlrm_like), stop, 0, Silent()).assignment is None
     late = Stop(time_limit_s=0.0)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from copy import deepcopy
 from functools import reduce
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+import shardplan
+from shardplan.records.record import Record
 from shardplan.records.sharding import Objective
 from shardplan.solvers import auto
 from shardplan.solvers.auto import Auto
@@ -24,8 +29,13 @@ from shardplan.solvers.search.portfolio import Portfolio
 from tests.solvers.helpers import Hosts, toy_problem
 from tests.solvers.search_helpers import assert_legal
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SOME = {"work_limit": 3e4}
 LITTLE = {"time_limit_s": 1.5}
+SHORT = {"work_limit": 3e5}
+QUICK = {"search": {"race_rounds": 2, "cycle_rounds": 2, "patience": 1}}
 PARTS_ONLY = {"auto": {"exact_first": False, "exact": False, "search": False}}
 
 
@@ -48,6 +58,8 @@ PARTS = {
     "auto.neighbourhoods": Part(Neighbourhood, "improve", LITTLE, base=PARTS_ONLY),
     "auto.strengthen": Part(auto, "strengthen", LITTLE),
     "search.limits": Part(Limits, "best"),
+    "search.cut_finer": Part(Portfolio, "_finer", SHORT, base=QUICK),
+    "search.restarts": Part(Portfolio, "_random_start", SHORT, base=QUICK),
     "search.resplit": Part(incumbent, "resplit"),
     "search.anneal.random_groups": Part(Annealer, "_random_groups"),
     "search.anneal.worst_groups": Part(Annealer, "_worst_groups"),
@@ -120,3 +132,58 @@ def test_other_ways(switch: str) -> None:
         for params in (SolverParams(), without(switch))
     ]
     assert values[1] == pytest.approx(values[0], rel=0.1)
+
+
+def _records(record: type[Record]) -> Iterator[type[Record]]:
+    """Yield a record and all that it is made of."""
+    yield record
+    for field in record.model_fields.values():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, Record):
+                yield from _records(part)
+
+
+def test_every_number_is_read() -> None:
+    """The code of solvers and bounds looks at each field of the records."""
+    package = Path(shardplan.__file__).parent
+    files = [
+        path
+        for room in ("solvers", "certify", "planning")
+        for path in (package / room).rglob("*.py")
+        if path.stem != "params"
+    ]
+    read = {
+        node.attr
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    for record in _records(SolverParams):
+        assert set(record.model_fields) <= read, record
+
+
+BOUNDED = {
+    "group": 1025,
+    "pair_units": 17,
+    "batch": 1025,
+    "tried": 257,
+    "exchange_shares": [],
+    "starts": [],
+    "attempts": [],
+    "power": 17,
+    "cold": 0,
+    "greedy_size": -1,
+    "neighbourhood_tables": 0,
+    "quick_share": 1.1,
+}
+"""Values that would end in errors or in memory that no machine has."""
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_numbers_are_bounded(name: str) -> None:
+    """What no search could run with is refused."""
+    owners = list({r for r in _records(SolverParams) if name in r.model_fields})
+    assert len(owners) == 1
+    others = {"item_share": 1.0, "fill": 1.0} if name == "power" else {}
+    with pytest.raises(ValidationError):
+        owners[0].model_validate({**others, name: BOUNDED[name]})

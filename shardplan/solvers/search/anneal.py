@@ -12,8 +12,9 @@ from shardplan.solvers.search.moves.proposals import Proposer
 from shardplan.solvers.search.moves.recut import Recutter
 from shardplan.solvers.search.moves.repartition import Repartitioner, disjoint
 from shardplan.solvers.search.moves.variants import VariantChanger
-from shardplan.solvers.search.params import SEARCH_DEFAULTS, AnnealParams
+from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.search.penalty import Penalty
+from shardplan.solvers.tolerances import LEAST_GAIN, NO_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,31 +24,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.moves.repartition import Divisions
     from shardplan.solvers.search.state import State
-
-
-_GROUP, _GROUP_AT_SCALE = 32, 64
-_SCALE = 1024
-_FEW_RANKS = 32
-"""Up to so many ranks, pairs are divided in every round as well."""
-_FREE_UNITS = 8
-_MARGIN = 0.1
-_TAIL = 0.5
-_QUENCH_TAIL = 0.8
-_QUANTILE = 0.95
-_LEVEL_ROUNDS = 4
-_FEWEST_RECUTS = 4
-_RECUT_SHARE = 1 / 64
-_FEWEST_CHANGES = 32
-_SWEEPS, _MOST_PASSES = 4, 64
-_TARGETS = 32
-_WORST = 4
-_RECUT_RANKS = 3
-_RECUT_TRIES = 8
-_DEALS = 8
-_AS_SLOW = 0.1
-"""Ranks count as equally slow within this share of the worst one's excess."""
-_LEAST_GAIN = 1e-9
-_QUENCH_STEPS = 100
 
 
 class Annealer:
@@ -73,22 +49,28 @@ class Annealer:
         rng: np.random.Generator,
         stop: Stop,
         report: Callable[[State], None],
-        params: AnnealParams = SEARCH_DEFAULTS.anneal,
+        params: SearchParams = SEARCH_DEFAULTS,
     ) -> None:
-        self.state, self._params = state, params
+        self.state, self._params = state, params.anneal
+        self._recutting = params.recutting
         self._rng, self._stop, self._report = rng, stop, report
         self._noise = Noise(rng)
         self._divider = Repartitioner(state, rng, self._noise)
-        self._exchanger = Exchanger(state, rng, self._noise)
+        shares = params.anneal.exchange_shares
+        self._exchanger = Exchanger(state, rng, self._noise, shares)
+        self._at_scale = len(state.load) > params.scale_ranks
         self.limit(regret, excess)
-        self._group = _GROUP if len(state.load) <= _SCALE else _GROUP_AT_SCALE
+        anneal = params.anneal
+        self._group = anneal.group_at_scale if self._at_scale else anneal.group
         self._top = np.full(state.num_times, np.inf)
-        self._num_changes = max(_FEWEST_CHANGES, len(state.load))
+        self._num_changes = max(anneal.fewest_changes, len(state.load))
 
     def limit(self, regret: Floats, excess: Floats) -> None:
         """Say which options to try from now on; see `Recutter`."""
         self._regret = regret
-        self._recutter = Recutter(self.state, regret, excess, self._rng)
+        self._recutter = Recutter(
+            self.state, regret, excess, self._rng, self._recutting
+        )
         self._proposer = Proposer(self.state, self._recutter, self._rng, self._noise)
         self._changer = VariantChanger(
             self.state, self._recutter.price, excess, self._rng, self._noise
@@ -136,8 +118,8 @@ class Annealer:
     def cycle(self, rounds: int, hot: float, cold: float, settle: int = 0) -> None:
         """Anneal from one temperature to another, then quench.
 
-        The first two fifths press on the total, the rest more and more on the
-        highest ranks.
+        By default the first two fifths press on the total, the rest more and more on
+        the highest ranks.
 
         Parameters
         ----------
@@ -148,8 +130,8 @@ class Annealer:
             if self._stop.now():
                 return
             progress = index / max(rounds - 1, 1)
-            if index % _LEVEL_ROUNDS == 0:
-                penalty = self._penalty(min(1.0, max(0.0, 2.5 * progress - 1.0)))
+            if index % self._params.level_rounds == 0:
+                penalty = self._penalty(self._tail(progress))
             temperature = hot * (cold / hot) ** progress
             self._move_units(penalty, temperature)
             if self._params.variants:
@@ -162,6 +144,11 @@ class Annealer:
         if self._params.quench:
             self._quench()
 
+    def _tail(self, progress: float) -> float:
+        """Where the levels are, between the first and the last ones."""
+        tail = self._params.tail_slope * progress - self._params.tail_delay
+        return min(1.0, max(0.0, tail))
+
     def _move_units(self, penalty: Penalty, temperature: float) -> None:
         """Exchange and divide the shards of ranks, with options as they are."""
         params = self._params
@@ -169,7 +156,7 @@ class Annealer:
             self._exchange(self._random_groups(), penalty, temperature)
         if params.worst_groups:
             self._exchange(self._worst_groups(penalty), penalty, temperature)
-        if params.pairs and len(self.state.load) <= _FEW_RANKS:
+        if params.pairs and len(self.state.load) <= params.pair_ranks:
             self._divide_pairs(penalty, temperature)
 
     def promise(self) -> tuple[bool, float]:
@@ -178,7 +165,7 @@ class Annealer:
         The highest few ranks do not count: they may still be relieved.
         """
         load = self.state.load[:, :-1]
-        high = np.quantile(load, _QUANTILE, axis=0)
+        high = np.quantile(load, self._params.promise_quantile, axis=0)
         return not self.state.fits(), float(high.sum())
 
     def base_time(self) -> Floats:
@@ -196,10 +183,10 @@ class Annealer:
         Where shards of equal length meet, many ranks are.
         """
         time = self.state.load[:, :-1].sum(axis=1)
-        if len(time) <= _SCALE:
+        if not self._at_scale:
             return np.array([np.argmax(time)])
         mean, top = float(time.mean()), float(time.max())
-        return np.flatnonzero(time >= top - _AS_SLOW * (top - mean))
+        return np.flatnonzero(time >= top - self._params.as_slow * (top - mean))
 
     def on_rank(self, rank: int) -> list[int]:
         """Bundles with units on a rank."""
@@ -217,15 +204,17 @@ class Annealer:
         mean, top = load.mean(axis=0), load.max(axis=0)
         if top.sum() < self._top.sum():
             self._top = top
-        low = mean * ((1.0 - _MARGIN) / max(float(mean.sum()), 1e-12))
-        high = mean + _TAIL * np.maximum(np.minimum(top, self._top) - mean, 0.0)
-        return Penalty(low + tail * (high - low))
+        params = self._params
+        low = mean * ((1.0 - params.level_margin) / max(float(mean.sum()), NO_SHARE))
+        above = np.maximum(np.minimum(top, self._top) - mean, 0.0)
+        high = mean + params.level_tail * above
+        return Penalty(low + tail * (high - low), params.memory_penalty)
 
     def _fill(self) -> None:
         """Put into free memory what saves time, on ranks of any load."""
         penalty = self._penalty(0.0)
-        passes = _SWEEPS * len(self.state.option) // self._num_changes
-        for _ in range(min(passes, _MOST_PASSES)):
+        passes = self._params.fill_passes * len(self.state.option) // self._num_changes
+        for _ in range(min(passes, self._params.most_fill_passes)):
             if self._stop.now():
                 return
             self._changer.change_some(self._num_changes, penalty, 0.0)
@@ -255,20 +244,23 @@ class Annealer:
         return order[: world - world % size].reshape(-1, size)
 
     def _worst_groups(self, penalty: Penalty) -> Ints:
-        """Put the worst eighth of the ranks into groups with three times as many."""
-        world, quarter = len(self.state.load), self._group // 4
-        num = world // 8 // quarter
+        """Put the worst of the ranks into groups with several times as many others."""
+        parts = self._params.worst_per_group
+        world, some = len(self.state.load), max(1, self._group // parts)
+        num = world // max(self._params.worst_part, parts) // some
         order = np.argsort(-penalty.of_ranks(self.state.load), kind="stable")
-        worst, others = order[: num * quarter], order[num * quarter :]
-        others = self._rng.permutation(others)[: 3 * len(worst)]
-        groups = [worst.reshape(num, quarter), others.reshape(num, 3 * quarter)]
+        worst, others = order[: num * some], order[num * some :]
+        others = self._rng.permutation(others)[: (parts - 1) * len(worst)]
+        groups = [worst.reshape(num, some), others.reshape(num, (parts - 1) * some)]
         return np.concatenate(groups, axis=1)
 
     def _divide_pairs(self, penalty: Penalty, temperature: float) -> None:
         half = len(self.state.load) // 2
         order = self._rng.permutation(len(self.state.load))
         rank, other = order[:half], order[half : 2 * half]
-        found = self._divider.best(rank, other, penalty, temperature, _FREE_UNITS)
+        found = self._divider.best(
+            rank, other, penalty, temperature, self._params.pair_units
+        )
         self._apply(found)
 
     def _apply(self, found: Divisions) -> None:
@@ -280,7 +272,7 @@ class Annealer:
     def _recut_some(self, penalty: Penalty, temperature: float) -> None:
         state, rng = self.state, self._rng
         world = len(state.load)
-        few = _FEWEST_RECUTS + int(world * _RECUT_SHARE)
+        few = self._params.fewest_recuts + int(world * self._params.recut_share)
         bundles = rng.integers(len(state.option), size=2 * few)
         regret = self._regret[state.option[bundles]]
         costly = bundles[np.argsort(-regret, kind="stable")[: few // 2]]
@@ -295,14 +287,16 @@ class Annealer:
 
     def _quench(self) -> None:
         """Relieve the worst ranks until nothing helps: parts, pairs, then re-cuts."""
-        for _ in range(_QUENCH_STEPS):
+        params = self._params
+        for _ in range(params.quench_steps):
             if self._stop.now():
                 return
             load = self.state.load[:, :-1]
             mean, top = load.mean(axis=0), load.max(axis=0)
-            penalty = Penalty(mean + _QUENCH_TAIL * (top - mean))
+            levels = mean + params.quench_tail * (top - mean)
+            penalty = Penalty(levels, params.memory_penalty)
             each = penalty.of_ranks(self.state.load)
-            worst = np.argsort(-each, kind="stable")[:_WORST]
+            worst = np.argsort(-each, kind="stable")[: params.quench_ranks]
             worst = worst[each[worst] > 0.0]
             if not (
                 self._deal_from(worst, penalty)
@@ -314,26 +308,31 @@ class Annealer:
 
     def _deal_from(self, worst: Ints, penalty: Penalty) -> bool:
         """Deal out parts of the worst ranks among many others, if that helps."""
-        world, size = len(self.state.load), min(len(self.state.load), _GROUP)
+        world, size = (
+            len(self.state.load),
+            min(len(self.state.load), self._params.group),
+        )
         before = penalty.of_ranks(self.state.load).sum()
         others = np.setdiff1d(self._rng.permutation(world), worst, assume_unique=True)
-        num = max(1, min(_DEALS, len(others) // size))
+        num = max(1, min(self._params.quench_deals, len(others) // size))
         for index in range(num):
             some = others[index * size : (index + 1) * size][: size - len(worst)]
             group = np.concatenate([worst, some])
             self._exchange(group[None], penalty, 0.0)
-        return bool(penalty.of_ranks(self.state.load).sum() < before - _LEAST_GAIN)
+        return bool(penalty.of_ranks(self.state.load).sum() < before - LEAST_GAIN)
 
     def _relieve(self, worst: Ints, penalty: Penalty) -> bool:
         """Divide the worst ranks with some partners, if that helps."""
         state, world = self.state, len(self.state.load)
         order = np.argsort(state.load[:, :-1].sum(axis=1), kind="stable")
-        random = self._rng.integers(world, size=_TARGETS // 2)
-        others = np.union1d(order[: _TARGETS // 2], random)
+        half = self._params.quench_partners // 2
+        random = self._rng.integers(world, size=half)
+        others = np.union1d(order[:half], random)
         rank, other = np.repeat(worst, len(others)), np.tile(others, len(worst))
         apart = rank != other
-        found = self._divider.best(rank[apart], other[apart], penalty, 0.0, _FREE_UNITS)
-        found = found.take(found.change < -_LEAST_GAIN)
+        free = self._params.pair_units
+        found = self._divider.best(rank[apart], other[apart], penalty, 0.0, free)
+        found = found.take(found.change < -LEAST_GAIN)
         found = found.take(np.argsort(found.change, kind="stable"))
         found = found.take(disjoint(found, world))
         self._apply(found)
@@ -343,7 +342,9 @@ class Annealer:
         """Re-cut bundles of the worst ranks until one helps."""
         state = self.state
         self._recutter.look_around()
-        units = state.slots[worst[:_RECUT_RANKS]]
+        units = state.slots[worst[: self._params.quench_recut_ranks]]
         bundles = np.unique(state.unit_bundle[units[units > 0]])
-        some = self._rng.permutation(bundles)[:_RECUT_TRIES].tolist()
+        some = self._rng.permutation(bundles)[
+            : self._params.quench_recut_tries
+        ].tolist()
         return any(self._recutter.recut(bundle, penalty, 0.0) for bundle in some)

@@ -8,14 +8,13 @@ import numpy as np
 
 from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.search.resplit import resplit
+from shardplan.solvers.tolerances import LEAST_GAIN
 
 if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.solvers.base import Observer, Stop
     from shardplan.solvers.search.state import State
-
-_WORTH = 1e-9
 
 
 class Incumbent:
@@ -62,14 +61,16 @@ class Incumbent:
     def look_at(self, state: State) -> None:
         """Keep what a state holds, if it fits and is better."""
         value = state.value() * state.vectors.unit_s
-        if value < self.value_s * (1.0 - _WORTH) and state.fits():
+        if value < self.value_s * (1.0 - LEAST_GAIN) and state.fits():
             self.offer(state.assignment())
 
     def resplit(self) -> None:
         """Split the caches of the best assignment again; at least its total falls."""
         if self.assignment is None or self.is_close or not self._params.resplit:
             return
-        self.assignment = resplit(self._problem, self.assignment, self._stop)
+        self.assignment = resplit(
+            self._problem, self.assignment, self._stop, self._params
+        )
         value = self._problem.value(self.assignment)
         if value < self.value_s:
             self.value_s = value

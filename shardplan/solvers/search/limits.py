@@ -8,6 +8,8 @@ import numpy as np
 
 from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import first_least, ranks_per_place
+from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
+from shardplan.solvers.tolerances import LEAST_GAIN, LEAST_TIME, NO_SHARE
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
@@ -15,12 +17,8 @@ if TYPE_CHECKING:
     from shardplan.solvers.search.vectors import Vectors
 
 
-_COARSE = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
-_FINE = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
-_PASSES = (_COARSE, _COARSE, _FINE)
 _TOO_LONG = 1e30
-_KEPT = 80_000
-_FEWEST, _MOST = 10, 64
+"""Cost of an option beyond the limits: above all others, and still in order."""
 
 
 class Limits:
@@ -37,8 +35,10 @@ class Limits:
         HBM per unit of time of a rank's own shards, in a plan of least regret.
     """
 
-    def __init__(self, vectors: Vectors, guide: Guide) -> None:
-        problem = vectors.problem
+    def __init__(
+        self, vectors: Vectors, guide: Guide, params: SearchParams = SEARCH_DEFAULTS
+    ) -> None:
+        problem, self._params = vectors.problem, params
         menu = problem.options
         times = vectors.of_items(np.arange(len(menu.item_count)))
         item = times[:, :, : vectors.num_times + 1].min(axis=1)
@@ -52,13 +52,13 @@ class Limits:
         largest[self._everywhere] = 0.0
         self.longest, self.memory = largest[:, :-1], largest[:, -1]
         mean = np.add.reduceat(item * weight, first)
-        some = _most_useful(guide.regret, menu.start)
+        some = _most_useful(guide.regret, menu.start, params)
         start = np.searchsorted(menu.table[some], np.arange(len(menu.start)))
         choice = some[first_least(guide.regret[some], start)]
         base = mean[choice[self._everywhere[choice]]].sum(axis=0)
         self._base_time, self._base_memory = float(base[:-1].sum()), float(base[-1])
         own = mean[choice].sum(axis=0) - base
-        self.mean_density = float(own[-1] / max(own[:-1].sum(), 1e-12))
+        self.mean_density = float(own[-1] / max(own[:-1].sum(), NO_SHARE))
         self._some, self._start, self._first = (
             some,
             start,
@@ -131,16 +131,17 @@ class Limits:
             * ~self._wide,
             fits=self.memory[self._some] + self._base_memory <= 1.0,
         )
-        limit = np.maximum(self._first, 1e-6)
+        limit = np.maximum(self._first, LEAST_TIME)
         below = trial.longest <= limit[:, None]
         value = trial.value(below)
-        for factors in _PASSES:
+        coarse, fine = self._params.limit_coarse, self._params.limit_fine
+        for factors in (coarse, coarse, fine):
             for d in range(len(limit)):
                 for factor in factors:
                     other = below.copy()
                     other[d] = trial.longest[d] <= factor * limit[d]
                     found = trial.value(other)
-                    if found < value - 1e-9:
+                    if found < value - LEAST_GAIN:
                         limit[d] *= factor
                         below, value = other, found
         return np.asarray(limit)
@@ -197,17 +198,18 @@ class _TrialMenu(NamedTuple):
         base = mean[self.wide[choice], :-1].sum(axis=0)
         total = mean.sum(axis=0)
         priced = 1.0 + self.priced[choice].sum()
-        total[:-1] *= priced / max(total[:-1].sum(), 1e-12)
+        total[:-1] *= priced / max(total[:-1].sum(), NO_SHARE)
         own = np.maximum(total[:-1] - base, 0.0)
         shard = self.longest[:, choice] + own[:, None] * self.filled[choice]
         top = shard.max(axis=1) + base
         return float(np.maximum(total[:-1], top).sum() + total[-1])
 
 
-def _most_useful(regret: Floats, start: Ints) -> Ints:
+def _most_useful(regret: Floats, start: Ints, params: SearchParams) -> Ints:
     """Options of least regret, some of each bundle, in their order."""
     table = np.repeat(np.arange(len(start) - 1), np.diff(start))
     order = np.lexsort((regret, table))
     position = np.arange(len(order)) - start[table]
-    most = min(max(_KEPT // (len(start) - 1), _FEWEST), _MOST)
+    most = max(params.limit_options // (len(start) - 1), params.limit_fewest)
+    most = min(most, params.limit_most)
     return np.sort(order[position < most])

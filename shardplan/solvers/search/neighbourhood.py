@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Ints
     from shardplan.solvers.base import Stop
 
-_SECONDS = 1.0
-_FREE = 9
-"""Bundles that may change at a time."""
-
 
 class Neighbourhood:
     """Frees bundles of the worst and best ranks and some others; the rest stays.
@@ -40,7 +36,7 @@ class Neighbourhood:
     @property
     def is_part(self) -> bool:
         """Whether anything is left to fix."""
-        return self._problem.num_bundles > _FREE
+        return self._problem.num_bundles > self._params.auto.neighbourhood_tables
 
     def improve(self, assignment: Assignment, stop: Stop) -> Assignment:
         """Search once for a better assignment; returns one that is no worse."""
@@ -49,7 +45,7 @@ class Neighbourhood:
         free = self._free(assignment)
         part, keep = self._part(assignment, free)
         start = replace(assignment, option=np.searchsorted(keep, assignment.option))
-        with stop.sooner(_SECONDS):
+        with stop.sooner(self._params.auto.neighbourhood_s):
             program = IntegerProgram(start, self._params)
             found = program.solve(part, stop, self._seed(), Silent())
         if found.assignment is None:
@@ -70,9 +66,11 @@ class Neighbourhood:
         for bundle, option in enumerate(assignment.option.tolist()):
             if problem.options.scope[option] == Scope.RANK:
                 near[bundle] = bool(ends & set(assignment.places[bundle].tolist()))
-        order = np.argsort(-near - self._rng.random(problem.num_bundles) * 1.5)
+        params = self._params.auto
+        noise = self._rng.random(problem.num_bundles) * params.neighbourhood_noise
+        order = np.argsort(-near - noise)
         free = np.zeros(problem.num_bundles, dtype=bool)
-        free[order[:_FREE]] = True
+        free[order[: params.neighbourhood_tables]] = True
         return free
 
     def _part(self, assignment: Assignment, free: Bools) -> tuple[Problem, Ints]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.params import SEARCH_DEFAULTS
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Singles
 
@@ -30,7 +32,7 @@ class Penalty:
     """
 
     level: Floats
-    memory: float = 50.0
+    memory: float = SEARCH_DEFAULTS.anneal.memory_penalty
 
     def of_ranks(self, load: Floats) -> Floats:
         """Penalty of each rank: load (..., D + 1) -> (...)."""

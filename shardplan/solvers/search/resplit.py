@@ -10,6 +10,8 @@ import numpy as np
 from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import Objective
+from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
+from shardplan.solvers.tolerances import LEAST_GAIN, NO_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +19,6 @@ if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.base import Stop
-
-
-_WORTH = 1e-9
-_PASSES = 3
-_LEAST_S = 1e-30
-_MOST_RANKS = 64
-"""Tables on more ranks keep their caches."""
-_SHARPNESS = 8
-"""For `step`: a phase counts as (time / slowest rank's time) to this power."""
 
 
 class Step(NamedTuple):
@@ -101,7 +94,10 @@ def spend(
 
 
 def resplit(
-    problem: Problem, assignment: Assignment, stop: Stop | None = None
+    problem: Problem,
+    assignment: Assignment,
+    stop: Stop | None = None,
+    params: SearchParams = SEARCH_DEFAULTS,
 ) -> Assignment:
     """Choose anew how much of each table is in HBM, and leave all shards in place.
 
@@ -114,7 +110,7 @@ def resplit(
         Its value is not higher, and with an equal value its total time is not; it
         fits if the given one does.
     """
-    split = _Split(problem, assignment)
+    split = _Split(problem, assignment, params)
     split.improve_all(stop)
     result = split.assignment()
     return result if split.is_better(result) else assignment
@@ -149,8 +145,10 @@ class _Bundle:
 class _Split:
     """An assignment whose cache fractions change, with its loads."""
 
-    def __init__(self, problem: Problem, assignment: Assignment) -> None:
-        self._problem, self._given = problem, assignment
+    def __init__(
+        self, problem: Problem, assignment: Assignment, params: SearchParams
+    ) -> None:
+        self._problem, self._given, self._params = problem, assignment, params
         self._is_sum = problem.objective is Objective.MAX_RANK
         self._pool = problem.capacity.rank_pool
         self._loads = loads = problem.loads(assignment)
@@ -160,7 +158,7 @@ class _Split:
         self._room = problem.rooms
         self._bundles: dict[int, _Bundle] = {}
         self._on_rank: list[list[int]] = [[] for _ in range(problem.world_size)]
-        for index, bundle in _bundles(problem, assignment):
+        for index, bundle in _bundles(problem, assignment, params.resplit_ranks):
             self._bundles[index] = bundle
             for rank in bundle.ranks.tolist():
                 self._on_rank[rank].append(index)
@@ -186,13 +184,13 @@ class _Split:
 
     def improve_all(self, stop: Stop | None) -> None:
         """Improve rank by rank, the slowest first, while it lowers the objective."""
-        for _ in range(_PASSES):
+        for _ in range(self._params.resplit_passes):
             before = self._value
             for rank in self._slowest_first().tolist():
                 if stop is not None and (stop.requested or not stop.remaining_s()):
                     return
                 self._improve(rank)
-            if self._value > before * (1.0 - _WORTH):
+            if self._value > before * (1.0 - LEAST_GAIN):
                 return
 
     def _slowest_first(self) -> Ints:
@@ -206,14 +204,14 @@ class _Split:
         cost = self._cost
         if self._is_sum:
             cost = cost.sum(axis=1, keepdims=True)
-        return np.asarray(cost / np.maximum(cost.max(axis=0), _LEAST_S))
+        return np.asarray(cost / np.maximum(cost.max(axis=0), NO_SECONDS))
 
     def _improve(self, rank: int) -> None:
         """Try splits of a rank's HBM: from the least caches, and from the present."""
         weight = np.ones(self._problem.num_phases)
         if not self._is_sum:
-            top = np.maximum(self._cost.max(axis=0), _LEAST_S)
-            weight = (self._cost[rank] / top) ** _SHARPNESS
+            top = np.maximum(self._cost.max(axis=0), NO_SECONDS)
+            weight = (self._cost[rank] / top) ** self._params.resplit_sharpness
         parts = [self._part(index, rank, weight) for index in self._on_rank[rank]]
         own = [part for part in parts if not self._bundles[part.bundle].is_spread]
         found = [self._spend(rank, parts, anew=True)]
@@ -350,7 +348,9 @@ def _curve_of(part: Part, first: int, room: float) -> list[Step]:
     return curve(hbm, time_s, first)
 
 
-def _bundles(problem: Problem, assignment: Assignment) -> Iterator[tuple[int, _Bundle]]:
+def _bundles(
+    problem: Problem, assignment: Assignment, most_ranks: int
+) -> Iterator[tuple[int, _Bundle]]:
     """Yield the bundles that have a choice, with what it means at their ranks."""
     menu, rank_class = problem.options, problem.cluster.rank_class
     option = assignment.option
@@ -364,7 +364,7 @@ def _bundles(problem: Problem, assignment: Assignment) -> Iterator[tuple[int, _B
         if scope == Scope.ALL:
             continue
         which, ranks = problem.ranks_of(scope, places)
-        if len(ranks) > _MOST_RANKS:
+        if len(ranks) > most_ranks:
             continue
         items = menu.item_start[options][:, None] + item[which]
         cost = menu.item_cost[items, rank_class[ranks]]

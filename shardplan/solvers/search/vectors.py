@@ -10,15 +10,11 @@ import numpy as np
 
 from shardplan.costs.scopes import Scope
 from shardplan.records.sharding import TIERS, Objective
+from shardplan.solvers.tolerances import ALIKE, LEAST_NORMAL, VECTOR_TABLE
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Floats, Ints
-
-
-_ALIKE = 1e-9
-_TABLE = 10**7
-"""Numbers up to which the vectors of all items are kept (80 MB)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +87,7 @@ class Vectors:
         """
         num_items = len(self.problem.options.item_count)
         size = num_items * len(self.room) * (self.num_times + len(TIERS))
-        return self._computed(np.arange(num_items)) if size <= _TABLE else None
+        return self._computed(np.arange(num_items)) if size <= VECTOR_TABLE else None
 
     def _computed(self, items: Ints) -> Floats:
         menu = self.problem.options
@@ -116,7 +112,9 @@ def _times(problem: Problem, phases: Ints) -> Ints:
     if cost.shape[1] == 1:
         cost = cost[menu.scope[menu.item_option] != Scope.ALL]
     columns = cost.reshape(-1, cost.shape[2])[:, phases].T
-    columns = columns / np.maximum(columns.max(axis=1, initial=0.0), 1e-300)[:, None]
-    alike = np.abs(columns[:, None] - columns).max(axis=2, initial=0.0) <= _ALIKE
+    columns = (
+        columns / np.maximum(columns.max(axis=1, initial=0.0), LEAST_NORMAL)[:, None]
+    )
+    alike = np.abs(columns[:, None] - columns).max(axis=2, initial=0.0) <= ALIKE
     _, found = np.unique(alike.argmax(axis=1), return_inverse=True)
     return np.asarray(found)

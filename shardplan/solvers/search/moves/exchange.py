@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.params import SEARCH_DEFAULTS
+from shardplan.solvers.tolerances import CHUNK, LEAST_GAIN
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.moves.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
-
-
-_SHARES = (0.15, 0.3, 0.5, 0.5, 0.8, 1.0)
-"""Share of a rank's units that may leave; one of these is drawn."""
-_CHUNK = 1 << 16
-_LEAST_GAIN = 1e-9
 
 
 class Exchanger:
@@ -25,10 +24,22 @@ class Exchanger:
     Which part goes where is the optimum of an assignment problem, solved by SciPy:
     among G ranks one of G! ways is found in about G^2 steps. Ranks that hold few
     large shards profit most, for no exchange of two or three of them may help.
+
+    Parameters
+    ----------
+    shares : sequence of float
+        Share of a rank's units that may leave; one of these is drawn.
     """
 
-    def __init__(self, state: State, rng: np.random.Generator, noise: Noise) -> None:
+    def __init__(
+        self,
+        state: State,
+        rng: np.random.Generator,
+        noise: Noise,
+        shares: Sequence[float] = SEARCH_DEFAULTS.anneal.exchange_shares,
+    ) -> None:
         self._state, self._rng, self._noise = state, rng, noise
+        self._shares = shares
         self.evaluated = 0
 
     def exchange(self, groups: Ints, penalty: Penalty, temperature: float) -> None:
@@ -42,7 +53,7 @@ class Exchanger:
             Above 0, noise decides between parts of similar penalty.
         """
         size = groups.shape[1]
-        step = max(1, _CHUNK // (size * size))
+        step = max(1, CHUNK // (size * size))
         for i in range(0, len(groups), step):
             units, goals = self._deal(groups[i : i + step], penalty, temperature)
             self._state.move(units, goals)
@@ -55,7 +66,7 @@ class Exchanger:
 
         state, (num, size) = self._state, ranks.shape
         units = state.slots[ranks, : max(int(state.count[ranks].max()), 1)]
-        share = _SHARES[int(self._rng.integers(len(_SHARES)))]
+        share = self._shares[int(self._rng.integers(len(self._shares)))]
         goes = self._rng.random(units.shape, dtype=np.float32) < share
         goes &= units > 0
         cost = self._costs(ranks, units, goes, penalty)
@@ -70,7 +81,7 @@ class Exchanger:
         if temperature <= 0.0:
             now = np.diagonal(cost, axis1=1, axis2=2).sum(axis=1)
             then = cost[np.arange(num)[:, None], to, np.arange(size)].sum(axis=1)
-            worse = then > now - _LEAST_GAIN
+            worse = then > now - LEAST_GAIN
             to[worse] = np.arange(size)
         goes &= (to != np.arange(size))[..., None]
         group, row, column = np.nonzero(goes)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.tolerances import NOISE_TABLE
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Singles
-
-_SIZE = 1 << 20
 
 
 class Noise:
@@ -22,7 +22,7 @@ class Noise:
     def draw(self, shape: tuple[int, ...]) -> Singles:
         """Return noise of a shape with at most 2^20 elements."""
         if self._table is None:
-            self._table = self._rng.gumbel(size=_SIZE).astype(np.float32)
+            self._table = self._rng.gumbel(size=NOISE_TABLE).astype(np.float32)
         size = int(np.prod(shape))
         start = int(self._rng.integers(len(self._table) - size + 1))
         return self._table[start : start + size].reshape(shape)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.solvers.search.moves.recut import RANKS, TRIED
+from shardplan.solvers.tolerances import ROUNDOFF
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.search.moves.recut import Recutter
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
-
-
-_BATCH = 64
-_OWN = 4
-_SINGLY = 4
-"""Bundles per call that are looked at one by one, wider scopes included."""
 
 
 class View(NamedTuple):
@@ -54,6 +48,7 @@ class Proposer:
         self, state: State, recutter: Recutter, rng: np.random.Generator, noise: Noise
     ) -> None:
         self._state, self._recutter = state, recutter
+        self._params = recutter.params
         self._rng, self._noise = rng, noise
         menu = state.problem.options
         self._count = np.add.reduceat(menu.item_count, menu.item_start[:-1])
@@ -69,13 +64,14 @@ class Proposer:
         self._recutter.look_around()
         plain = menu.scope[state.option[bundles]] == Scope.RANK
         plain &= ~self._limited[bundles] & ~menu.same_host[state.option[bundles]]
-        singly = np.r_[bundles[~plain][:_SINGLY], bundles[plain][:1]]
+        singly = np.r_[bundles[~plain][: self._params.singly], bundles[plain][:1]]
         moved = 0
         for bundle in singly.tolist():
             moved += self._recutter.recut(bundle, penalty, temperature)
         some = bundles[plain][1:]
-        for i in range(0, len(some), _BATCH):
-            moved += self._recut(some[i : i + _BATCH], penalty, temperature)
+        size = self._params.batch
+        for i in range(0, len(some), size):
+            moved += self._recut(some[i : i + size], penalty, temperature)
         return moved
 
     def _recut(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
@@ -89,7 +85,7 @@ class Proposer:
         last = np.minimum(count, rise.shape[2])[..., None] - 1
         change = np.take_along_axis(total, last, axis=2)[..., 0] + price[options]
         change[(count > rise.shape[2]) | ~self._usable[options]] = np.inf
-        noisy, most = change, np.full(len(bundles), -1e-12)
+        noisy, most = change, np.full(len(bundles), -ROUNDOFF)
         if temperature > 0.0:
             noisy = change - temperature * self._noise.draw(change.shape)
             most = temperature * self._rng.exponential(size=len(bundles))
@@ -120,8 +116,9 @@ class Proposer:
 
     def _sample(self, bundles: Ints) -> Ints:
         """Draw options of each bundle, small regret first, and its own, (K, T)."""
-        draw = self._rng.random((len(bundles), TRIED - 1)) ** 3
-        found = np.empty((len(bundles), TRIED), dtype=np.int64)
+        tried, bias = self._params.tried, self._params.tried_bias
+        draw = self._rng.random((len(bundles), tried - 1)) ** bias
+        found = np.empty((len(bundles), tried), dtype=np.int64)
         for k, bundle in enumerate(bundles.tolist()):
             short = self._recutter.short_list(bundle)
             found[k, :-1] = short[(draw[k] * len(short)).astype(np.int64)]
@@ -151,7 +148,7 @@ class Proposer:
         """Look at ranks with room, random ones, and some of each bundle's own."""
         state, num = self._state, len(bundles)
         common = self._common()
-        ranks = np.full((num, len(common) + _OWN), -1, dtype=np.int64)
+        ranks = np.full((num, len(common) + self._params.own_ranks), -1, dtype=np.int64)
         ranks[:, : len(common)] = common
         where = np.full(len(state.load), -1, dtype=np.int64)
         where[common] = np.arange(len(common))
@@ -159,7 +156,7 @@ class Proposer:
         column = where[rank]
         outside = np.flatnonzero(column < 0)
         nth = np.arange(len(outside)) - np.searchsorted(owner[outside], owner[outside])
-        column[outside] = np.where(nth < _OWN, len(common) + nth, -1)
+        column[outside] = np.where(nth < self._params.own_ranks, len(common) + nth, -1)
         seen = column >= 0
         ranks[owner[seen], column[seen]] = rank[seen]
         load = state.load[ranks]
@@ -179,10 +176,10 @@ class Proposer:
         return View(ranks, load, pool_load, added)
 
     def _common(self) -> Ints:
-        world = len(self._state.load)
-        if world <= RANKS:
+        world, most = len(self._state.load), self._params.ranks
+        if world <= most:
             return np.arange(world)
-        random = self._rng.integers(world, size=RANKS // 2)
+        random = self._rng.integers(world, size=most // 2)
         return np.union1d(self._recutter.roomy, random)
 
     def _own(self, bundles: Ints) -> tuple[Ints, Ints, Floats]:

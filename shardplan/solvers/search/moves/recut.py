@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
+from shardplan.solvers.search.params import SEARCH_DEFAULTS, RecutParams
+from shardplan.solvers.tolerances import LEAST_EXCESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,17 +16,6 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
-
-
-SHORT_LIST = 64
-TRIED = 10
-RANKS = 48
-_FEW_RANKS = 8
-"""Where fewer sampled ranks are allowed, others that are allowed are drawn."""
-_HOSTS = 4
-_WIDE_TRIED = 1
-PRICE = 0.1
-"""Penalty of an option's regret, in units of `Vectors.unit_s`."""
 
 
 class Way(NamedTuple):
@@ -47,11 +38,16 @@ class Recutter:
     """
 
     def __init__(
-        self, state: State, regret: Floats, excess: Floats, rng: np.random.Generator
+        self,
+        state: State,
+        regret: Floats,
+        excess: Floats,
+        rng: np.random.Generator,
+        params: RecutParams = SEARCH_DEFAULTS.recutting,
     ) -> None:
-        self._state, self._rng = state, rng
+        self._state, self._rng, self.params = state, rng, params
         self._regret, self._excess = regret, excess
-        self.price = PRICE * regret / state.vectors.unit_s
+        self.price = params.regret_price * regret / state.vectors.unit_s
         self._short: dict[int, Ints] = {}
         self.roomy: Ints = np.zeros(0, dtype=np.int64)
         self.evaluated = 0
@@ -120,8 +116,8 @@ class Recutter:
             ranks = self._candidates(mask, extra)
             yield from self._on_ranks(options[single], penalty, ranks)
         others = options[~single]
-        if len(others) > _WIDE_TRIED:
-            chosen = self._rng.permutation(len(others))[:_WIDE_TRIED]
+        if len(others) > self.params.wide_tried:
+            chosen = self._rng.permutation(len(others))[: self.params.wide_tried]
             others = np.union1d(others[chosen], others[others == current])
         for option in others.tolist():
             if menu.same_host[option]:
@@ -132,9 +128,10 @@ class Recutter:
     def _options(self, bundle: int, current: int) -> Ints:
         """Sample the short list, small regret first, with the current option."""
         short = self.short_list(bundle)
-        if len(short) > TRIED:
-            draw = self._rng.random(TRIED)
-            short = short[np.unique((len(short) * draw**3).astype(np.int64))]
+        tried, bias = self.params.tried, self.params.tried_bias
+        if len(short) > tried:
+            draw = self._rng.random(tried)
+            short = short[np.unique((len(short) * draw**bias).astype(np.int64))]
         return np.union1d(short, [current]) if current >= 0 else short
 
     def short_list(self, bundle: int) -> Ints:
@@ -145,14 +142,14 @@ class Recutter:
             excess = np.maximum(self._excess[start:end], 0.0)
             excess = excess - excess.min()
             order = np.lexsort((self._regret[start:end], excess))
-            order = order[: int((excess <= 1e-9).sum())]
-            found = self._short[bundle] = start + order[:SHORT_LIST]
+            order = order[: int((excess <= LEAST_EXCESS).sum())]
+            found = self._short[bundle] = start + order[: self.params.short_list]
         return found
 
     def look_around(self) -> None:
         """Renew the ranks that have room: little time, or little memory."""
-        world, quarter = len(self._state.load), RANKS // 4
-        if world <= RANKS:
+        world, quarter = len(self._state.load), self.params.ranks // 4
+        if world <= self.params.ranks:
             return
         load = self._state.load
         time = load[:, :-1].sum(axis=1)
@@ -162,15 +159,15 @@ class Recutter:
 
     def _candidates(self, mask: Bools, extra: Ints) -> Ints:
         """Ranks with room, random ones, and the old ones."""
-        world = len(mask)
-        if world <= RANKS:
+        world, most = len(mask), self.params.ranks
+        if world <= most:
             return np.flatnonzero(mask)
-        random = self._rng.integers(world, size=RANKS // 4)
-        chosen = np.unique(np.concatenate([self.roomy, random, extra[:RANKS]]))
+        random = self._rng.integers(world, size=most // 4)
+        chosen = np.unique(np.concatenate([self.roomy, random, extra[:most]]))
         found = chosen[mask[chosen]]
-        if len(found) < _FEW_RANKS:
+        if len(found) < self.params.few_ranks:
             allowed = np.flatnonzero(mask)
-            found = np.union1d(found, self._rng.permutation(allowed)[:RANKS])
+            found = np.union1d(found, self._rng.permutation(allowed)[:most])
         return np.asarray(found)
 
     def _rises(self, items: Ints, ranks: Ints, penalty: Penalty) -> Floats:
@@ -217,7 +214,7 @@ class Recutter:
         first = state.problem.cluster.host_first_rank
         load = np.add.reduceat(state.load.max(axis=1), first)
         usable = np.flatnonzero(np.logical_or.reduceat(mask, first))
-        for host in usable[np.argsort(load[usable])[:_HOSTS]].tolist():
+        for host in usable[np.argsort(load[usable])[: self.params.hosts]].tolist():
             ranks = np.flatnonzero(mask & (state.rank_host == host))
             yield from self._on_ranks(np.array([option]), penalty, ranks)
 

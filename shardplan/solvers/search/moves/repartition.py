@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.solvers.tolerances import DIVISION_CHUNK
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints, Singles
     from shardplan.solvers.search.moves.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
-
-
-_CHUNK = 1 << 17
 
 
 class Divisions(NamedTuple):
@@ -69,7 +68,7 @@ class Repartitioner:
         num_free: int,
     ) -> Divisions:
         """Divide `num_free` random units of each pair (rank[i], other[i])."""
-        step = max(1, _CHUNK >> num_free)
+        step = max(1, DIVISION_CHUNK >> num_free)
         parts = [
             self._chunk(
                 rank[i : i + step], other[i : i + step], penalty, temperature, num_free

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
+from shardplan.solvers.tolerances import ROUNDOFF
 
 if TYPE_CHECKING:
     from shardplan.problems.options.arrays import Options
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.search.moves.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
-
-
-_LEAST_GAIN = 1e-12
 
 
 class Parts(NamedTuple):
@@ -114,7 +112,7 @@ class VariantChanger:
         rows = np.arange(len(best))
         goes = best > 0
         if temperature <= 0.0:
-            goes &= cost[rows, best] < cost[:, 0] - _LEAST_GAIN
+            goes &= cost[rows, best] < cost[:, 0] - ROUNDOFF
         goes &= self._one_per_pool(pools, best, goes)
         state.change_variants(bundles[goes], variants[rows, best][goes])
         return int(goes.sum())
