@@ -263,6 +263,9 @@ from shardplan.solvers.ilp import model
 from shardplan.solvers.base import SolverResult, SolveStatus
 
 class Nothing:
+    def __init__(self, *_):
+        pass
+
     def solve(self, *_):
         return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
 
