@@ -37,6 +37,14 @@ def test_changes(examples: ModuleType) -> None:
     assert examples.changed(text, both) == "A\nb\n\nc\nD\n"
 
 
+@pytest.mark.parametrize("body", [" a\n+new\n", " b\n-c\n", "-a\n+A\n", "+new\n b\n"])
+def test_a_change_is_made_once(examples: ModuleType, body: str) -> None:
+    """Where it has been made already, nothing happens."""
+    once = examples.changed("a\nb\nc\n", body)
+    assert once != "a\nb\nc\n"
+    assert examples.changed(once, body) == once
+
+
 @pytest.mark.parametrize("body", [" e\n+new\n", " a\n c\n", " \n+new\n"])
 def test_a_change_has_one_place(examples: ModuleType, body: str) -> None:
     """A page that the code has moved away from fails."""
