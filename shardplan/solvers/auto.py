@@ -51,7 +51,7 @@ class Auto:
         """See `Solver`."""
         params, proof = self._params, self._all.proof
         bound = lower_bound(problem, stop=stop, params=proof)
-        incumbent = Incumbent(problem, bound, stop, observer, self._all.search)
+        incumbent = Incumbent(problem, bound, stop, observer)
         begins_with_search = self._begins_with_search(problem)
         self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
@@ -77,7 +77,6 @@ class Auto:
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(self._rest_s(stop)):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
-        incumbent.resplit()
         if params.strengthen and not (stop.now() or incumbent.is_close):
             with stop.sooner(self._rest_s(stop)):
                 value = incumbent.value_s
@@ -181,7 +180,7 @@ class Auto:
         """Search for `max-rank` for a moment."""
         by_sum = replace(problem, objective=Objective.MAX_RANK)
         bound = replace(incumbent.bound, value_s=0.0)
-        other = Incumbent(by_sum, bound, stop, Silent(), self._all.search)
+        other = Incumbent(by_sum, bound, stop, Silent())
         guide = Guide.of(by_sum, totals)
         Portfolio(by_sum, totals, guide, stop, seed, other, params=self._all).glance()
         incumbent.offer(other.assignment)

@@ -19,7 +19,6 @@ from shardplan.solvers import auto
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.params import SolverParams
-from shardplan.solvers.search import incumbent
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.moves.recut import Recutter
@@ -60,7 +59,6 @@ PARTS = {
     "search.limits": Part(Limits, "best"),
     "search.cut_finer": Part(Portfolio, "_finer", SHORT, base=QUICK),
     "search.restarts": Part(Portfolio, "_random_start", SHORT, base=QUICK),
-    "search.resplit": Part(incumbent, "resplit"),
     "search.anneal.random_groups": Part(Annealer, "_random_groups"),
     "search.anneal.worst_groups": Part(Annealer, "_worst_groups"),
     "search.anneal.pairs": Part(Annealer, "_divide_pairs"),

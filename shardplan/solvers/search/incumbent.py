@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
-from shardplan.solvers.search.resplit import resplit
 from shardplan.solvers.tolerances import LEAST_GAIN
 
 if TYPE_CHECKING:
@@ -30,15 +28,9 @@ class Incumbent:
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        bound: Bound,
-        stop: Stop,
-        observer: Observer,
-        params: SearchParams = SEARCH_DEFAULTS,
+        self, problem: Problem, bound: Bound, stop: Stop, observer: Observer
     ) -> None:
         self._problem, self._stop, self._observer = problem, stop, observer
-        self._params = params
         self.bound = bound
         self.assignment: Assignment | None = None
         self.value_s = np.inf
@@ -63,18 +55,6 @@ class Incumbent:
         value = state.value() * state.vectors.unit_s
         if value < self.value_s * (1.0 - LEAST_GAIN) and state.fits():
             self.offer(state.assignment())
-
-    def resplit(self) -> None:
-        """Split the caches of the best assignment again; at least its total falls."""
-        if self.assignment is None or self.is_close or not self._params.resplit:
-            return
-        self.assignment = resplit(
-            self._problem, self.assignment, self._stop, self._params
-        )
-        value = self._problem.value(self.assignment)
-        if value < self.value_s:
-            self.value_s = value
-            self._tell()
 
     def raise_bound(self, bound: Bound) -> None:
         """Keep a bound, if it is better."""

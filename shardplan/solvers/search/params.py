@@ -232,8 +232,6 @@ class SearchParams(Record):
         Cut shards of the worst rank more finely between cycles.
     restarts : bool
         Draw further starts at random when the best one improves no more.
-    resplit : bool
-        Split the HBM of ranks among their caches anew at the end.
     anneal : AnnealParams
         The moves.
     recutting : RecutParams
@@ -314,14 +312,6 @@ class SearchParams(Record):
         them takes a tenth of a second then.
     limit_fewest, limit_most : int
         Options per table of these; those of least regret.
-    resplit_passes : int
-        Passes over all ranks, the slowest first; a later one uses what other ranks
-        have freed.
-    resplit_ranks : int
-        Tables on more ranks keep their caches: their change must suit all of them.
-    resplit_sharpness : float
-        For `step`, a phase counts as (time / slowest rank's time) to this power, so
-        that phases in which a rank is not slow hardly count.
     """
 
     limits: Flag = True
@@ -329,7 +319,6 @@ class SearchParams(Record):
     race: Flag = True
     cut_finer: Flag = True
     restarts: Flag = True
-    resplit: Flag = True
     anneal: AnnealParams = AnnealParams()
     recutting: RecutParams = RecutParams()
     scale_ranks: PositiveTally = 1024
@@ -382,9 +371,6 @@ class SearchParams(Record):
     limit_options: PositiveTally = 80_000
     limit_fewest: PositiveTally = 10
     limit_most: PositiveTally = 64
-    resplit_passes: Tally = 3
-    resplit_ranks: Tally = 64
-    resplit_sharpness: Weight = 8.0
 
 
 SEARCH_DEFAULTS = SearchParams()

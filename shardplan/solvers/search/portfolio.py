@@ -157,7 +157,6 @@ class Portfolio:
         params, world = self._params, self._problem.world_size
         share = params.relaxed_most / (1.0 + world / params.relaxed_ranks)
         rounds, patience = params.cycle_rounds, params.patience
-        self._incumbent.resplit()
         self._allow(annealer, start)
         while patience and not self._is_over():
             before = self._incumbent.value_s

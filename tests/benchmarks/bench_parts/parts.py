@@ -13,7 +13,7 @@ from shardplan.certify import dual
 from shardplan.records.record import Record
 from shardplan.solvers import auto, selection
 from shardplan.solvers.params import SolverParams
-from shardplan.solvers.search import anneal, incumbent, portfolio
+from shardplan.solvers.search import anneal, portfolio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,6 @@ AT_WORK: dict[str, tuple[Any, str]] = {
     "search.race": (portfolio.Portfolio, "run"),
     "search.cut_finer": (portfolio.Portfolio, "_cut_finer"),
     "search.restarts": (portfolio.Portfolio, "_random_start"),
-    "search.resplit": (incumbent, "resplit"),
     "search.anneal.random_groups": (anneal.Annealer, "cycle"),
     "search.anneal.worst_groups": (anneal.Annealer, "cycle"),
     "search.anneal.pairs": (anneal.Annealer, "_divide_pairs"),
