@@ -207,7 +207,7 @@ def _near(word: str, known: Sequence[str]) -> str:
 def _distribution(point: EntryPoint) -> str:
     if point.dist is None:
         return "unknown distribution"
-    facts = point.dist.metadata
+    facts: Any = point.dist.metadata or ()  # a folder may lack them
     found = [facts[key] for key in ("Name", "Version") if key in facts]
     return " ".join(found) or "unknown distribution"
 

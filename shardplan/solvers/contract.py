@@ -12,6 +12,7 @@ from shardplan.problems.problem import Assignment
 from shardplan.records.certificate import Certificate
 from shardplan.records.record import Record
 from shardplan.solvers.base import SolverResult, SolveStatus
+from shardplan.solvers.params import SolverParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from shardplan.io.plugins import Plugin
     from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Observer, Solver, Stop
-    from shardplan.solvers.params import SolverParams
 
 _HAVE_PLANS = (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE, SolveStatus.TIME_LIMIT)
 _ROUNDOFF = 1e-6
@@ -55,12 +55,7 @@ class PluginSolver:
         given = {}
         plugin.require_call(make, plugin.place, (), () if kind is None else ("params",))
         if kind is not None:
-            if not (isinstance(kind, type) and issubclass(kind, Record)):
-                name = getattr(kind, "__name__", type(kind).__name__)
-                raise plugin.error(f"its `Params` is {name}, must extend `Record`")
-            with plugin.blamed("making its `Params`"):
-                own = getattr(params, plugin.name, None)
-                given["params"] = own if isinstance(own, kind) else kind()
+            given["params"] = _own_params(plugin, kind, params)
         with plugin.blamed("making the solver"):
             solver = make(**given)
         call = getattr(solver, "solve", None)
@@ -86,6 +81,19 @@ class PluginSolver:
         if faults:
             raise self.plugin.error(*faults)
         return result
+
+
+def _own_params(plugin: Plugin, kind: Any, params: SolverParams) -> Record:
+    """Return the section of a plug-in, or its defaults."""
+    if not (isinstance(kind, type) and issubclass(kind, Record)):
+        name = getattr(kind, "__name__", type(kind).__name__)
+        raise plugin.error(f"its `Params` is {name}, must extend `Record`")
+    if plugin.name in SolverParams.model_fields:
+        rule = "its name is a section of built-in parameters, so its own have none"
+        raise plugin.error(f"{rule}: rename it")
+    with plugin.blamed("making its `Params`"):
+        own = getattr(params, plugin.name, None)
+        return own if isinstance(own, kind) else kind()
 
 
 def at_fault(solver: Solver, *faults: str) -> Exception:

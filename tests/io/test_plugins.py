@@ -72,6 +72,15 @@ def test_a_name_of_two_plug_ins(plug_in: PlugIn) -> None:
     assert "(other-package 1.2, others:Y)" in str(caught.value)
 
 
+def test_a_distribution_without_metadata(plug_in: PlugIn) -> None:
+    """Its plug-ins work; messages cannot name it."""
+    site = plug_in("solvers", "mine = theirs:X", "class X: pass")
+    (site / "their_package-1.2.dist-info" / "METADATA").unlink()
+    assert str(SOLVERS.load("mine")[1]) == (
+        "solver plug-in 'mine' (unknown distribution, theirs:X)"
+    )
+
+
 def test_an_entry_point_that_is_listed_twice(plug_in: PlugIn) -> None:
     """It is one."""
     plug_in("solvers", "mine = theirs:X\nmine = theirs:X", "class X: pass")

@@ -126,16 +126,22 @@ TUNED = """\
 """
 
 
-@pytest.mark.parametrize("name", ["mine", "first-fit", "search"])
-def test_parameters(plug_in: PlugIn, name: str) -> None:
-    """A solver gets the section of its name, or its defaults; never one of ours."""
-    plug_in("solvers", f"{name} = theirs:Mine", TUNED)
-    load_solver(name)
-    if name != "search":
-        load_solver(name, load_params({name: {"size": 7}, "auto": {"ldm": False}}))
+def test_parameters(plug_in: PlugIn) -> None:
+    """A solver gets the section of its name, or its defaults."""
+    plug_in("solvers", "first-fit = theirs:Mine", TUNED)
+    load_solver("first-fit")
+    params = load_params({"first-fit": {"size": 7}, "auto": {"ldm": False}})
+    load_solver("first-fit", params)
     from theirs import Mine  # type: ignore[import-not-found]
 
-    assert Mine.seen == ([3] if name == "search" else [3, 7])
+    assert Mine.seen == [3, 7]
+
+
+def test_a_section_that_is_taken(plug_in: PlugIn) -> None:
+    """A solver with parameters cannot be called as a section of ours."""
+    plug_in("solvers", "search = theirs:Mine", TUNED)
+    with pytest.raises(PluginError, match="is a section of built-in parameters"):
+        load_solver("search")
 
 
 def test_lists_of_names_are_quick() -> None:
