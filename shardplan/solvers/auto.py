@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.certify.regrets import Regrets
 from shardplan.problems.totals import OptionTotals
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import (
@@ -23,7 +24,6 @@ from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
 from shardplan.solvers.pack.packer import Packer
 from shardplan.solvers.params import DEFAULTS, SolverParams
-from shardplan.solvers.search.guide import Guide
 from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.neighbourhood import Neighbourhood
 from shardplan.solvers.search.portfolio import Portfolio
@@ -156,9 +156,9 @@ class Auto:
         totals = OptionTotals.of(problem)
         is_few = _size(problem) <= self._params.max_rank_size
         is_step = problem.objective is Objective.STEP
+        regrets = Regrets.of(problem, incumbent.bound)
         if self._params.max_rank_first and is_step and is_few:
-            self._search_by_sum(problem, totals, stop, seed, incumbent)
-        guide = Guide.of(problem, totals)
+            self._search_by_sum(problem, totals, regrets, stop, seed, incumbent)
 
         def greedily() -> None:
             found = Greedy(self._all).solve(problem, stop, seed, Silent())
@@ -166,13 +166,14 @@ class Auto:
 
         fallback = greedily if self._begins_with_search(problem) else None
         Portfolio(
-            problem, totals, guide, stop, seed, incumbent, fallback, self._all
+            problem, totals, regrets, stop, seed, incumbent, fallback, self._all
         ).run()
 
     def _search_by_sum(
         self,
         problem: Problem,
         totals: OptionTotals,
+        regrets: Regrets,
         stop: Stop,
         seed: int,
         incumbent: Incumbent,
@@ -181,8 +182,7 @@ class Auto:
         by_sum = replace(problem, objective=Objective.MAX_RANK)
         bound = replace(incumbent.bound, value_s=0.0)
         other = Incumbent(by_sum, bound, stop, Silent())
-        guide = Guide.of(by_sum, totals)
-        Portfolio(by_sum, totals, guide, stop, seed, other, params=self._all).glance()
+        Portfolio(by_sum, totals, regrets, stop, seed, other, params=self._all).glance()
         incumbent.offer(other.assignment)
 
     def _exactly(

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.certify.dual import lower_bound
+from shardplan.certify.regrets import Regrets
 from shardplan.costs.scopes import Scope
-from shardplan.problems.totals import OptionTotals
 from shardplan.records.sharding import PHASES, Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
-from shardplan.solvers.search.guide import Guide
 from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.state import State
@@ -34,7 +34,7 @@ class Started(NamedTuple):
     """A state, and what the moves need."""
 
     state: State
-    guide: Guide
+    regrets: Regrets
     limits: Limits
 
 
@@ -49,9 +49,9 @@ def start(problem: Problem, kind: type[State] = State) -> Started:
 
 def empty(problem: Problem, kind: type[State] = State) -> Started:
     """Make a state with nothing in it."""
-    guide = Guide.of(problem, OptionTotals.of(problem))
-    vectors = Vectors.of(problem, guide.bound_s)
-    return Started(kind(problem, vectors), guide, Limits(vectors, guide))
+    regrets = Regrets.of(problem, lower_bound(problem))
+    vectors = Vectors.of(problem, regrets.bound_s)
+    return Started(kind(problem, vectors), regrets, Limits(vectors, regrets))
 
 
 def low_levels(state: State) -> Penalty:

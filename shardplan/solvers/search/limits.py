@@ -12,8 +12,8 @@ from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.tolerances import LEAST_GAIN, LEAST_TIME, NO_SHARE
 
 if TYPE_CHECKING:
+    from shardplan.certify.regrets import Regrets
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.solvers.search.guide import Guide
     from shardplan.solvers.search.vectors import Vectors
 
 
@@ -36,7 +36,7 @@ class Limits:
     """
 
     def __init__(
-        self, vectors: Vectors, guide: Guide, params: SearchParams = SEARCH_DEFAULTS
+        self, vectors: Vectors, regrets: Regrets, params: SearchParams = SEARCH_DEFAULTS
     ) -> None:
         problem, self._params = vectors.problem, params
         menu = problem.options
@@ -52,9 +52,10 @@ class Limits:
         largest[self._everywhere] = 0.0
         self.longest, self.memory = largest[:, :-1], largest[:, -1]
         mean = np.add.reduceat(item * weight, first)
-        some = _most_useful(guide.regret, menu.start, params)
+        regret = regrets.of_option
+        some = _most_useful(regret, menu.start, params)
         start = np.searchsorted(menu.table[some], np.arange(len(menu.start)))
-        choice = some[first_least(guide.regret[some], start)]
+        choice = some[first_least(regret[some], start)]
         base = mean[choice[self._everywhere[choice]]].sum(axis=0)
         self._base_time, self._base_memory = float(base[:-1].sum()), float(base[-1])
         own = mean[choice].sum(axis=0) - base
@@ -64,7 +65,7 @@ class Limits:
             start,
             mean[choice, :-1].sum(axis=0),
         )
-        self._regret, self._mean = guide.regret[some], mean[some, :-1]
+        self._regret, self._mean = regret[some], mean[some, :-1]
         self._wide = (menu.scope != Scope.RANK)[some]
         self._found: dict[tuple[float, float], Floats] = {}
 

@@ -26,11 +26,11 @@ from shardplan.solvers.tolerances import LEAST_EXCESS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shardplan.certify.regrets import Regrets
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.search.guide import Guide
     from shardplan.solvers.search.incumbent import Incumbent
 
 
@@ -54,7 +54,7 @@ class Portfolio:
         self,
         problem: Problem,
         totals: OptionTotals,
-        guide: Guide,
+        regrets: Regrets,
         stop: Stop,
         seed: int,
         incumbent: Incumbent,
@@ -64,11 +64,11 @@ class Portfolio:
         self._fallback = fallback
         self._params, self._choice = params.search, params.choice
         self._placement = params.placement
-        self._problem, self._totals, self._guide = problem, totals, guide
+        self._problem, self._totals, self._regrets = problem, totals, regrets
         self._stop, self._incumbent = stop, incumbent
         self._rng = np.random.default_rng(seed)
-        self._vectors = Vectors.of(problem, guide.bound_s)
-        self._limits = Limits(self._vectors.by_phase(), guide, self._params)
+        self._vectors = Vectors.of(problem, regrets.bound_s)
+        self._limits = Limits(self._vectors.by_phase(), regrets, self._params)
         self._at_scale = problem.world_size > self._params.scale_ranks
         self._starts = (
             self._params.starts_at_scale if self._at_scale else self._params.starts
@@ -215,7 +215,7 @@ class Portfolio:
         most = self._params.finer_share * self._limits.longest[option].sum()
         fits = self._limits.memory[start:end] <= self._limits.memory[option]
         regret = np.where(
-            (longest < most) & fits, self._guide.regret[start:end], np.inf
+            (longest < most) & fits, self._regrets.of_option[start:end], np.inf
         )
         best = int(np.argmin(regret))
         return int(start) + best if np.isfinite(regret[best]) else None
@@ -234,7 +234,7 @@ class Portfolio:
 
     def _some(self, annealer: Annealer, target: Ints, share: float) -> list[int]:
         """Draw some bundles that are not yet where they should be, and cost more."""
-        regret, option = self._guide.regret, annealer.state.option
+        regret, option = self._regrets.of_option, annealer.state.option
         worse = np.flatnonzero((regret[option] > regret[target]) & (option != target))
         size = int(np.ceil(share * len(worse)))
         return [int(bundle) for bundle in self._rng.permutation(worse)[:size]]
@@ -248,7 +248,7 @@ class Portfolio:
                 annealer.base_time().min()
             )
             limit = np.minimum(limit, max(most, LEAST_EXCESS))
-        annealer.limit(self._guide.regret, self._limits.excess(limit))
+        annealer.limit(self._regrets.of_option, self._limits.excess(limit))
 
     def _limit(self, start: StartParams, density: float) -> Floats:
         """Limits on single shards (D,); infinite if there are none."""
@@ -264,7 +264,7 @@ class Portfolio:
         return np.asarray(waste * self._vectors.unit_s)
 
     def _regret(self, start: StartParams) -> Floats:
-        return np.asarray(self._guide.regret + self._waste_s(start))
+        return np.asarray(self._regrets.of_option + self._waste_s(start))
 
     def _begin(self, start: StartParams) -> Annealer | None:
         """Choose options by price within limits and place them, too full if need be.
@@ -311,9 +311,7 @@ class Portfolio:
             params = self._params
             share = params.room_share_tiers if has_tiers else params.room_share
             return max(start.fill, least + share * (1.0 - least))
-        whole_s = self._problem.world_size * self._guide.bound_s
-        price = float(self._guide.price.sum()) / whole_s
-        fill = 1.0 - (1.0 - start.fill) / (1.0 + price)
+        fill = 1.0 - (1.0 - start.fill) / (1.0 + self._regrets.memory)
         return max(fill, least + self._params.room_share * (1.0 - least))
 
     def _place(self, state: State, choice: Ints) -> list[int] | None:

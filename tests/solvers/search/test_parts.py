@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.certify.regrets import Regrets
 from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import ranks_per_place
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
-from shardplan.solvers.search.guide import Guide
 from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.neighbourhood import Neighbourhood
@@ -50,7 +50,7 @@ def three_shards(time: Any, hbm: Any) -> Limits:
     capacity = (np.full(4, 1e9), np.full(1, 1e9), np.full(1, 1e9))
     menus = [[TW], [TW], [DP]]
     problem = make_problem([Hosts(1, 4)], menus, cost, bytes_, capacity)
-    return Limits(Vectors.of(problem, 1.0), Guide(1.0, np.zeros(3), np.zeros(3)))
+    return Limits(Vectors.of(problem, 1.0), Regrets(1.0, 0.0, np.zeros(3)))
 
 
 def test_waste() -> None:
@@ -77,9 +77,11 @@ def test_excess() -> None:
     assert excess == pytest.approx([0.04, 0.5, -1.0])
 
 
-def balanced(problem: Problem, limits: Limits, guide: Guide, limit: Floats) -> float:
+def balanced(
+    problem: Problem, limits: Limits, regrets: Regrets, limit: Floats
+) -> float:
     """Value of a balanced plan within limits; written anew, one bundle at a time."""
-    menu, vectors = problem.options, Vectors.of(problem, guide.bound_s)
+    menu, vectors = problem.options, Vectors.of(problem, regrets.bound_s)
     ranks = ranks_per_place(menu, problem.world_size)
     total = np.zeros(vectors.num_times)
     base = np.zeros(vectors.num_times)
@@ -93,7 +95,7 @@ def balanced(problem: Problem, limits: Limits, guide: Guide, limit: Floats) -> f
         ]
         # A bundle without a legal option takes its least long one.
         option = (
-            min(legal, key=lambda o: (guide.regret[o], o))
+            min(legal, key=lambda o: (regrets.of_option[o], o))
             if legal
             else min(options, key=lambda o: (limits.longest[o].sum(), o))
         )
@@ -114,17 +116,17 @@ def test_the_best_limits_are_worth_it(objective: Objective) -> None:
     for seed in range(8):
         rng = np.random.default_rng(seed)
         problem = hbm_problem(rng, 12, [Hosts(2, 4)], objective)
-        _, guide, limits = start(problem)
+        _, regrets, limits = start(problem)
         best = limits.best(0.0, 0.0)
-        found = balanced(problem, limits, guide, best)
-        free = balanced(problem, limits, guide, np.full(len(best), 1e9))
+        found = balanced(problem, limits, regrets, best)
+        free = balanced(problem, limits, regrets, np.full(len(best), 1e9))
         assert found <= free + 1e-9
         better += found < 0.99 * free
         for factor in (0.5, 0.85, 1.2, 2.0):
             other = factor * best
             if objective is Objective.MAX_RANK and factor != 0.5:
                 # A single dimension: the last passes tried about these.
-                assert found <= balanced(problem, limits, guide, other) + 1e-3
+                assert found <= balanced(problem, limits, regrets, other) + 1e-3
     assert better > 2
 
 

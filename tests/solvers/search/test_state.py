@@ -77,17 +77,17 @@ class Mover:
     """Makes every kind of move at random."""
 
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
-        self.state, guide, limits = start(problem, Counting)
+        self.state, regrets, limits = start(problem, Counting)
         excess = limits.excess(limits.best(0.0, 0.0))
         noise = Noise(rng)
         self.rng, self.penalty = rng, low_levels(self.state)
         self.world = problem.world_size
         self.exchanger = Exchanger(self.state, rng, noise)
         self.divider = Repartitioner(self.state, rng, noise)
-        self.recutter = Recutter(self.state, guide.regret, excess, rng)
+        self.recutter = Recutter(self.state, regrets.of_option, excess, rng)
         self.proposer = Proposer(self.state, self.recutter, rng, noise)
         self.annealer = Annealer(
-            self.state, guide.regret, excess, rng, Stop(), lambda state: None
+            self.state, regrets.of_option, excess, rng, Stop(), lambda state: None
         )
         self.changer = VariantChanger(
             self.state, self.recutter.price, excess, rng, noise
@@ -168,8 +168,8 @@ def test_cold_changes_of_variants_never_raise_the_penalty(cluster: str) -> None:
     """Nothing moves, and time and memory above the levels only fall."""
     rng = np.random.default_rng(3)
     problem = toy_problem(rng, NUM_TABLES, CLUSTERS[cluster], fill=0.4)
-    state, guide, limits = start(problem)
-    price = np.zeros_like(guide.regret)
+    state, regrets, limits = start(problem)
+    price = np.zeros_like(regrets.of_option)
     excess = limits.excess(limits.best(0.0, 0.0))
     changer = VariantChanger(state, price, excess, rng, Noise(rng))
     penalty, changed = low_levels(state), 0
@@ -209,9 +209,10 @@ def test_a_pin_on_one_of_many_ranks_is_found() -> None:
         mask = np.zeros(problem.world_size, dtype=bool)
         mask[int(rng.integers(problem.world_size))] = True
         problem.allowed[bundle] = mask
-    state, guide, limits = start(problem)
+    state, regrets, limits = start(problem)
     excess = limits.excess(limits.best(0.0, 0.0))
-    annealer = Annealer(state, guide.regret, excess, rng, Stop(), lambda state: None)
+    regret = regrets.of_option
+    annealer = Annealer(state, regret, excess, rng, Stop(), lambda state: None)
     menu = problem.options
     for _ in range(5):
         target = rng.integers(menu.start[:-1], menu.start[1:])

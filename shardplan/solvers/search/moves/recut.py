@@ -32,7 +32,7 @@ class Recutter:
     Parameters
     ----------
     regret : float array (O,)
-        See `Guide`.
+        See `Regrets`.
     excess : float array (O,)
         Options above 0 are tried only if a bundle has no others; see `Limits`.
     """

@@ -1,0 +1,52 @@
+"""What the prices of a bound say about options: what each costs a plan too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from shardplan.certify.relaxed import Relaxed
+
+if TYPE_CHECKING:
+    from shardplan.certify.dual import Bound
+    from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats
+
+
+_LEAST_S = 1e-30
+"""Below this a bound counts as nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Regrets:
+    """Priced costs above the least of each bundle: its options' reduced costs.
+
+    Attributes
+    ----------
+    bound_s : float
+        No plan is faster than this [s].
+    memory : float
+        Price of all memory over the bound.
+    of_option : float array (O,)
+        Priced seconds, summed over ranks, above the cheapest option of the bundle [s].
+        Where no place is legal as much as all bundles take together: more than it is
+        worth, yet a number to reckon with.
+    """
+
+    bound_s: float
+    memory: float
+    of_option: Floats
+
+    @classmethod
+    def of(cls, problem: Problem, bound: Bound) -> Self:
+        """Price all options as a bound of the problem does; it must be finite."""
+        relaxed = Relaxed.of(problem)
+        cost = relaxed.priced(bound.rank_prices, bound.byte_prices)
+        least = np.repeat(relaxed.least_per_bundle(cost), np.diff(relaxed.start))
+        world = problem.world_size
+        regret = np.full(len(problem.options), bound.value_s * world)
+        regret[relaxed.option] = (cost - least) * world
+        memory_s = float((bound.byte_prices * relaxed.room).sum())
+        return cls(bound.value_s, memory_s / max(bound.value_s, _LEAST_S), regret)
