@@ -132,6 +132,13 @@ def refusal(
             "t0: row_wise needs several ranks",
         ),
         (
+            limited(sharding_types=["table_row_wise", "table_column_wise"]),
+            "any",
+            ONE_RANK,
+            "t0: table_row_wise needs several ranks in one host or domain; "
+            "table_column_wise needs several ranks in one host",
+        ),
+        (
             {"num_embeddings": 3, **limited(sharding_types=["table_row_wise"])},
             "any",
             ONE_HOST,

@@ -15,8 +15,9 @@ from shardplan.integrations.torchrec.tables import (
     find_tables,
 )
 from shardplan.io.validate import validate
-from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.sharding import ComputeKernel, ShardingType, Target
 from shardplan.records.tables import EmbeddingTable, TableConstraints
+from shardplan.records.targets import RUNTIMES
 from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.records.workload import Workload
 
@@ -141,7 +142,7 @@ def _read_constraints(found: FoundTable, limits: Any) -> TableConstraints:
     possible = [ShardingType(kind) for kind in found.sharding_types]
     asked = limits.sharding_types if limits is not None else None
     kinds = _supported(found.name, "sharding_types", asked, possible)
-    if len(kinds) < len(ShardingType):
+    if len(kinds) < len(RUNTIMES[Target.TORCHREC].sharding_types):
         given["sharding_types"] = kinds
     if limits is None:
         return TableConstraints(**given)
