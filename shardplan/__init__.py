@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from shardplan.lazy import lazily
-from shardplan.moved import install
+from shardplan.imports import install, lazily
 
 if TYPE_CHECKING:
     from shardplan.checking import check as check

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "shardplan"
 
 # Lowest first; a name stands for a module or a package of shardplan.
 LAYERS = [
-    ["printable", "lazy", "moved"],
+    ["printable", "imports"],
     ["errors", "units", "version"],
     ["records"],
     ["io"],
@@ -30,8 +30,8 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ALONE = {
-    *("__init__", "__main__", "errors", "lazy"),
-    *("moved", "printable", "units", "version"),
+    *("__init__", "__main__", "errors"),
+    *("imports", "printable", "units", "version"),
 }
 """Modules at the root: what every room needs; all else has a room."""
 

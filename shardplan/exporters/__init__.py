@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from shardplan.imports import lazily
 from shardplan.io.plugins import Registry
-from shardplan.lazy import lazily
 
 if TYPE_CHECKING:
     from shardplan.exporters.runnable import require_runnable as require_runnable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.lazy import lazily
+from shardplan.imports import lazily
 
 if TYPE_CHECKING:
     from shardplan.certify.dual import lower_bound as lower_bound

@@ -1,4 +1,7 @@
-"""Import paths of release 0.1, which work until 0.3 with a DeprecationWarning."""
+"""How names are found: on first use, and under import paths of release 0.1.
+
+Old paths work until 0.3, with a DeprecationWarning.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.abc import Loader, MetaPathFinder
     from types import ModuleType
 
@@ -60,6 +63,27 @@ MOVED = RENAMED | {
     for room, names in ROOMS.items()
     for old in names.split()
 }
+
+
+def lazily(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of a package.
+
+    Parameters
+    ----------
+    package : str
+        Its name.
+    home : mapping of str to str
+        The module of each name, below ``shardplan``; ``module:attribute`` where it has
+        another name there.
+    """
+
+    def look_up(name: str) -> Any:
+        if name in home:
+            module, _, attribute = home[name].partition(":")
+            return getattr(import_module(f"shardplan.{module}"), attribute or name)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+
+    return look_up
 
 
 def home_of(name: str) -> str | None:

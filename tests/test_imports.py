@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shardplan import errors
-from shardplan.moved import MOVED, home_of
+from shardplan.imports import MOVED, home_of
 
 if TYPE_CHECKING:
     from pathlib import Path
