@@ -217,7 +217,7 @@ def _write_lp(path: str, inputs: Inputs, arguments: dict[str, Any]) -> None:
         raise click.BadParameter("the program needs a file", param_hint="--write-lp")
     from shardplan.planning.planner import integer_program
 
-    chosen = {name: arguments[name] for name in ("target", "objective")}
+    chosen = {name: arguments[name] for name in ("target", "objective", "params")}
     text = integer_program(
         inputs.workload, inputs.topology, inputs.cost_model, **chosen
     )

@@ -278,6 +278,7 @@ def integer_program(
     num_hosts: int | None = None,
     target: Target | str = Target.ANY,
     objective: Objective | str = Objective.STEP,
+    params: Params | None = None,
 ) -> str:
     """Return the integer program of solver ``ilp`` in LP format; see `solve`.
 
@@ -289,6 +290,7 @@ def integer_program(
     from shardplan.solvers.ilp.model import build
     from shardplan.solvers.ilp.pulp_model import lp_text
 
+    settings = load_params(params)
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     problem = _problem(
         inputs,
@@ -297,7 +299,7 @@ def integer_program(
         all_tiers=False,
     )
     require_options(problem)
-    return lp_text(build(problem).program)
+    return lp_text(build(problem, params=settings.ilp).program)
 
 
 def load_inputs(

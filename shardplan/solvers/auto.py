@@ -118,7 +118,7 @@ class Auto:
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
         """Pack few large tables anew, before and after a first search."""
-        packer = Packer(problem, incumbent.bound.value_s, seed)
+        packer = Packer(problem, incumbent.bound.value_s, seed, self._all.pack)
         if incumbent.assignment is None or not packer.suits(incumbent.assignment):
             return
         self._pack_again(packer, stop, incumbent)

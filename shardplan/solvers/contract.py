@@ -13,6 +13,7 @@ from shardplan.records.certificate import Certificate
 from shardplan.records.record import Record
 from shardplan.solvers.base import SolverResult, SolveStatus
 from shardplan.solvers.params import SolverParams
+from shardplan.solvers.tolerances import CLOSED, OWN_BOUND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.base import Observer, Solver, Stop
 
 _HAVE_PLANS = (SolveStatus.OPTIMAL, SolveStatus.FEASIBLE, SolveStatus.TIME_LIMIT)
-_ROUNDOFF = 1e-6
-"""By how much of itself a bound may be above its own plan: tolerances of solvers."""
-_CLOSED = 1e-4
-"""An optimal plan is this near its bound: the default gap of integer programs."""
 
 
 class PluginSolver:
@@ -139,9 +136,9 @@ def _value_faults(value: float, result: SolverResult) -> Iterator[str]:
     own = f"its plan takes {value:.6g} s, its lower_bound_s is {bound:.6g}"
     if not math.isfinite(value):
         yield f"its plan takes {value} s: `solve` must not change the problem"
-    elif bound > value * (1.0 + _ROUNDOFF):
+    elif bound > value * (1.0 + OWN_BOUND):
         yield f"{own}: a bound must hold for every assignment, also for its own"
-    elif result.status is SolveStatus.OPTIMAL and value > bound * (1.0 + _CLOSED):
+    elif result.status is SolveStatus.OPTIMAL and value > bound * (1.0 + CLOSED):
         yield (
             f"its status is optimal, but {own}: return the bound that shows it, "
             "or status feasible, as `finished` does"

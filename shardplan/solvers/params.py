@@ -22,6 +22,7 @@ from shardplan.records.record import (
     Tally,
     Weight,
 )
+from shardplan.solvers.pack.params import PackParams
 from shardplan.solvers.search.params import SearchParams
 
 
@@ -301,6 +302,19 @@ class LdmParams(Record):
     memory_weights: tuple[Weight, ...] = (0.0, 1.0)
 
 
+class IlpParams(Record):
+    """The integer program.
+
+    Attributes
+    ----------
+    max_variables : int
+        Larger programs are refused: they take gigabytes, and HiGHS proves nothing in
+        hours.
+    """
+
+    max_variables: Tally = 200_000
+
+
 class SolverParams(Record):
     """A whole file of parameters.
 
@@ -316,6 +330,10 @@ class SolverParams(Record):
         The choice of options in `greedy`, `ldm` and the search.
     placement : PlacementParams
         The placing of shards there.
+    pack : PackParams
+        Packing few tables in `auto`.
+    ilp : IlpParams
+        Solvers `ilp` and `cbc`, also inside of `auto`.
     search : SearchParams
         The search of `auto`.
     proof : ProofParams
@@ -327,6 +345,8 @@ class SolverParams(Record):
     ldm: LdmParams = LdmParams()
     choice: ChoiceParams = ChoiceParams()
     placement: PlacementParams = PlacementParams()
+    pack: PackParams = PackParams()
+    ilp: IlpParams = IlpParams()
     search: SearchParams = SearchParams()
     proof: ProofParams = ProofParams()
 

@@ -9,16 +9,13 @@ import numpy as np
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import PoolOracle
 from shardplan.records.sharding import TIERS
+from shardplan.solvers.tolerances import TOO_DEAR
 
 if TYPE_CHECKING:
     from shardplan.certify.oracle import Point
     from shardplan.problems.problem import Problem
     from shardplan.problems.totals import OptionTotals
     from shardplan.records.arrays import Bools, Floats, Ints
-
-
-_TOO_DEAR = 1e4
-"""Give up on prices when the bound is this many times the least seconds."""
 
 
 class PoolPrices(NamedTuple):
@@ -63,7 +60,7 @@ def pool_prices(
 
     size = len(function.tiers)
     domain = Domain(np.full(size, np.inf))
-    found = maximise(remembered, domain, np.zeros(size), enough=_TOO_DEAR)
+    found = maximise(remembered, domain, np.zeros(size), enough=TOO_DEAR)
     prices = np.zeros(len(TIERS))
     prices[function.tiers] = found.prices * function.unit / fill
     chosen = kept[np.unique(np.concatenate(choices))]

@@ -34,6 +34,16 @@ LEAST_PHASE = 1e-3
 """Share of the longest phase's mean load that a phase counts as at least: a phase of
 next to nothing must not decide where shards go."""
 
+OWN_BOUND = 1e-6
+"""By how much of itself a plug-in's bound may be above its own plan: tolerances of the
+solvers of others, which are seldom closer."""
+CLOSED = 1e-4
+"""A plug-in's optimal plan is this near its bound: the default gap of solvers of
+integer programs."""
+TOO_DEAR = 1e4
+"""Prices of a choice that fits nowhere grow without end: enough when its bound is this
+many times the least seconds."""
+
 PROOF_TOLERANCE = 1e-6
 """Share taken off HiGHS's bound, so that its tolerances cannot make it a lie."""
 FEASIBILITY_TOLERANCE = 1e-9
@@ -49,7 +59,8 @@ BOUND_ROUNDOFF = 1e-9
 less than what a proof could rest on."""
 
 NO_PRICE = 1e-9
-"""Pieces with a price up to this are in no pattern: HiGHS's dual tolerance."""
+"""Pieces with a price up to this are in no pattern: prices are near 1, so it is what
+HiGHS leaves of a 0."""
 NEW_PATTERN = 1e-7
 """What a pattern must be worth above its rank: HiGHS's tolerance of reduced costs."""
 NO_RANK = 1e-7
@@ -68,5 +79,3 @@ VECTOR_TABLE = 10**7
 """Numbers up to which the vectors of all items are kept (80 MB)."""
 NOISE_TABLE = 1 << 20
 """Random numbers that are drawn once and used again from random places (4 MB)."""
-GLANCE_EVERY = 500
-"""Bundles between two looks at the clock while all are placed: some milliseconds."""

@@ -17,14 +17,16 @@ from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import simple_lower_bound
 from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
-from shardplan.solvers.ilp import cbc, highs, model, solution, variables
+from shardplan.solvers.ilp import cbc, highs, model, solution
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
-from shardplan.solvers.ilp.model import PROOF_TOLERANCE, IntegerProgram
+from shardplan.solvers.ilp.model import IntegerProgram
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
 from shardplan.solvers.ilp.program import Program
 from shardplan.solvers.ilp.pulp_model import lp_text
 from shardplan.solvers.ilp.variables import Variables
+from shardplan.solvers.params import IlpParams
 from shardplan.solvers.registry import load_solver
+from shardplan.solvers.tolerances import PROOF_TOLERANCE
 from tests.solvers.helpers import (
     CW2,
     TW,
@@ -73,7 +75,7 @@ class Log:
 @pytest.fixture
 def cold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the program start without a plan."""
-    monkeypatch.setattr(model, "Greedy", NoStart)
+    monkeypatch.setattr(model, "Greedy", lambda _: NoStart())
 
 
 def solve(problem: Problem, stop: Stop | None = None, seed: int = 0) -> SolverResult:
@@ -323,11 +325,11 @@ def test_empty_menu() -> None:
     assert result.status is SolveStatus.INFEASIBLE
 
 
-def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large() -> None:
     """A model above the limit is refused with the limit and the way out."""
-    monkeypatch.setattr(variables, "MAX_VARIABLES", 10)
+    most = IlpParams(max_variables=10)
     with pytest.raises(InputError, match=r"at most 10 are supported: use solver auto"):
-        model.build(two_tables())
+        model.build(two_tables(), params=most)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +356,7 @@ def test_golden_rows(
     """Each constraint alone gives the rows of its golden file."""
     problem = two_tables()
     program = Program()
-    found = Variables.of(program, problem)
+    found = Variables.of(program, problem, 200_000)
     bound = simple_lower_bound(problem)
     program.objective = slowest_ranks(found)
     program.rows = list(rows(Constraints(problem, found, bound, time_unit(bound))))

@@ -143,7 +143,7 @@ def test_limited_bundles_stay() -> None:
             if menu.scope[option] in (Scope.HOST, Scope.DOMAIN):
                 fixed.add(bundle)
         vectors = Vectors.of(problem, 0.5 * problem.value(start))
-        assert not fixed & set(Pieces.of(problem, start, vectors).bundles.tolist())
+        assert not fixed & set(Pieces.of(problem, start, vectors, 500).bundles.tolist())
         for found in Packer(problem, 0.0, 0).improve(start, Stop(), vary=False):
             for bundle in fixed:
                 assert found.option[bundle] == start.option[bundle]
@@ -168,7 +168,7 @@ def test_shared_pools_and_step_are_left_alone() -> None:
     )
     start = greedily(problem)
     assert start is not None
-    assert len(Pieces.of(problem, start, Vectors.of(problem, 1e-3)).bundles) == 0
+    assert len(Pieces.of(problem, start, Vectors.of(problem, 1e-3), 500).bundles) == 0
     assert list(Packer(problem, 0.0, 0).improve(start, Stop(), vary=False)) == []
     assert not Packer(problem, 0.0, 0).suits(start)
     assert Packer(in_hbm(problem), 0.0, 0).suits(start)

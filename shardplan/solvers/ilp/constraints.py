@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.costs.scopes import Scope
 from shardplan.records.sharding import TIERS, MemoryTier, Objective
 from shardplan.solvers.ilp.program import Row
+from shardplan.solvers.tolerances import BOUND_ROUNDOFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.ilp.variables import Term, Variables
 
     Rows = Iterator[Row]
-
-_ROUNDING = 1e-9
-"""What sums of floats may be off, relatively."""
 
 
 class Constraints:
@@ -181,7 +179,7 @@ class Constraints:
     def not_below_the_bound(self) -> Rows:
         """Keep the objective at or above the simple lower bound."""
         terms = [(slowest, 1.0) for slowest in self._variables.slowest]
-        least = self._lower_bound * (1.0 - _ROUNDING)
+        least = self._lower_bound * (1.0 - BOUND_ROUNDOFF)
         yield Row("simple_bound", terms, least, math.inf)
 
     def _places_of_items(self) -> dict[int, list[tuple[int, Variable]]]:

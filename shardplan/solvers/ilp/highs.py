@@ -10,6 +10,7 @@ import numpy as np
 
 from shardplan.certify.highs import End, Highs
 from shardplan.solvers.base import SolveStatus
+from shardplan.solvers.tolerances import ABSOLUTE_GAP, FEASIBILITY_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     Improved = Callable[[float, float], None]
 
-FEASIBILITY_TOLERANCE = 1e-9
-"""What a row or an integer may be off; HiGHS's own default is 1e-6."""
-_ABSOLUTE_GAP = 1e-7
 _MAX_SEED = 2**31
 _STATUS = {
     End.OPTIMAL: SolveStatus.OPTIMAL,
@@ -92,7 +90,7 @@ def _model(program: Program, gap: float, seed: int) -> Highs:
         [variable.upper for variable in program.variables],
         integer=[variable.is_integer for variable in program.variables],
         mip_rel_gap=gap,
-        mip_abs_gap=_ABSOLUTE_GAP,
+        mip_abs_gap=ABSOLUTE_GAP,
         mip_detect_symmetry=False,
         random_seed=seed % _MAX_SEED,
         primal_feasibility_tolerance=FEASIBILITY_TOLERANCE,

@@ -23,18 +23,14 @@ from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
 from shardplan.solvers.ilp.program import Program
 from shardplan.solvers.ilp.variables import Variables
-from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.params import DEFAULTS, IlpParams, SolverParams
+from shardplan.solvers.tolerances import POOL_MARGIN, PROOF_TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Floats
-
-PROOF_TOLERANCE = 1e-6
-"""Share taken off HiGHS's bound, so that its tolerances cannot make it a lie."""
-_MARGIN = 1e-7
-"""Share of each pool that the second try leaves free, if rounding overfills one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,9 @@ class Built:
     unit_s: float
 
 
-def build(problem: Problem, margin: float = 0.0) -> Built:
+def build(
+    problem: Problem, margin: float = 0.0, params: IlpParams = DEFAULTS.ilp
+) -> Built:
     """Write a problem as an integer program.
 
     Parameters
@@ -60,7 +58,7 @@ def build(problem: Problem, margin: float = 0.0) -> Built:
         If the model would be too large.
     """
     program = Program()
-    variables = Variables.of(program, problem)
+    variables = Variables.of(program, problem, params.max_variables)
     bound = simple_lower_bound(problem)
     unit_s = time_unit(bound)
     program.objective = slowest_ranks(variables)
@@ -93,12 +91,12 @@ class IntegerProgram:
         """See `Solver`."""
         if (np.diff(problem.options.start) == 0).any():
             return SolverResult(None, 0.0, SolveStatus.INFEASIBLE)
-        search = _Progress(problem, stop, seed, observer, self.run)
+        search = _Progress(problem, stop, seed, observer, self.run, self._params.ilp)
         greedy = Greedy(self._params)
         start = self.start or greedy.solve(problem, stop, seed, Silent()).assignment
         if start is not None and solution.is_legal(problem, start):
             search.consider(start)
-        for margin in (0.0, _MARGIN):
+        for margin in (0.0, POOL_MARGIN):
             if search.is_over() or search.run(margin):
                 break
         return search.result()
@@ -114,8 +112,9 @@ class _Progress:
         seed: int,
         observer: Observer,
         run: Callable[..., highs.MipEnd],
+        params: IlpParams,
     ) -> None:
-        self._run = run
+        self._run, self._params = run, params
         self._problem = problem
         self._stop = stop
         self._seed = seed
@@ -142,7 +141,7 @@ class _Progress:
 
     def run(self, margin: float) -> bool:
         """Build and solve once; False if rounding overfilled a memory pool."""
-        built = build(self._problem, margin)
+        built = build(self._problem, margin, self._params)
         outcome = self._run(
             built.program,
             self._stop,

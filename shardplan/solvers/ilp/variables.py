@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.ilp.program import Program, Variable
 
 
-MAX_VARIABLES = 200_000
-
-
 class Term(NamedTuple):
     """A variable that puts `times` copies of items on something per unit.
 
@@ -72,16 +69,21 @@ class Variables:
     by_pool: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, program: Program, problem: Problem) -> Variables:
+    def of(cls, program: Program, problem: Problem, most: int) -> Variables:
         """Create the variables of a problem.
+
+        Parameters
+        ----------
+        most : int
+            Variables that there may be.
 
         Raises
         ------
         InputError
-            If there would be more than `MAX_VARIABLES`.
+            If there would be more.
         """
         places = legal_places(problem)
-        _check_size(problem, places)
+        _check_size(problem, places, most)
         variables = cls()
         for option, legal in enumerate(places):
             name = f"b{problem.options.table[option]}_o{option}"
@@ -159,17 +161,17 @@ def _slowest_names(problem: Problem) -> list[str]:
     return ["slowest"]
 
 
-def _check_size(problem: Problem, places: list[Ints]) -> None:
+def _check_size(problem: Problem, places: list[Ints], most: int) -> None:
     items = np.diff(problem.options.item_start)
     count = len(places) + len(problem.conflicts) * problem.world_size
     count += sum(
         len(legal) * int(number) for legal, number in zip(places, items, strict=True)
     )
-    if count > MAX_VARIABLES:
+    if count > most:
         raise InputError.single(
             "solver",
             "ilp",
             f"{count} variables",
-            f"at most {MAX_VARIABLES} are supported: use solver auto, or allow fewer "
+            f"at most {most} are supported: use solver auto, or allow fewer "
             "sharding types or kernels",
         )

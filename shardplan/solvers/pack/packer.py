@@ -9,6 +9,7 @@ import numpy as np
 
 from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import Objective
+from shardplan.solvers.pack.params import PACK_DEFAULTS, PackParams
 from shardplan.solvers.pack.patterns import Pattern
 from shardplan.solvers.pack.pieces import Pieces
 from shardplan.solvers.pack.program import Limits, Packed, PackingProgram
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
     from shardplan.problems.problem import Problem
     from shardplan.solvers.base import Stop
-
-
-_MOST_KINDS, _MOST_BUNDLES, _MOST_RANK_KINDS = 800, 128, 24
-_SHARPNESS = 2e-3
-_SECONDS = 2.0
-"""For one integer program."""
-_SPREAD, _MORE = 0.3, 0.03
-_WORTH = 1e-4
 
 
 class Packer:
@@ -43,8 +36,14 @@ class Packer:
         No plan is below this [s].
     """
 
-    def __init__(self, problem: Problem, low_s: float, seed: int) -> None:
-        self._problem, self._low_s = problem, low_s
+    def __init__(
+        self,
+        problem: Problem,
+        low_s: float,
+        seed: int,
+        params: PackParams = PACK_DEFAULTS,
+    ) -> None:
+        self._problem, self._low_s, self._params = problem, low_s, params
         self._rng = np.random.default_rng(seed)
 
     def suits(self, assignment: Assignment) -> bool:
@@ -67,24 +66,26 @@ class Packer:
         if attempt is None:
             return
         if vary:
-            factor = np.exp(self._rng.normal(0.0, _SPREAD))
-            attempt.allow(factor, abs(self._rng.normal(0.0, _MORE)))
+            factor = np.exp(self._rng.normal(0.0, self._params.spread))
+            attempt.allow(factor, abs(self._rng.normal(0.0, self._params.more)))
         yield from attempt.lower(self._low_s, stop)
 
     def _attempt(self, assignment: Assignment) -> _Attempt | None:
         """Look at an assignment; None if there is nothing to pack, or too much."""
-        problem = self._problem
-        if problem.objective is Objective.STEP or problem.num_bundles > _MOST_BUNDLES:
+        problem, params = self._problem, self._params
+        has_many = problem.num_bundles > params.most_tables
+        if problem.objective is Objective.STEP or has_many:
             return None
         value = problem.value(assignment)
         if not 0.0 < value < np.inf:
             return None
-        pieces = Pieces.of(problem, assignment, Vectors.of(problem, value))
+        vectors = Vectors.of(problem, value)
+        pieces = Pieces.of(problem, assignment, vectors, params.grid)
         ranks = Ranks.of(pieces.base, problem.cluster.rank_class)
-        is_little = 0 < pieces.num_kinds <= _MOST_KINDS
-        if not is_little or len(ranks.number) > _MOST_RANK_KINDS:
+        is_little = 0 < pieces.num_kinds <= params.most_kinds
+        if not is_little or len(ranks.number) > params.most_rank_kinds:
             return None
-        return _Attempt(problem, pieces, ranks, assignment)
+        return _Attempt(problem, pieces, ranks, assignment, params)
 
 
 class _Attempt:
@@ -94,12 +95,18 @@ class _Attempt:
     """
 
     def __init__(
-        self, problem: Problem, pieces: Pieces, ranks: Ranks, assignment: Assignment
+        self,
+        problem: Problem,
+        pieces: Pieces,
+        ranks: Ranks,
+        assignment: Assignment,
+        params: PackParams,
     ) -> None:
+        self._params = params
         self._problem, self._pieces, self._ranks = problem, pieces, ranks
         self._given, self._unit_s = assignment, problem.value(assignment)
         self._uniform = pieces.uniform[pieces.taken(assignment)].sum(axis=0)
-        self._program = PackingProgram(pieces, ranks)
+        self._program = PackingProgram(pieces, ranks, params)
         for rank_kind, pattern in self._patterns_now():
             self._program.add(rank_kind, pattern)
 
@@ -109,27 +116,28 @@ class _Attempt:
 
     def lower(self, low_s: float, stop: Stop) -> Iterator[Assignment]:
         """Pack below lower and lower thresholds, while that is found soon enough."""
-        high = 1.0 - _WORTH
+        high = 1.0 - self._params.worth
         low = self._least(low_s / self._unit_s, high, stop)
-        while high > low * (1.0 + _SHARPNESS) and not stop.now():
+        while high > low * (1.0 + self._params.sharpness) and not stop.now():
             threshold = (low + high) / 2.0
             limits = self._limits(threshold)
             packed = None
             if self._program.is_possible(limits, stop):
-                packed = self._program.solve(limits, min(_SECONDS, stop.remaining_s()))
+                seconds = min(self._params.program_s, stop.remaining_s())
+                packed = self._program.solve(limits, seconds)
             found = packed and self._assignment(packed)
             if found is None:
                 low = threshold
             else:
                 yield found
                 value = self._problem.value(found) / self._unit_s
-                high = min(threshold, value * (1.0 - _WORTH))
+                high = min(threshold, value * (1.0 - self._params.worth))
 
     def _least(self, low: float, high: float, stop: Stop) -> float:
         """Threshold below which not even fractions fit, about; at most `high`."""
         if not self._program.is_possible(self._limits(high), stop):
             return high
-        while high > low * (1.0 + _SHARPNESS) and not stop.now():
+        while high > low * (1.0 + self._params.sharpness) and not stop.now():
             middle = (low + high) / 2.0
             if self._program.is_possible(self._limits(middle), stop):
                 high = middle

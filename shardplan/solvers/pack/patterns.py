@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.solvers.pack.params import PACK_DEFAULTS, PackParams
+from shardplan.solvers.tolerances import (
+    NEW_PATTERN,
+    NO_PRICE,
+    NO_SECONDS,
+    NO_SHARE,
+    ROUNDOFF,
+)
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
-
-
-_BEAM = 96
-_MOST_PIECES = 16
-_MOST_FOUND = 200
-_LEAST_PRICE = 1e-9
-_WORTH = 1e-7
-_SAFE = 1e-12
 
 
 class Rivals(NamedTuple):
@@ -38,7 +39,12 @@ class Pattern(NamedTuple):
 
 
 def dear_patterns(
-    prices: Floats, rank_price: float, load: Floats, room: Floats, rivals: Rivals
+    prices: Floats,
+    rank_price: float,
+    load: Floats,
+    room: Floats,
+    rivals: Rivals,
+    params: PackParams = PACK_DEFAULTS,
 ) -> list[Pattern]:
     """Find patterns whose pieces together cost more than a rank.
 
@@ -59,26 +65,26 @@ def dear_patterns(
     those with equally many pieces the best stay: by price less what the fullest
     dimension would cost if the rank were sold by it.
     """
-    share = load / np.maximum(room, 1e-30)
+    share = load / np.maximum(room, NO_SECONDS)
     fullest = share.max(axis=1)
-    useful = np.flatnonzero((prices > _LEAST_PRICE) & (fullest <= 1.0 + _SAFE))
-    order = np.argsort(-prices[useful] / np.maximum(fullest[useful], 1e-12))
+    useful = np.flatnonzero((prices > NO_PRICE) & (fullest <= 1.0 + ROUNDOFF))
+    order = np.argsort(-prices[useful] / np.maximum(fullest[useful], NO_SHARE))
     kinds = useful[order]
     price, share = prices[kinds], share[kinds]
     group, most = rivals.group[kinds], rivals.most[kinds]
     crowd = np.zeros((1, len(kinds)), dtype=np.int64)
     used, worth = np.zeros((1, share.shape[1])), np.zeros(1)
     held, found = np.zeros((1, 0), dtype=np.int64), dict[Pattern, float]()
-    for _ in range(_MOST_PIECES):
+    for _ in range(params.most_pieces):
         then = used[:, None] + share
         full = then.max(axis=2)
-        fits = full <= 1.0 + _SAFE
+        fits = full <= 1.0 + ROUNDOFF
         fits &= crowd < most
         if held.shape[1]:
             fits &= np.arange(len(kinds)) >= held[:, -1:]
         gain = worth[:, None] + price
         score = np.where(fits, gain - rank_price * full, -np.inf)
-        best = np.argsort(-score, axis=None)[:_BEAM]
+        best = np.argsort(-score, axis=None)[: params.beam]
         best = best[np.isfinite(score.ravel()[best])]
         if not len(best):
             break
@@ -86,9 +92,9 @@ def dear_patterns(
         held = np.column_stack([held[row], column])
         crowd = crowd[row] + (group[column][:, None] == group)
         used, worth = then[row, column], gain[row, column]
-        for index in np.flatnonzero(worth > rank_price + _WORTH).tolist():
+        for index in np.flatnonzero(worth > rank_price + NEW_PATTERN).tolist():
             found[_pattern(kinds[held[index]])] = float(worth[index])
-    return sorted(found, key=lambda pattern: -found[pattern])[:_MOST_FOUND]
+    return sorted(found, key=lambda pattern: -found[pattern])[: params.most_found]
 
 
 def _pattern(pieces: Ints) -> Pattern:

@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.costs.scopes import Scope
 from shardplan.solvers.pack.patterns import Rivals
 from shardplan.solvers.search.state import State
+from shardplan.solvers.tolerances import LEAST_EXCESS, PIECE_DIGITS
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Assignment, Problem
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
     from shardplan.solvers.search.vectors import Vectors
 
 
-_DIGITS = 9
 _ANY_NUMBER = 2**31
-_GRID = 500
-"""Bytes are rounded up to parts of a rank's memory: more shards are then equal."""
+"""Pieces that need not be apart: no rank holds so many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,9 @@ class Pieces:
     rivals: Rivals
 
     @classmethod
-    def of(cls, problem: Problem, assignment: Assignment, vectors: Vectors) -> Self:
+    def of(
+        cls, problem: Problem, assignment: Assignment, vectors: Vectors, grid: int
+    ) -> Self:
         """Free all bundles that no constraint, host or shared pool limits."""
         menu = problem.options
         dims = vectors.num_times + (3 if problem.capacity.pool_place == "rank" else 1)
@@ -84,8 +85,8 @@ class Pieces:
         wide = everywhere[item_option]
         np.add.at(uniform, item_option[wide], load[wide])
         items, item_option, load = items[~wide], item_option[~wide], load[~wide]
-        load[..., vectors.num_times :] = _round_up(load[..., vectors.num_times :])
-        key = np.round(load, _DIGITS).reshape(len(load), load.shape[1] * dims)
+        load[..., vectors.num_times :] = _round_up(load[..., vectors.num_times :], grid)
+        key = np.round(load, PIECE_DIGITS).reshape(len(load), load.shape[1] * dims)
         _, first, kind = np.unique(key, axis=0, return_index=True, return_inverse=True)
         owner, kind = np.searchsorted(bundles, menu.table[options]), kind.ravel()
         apart = problem.apart[options][item_option]
@@ -139,8 +140,9 @@ def _rivals(kind: Ints, owner: Ints, apart: Bools, num_kinds: int) -> Rivals:
     return Rivals(group, most)
 
 
-def _round_up(share: Floats) -> Floats:
-    return np.asarray(np.ceil(share * _GRID - 1e-9) / _GRID)
+def _round_up(share: Floats, grid: int) -> Floats:
+    """Round up to parts of the whole, but for what roundoff put above one."""
+    return np.asarray(np.ceil(share * grid - LEAST_EXCESS) / grid)
 
 
 def _base(

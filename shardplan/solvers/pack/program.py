@@ -13,19 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.certify.highs import End, Highs
+from shardplan.solvers.pack.params import PACK_DEFAULTS, PackParams
 from shardplan.solvers.pack.patterns import Pattern, dear_patterns
+from shardplan.solvers.tolerances import NO_RANK, ROUNDOFF
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats
     from shardplan.solvers.base import Stop
     from shardplan.solvers.pack.pieces import Pieces
     from shardplan.solvers.pack.ranks import Ranks
-
-
-_MOST_ROUNDS = 60
-_MOST_COLUMNS = 800
-_NONE = 1e-7
-_SAFE = 1e-12
 
 
 class Limits(NamedTuple):
@@ -61,10 +57,12 @@ class Packed(NamedTuple):
 class PackingProgram:
     """Linear and integer programs over the options and all patterns seen so far."""
 
-    def __init__(self, pieces: Pieces, ranks: Ranks) -> None:
+    def __init__(
+        self, pieces: Pieces, ranks: Ranks, params: PackParams = PACK_DEFAULTS
+    ) -> None:
         from scipy.sparse import coo_array
 
-        self._pieces, self._ranks = pieces, ranks
+        self._pieces, self._ranks, self._params = pieces, ranks, params
         self._columns: dict[tuple[int, Pattern], Floats] = {}
         self._prices = np.zeros(pieces.num_kinds + len(ranks.number))
         options, bundles = len(pieces.options), len(pieces.bundles)
@@ -88,13 +86,13 @@ class PackingProgram:
 
     def is_possible(self, limits: Limits, stop: Stop) -> bool:
         """Whether fractions of options and patterns fit; patterns are found for it."""
-        if (limits.room < -_SAFE).any():
+        if (limits.room < -ROUNDOFF).any():
             return False
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(self._params.most_rounds):
             model = self._model(self._usable(limits), limits)
             if model.run() is not End.OPTIMAL:
                 return False
-            if model.objective < _NONE:
+            if model.objective < NO_RANK:
                 return True
             self._prices = -model.row_duals[: len(self._prices)]
             if not self._price(limits) or stop.now():
@@ -103,7 +101,8 @@ class PackingProgram:
 
     def solve(self, limits: Limits, seconds: float) -> Packed | None:
         """Pack everything with the patterns known, if that is found soon enough."""
-        columns = sorted(self._usable(limits), key=self._loss)[:_MOST_COLUMNS]
+        columns = sorted(self._usable(limits), key=self._loss)
+        columns = columns[: self._params.most_columns]
         options, kinds = len(self._pieces.options), len(self._ranks.number)
         most = np.array([self._ranks.number[kind] for kind, _ in columns])
         upper = np.r_[np.ones(options), most, np.full(kinds, np.inf)]
@@ -122,7 +121,7 @@ class PackingProgram:
         load = np.array(list(self._columns.values()))
         kind = np.array([rank_kind for rank_kind, _ in keys])
         room = limits.room[kind]
-        fits = (load <= room * (1.0 + _SAFE) + _SAFE).all(axis=1)
+        fits = (load <= room * (1.0 + ROUNDOFF) + ROUNDOFF).all(axis=1)
         return [keys[index] for index in np.flatnonzero(fits)]
 
     def _loss(self, column: tuple[int, Pattern]) -> float:
@@ -162,7 +161,7 @@ class PackingProgram:
             [coo_array(uniform), None, None],
         ]
         nothing = coo_array((len(pieces.bundles), num + kinds))
-        budget = limits.uniform.ravel() * (1.0 + _SAFE) + _SAFE
+        budget = limits.uniform.ravel() * (1.0 + ROUNDOFF) + ROUNDOFF
         missing = np.r_[np.zeros(len(pieces.options) + num), np.ones(kinds)]
         model = Highs("the packing of ranks", missing, 0.0, upper, integer=integer)
         most = np.r_[np.zeros(pieces.num_kinds), ranks.number, budget]
@@ -180,7 +179,9 @@ class PackingProgram:
                 continue
             load = pieces.load[:, ranks.rank_class[kind]]
             rank_price = float(self._prices[pieces.num_kinds + kind])
-            found = dear_patterns(price, rank_price, load, room, pieces.rivals)
+            found = dear_patterns(
+                price, rank_price, load, room, pieces.rivals, self._params
+            )
             for pattern in found:
                 new += self.add(kind, pattern)
         return new > 0

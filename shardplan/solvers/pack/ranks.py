@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from shardplan.solvers.tolerances import RANK_DIGITS
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
-
-
-_DIGITS = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class Ranks:
     @classmethod
     def of(cls, base: Floats, rank_class: Ints) -> Self:
         """Group ranks: base (W, E), rank_class (W,)."""
-        key = np.column_stack([rank_class, np.round(base, _DIGITS)])
+        key = np.column_stack([rank_class, np.round(base, RANK_DIGITS)])
         _, first, kind, number = np.unique(
             key, axis=0, return_index=True, return_inverse=True, return_counts=True
         )
