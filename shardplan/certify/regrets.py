@@ -27,6 +27,9 @@ class Regrets:
     ----------
     bound_s : float
         No plan is faster than this [s].
+    priced_s : float
+        What the prices prove by themselves, at most the bound: a plan takes as much
+        and the regrets of its options over the number of ranks [s].
     memory : float
         Price of all memory over the bound.
     of_option : float array (O,)
@@ -36,6 +39,7 @@ class Regrets:
     """
 
     bound_s: float
+    priced_s: float
     memory: float
     of_option: Floats
 
@@ -49,4 +53,6 @@ class Regrets:
         regret = np.full(len(problem.options), bound.value_s * world)
         regret[relaxed.option] = (cost - least) * world
         memory_s = float((bound.byte_prices * relaxed.room).sum())
-        return cls(bound.value_s, memory_s / max(bound.value_s, _LEAST_S), regret)
+        priced_s = float(relaxed.least_per_bundle(cost).sum()) - memory_s
+        memory = memory_s / max(bound.value_s, _LEAST_S)
+        return cls(bound.value_s, priced_s, memory, regret)

@@ -180,7 +180,9 @@ class Auto:
     ) -> None:
         """Search for `max-rank` for a moment."""
         by_sum = replace(problem, objective=Objective.MAX_RANK)
+        # What is proven of `step` is not proven of `max-rank`, which is less.
         bound = replace(incumbent.bound, value_s=0.0)
+        regrets = replace(regrets, priced_s=0.0)
         other = Incumbent(by_sum, bound, stop, Silent())
         Portfolio(by_sum, totals, regrets, stop, seed, other, params=self._all).glance()
         incumbent.offer(other.assignment)

@@ -69,6 +69,7 @@ def test_regrets_add_to_the_bound(groups: list[Hosts], objective: Objective) -> 
         case = Case(rounds=(bound.prices,))
         plain = replay(Relaxed.of(problem), (case,), float("inf"))
         extra = regrets.of_option[best.option].sum() / problem.world_size
+        assert regrets.priced_s == pytest.approx(plain, rel=1e-9)
         assert optimum >= (plain + extra) * (1.0 - 1e-9)
     assert tried >= 5
 

@@ -225,6 +225,9 @@ class SearchParams(Record):
         Choose limits on single shards; without, a start takes what is cheapest.
     waste : bool
         Count the time that shards with much memory leave idle on their ranks.
+    reduced_costs : bool
+        Leave out options that cost more, at the prices of memory, than a plan that is
+        better than the best one so far can afford.
     race : bool
         Anneal half of the starts for longer, again and again; without, the most
         promising one after its first cycle goes on.
@@ -316,6 +319,7 @@ class SearchParams(Record):
 
     limits: Flag = True
     waste: Flag = True
+    reduced_costs: Flag = True
     race: Flag = True
     cut_finer: Flag = True
     restarts: Flag = True

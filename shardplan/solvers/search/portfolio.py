@@ -248,7 +248,21 @@ class Portfolio:
                 annealer.base_time().min()
             )
             limit = np.minimum(limit, max(most, LEAST_EXCESS))
-        annealer.limit(self._regrets.of_option, self._limits.excess(limit))
+        annealer.limit(self._regrets.of_option, self._excess(limit))
+
+    def _excess(self, limit: Floats) -> Floats:
+        """How far options exceed limits on shards, or what a better plan can pay (O,).
+
+        The second is reduced cost fixing: no plan with such an option is better than
+        the best one. Without, the annealing gives large tables slow options for a
+        moment's relief of memory, and seldom finds the way back.
+        """
+        excess = self._limits.excess(limit)
+        left_s = self._incumbent.value_s - self._regrets.priced_s
+        if not (self._params.reduced_costs and 0.0 < left_s < np.inf):
+            return excess
+        regret = self._regrets.of_option / (self._problem.world_size * left_s)
+        return np.maximum(excess, regret - 1.0)
 
     def _limit(self, start: StartParams, density: float) -> Floats:
         """Limits on single shards (D,); infinite if there are none."""
@@ -274,7 +288,7 @@ class Portfolio:
         """
         menu = self._problem.options
         limit = self._limit(start, self._density(start))
-        excess = np.maximum(self._limits.excess(limit), 0.0)
+        excess = np.maximum(self._excess(limit), 0.0)
         least = np.minimum.reduceat(excess, menu.start[:-1])
         legal = excess <= np.repeat(least, np.diff(menu.start)) + LEAST_EXCESS
         seconds = self._totals.seconds + self._waste_s(start)

@@ -50,7 +50,7 @@ def three_shards(time: Any, hbm: Any) -> Limits:
     capacity = (np.full(4, 1e9), np.full(1, 1e9), np.full(1, 1e9))
     menus = [[TW], [TW], [DP]]
     problem = make_problem([Hosts(1, 4)], menus, cost, bytes_, capacity)
-    return Limits(Vectors.of(problem, 1.0), Regrets(1.0, 0.0, np.zeros(3)))
+    return Limits(Vectors.of(problem, 1.0), Regrets(1.0, 1.0, 0.0, np.zeros(3)))
 
 
 def test_waste() -> None:
