@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 
 def faults(problem: Problem, assignment: Assignment) -> list[str]:
-    """Say what is wrong with the arrays of an assignment; nothing if it can be priced.
+    """Say what is wrong with an assignment, whatever memory it needs.
 
-    Options belong to their bundles, and every item has a legal place of its option's
-    scope. Memory, and bundles that stay apart, are not looked at: `check` does.
+    Options belong to their bundles, every item has a legal place of its option's
+    scope, and bundles in conflict share no rank. Places are looked at only where
+    options are right, and conflicts only where places are.
     """
     found = list(_option_faults(problem, assignment.option))
     if found:
@@ -29,7 +30,8 @@ def faults(problem: Problem, assignment: Assignment) -> list[str]:
             f"`places` has {len(assignment.places)} arrays, must have one for each of "
             f"{problem.num_bundles} bundles"
         ]
-    return list(_place_faults(problem, assignment))
+    found = list(_place_faults(problem, assignment))
+    return found or list(_meetings(problem, assignment))
 
 
 def _option_faults(problem: Problem, option: Ints) -> Iterator[str]:
@@ -48,6 +50,7 @@ def _option_faults(problem: Problem, option: Ints) -> Iterator[str]:
 
 def _place_faults(problem: Problem, assignment: Assignment) -> Iterator[str]:
     menu, names = problem.options, problem.bundle_names()
+    hosts = problem.cluster.rank_host
     legal_of: dict[tuple[int, ...], Ints] = {}
     for bundle, (option, places) in enumerate(
         zip(assignment.option.tolist(), assignment.places, strict=True)
@@ -70,6 +73,25 @@ def _place_faults(problem: Problem, assignment: Assignment) -> Iterator[str]:
             yield f"{at}: {wrong[0]} is no legal place of scope {scope.name} for it"
         elif problem.apart[option] and len(np.unique(places)) < count:
             yield f"{at}: its places must differ, got {places.tolist()}"
+        elif menu.same_host[option] and len(set(hosts[places].tolist())) > 1:
+            yield f"{at}: its places must share a host, got {places.tolist()}"
+
+
+def _meetings(problem: Problem, assignment: Assignment) -> Iterator[str]:
+    """Say which bundles in conflict share a rank."""
+    names, scopes = problem.bundle_names(), problem.options.scope[assignment.option]
+    ranks = {
+        bundle: problem.ranks_used(int(scopes[bundle]), assignment.places[bundle])
+        for bundle in problem.conflicts
+    }
+    for bundle, others in sorted(problem.conflicts.items()):
+        for other in sorted(o for o in others if o > bundle):
+            both = np.flatnonzero(ranks[bundle] & ranks[other])
+            if len(both):
+                yield (
+                    f"bundles {bundle} ({names[bundle]}) and {other} ({names[other]}) "
+                    f"must not share a rank, both are on {both[0]}"
+                )
 
 
 def is_whole(values: object) -> bool:

@@ -227,6 +227,12 @@ class Problem(Brief):
         which = np.repeat(np.arange(len(place)), sizes)
         return which, np.repeat(groups.first_rank[place], sizes) + offset
 
+    def ranks_used(self, scope: int, places: Ints) -> Bools:
+        """Ranks that items at places of a scope are on, bool array (W,)."""
+        used = np.full(self.world_size, scope == Scope.ALL)
+        used[self.ranks_of(scope, places)[1]] = True
+        return used
+
 
 def build_problem(
     workload: Workload,

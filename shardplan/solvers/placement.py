@@ -168,9 +168,7 @@ class Placer:
         self.option[bundle] = option
         self.places[bundle] = np.array(places, dtype=np.int64)
         if bundle in self._problem.conflicts:
-            used = np.zeros(self._problem.world_size, dtype=bool)
-            for place in places or [0]:
-                used[self._problem.place_ranks(scope, place)] = True
+            used = self._problem.ranks_used(scope, self.places[bundle])
             self._users[bundle] = used
 
     def _without_conflicts(self, bundle: int, scope: int, legal: Ints) -> Ints:
@@ -180,11 +178,8 @@ class Placer:
         if not taken:
             return legal
         used = np.logical_or.reduce(taken)
-        free = [
-            not used[self._problem.place_ranks(scope, int(place))].any()
-            for place in legal
-        ]
-        return np.asarray(legal[np.array(free, dtype=bool)])
+        which, ranks = self._problem.ranks_of(scope, legal)
+        return np.delete(legal, which[used[ranks]])
 
     def _best(self, scope: int, item: int, legal: Ints, taken: list[int]) -> int | None:
         """Least loaded legal place after adding an item, if any fits.

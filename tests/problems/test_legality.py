@@ -38,7 +38,7 @@ def assigned(option: tuple[int, int], *places: Any) -> Assignment:
 )
 def test_legal(assignment: Assignment) -> None:
     """Whatever has a meaning: places of the scope, as many as the option has."""
-    problem = replace(two_tables(), allowed={})
+    problem = replace(two_tables(), allowed={}, conflicts={})
     assert faults(problem, assignment) == []
     assert problem.value(assignment) > 0
 
@@ -81,6 +81,20 @@ OPTION = "`option` is {}, must be an int array of shape (2,)"
                 "bundle 0 (t0), option 2: 2 is no legal place of scope host for it",
                 "bundle 1 (t1), option 5: its places must differ, got [1, 1]",
             ],
+        ),
+        (
+            assigned((0, 4), ints(3), ints(1, 2)),
+            [
+                "bundle 1 (t1), option 4: its places must share a host, got [1, 2]",
+            ],
+        ),
+        (
+            assigned((0, 4), ints(0), ints(0, 1)),
+            ["bundles 0 (t0) and 1 (t1) must not share a rank, both are on 0"],
+        ),
+        (
+            assigned((2, 4), ints(0), ints(1, 1)),
+            ["bundles 0 (t0) and 1 (t1) must not share a rank, both are on 1"],
         ),
         (
             assigned((0, 4), ints(-1), ints(1, 3)),

@@ -13,6 +13,7 @@ import pulp
 import pytest
 
 from shardplan.errors import InputError
+from shardplan.problems.legality import faults
 from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import simple_lower_bound
 from shardplan.records.sharding import Objective, Target
@@ -113,7 +114,7 @@ def assert_optimal(problem: Problem) -> bool:
     assert problem.value(best) == pytest.approx(value, rel=1e-12)
     assert result.status is SolveStatus.OPTIMAL
     assert result.assignment is not None
-    assert solution.is_legal(problem, result.assignment)
+    assert faults(problem, result.assignment) == []
     assert problem.loads(result.assignment).fits(problem.capacity)
     assert problem.value(result.assignment) == pytest.approx(value, rel=1e-9)
     assert result.lower_bound_s <= value * (1 + 1e-12)
@@ -176,24 +177,6 @@ def test_start_of_ones_own() -> None:
         result = IntegerProgram(start).solve(problem, Stop(), 0, Silent())
         assert result.assignment is not None
         assert problem.value(result.assignment) == pytest.approx(value)
-
-
-@pytest.mark.parametrize(
-    ("option", "places"),
-    [
-        ((0, 4), ([3], [1, 2])),  # two column shards on two hosts
-        ((0, 5), ([3], [1, 1])),  # two row shards on one rank
-        ((0, 5), ([3], [2, 3])),  # a rank that is forbidden
-        ((0, 4), ([0], [0, 1])),  # both tables on rank 0
-        ((2, 4), ([0], [0, 1])),  # table 0 is on all ranks of host 0
-    ],
-)
-def test_illegal_places(
-    option: tuple[int, int], places: tuple[list[int], list[int]]
-) -> None:
-    """Each rule about places is checked on a start."""
-    some = tuple(np.array(numbers) for numbers in places)
-    assert not solution.is_legal(two_tables(), Assignment(np.array(option), some))
 
 
 def test_time_limit() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.problems.legality import faults
 from shardplan.problems.totals import simple_lower_bound
 from shardplan.solvers.base import (
     Observer,
@@ -94,7 +95,7 @@ class IntegerProgram:
         search = _Progress(problem, stop, seed, observer, self.run, self._params.ilp)
         greedy = Greedy(self._params)
         start = self.start or greedy.solve(problem, stop, seed, Silent()).assignment
-        if start is not None and solution.is_legal(problem, start):
+        if start is not None and not faults(problem, start):
             search.consider(start)
         for margin in (0.0, POOL_MARGIN):
             if search.is_over() or search.run(margin):

@@ -17,33 +17,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.ilp.variables import Variables
 
 
-def is_legal(problem: Problem, assignment: Assignment) -> bool:
-    """Whether every bundle is where its option may be, and apart from conflicts."""
-    used: dict[int, set[int]] = {}
-    for bundle, option in enumerate(assignment.option.tolist()):
-        scope = int(problem.options.scope[option])
-        places = [0] if scope == Scope.ALL else assignment.places[bundle].tolist()
-        if not _may_take(problem, bundle, option, places):
-            return False
-        if bundle in problem.conflicts:
-            used[bundle] = _ranks(problem, scope, places)
-    return all(
-        used[bundle].isdisjoint(used[other])
-        for bundle, others in problem.conflicts.items()
-        for other in others
-    )
-
-
-def _may_take(problem: Problem, bundle: int, option: int, places: list[int]) -> bool:
-    """Whether an option may be on some places, whatever else is there."""
-    if not set(places) <= set(problem.group_places(bundle, option).tolist()):
-        return False
-    if problem.apart[option] and len(set(places)) < len(places):
-        return False
-    hosts = problem.cluster.rank_host
-    return not problem.options.same_host[option] or len(set(hosts[places])) == 1
-
-
 def values_of(
     problem: Problem, variables: Variables, assignment: Assignment, unit_s: float
 ) -> Floats:
@@ -62,8 +35,8 @@ def values_of(
             host = int(cluster.rank_host[places[0]])
             values[variables.on_host[option, host].index] = 1
         if bundle in problem.conflicts:
-            for rank in _ranks(problem, int(scope), places.tolist() or [0]):
-                values[variables.uses[bundle, rank].index] = 1
+            for rank in np.flatnonzero(problem.ranks_used(int(scope), places)):
+                values[variables.uses[bundle, int(rank)].index] = 1
     cost = problem.loads(assignment).cost / unit_s
     if problem.objective is Objective.MAX_RANK:
         cost = cost.sum(axis=1, keepdims=True)
@@ -94,9 +67,3 @@ def assignment_of(
         found = [p for item in range(items.start, items.stop) for p in copies[item]]
         places.append(np.array(found, dtype=np.int64))
     return Assignment(option, tuple(places))
-
-
-def _ranks(problem: Problem, scope: int, places: list[int]) -> set[int]:
-    """All ranks of some places."""
-    ranks = [problem.place_ranks(scope, place) for place in places]
-    return {rank for some in ranks for rank in range(some.start, some.stop)}

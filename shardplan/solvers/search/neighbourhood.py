@@ -84,9 +84,7 @@ class Neighbourhood:
         for bundle in np.flatnonzero(~free).tolist():
             scope = int(menu.scope[assignment.option[bundle]])
             if scope != Scope.ALL:
-                mask = np.zeros(problem.world_size, dtype=bool)
-                for place in assignment.places[bundle].tolist():
-                    mask[problem.place_ranks(scope, place)] = True
-                allowed[bundle] = mask
+                used = problem.ranks_used(scope, assignment.places[bundle])
+                allowed[bundle] = used
         options = menu.select(kept, problem.num_bundles)
         return replace(problem, options=options, allowed=allowed), kept

@@ -288,16 +288,12 @@ class State:
 
     def ranks_used(self, bundle: int) -> Bools:
         """Ranks that hold a part of a bundle, bool array (W,)."""
-        used = np.zeros(len(self.load), dtype=bool)
         option = int(self.option[bundle])
         if option < 0:
-            return used
+            return np.zeros(len(self.load), dtype=bool)
         scope = int(self.problem.options.scope[option])
-        if scope == Scope.ALL:
-            used[:] = True
-        for place in self.places_of(bundle).tolist():
-            used[self.problem.place_ranks(scope, place)] = True
-        return used
+        places = np.asarray(self.places_of(bundle), dtype=np.int64)
+        return self.problem.ranks_used(scope, places)
 
     def without_conflicts(self, bundle: int) -> Bools:
         """Ranks that a bundle may use now, bool array (W,)."""
