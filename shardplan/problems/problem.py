@@ -166,6 +166,13 @@ class Problem(Brief):
         """Ranks that a bundle may use, bool array (W,)."""
         return self.allowed.get(bundle, self.everyone)
 
+    @property
+    def limited(self) -> Bools:
+        """Bundles with pins or conflicts, bool array (B,)."""
+        limited = np.zeros(self.num_bundles, dtype=bool)
+        limited[[*self.allowed, *self.conflicts]] = True
+        return limited
+
     def place_ranks(self, scope: int, place: int) -> slice:
         """Ranks of one place of a scope; they are always consecutive."""
         groups = self.cluster.groups(scope)

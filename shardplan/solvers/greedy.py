@@ -71,7 +71,7 @@ class Greedy:
             if choice is None:
                 continue
             scored = min(problem.world_size, params.scored_ranks)
-            work += float(_num_items(problem, choice)) * scored
+            work += float(problem.options.num_copies[choice].sum()) * scored
             placer = place_all(
                 problem,
                 totals,
@@ -123,9 +123,3 @@ def place_all(
         if strictly or not place_fallback(problem, totals, placer, int(bundle), option):
             return None
     return placer
-
-
-def _num_items(problem: Problem, choice: Ints) -> int:
-    menu = problem.options
-    counts = np.add.reduceat(menu.item_count, menu.item_start[:-1])
-    return int(counts[choice].sum())

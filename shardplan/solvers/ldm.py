@@ -105,8 +105,7 @@ def _is_free(problem: Problem, choice: Ints) -> Bools:
     """Bundles whose items may go to any rank, independently of each other."""
     menu = problem.options
     free = (menu.scope[choice] == Scope.RANK) & ~menu.apart[choice]
-    free &= ~menu.same_host[choice]
-    free[[*problem.allowed, *problem.conflicts]] = False
+    free &= ~menu.same_host[choice] & ~problem.limited
     return np.asarray(free & (len(problem.cluster.host_groups) == 1))
 
 

@@ -311,9 +311,7 @@ def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
         float(totals.largest[choice].max()), LEAST_NORMAL
     )
     size = np.maximum(time, largest_share)
-    limited = np.ones(problem.num_bundles)
-    limited[[*problem.allowed, *problem.conflicts]] = 0.0
-    return np.asarray(np.lexsort((-size, -menu.scope[choice], limited)))
+    return np.asarray(np.lexsort((-size, -menu.scope[choice], ~problem.limited)))
 
 
 def mean_phase_load(problem: Problem, choice: Ints) -> Floats:

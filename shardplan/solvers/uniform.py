@@ -67,7 +67,7 @@ def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools, bo
     options will do, for there are many ways; the least first.
     """
     menu = problem.options
-    shards = np.add.reduceat(menu.item_count, menu.item_start[:-1])
+    shards = menu.num_copies
     kinds = [menu.sharding_type == kind for kind in np.unique(menu.sharding_type)]
     counts = [shards == count for count in np.unique(shards)]
     found = []

@@ -71,8 +71,7 @@ class Pieces:
         menu = problem.options
         dims = vectors.num_times + (3 if problem.capacity.pool_place == "rank" else 1)
         packable = _packable(problem, dims > vectors.num_times + 1)
-        free = packable[assignment.option]
-        free[[*problem.allowed, *problem.conflicts]] = False
+        free = packable[assignment.option] & ~problem.limited
         bundles = np.flatnonzero(free)
         options = np.flatnonzero(packable & free[menu.table])
         everywhere = menu.scope[options] == Scope.ALL

@@ -51,10 +51,9 @@ class Proposer:
         self._params = recutter.params
         self._rng, self._noise = rng, noise
         menu = state.problem.options
-        self._count = np.add.reduceat(menu.item_count, menu.item_start[:-1])
+        self._count = menu.num_copies
         self._usable = (menu.scope == Scope.RANK) & ~menu.same_host
-        self._limited = np.zeros(state.problem.num_bundles, dtype=bool)
-        self._limited[[*state.problem.allowed, *state.problem.conflicts]] = True
+        self._limited = state.problem.limited
         self.evaluated = 0
 
     def recut(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
