@@ -15,6 +15,7 @@ import numpy as np
 
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import PoolOracle
+from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.rounds import phase_peaks
 from shardplan.certify.verify import Box, open_menu, round_bound
 from shardplan.records.certificate import Case, Prices
@@ -23,19 +24,6 @@ if TYPE_CHECKING:
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
     from shardplan.records.arrays import Bools, Ints
-
-
-_STALLED = 0.8
-_MOST_ROUNDS = 3
-_RADIUS = 0.1
-_MOST_PRICE = 3.0
-_MOST_CASES = 400
-"""Keeps certificates small: a case takes some 250 bytes."""
-_OVERHEAD = 2e4
-"""What an evaluation costs besides looking at options."""
-_CROWD = 0.1
-_LEAST = 1e-5
-_CUT = 0.5
 
 
 @dataclass(eq=False)
@@ -77,9 +65,15 @@ class Tree:
     """
 
     def __init__(
-        self, relaxed: Relaxed, rounds: tuple[Prices, ...], limit: float
+        self,
+        relaxed: Relaxed,
+        rounds: tuple[Prices, ...],
+        limit: float,
+        params: ProofParams = PROOF_DEFAULTS,
     ) -> None:
         self._limit = limit
+        self._params = params.tree
+        self._planes = params.cutting_planes.replace(radius=params.tree.radius)
         box = Box.whole(relaxed.num_dimensions, limit)
         menu = open_menu(relaxed, box, None)
         best = 0.0
@@ -120,7 +114,8 @@ class Tree:
         most_work : float
             Options looked at, summed over all evaluations.
         """
-        while self._open and self.work < most_work and self._order < _MOST_CASES:
+        most_cases = self._params.most_cases
+        while self._open and self.work < most_work and self._order < most_cases:
             if stop and stop.now():
                 break
             node = self._open[0][2]
@@ -150,7 +145,7 @@ class Tree:
         """Find prices for a case, and exclude options by them."""
         menu = open_menu(self._menu.select(node.keep), node.box, node.below)
         self.work += len(menu)
-        for _ in range(_MOST_ROUNDS):
+        for _ in range(self._params.most_rounds):
             node.keep = self._mask(menu)
             if menu.has_empty_bundle:
                 node.bound = self._limit
@@ -163,7 +158,7 @@ class Tree:
             if node.bound >= self._limit:
                 return
             menu = menu.select(left)
-            if left.mean() > _STALLED:
+            if left.mean() > self._params.stalled:
                 break
         node.keep = self._mask(menu)
         if menu.has_empty_bundle:
@@ -177,16 +172,17 @@ class Tree:
     def _prices(self, node: _Node) -> Prices:
         function = self._oracle.restricted(node.keep, node.box, self._active(node.box))
         upper = np.full(len(function.phases) + len(function.tiers), np.inf)
-        upper[: len(function.phases)] = _MOST_PRICE
+        upper[: len(function.phases)] = self._params.most_price
         start = function.from_prices(self._menu, node.prices)
         found = maximise(
             function,
             Domain(upper),
             np.minimum(start, upper),
+            self._planes,
             enough=self._limit / function.unit,
-            radius=_RADIUS,
         )
-        self.work += found.steps * (float(node.keep.sum()) + _OVERHEAD)
+        overhead = self._params.overhead
+        self.work += found.steps * (float(node.keep.sum()) + overhead)
         return function.to_prices(self._menu, found.prices)
 
     def _active(self, box: Box) -> Ints:
@@ -203,9 +199,9 @@ class Tree:
         slack = self._limit - node.bound
         long = self._peaks[node.keep][point.choice] - lengths
         excess = np.minimum(np.maximum(long, 0.0), slack)
-        score = excess.max(axis=0) + _CROWD * excess.sum(axis=0)
+        score = excess.max(axis=0) + self._params.crowd * excess.sum(axis=0)
         phase = int(np.argmax(score))
         most = float(excess[:, phase].max())
-        if most <= _LEAST * self._limit:
+        if most <= self._params.least_split * self._limit:
             return None
-        return phase, float(lengths[phase] + _CUT * most)
+        return phase, float(lengths[phase] + self._params.cut * most)

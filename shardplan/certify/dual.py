@@ -16,6 +16,7 @@ from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.pattern_prices import PatternPricer, PricedItems
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import Refuter, best_prices
+from shardplan.certify.tolerances import LEAST_STEP_S, WORTH_WRITING
 from shardplan.certify.verify import replay
 from shardplan.records.certificate import Case, Certificate, Prices
 
@@ -23,27 +24,6 @@ if TYPE_CHECKING:
     from shardplan.certify.kelley import Clock
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Floats
-
-
-_FIRST_STEP = 1e-3
-_MOST_STEP = 0.04
-_SHARPNESS = 2e-5
-"""Stop looking for a better threshold when it is known to within this, relatively."""
-_LEAST_STEP_S = 1e-12
-_WORTH_WRITING = 1e-9
-_BASIC_TESTS = 30
-_BASIC_WORK = 1.5e6
-"""Options looked at by a quick search."""
-_MOST_TESTS = 60
-_MOST_TREES = 6
-_FIRST_TREE = 0.2
-_MOST_WORK = 2e8
-_MOST_PRICINGS = 8
-_FIRST_PRICING = 0.01
-_MOST_PER_RANK = 5
-"""Bundles per rank above which patterns hardly matters."""
-_CLOSE = 5e-4
-_HOPE = 1.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +90,11 @@ def lower_bound(
         return Bound(
             float("inf"), _certificate(problem, None, (Case(rounds=(prices,)),)), prices
         )
-    prices = best_prices(relaxed, stop=stop)
+    prices = best_prices(relaxed, stop=stop, params=params.cutting_planes)
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
-    search = _ThresholdSearch(relaxed, first, stop, hard=False)
-    search.by_prices(upper_bound_s, _BASIC_TESTS, _BASIC_WORK)
+    search = _ThresholdSearch(relaxed, first, stop, params, hard=False)
+    search.by_prices(upper_bound_s, params.quick_tests, params.quick_work)
     return _better(problem, relaxed, first, search.proof)
 
 
@@ -134,6 +114,8 @@ def strengthen(
     stop : Clock, optional
         Asked between steps. Without one it ends by itself: where nothing is gained
         any more, or after a fixed amount of work.
+    params : ProofParams
+        Numbers of the search for it.
     """
     if not np.isfinite(bound.value_s):
         return bound
@@ -141,13 +123,13 @@ def strengthen(
         return bound
     relaxed = Relaxed.of(problem)
     early = None if stop is None else Early(stop)
-    search = _ThresholdSearch(relaxed, bound, early, hard=True)
-    search.by_prices(upper_bound_s, _MOST_TESTS)
+    search = _ThresholdSearch(relaxed, bound, early, params, hard=True)
+    search.by_prices(upper_bound_s, params.most_tests, params.most_work)
     has_cases = relaxed.num_dimensions > 1 and relaxed.num_classes == 1
     if params.cases and has_cases:
         search.by_cases(upper_bound_s)
-    has_few = relaxed.num_bundles <= _MOST_PER_RANK * relaxed.class_ranks.sum()
-    if params.patterns and has_few:
+    most = params.pattern_prices.tables_per_rank * relaxed.class_ranks.sum()
+    if params.patterns and relaxed.num_bundles <= most:
         search.by_patterns(upper_bound_s)
     return _better(problem, relaxed, bound, search.proof)
 
@@ -190,54 +172,67 @@ class _ThresholdSearch:
     """
 
     def __init__(
-        self, relaxed: Relaxed, bound: Bound, stop: Clock | None, *, hard: bool
+        self,
+        relaxed: Relaxed,
+        bound: Bound,
+        stop: Clock | None,
+        params: ProofParams,
+        *,
+        hard: bool,
     ) -> None:
-        self._relaxed = relaxed
+        self._params = params
         self._early = stop if isinstance(stop, Early) else None
         before = time.perf_counter()
-        self._refuter = Refuter(relaxed, bound.prices, stop, hard=hard)
+        self._refuter = Refuter(relaxed, bound.prices, stop, params, hard=hard)
         self._round_s = time.perf_counter() - before
-        self._pricer = PatternPricer(relaxed, bound.prices, stop)
+        self._pricer = PatternPricer(relaxed, bound.prices, stop, params.pattern_prices)
         self._stop = stop
         self._low = bound.value_s
         self.proof: _Proof | None = None
 
     def by_prices(
-        self, upper_bound_s: float, most_tests: int, most_work: float = _MOST_WORK
+        self, upper_bound_s: float, most_tests: int, most_work: float
     ) -> None:
         """Refute thresholds by prices alone: gallop, then bisect."""
-        high, step = upper_bound_s, _FIRST_STEP
+        params = self._params
+        high, step = upper_bound_s, params.first_step
         for _ in range(most_tests):
             low = self._low
-            if high <= low * (1.0 + _SHARPNESS) or (self._stop and self._stop.now()):
+            if high <= low * (1.0 + params.sharpness) or self._is_over():
                 break
             if self._refuter.work > most_work:
                 break
-            target = low + max(step * low, _LEAST_STEP_S)
+            target = low + max(step * low, LEAST_STEP_S)
             if high < np.inf and target > (low + high) / 2.0:
                 is_first_try = high == upper_bound_s and target >= high
                 target = high if is_first_try else (low + high) / 2.0
             if self._holds(target):
-                step = min(step * 4.0, _MOST_STEP)
+                step = min(step * params.step_growth, params.most_step)
             else:
-                high, step = target, max(step / 4.0, _SHARPNESS)
+                high = target
+                step = max(step / params.step_growth, params.sharpness)
+
+    def _is_over(self) -> bool:
+        return self._stop is not None and self._stop.now()
 
     def by_cases(self, upper_bound_s: float) -> None:
         """Refute thresholds by cases; lower thresholds exclude more options."""
-        high, work = min(upper_bound_s, _HOPE * self._low), _MOST_WORK
-        target = self._low + _FIRST_TREE * (high - self._low)
-        for _ in range(_MOST_TREES):
+        params = self._params
+        high = min(upper_bound_s, params.hope * self._low)
+        work: float = params.most_work
+        target = self._low + params.tree.first_tree * (high - self._low)
+        for _ in range(params.tree.most_trees):
             _, rounds = self._refuter.refute(target)
-            if self._stop and self._stop.now():
+            if self._is_over():
                 break
-            tree = Tree(self._refuter.menu, rounds, target)
+            tree = Tree(self._refuter.menu, rounds, target, params)
             tree.grow(work, self._stop)
             work -= tree.work
-            if tree.value_s > self._low * (1.0 + _WORTH_WRITING):
+            if tree.value_s > self._low * (1.0 + WORTH_WRITING):
                 self._keep(_Proof(target, tree.cases()))
             self._low = max(self._low, tree.value_s)
             high = high if tree.value_s >= target else target
-            if work <= 0 or high <= self._low * (1.0 + _CLOSE):
+            if work <= 0 or high <= self._low * (1.0 + params.close):
                 break
             target = (self._low + high) / 2.0
 
@@ -247,13 +242,14 @@ class _ThresholdSearch:
         The next threshold is where the ranks needed would be those that there are, if
         they were in proportion to it.
         """
-        low, high = self._low, upper_bound_s
+        low, high, params = self._low, upper_bound_s, self._params.pattern_prices
         if high == np.inf:
-            high = _HOPE * low
-        target, step = min(high, low * (1.0 + _FIRST_PRICING)), _FIRST_PRICING
+            high = self._params.hope * low
+        step = params.first_pricing
+        target = min(high, low * (1.0 + step))
         priced: PricedItems | None = None
-        for _ in range(_MOST_PRICINGS):
-            if high <= low * (1.0 + _CLOSE) or (self._stop and self._stop.now()):
+        for _ in range(params.most_pricings):
+            if high <= low * (1.0 + self._params.close) or self._is_over():
                 break
             menu, rounds = self._refuter.left_of_all(target)
             case = Case(rounds=rounds)
@@ -266,12 +262,13 @@ class _ThresholdSearch:
                 low = target
                 self._keep(_Proof(target, (case,)))
                 self._low = target
-                step *= 4.0
+                step *= params.step_growth
                 target = min(high, (low + high) / 2.0, low * (1.0 + step))
             else:
                 high, guess = target, target * priced.ranks_needed
                 room = high - low
-                target = min(max(low + 0.3 * room, guess), high - 0.1 * room)
+                least, most = params.least_step * room, params.most_step * room
+                target = min(max(low + least, guess), high - most)
 
     def _keep(self, proof: _Proof) -> None:
         """Keep a proof, and the time that it takes to replay it."""
@@ -282,7 +279,7 @@ class _ThresholdSearch:
 
     def _holds(self, target: float) -> bool:
         value, rounds = self._refuter.refute(target)
-        if value > self._low * (1.0 + _WORTH_WRITING):
+        if value > self._low * (1.0 + WORTH_WRITING):
             self._keep(_Proof(target, (Case(rounds=rounds),)))
         self._low = max(self._low, value)
         return value >= target

@@ -21,6 +21,8 @@ import highspy
 import numpy as np
 from highspy import HighsLogType, HighsVarType, _Highs
 
+from shardplan.certify.tolerances import RELATIVE_ROUNDOFF
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -54,7 +56,6 @@ _ENDS = {
     "kInterrupt": End.INTERRUPTED,
 }
 """By name of HiGHS's model status; all others are failures."""
-_ROUNDING = 1e-12
 
 
 @contextmanager
@@ -214,16 +215,15 @@ class Highs:
         return end
 
     def _is_exact_enough(self) -> bool:
-        """Whether a basis is optimal but for the last digits of large numbers.
-
-        HiGHS's tolerances are absolute: numbers of 10^10 miss them by rounding.
-        """
+        """Whether a basis is optimal but for the last digits of large numbers."""
         info = self._raw.getInfo()
         off = (
             info.max_relative_primal_infeasibility,
             info.max_relative_dual_infeasibility,
         )
-        return not self._is_integer and all(0.0 <= part <= _ROUNDING for part in off)
+        return not self._is_integer and all(
+            0.0 <= part <= RELATIVE_ROUNDOFF for part in off
+        )
 
     def _run(self) -> Any:
         reset = getattr(self._raw, "resetThreadScheduler", None)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _NEGLIGIBLE = 0.02
 """Weights below this share of the largest one are tried without."""
 _MOST_TABLES = 5
+"""Tables that a message names."""
 
 
 @dataclass(frozen=True, eq=False)

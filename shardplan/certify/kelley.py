@@ -15,23 +15,21 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from shardplan.certify.highs import End, Highs
+from shardplan.certify.params import PROOF_DEFAULTS, PlaneParams
+from shardplan.certify.tolerances import (
+    HIGHS_TOLERANCE,
+    LARGEST_PRICE,
+    NO_WIDTH,
+    ON_EDGE,
+    PRICES_TOLERANCE,
+    WIDEST,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shardplan.certify.oracle import Oracle, Point
     from shardplan.records.arrays import Floats, Ints
-
-
-TOLERANCE = 1e-6
-_MOST_STEPS = 100
-_GROW = 4.0
-_SHRINK = 0.7
-_GOOD = 0.5
-_CEILING = 1e6
-_LARGEST = 1e12
-"""Most of any price: boxes also grow where nothing is gained, and numbers of 10^20
-are infinite for HiGHS."""
 
 
 class Clock(Protocol):
@@ -81,38 +79,36 @@ def maximise(
     function: Oracle,
     domain: Domain,
     start: Floats,
+    params: PlaneParams = PROOF_DEFAULTS.cutting_planes,
     *,
     enough: float = float("inf"),
     stop: Clock | None = None,
-    radius: float = 0.5,
 ) -> Peak:
-    """Climb to within `TOLERANCE` of the largest value, which should be near 1.
+    """Climb to within `PRICES_TOLERANCE` of the largest value, which should be near 1.
 
     Parameters
     ----------
     enough : float
         Any value of at least this will do.
-    radius : float
-        Size of the first box.
     """
     master = _CuttingPlanes(domain, stop)
     best, where = function(start), start
     master.cut(start, best)
     if not len(start):
         return Peak(start, best, 1)
-    width = np.maximum(start, radius)
+    width = np.maximum(start, params.radius)
     steps = 1
-    while steps < _MOST_STEPS:
+    while steps < params.most_steps:
         if best.value >= enough or (stop and stop.now()):
             break
         highest = master.best_in_box(where, width)
         if highest is None:
             break
         prices, promised, inside = highest
-        if promised - best.value <= TOLERANCE * max(abs(best.value), 1.0):
-            if inside or width.min() > _CEILING:
+        if promised - best.value <= PRICES_TOLERANCE * max(abs(best.value), 1.0):
+            if inside or width.min() > WIDEST:
                 break
-            width = width * _GROW
+            width = width * params.grow
             continue
         steps += 1
         found = function(prices)
@@ -120,9 +116,9 @@ def maximise(
         if found.value > best.value:
             gain = (found.value - best.value) / (promised - best.value)
             best, where = found, prices
-            width = width * (_GROW if gain > _GOOD else 1.0)
+            width = width * (params.grow if gain > params.good else 1.0)
         else:
-            width = width * _SHRINK
+            width = width * params.shrink
     return Peak(where, best, steps)
 
 
@@ -131,14 +127,14 @@ class _CuttingPlanes:
 
     def __init__(self, domain: Domain, stop: Clock | None) -> None:
         self._stop = stop
-        self._upper = upper = np.minimum(domain.upper, _LARGEST)
+        self._upper = upper = np.minimum(domain.upper, LARGEST_PRICE)
         self._model = Highs(
             "the cutting planes of a bound",
             np.r_[np.zeros(len(upper)), -1.0],
             np.r_[np.zeros(len(upper)), -np.inf],
             np.r_[upper, np.inf],
-            primal_feasibility_tolerance=1e-9,
-            dual_feasibility_tolerance=1e-9,
+            primal_feasibility_tolerance=HIGHS_TOLERANCE,
+            dual_feasibility_tolerance=HIGHS_TOLERANCE,
         )
         for group in domain.simplices:
             self._model.add_row(1.0, 1.0, group, np.ones(len(group)))
@@ -165,7 +161,7 @@ class _CuttingPlanes:
             return None
         solution = self._model.values
         prices = np.clip(solution[:-1], 0.0, self._upper)
-        near = 1e-9 * np.maximum(width, 1e-30)
+        near = ON_EDGE * np.maximum(width, NO_WIDTH)
         at_low = (prices <= low + near) & (low > 0.0)
         at_high = (prices >= high - near) & (high < self._upper)
         return prices, float(solution[-1]), not (at_low | at_high).any()

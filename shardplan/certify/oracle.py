@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from shardplan.certify.tolerances import (
+    BELOW_ONE,
+    LEAST_UNIT_S,
+    LONGEST_PHASE,
+    NEAR_ONE,
+)
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Prices
 
@@ -20,9 +26,6 @@ if TYPE_CHECKING:
     from shardplan.certify.relaxed import Relaxed
     from shardplan.certify.verify import Box
     from shardplan.records.arrays import Bools, Floats, Ints
-
-
-_LEAST_UNIT = 1e-12
 
 
 class Point(NamedTuple):
@@ -103,7 +106,7 @@ class PoolOracle:
         tiers = np.flatnonzero(shares.any(axis=0))
         fixed = seconds.sum(axis=1)
         least = np.minimum.reduceat(fixed, start[:-1])
-        unit = max(float(least.sum()), _LEAST_UNIT)
+        unit = max(float(least.sum()), LEAST_UNIT_S)
         none = np.zeros(0)
         return cls(
             unit,
@@ -131,7 +134,7 @@ class PoolOracle:
             self.tiers,
             phases,
             np.array(box.low)[phases] / self.unit,
-            np.minimum(np.array(box.high)[phases] / self.unit, 1e6),
+            np.minimum(np.array(box.high)[phases] / self.unit, LONGEST_PHASE),
             seconds[:, others].sum(axis=1),
         )
 
@@ -234,14 +237,10 @@ def legal_prices(relaxed: Relaxed, shares: Floats, pools: Floats) -> Prices:
     Shares of a phase that should sum to 1 end up just below, whatever the rounding.
     """
     total = shares.sum(axis=0)
-    near_one = np.abs(total - 1.0) < _NEAR
-    scale = np.where(near_one, (1.0 - _BELOW) / np.where(near_one, total, 1.0), 1.0)
+    near_one = np.abs(total - 1.0) < NEAR_ONE
+    scale = np.where(near_one, (1.0 - BELOW_ONE) / np.where(near_one, total, 1.0), 1.0)
     per_rank = shares * scale / relaxed.class_ranks[:, None]
     per_byte = pools / np.maximum(relaxed.room, 1.0)
     hbm, ddr, ssd = (tuple(map(float, column)) for column in per_byte.T)
     ranks = tuple(tuple(map(float, row)) for row in per_rank)
     return Prices(ranks=ranks, hbm=hbm, ddr=ddr, ssd=ssd)
-
-
-_NEAR = 1e-6
-_BELOW = 1e-14

@@ -14,24 +14,15 @@ import numpy as np
 
 from shardplan.certify.highs import End, Highs
 from shardplan.certify.patterns import Choices, ItemPrices, Pattern, PatternSums
+from shardplan.certify.tolerances import MOST_RANKS_WORTH, PRICE_DIGITS, REFUTED
 from shardplan.records.certificate import PatternPrices
 
 if TYPE_CHECKING:
     from shardplan.certify.kelley import Clock
+    from shardplan.certify.params import PatternParams
     from shardplan.certify.relaxed import Relaxed
     from shardplan.records.arrays import Floats
     from shardplan.records.certificate import Prices
-
-
-MOST_CHOICES = 8_000
-_MOST_STEPS = 250
-_RADIUS = 0.02
-_LEAST_RADIUS = 1e-3
-_MOST_RADIUS = 0.5
-_DONE = 1e-5
-_ENOUGH = 1e-6
-_LEAST_PRICE = 1e-3
-_DIGITS = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +48,9 @@ class PricedItems:
         hbm, ddr, ssd = (float(price) for price in self.prices.pools)
         return PatternPrices(
             items=tuple(map(int, some)),
-            prices=tuple(round(float(p), _DIGITS) for p in self.prices.items[some]),
+            prices=tuple(
+                round(float(p), PRICE_DIGITS) for p in self.prices.items[some]
+            ),
             hbm=hbm,
             ddr=ddr,
             ssd=ssd,
@@ -75,10 +68,16 @@ class PatternPricer:
         Of seconds and bytes, where every search begins.
     """
 
-    def __init__(self, relaxed: Relaxed, prices: Prices, stop: Clock | None) -> None:
+    def __init__(
+        self,
+        relaxed: Relaxed,
+        prices: Prices,
+        stop: Clock | None,
+        params: PatternParams,
+    ) -> None:
         self._num_items = int(relaxed.item.max(initial=-1)) + 1
         self._prices = prices
-        self._stop = stop
+        self._stop, self._params = stop, params
 
     def price(
         self, relaxed: Relaxed, threshold: float, before: PricedItems | None
@@ -93,9 +92,11 @@ class PatternPricer:
             Of another threshold.
         """
         choices = Choices.of(relaxed, threshold)
-        if choices is None or len(choices.bundle) > MOST_CHOICES:
+        if choices is None or len(choices.bundle) > self._params.most_choices:
             return None
-        search = _ItemPriceSearch(relaxed, choices, threshold, self._prices, before)
+        search = _ItemPriceSearch(
+            relaxed, choices, threshold, self._prices, before, self._params
+        )
         search.run(self._stop)
         items = np.zeros(self._num_items)
         items[relaxed.item] = search.best.items
@@ -113,13 +114,14 @@ class _ItemPriceSearch:
         threshold: float,
         prices: Prices,
         before: PricedItems | None,
+        params: PatternParams,
     ) -> None:
-        self._choices = choices
+        self._choices, self._params = choices, params
         self._sums = PatternSums.of(relaxed)
         self._ranks = float(relaxed.class_ranks[0])
         self._size = relaxed.tier_bytes[:, 0] / max(float(relaxed.largest_hbm[0]), 1.0)
         start = self._by_sums(relaxed, threshold, prices)
-        self._scale = np.maximum(start.items, _LEAST_PRICE)
+        self._scale = np.maximum(start.items, params.least_price)
         self._master = _PatternProgram(self._sums, self._size)
         self.value, self.best = -np.inf, start
         self._try(start)
@@ -129,25 +131,26 @@ class _ItemPriceSearch:
 
     def run(self, stop: Clock | None) -> None:
         """Improve the prices until they refute, or nothing is gained."""
-        radius = _RADIUS
-        for _ in range(_MOST_STEPS):
-            if self.value > self._ranks * (1.0 + _ENOUGH) or (stop and stop.now()):
+        params = self._params
+        radius = params.radius
+        for _ in range(params.most_steps):
+            if self.value > self._ranks * (1.0 + REFUTED) or (stop and stop.now()):
                 break
             left_s = stop.remaining_s() if stop else np.inf
             solved = self._master.solve(self.best, radius * self._scale, radius, left_s)
             if solved is None:
                 break
             prices, promised = solved
-            if promised - self.value < _DONE * self._ranks:
-                if radius >= _MOST_RADIUS:
+            if promised - self.value < params.done * self._ranks:
+                if radius >= params.most_radius:
                     break
-                radius *= 4.0
+                radius *= params.widen
                 continue
             before = self.value
             if not self._try(prices):
-                radius = max(0.8 * radius, _LEAST_RADIUS)
-            elif self.value - before > 0.3 * (promised - before):
-                radius *= 2.0
+                radius = max(params.shrink * radius, params.least_radius)
+            elif self.value - before > params.good * (promised - before):
+                radius *= params.grow
 
     def _by_sums(
         self, relaxed: Relaxed, threshold: float, prices: Prices
@@ -181,7 +184,7 @@ class _PatternProgram:
         cost = np.r_[
             np.zeros(self._num_items + 1), 1.0, 1.0, np.full(relaxed.num_bundles, -1.0)
         ]
-        most = 1e3 * float(relaxed.class_ranks[0])
+        most = MOST_RANKS_WORTH * float(relaxed.class_ranks[0])
         self._model = Highs("the patterns of a bound", cost, 0.0, most)
         for option, bundle in enumerate(relaxed.bundle):
             first, last = relaxed.item_start[option], relaxed.item_start[option + 1]

@@ -26,10 +26,15 @@ if TYPE_CHECKING:
 
 
 MOST_CHOICES = 100_000
+"""Choices above which a certificate is refused: the dynamic program of `dearest` has
+this many rows of `CELLS` numbers."""
 CELLS = 8000
 """Steps into which the threshold is cut; times are rounded down."""
 _SAFE = 1e-9
+"""Share by which cells are widened and prices raised: far more than the roundings of a
+sum over the items of a rank."""
 _MOST_ITEMS = 2
+"""Kinds of items of an option: wide and narrow shards."""
 
 
 class Pattern(NamedTuple):

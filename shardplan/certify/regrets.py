@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from shardplan.certify.relaxed import Relaxed
+from shardplan.certify.tolerances import NO_SECONDS
 
 if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Floats
-
-
-_LEAST_S = 1e-30
-"""Below this a bound counts as nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,5 +51,5 @@ class Regrets:
         regret[relaxed.option] = (cost - least) * world
         memory_s = float((bound.byte_prices * relaxed.room).sum())
         priced_s = float(relaxed.least_per_bundle(cost).sum()) - memory_s
-        memory = memory_s / max(bound.value_s, _LEAST_S)
+        memory = memory_s / max(bound.value_s, NO_SECONDS)
         return cls(bound.value_s, priced_s, memory, regret)

@@ -8,6 +8,13 @@ import numpy as np
 
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import ClassOracle, PoolOracle, legal_prices
+from shardplan.certify.params import (
+    PROOF_DEFAULTS,
+    PlaneParams,
+    ProofParams,
+    RefuteParams,
+)
+from shardplan.certify.tolerances import LEAST_UNIT_S
 from shardplan.certify.verify import Box, open_menu, round_bound
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Prices
@@ -20,24 +27,8 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats
 
 
-_MOST_ROUNDS = 6
-_BASIC_ROUNDS = 2
-_STALLED = 0.99
-"""Stop excluding options when a round leaves more than this share of them."""
-_BASIC_SUBSETS = 3
-_BASIC_SHARES = (0.5, 0.1)
-_SHARES = (1.0, 0.8, 0.5, 0.25, 0.1, 0.03)
-"""What is left over of all phases, for the slowest rank to bear."""
-_SUBSET_SHARES = (1.0, 0.3)
-"""The same of some phases; a quick search leaves over all of them."""
-_WORTH = 0.998
-"""A quick search does without rounds that leave more than this share of options."""
-_BASIC_OPTIONS = 5_000
-"""Up to this many, a quick search tries as much per threshold as a long one."""
-_MOST_OPTIONS = 100_000
-"""A long search leaves out options only where there are more than this."""
-_FORESIGHT = 1.15
-"""A refuted threshold is followed by others up to this times higher."""
+_NO_THRESHOLD_S = 1e100
+"""As good as no threshold, yet options are excluded by it [s]."""
 
 
 def best_prices(
@@ -46,6 +37,7 @@ def best_prices(
     *,
     enough: float = float("inf"),
     stop: Clock | None = None,
+    params: PlaneParams = PROOF_DEFAULTS.cutting_planes,
 ) -> Prices:
     """Find the prices of the largest bound on a menu without empty bundles.
 
@@ -57,17 +49,19 @@ def best_prices(
         A bound of at least this will do [s].
     """
     if relaxed.num_classes > 1:
-        return _class_prices(relaxed, enough, stop)
+        return _class_prices(relaxed, enough, stop, params)
     function = PoolOracle.of(relaxed)
     size = len(function.tiers)
     first = np.zeros(size) if start is None else function.from_prices(relaxed, start)
     domain = Domain(np.full(size, np.inf))
     enough = enough / function.unit
-    found = maximise(function, domain, first, enough=enough, stop=stop)
+    found = maximise(function, domain, first, params, enough=enough, stop=stop)
     return function.to_prices(relaxed, found.prices)
 
 
-def _class_prices(relaxed: Relaxed, enough: float, stop: Clock | None) -> Prices:
+def _class_prices(
+    relaxed: Relaxed, enough: float, stop: Clock | None, params: PlaneParams
+) -> Prices:
     """Several classes: shares of each phase are open as well."""
     classes, phases = relaxed.num_classes, relaxed.num_dimensions
     simplices = [np.arange(classes) * phases + d for d in range(phases)]
@@ -75,10 +69,11 @@ def _class_prices(relaxed: Relaxed, enough: float, stop: Clock | None) -> Prices
     upper = np.r_[np.ones(classes * phases), np.where(used, np.inf, 0.0).ravel()]
     shares = np.tile(relaxed.class_ranks[:, None], (1, phases))
     start = np.r_[(shares / relaxed.class_ranks.sum()).ravel(), np.zeros(classes * 3)]
-    unit = max(ClassOracle(relaxed)(start).value, 1e-12)
+    unit = max(ClassOracle(relaxed)(start).value, LEAST_UNIT_S)
     function = ClassOracle(relaxed, unit)
     domain = Domain(upper, simplices)
-    found = maximise(function, domain, start, enough=enough / unit, stop=stop)
+    enough = enough / unit
+    found = maximise(function, domain, start, params, enough=enough, stop=stop)
     share, pools = function.split(found.prices)
     return legal_prices(relaxed, share, pools * unit)
 
@@ -152,7 +147,9 @@ class Lean(NamedTuple):
         )
 
 
-def lean_ways(relaxed: Relaxed, loads: RankLoad, *, hard: bool) -> list[Lean]:
+def lean_ways(
+    relaxed: Relaxed, loads: RankLoad, params: RefuteParams, *, hard: bool
+) -> list[Lean]:
     """List subsets of phases to leave over: those in which items raise the mean load.
 
     The rank of a long item then counts with all that it must hold. The subsets are
@@ -166,11 +163,12 @@ def lean_ways(relaxed: Relaxed, loads: RankLoad, *, hard: bool) -> list[Lean]:
     codes, count = np.unique(long @ (1 << dimensions), return_counts=True)
     useful = (codes > 0) & (codes != everything)
     subsets = codes[useful][np.argsort(-count[useful], kind="stable")]
-    most, shares = (None, _SUBSET_SHARES) if hard else (_BASIC_SUBSETS, (1.0,))
+    most = None if hard else params.quick_subsets
+    shares = params.subset_shares if hard else (1.0,)
     ways: list[tuple[int, Sequence[float]]]
     ways = [(int(code), shares) for code in subsets[:most]]
     if everything:
-        ways.append((everything, _SHARES if hard else _BASIC_SHARES))
+        ways.append((everything, params.shares if hard else params.quick_shares))
     found = []
     for code, some in ways:
         subset = ((code >> dimensions) & 1).astype(float)
@@ -239,14 +237,22 @@ class Refuter:
     """
 
     def __init__(
-        self, relaxed: Relaxed, prices: Prices, stop: Clock | None, *, hard: bool
+        self,
+        relaxed: Relaxed,
+        prices: Prices,
+        stop: Clock | None,
+        params: ProofParams = PROOF_DEFAULTS,
+        *,
+        hard: bool,
     ) -> None:
         self._whole = relaxed
         self._stop = stop
-        self._hard = hard or len(relaxed) <= _BASIC_OPTIONS
-        self._worth = 1.0 if self._hard else _WORTH
-        self._most_rounds = _MOST_ROUNDS if hard else _BASIC_ROUNDS
-        self._box = Box.whole(relaxed.num_dimensions, 1e100)
+        self._planes, self._params = params.cutting_planes, params.refuting
+        own = self._params
+        self._hard = hard or len(relaxed) <= own.thorough_options
+        self._worth = 1.0 if self._hard else own.worth
+        self._most_rounds = own.most_rounds if hard else own.quick_rounds
+        self._box = Box.whole(relaxed.num_dimensions, _NO_THRESHOLD_S)
         self._first = prices
         given = round_bound(relaxed, prices, self._box).given
         longest = relaxed.peak(np.ones(relaxed.num_dimensions))
@@ -270,7 +276,7 @@ class Refuter:
     def remainder(self, threshold: float) -> tuple[Relaxed, tuple[Prices, ...]]:
         """Return what the first prices leave of `menu`, and those that matter."""
         if threshold > self._horizon:
-            self._look_up_to(_FORESIGHT * threshold)
+            self._look_up_to(self._params.foresight * threshold)
         keep = np.ones(len(self.menu), dtype=bool)
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
@@ -291,7 +297,7 @@ class Refuter:
             if menu.has_empty_bundle or self._is_over():
                 break
             size = len(menu)
-            prices = best_prices(menu, rounds[0], enough=threshold, stop=self._stop)
+            prices = self._best_prices(menu, rounds[0], threshold)
             for some in (prices, *(lean.of(prices) for lean in self._leans)):
                 bound = round_bound(menu, some, box)
                 self.work += len(menu)
@@ -302,11 +308,16 @@ class Refuter:
                     menu = menu.select(left)
                 if best >= threshold or menu.has_empty_bundle or self._is_over():
                     break
-            if best >= threshold or len(menu) > _STALLED * size:
+            if best >= threshold or len(menu) > self._params.stalled * size:
                 break
         if menu.has_empty_bundle:
             return threshold, tuple(rounds)
         return min(best, threshold), tuple(rounds)
+
+    def _best_prices(self, menu: Relaxed, start: Prices, enough: float) -> Prices:
+        return best_prices(
+            menu, start, enough=enough, stop=self._stop, params=self._planes
+        )
 
     def _is_over(self) -> bool:
         return self._stop is not None and self._stop.now()
@@ -317,12 +328,12 @@ class Refuter:
         given, longest = self._needs
         keep = (given < horizon) & (longest < horizon)
         menu, given = self._whole.select(keep), given[keep]
-        most = _MOST_OPTIONS if self._hard else 0
+        most = self._params.keep_options if self._hard else 0
         if menu.num_classes == 1 and not menu.has_empty_bundle and len(menu) > most:
             few = undominated(menu, self._loads, given, hard=self._hard)
             menu, given = menu.select(few), given[few]
         self.menu, self._prices, self._given = menu, [self._first], [given]
-        self._leans = lean_ways(menu, self._loads, hard=self._hard)
+        self._leans = lean_ways(menu, self._loads, self._params, hard=self._hard)
         for lean in self._leans:
             if self._is_over():
                 break

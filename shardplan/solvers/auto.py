@@ -56,9 +56,7 @@ class Auto:
         self._quickly(problem, stop, seed, incumbent)
         # Exact methods stop by the clock; a work limit promises the same everywhere.
         is_timed = not stop.is_by_work
-        is_small = (
-            is_timed and len(problem.options) * problem.world_size <= params.exact_size
-        )
+        is_small = is_timed and self._is_small(problem)
         first_s = min(
             params.exact_first_s, params.exact_first_share * stop.remaining_s()
         )
@@ -236,6 +234,15 @@ class Auto:
             found = program.solve(problem, stop, seed, Silent())
         incumbent.offer(found.assignment)
         return found.status is SolveStatus.OPTIMAL and found.assignment is not None
+
+    def _is_small(self, problem: Problem) -> bool:
+        """Whether the integer program is small enough to be tried."""
+        from shardplan.solvers.ilp.variables import count_variables, legal_places
+
+        if len(problem.options) * problem.world_size > self._params.exact_size:
+            return False
+        number = count_variables(problem, legal_places(problem))
+        return number <= self._all.ilp.max_variables
 
     def _is_large(self, problem: Problem) -> bool:
         """Whether the search comes before greedy."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shardplan.certify.params import ProofParams
+from shardplan.certify.params import PlaneParams, ProofParams
 from shardplan.records.record import (
     Factor,
     Flag,
@@ -167,6 +167,8 @@ class ChoiceParams(Record):
     spare : float
         Share of the room above the least bytes that a choice may always use, so that
         tight problems are not driven to the slowest options everywhere.
+    cutting_planes : PlaneParams
+        Prices of memory at which choosing the cheapest options nearly fits.
     """
 
     linear_program: Flag = True
@@ -175,6 +177,7 @@ class ChoiceParams(Record):
     room_passes: Tally = 2
     misses: Tally = 1000
     spare: Fraction = 0.1
+    cutting_planes: PlaneParams = PlaneParams()
 
 
 class PlacementParams(Record):

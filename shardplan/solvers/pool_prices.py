@@ -8,6 +8,7 @@ import numpy as np
 
 from shardplan.certify.kelley import Domain, maximise
 from shardplan.certify.oracle import PoolOracle
+from shardplan.certify.params import PROOF_DEFAULTS, PlaneParams
 from shardplan.records.sharding import TIERS
 from shardplan.solvers.tolerances import TOO_DEAR
 
@@ -37,7 +38,11 @@ class PoolPrices(NamedTuple):
 
 
 def pool_prices(
-    problem: Problem, totals: OptionTotals, legal: Bools, fill: float
+    problem: Problem,
+    totals: OptionTotals,
+    legal: Bools,
+    fill: float,
+    params: PlaneParams = PROOF_DEFAULTS.cutting_planes,
 ) -> PoolPrices:
     """Find the price of each tier for which the Lagrangian is largest.
 
@@ -60,7 +65,7 @@ def pool_prices(
 
     size = len(function.tiers)
     domain = Domain(np.full(size, np.inf))
-    found = maximise(remembered, domain, np.zeros(size), enough=TOO_DEAR)
+    found = maximise(remembered, domain, np.zeros(size), params, enough=TOO_DEAR)
     prices = np.zeros(len(TIERS))
     prices[function.tiers] = found.prices * function.unit / fill
     chosen = kept[np.unique(np.concatenate(choices))]

@@ -84,7 +84,7 @@ def select_from(
     over a few candidates takes its place.
     """
     sums = _Sums(problem, totals, legal, fill, params)
-    found = pool_prices(problem, totals, legal, fill)
+    found = pool_prices(problem, totals, legal, fill, params.cutting_planes)
     choice = sums.fitted(sums.cheapest(found.prices), found.prices)
     if not params.linear_program or sums.is_good(choice, found.least_s):
         return choice

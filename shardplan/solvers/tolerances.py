@@ -65,6 +65,8 @@ NEW_PATTERN = 1e-7
 """What a pattern must be worth above its rank: HiGHS's tolerance of reduced costs."""
 NO_RANK = 1e-7
 """Ranks missing up to this are none: HiGHS's tolerance of feasibility."""
+LEAST_PROGRAM_S = 0.01
+"""HiGHS has at least so long for a program of packing [s], to look at it at all."""
 PIECE_DIGITS = 9
 """Digits to which loads of pieces of one kind agree, in shares of bound and memory."""
 RANK_DIGITS = 7

@@ -11,6 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 from shardplan.certify.dual import Bound, lower_bound, strengthen
+from shardplan.certify.params import ProofParams
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
@@ -290,12 +291,12 @@ def test_mid_size_problem_is_bounded_well() -> None:
     assert bound.rank_prices == pytest.approx(1 / 16)
 
 
-def test_large_menus_lose_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_menus_lose_little() -> None:
     """Where a menu is large, options that hardly matter are left out: 1.2 %."""
     problem = random_problem(1, 20, 8, objective=Objective.STEP)
     whole = lower_bound(problem).value_s
-    monkeypatch.setattr("shardplan.certify.rounds._BASIC_OPTIONS", 0)
-    few = lower_bound(problem).value_s
+    params = ProofParams.model_validate({"refuting": {"thorough_options": 0}})
+    few = lower_bound(problem, params=params).value_s
     assert 0.98 * whole <= few < whole
 
 
@@ -304,3 +305,33 @@ def test_same_problem_same_certificate() -> None:
     problem = draw(5, CLUSTERS["two classes"], Objective.STEP)
     first, second = (strengthen(problem, lower_bound(problem)) for _ in range(2))
     assert first.certificate == second.certificate
+
+
+@pytest.mark.parametrize("part", ["cases", "patterns"])
+def test_parts_of_the_proof(part: str) -> None:
+    """A bound without cases, or without patterns, is proven by the other means."""
+    problem = random_problem(3, 6, 4, objective=Objective.STEP)
+    params = ProofParams.model_validate({part: False})
+    bound = strengthen(problem, lower_bound(problem), params=params)
+    assert verify(problem, bound.certificate) == bound.value_s
+    cases = bound.certificate.cases
+    used = {"cases": len(cases) > 1, "patterns": any(c.patterns for c in cases)}
+    assert not used[part]
+
+
+def test_numbers_of_the_search_prove_nothing() -> None:
+    """However little is looked at, what is found is verified and below the best."""
+    problem = random_problem(3, 6, 4, objective=Objective.STEP)
+    usual = strengthen(problem, lower_bound(problem))
+    little = ProofParams.model_validate(
+        {
+            "most_work": 0,
+            "quick_tests": 0,
+            "cutting_planes": {"most_steps": 1},
+            "tree": {"most_cases": 1},
+            "pattern_prices": {"most_steps": 1, "most_pricings": 1},
+        }
+    )
+    bound = strengthen(problem, lower_bound(problem, params=little), params=little)
+    assert verify(problem, bound.certificate) == bound.value_s
+    assert 0.0 < bound.value_s < usual.value_s

@@ -185,3 +185,34 @@ def test_numbers_are_bounded(name: str) -> None:
     others = {"item_share": 1.0, "fill": 1.0} if name == "power" else {}
     with pytest.raises(ValidationError):
         owners[0].model_validate({**others, name: BOUNDED[name]})
+
+
+def least(record: type[Record]) -> Record:
+    """Make a record with every count at the least that is allowed."""
+    values: dict[str, Any] = {}
+    for name, field in record.model_fields.items():
+        default = field.get_default()
+        if isinstance(default, Record):
+            values[name] = least(type(default))
+        elif field.annotation is int:
+            values[name] = min(
+                bound.ge
+                for part in field.metadata
+                for bound in (part, *getattr(part, "metadata", ()))
+                if hasattr(bound, "ge")
+            )
+    return record.model_validate(values)
+
+
+@pytest.mark.parametrize("objective", Objective)
+def test_least_counts(objective: Objective) -> None:
+    """A solver that may hardly do anything still ends with a legal plan."""
+    params = least(SolverParams)
+    assert isinstance(params, SolverParams)
+    assert params.search.anneal.group == params.auto.neighbourhood_tables == 1
+    assert params.auto.exact_size == params.search.patience == 0
+    sizes = {"greedy_size": 10_000, "ldm_size": 10_000, "exact_size": 10_000}
+    auto_params = params.auto.replace(**sizes)
+    for given in (params, params.replace(auto=auto_params)):
+        for limit in ({"work_limit": 3e3}, {"time_limit_s": 0.5}):
+            solve(objective, Stop(**limit), given)

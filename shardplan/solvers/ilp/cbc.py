@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _COMMANDS = ("COIN_CMD", "PULP_CBC_CMD")
 """PuLP's names for a CBC on the PATH and for the one that some releases bundle."""
 _MAX_SEED = 2**31
+"""CBC's seeds are below."""
 _ENDED = ("Optimal", "GapLimit")
 _INFEASIBLE = "Infeasible"
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Improved = Callable[[float, float], None]
 
 _MAX_SEED = 2**31
+"""HiGHS's seeds are below."""
 _STATUS = {
     End.OPTIMAL: SolveStatus.OPTIMAL,
     End.INFEASIBLE: SolveStatus.INFEASIBLE,

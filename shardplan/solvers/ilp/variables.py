@@ -161,12 +161,17 @@ def _slowest_names(problem: Problem) -> list[str]:
     return ["slowest"]
 
 
-def _check_size(problem: Problem, places: list[Ints], most: int) -> None:
+def count_variables(problem: Problem, places: list[Ints]) -> int:
+    """How many variables a program has of options, items and conflicts."""
     items = np.diff(problem.options.item_start)
     count = len(places) + len(problem.conflicts) * problem.world_size
-    count += sum(
+    return count + sum(
         len(legal) * int(number) for legal, number in zip(places, items, strict=True)
     )
+
+
+def _check_size(problem: Problem, places: list[Ints], most: int) -> None:
+    count = count_variables(problem, places)
     if count > most:
         raise InputError.single(
             "solver",

@@ -15,7 +15,7 @@ import numpy as np
 from shardplan.certify.highs import End, Highs
 from shardplan.solvers.pack.params import PACK_DEFAULTS, PackParams
 from shardplan.solvers.pack.patterns import Pattern, dear_patterns
-from shardplan.solvers.tolerances import NO_RANK, ROUNDOFF
+from shardplan.solvers.tolerances import LEAST_PROGRAM_S, NO_RANK, ROUNDOFF
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats
@@ -107,7 +107,7 @@ class PackingProgram:
         most = np.array([self._ranks.number[kind] for kind, _ in columns])
         upper = np.r_[np.ones(options), most, np.full(kinds, np.inf)]
         model = self._model(columns, limits, upper, upper < np.inf)
-        end = model.run(time_limit_s=max(seconds, 0.01))
+        end = model.run(time_limit_s=max(seconds, LEAST_PROGRAM_S))
         if end is End.FAILED or not model.has_values or model.objective > 0.5:
             return None
         number = np.round(model.values).astype(np.int64)
