@@ -34,8 +34,7 @@ ROOMS = {
     "shard_matrix",
     "certify": "highs",
     "solvers.search.moves": "solvers.search.exchange solvers.search.noise "
-    "solvers.search.proposals solvers.search.recut solvers.search.repartition "
-    "solvers.search.variants",
+    "solvers.search.recut solvers.search.repartition solvers.search.variants",
     "planning": "certify.relaxations deadline diagnosis feedback interrupts notices "
     "padding planner quick_plan refusal",
 }
@@ -47,6 +46,7 @@ RENAMED = {
     "costs.dense_layers": "costs.layers.shapes",
     "costs.network": "costs.communication.graph",
     "io.schema": "plans.schemas",
+    "solvers.search.proposals": "solvers.search.moves.recut",
 }
 
 PARTS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,6 +14,13 @@ from shardplan.records.sharding import PHASES, Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.limits import Limits
+from shardplan.solvers.search.moves.candidates import Candidates
+from shardplan.solvers.search.moves.exchange import Exchanger
+from shardplan.solvers.search.moves.insertion import Inserter
+from shardplan.solvers.search.moves.noise import Noise
+from shardplan.solvers.search.moves.recut import Recutter
+from shardplan.solvers.search.moves.repartition import Repartitioner
+from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.state import State
 from shardplan.solvers.search.vectors import Vectors
@@ -20,6 +28,8 @@ from tests.solvers.helpers import CW2, CW3, RW2, TW, Hosts, make_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from shardplan.problems.problem import Assignment, Problem
 
@@ -52,6 +62,52 @@ def empty(problem: Problem, kind: type[State] = State) -> Started:
     regrets = Regrets.of(problem, lower_bound(problem))
     vectors = Vectors.of(problem, regrets.bound_s)
     return Started(kind(problem, vectors), regrets, Limits(vectors, regrets))
+
+
+class Moves(NamedTuple):
+    """All moves of a state, and the price of options beside the penalty."""
+
+    exchanger: Exchanger
+    divider: Repartitioner
+    recutter: Recutter
+    changer: VariantChanger
+    price: NDArray[np.float64]
+
+
+def moves_of(begun: Started, rng: np.random.Generator, num_free: int = 5) -> Moves:
+    """Make all moves, within the best limits on shards."""
+    state, regret = begun.state, begun.regrets.of_option
+    excess, noise = begun.limits.excess(begun.limits.best(0.0, 0.0)), Noise(rng)
+    options = Candidates(state, rng, regret, excess)
+    return Moves(
+        Exchanger(state, rng, noise),
+        Repartitioner(state, rng, noise, num_free),
+        Recutter(state, rng, noise, options, Inserter(state, rng, options)),
+        VariantChanger(state, rng, noise, options.price, excess),
+        options.price,
+    )
+
+
+def scrambled(problem: Problem, rng: np.random.Generator) -> Started:
+    """Start far from balance; hosts and ranks may be too full."""
+    full = problem.capacity
+    roomy = replace(
+        full,
+        rank_hbm=4.0 * full.rank_hbm,
+        pool_ddr=4.0 * full.pool_ddr,
+        pool_ssd=4.0 * full.pool_ssd,
+    )
+    begun = empty(problem)
+    begun.state.fill(start(replace(problem, capacity=roomy)).state.assignment())
+    for _ in range(3):
+        scramble(begun.state, rng)
+    return begun
+
+
+def scramble(state: State, rng: np.random.Generator) -> None:
+    """Exchange parts of all ranks at random."""
+    everyone = np.arange(len(state.load))[None]
+    Exchanger(state, rng, Noise(rng)).make(everyone, low_levels(state), 1e6)
 
 
 def low_levels(state: State) -> Penalty:

@@ -61,10 +61,10 @@ PARTS = {
     "search.restarts": Part(Portfolio, "_random_start", SHORT, base=QUICK),
     "search.anneal.random_groups": Part(Annealer, "_random_groups"),
     "search.anneal.worst_groups": Part(Annealer, "_worst_groups"),
-    "search.anneal.pairs": Part(Annealer, "_divide_pairs"),
-    "search.anneal.variants": Part(VariantChanger, "change_some"),
+    "search.anneal.pairs": Part(Annealer, "_random_pairs"),
+    "search.anneal.variants": Part(VariantChanger, "make"),
     "search.anneal.recut": Part(Recutter, "recut"),
-    "search.anneal.quench": Part(Annealer, "_deal_from", {"work_limit": 1e5}),
+    "search.anneal.quench": Part(Annealer, "_descend", {"work_limit": 1e5}),
 }
 
 

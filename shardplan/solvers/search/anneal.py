@@ -1,4 +1,4 @@
-"""Annealing of all ranks at once: exchanges, divisions and re-cuts in rounds."""
+"""Simulated annealing of all ranks at once, in rounds of moves."""
 
 from __future__ import annotations
 
@@ -6,39 +6,43 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.descent import Descent
+from shardplan.solvers.search.moves.candidates import Candidates
 from shardplan.solvers.search.moves.exchange import Exchanger
+from shardplan.solvers.search.moves.insertion import Inserter
 from shardplan.solvers.search.moves.noise import Noise
-from shardplan.solvers.search.moves.proposals import Proposer
 from shardplan.solvers.search.moves.recut import Recutter
-from shardplan.solvers.search.moves.repartition import Repartitioner, disjoint
+from shardplan.solvers.search.moves.repartition import Repartitioner
 from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.search.penalty import Penalty
-from shardplan.solvers.tolerances import LEAST_GAIN, NO_SHARE
+from shardplan.solvers.tolerances import NO_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shardplan.problems.problem import Assignment
     from shardplan.records.arrays import Floats, Ints
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.search.moves.repartition import Divisions
     from shardplan.solvers.search.state import State
 
 
 class Annealer:
     """Improves a state in place.
 
-    Every round deals out units anew in groups of ranks, at random or the worst with
-    others, and re-cuts some bundles: some with large regret, some of the worst ranks,
-    some at random. With few ranks, pairs of them are divided anew as well.
+    A round makes each move once: it exchanges parts in groups of ranks, at random and
+    the worst with others, changes variants of some bundles and re-cuts a few. With few
+    ranks, pairs of them are divided anew as well.
 
     Parameters
     ----------
     regret, excess : float arrays (O,)
-        See `Recutter`.
+        See `Candidates`.
     report : callable
         Is shown the state after every round.
+
+    References
+    ----------
+    Kirkpatrick, Gelatt and Vecchi, "Optimization by simulated annealing", 1983.
     """
 
     def __init__(
@@ -54,27 +58,24 @@ class Annealer:
         self.state, self._params = state, params.anneal
         self._recutting = params.recutting
         self._rng, self._stop, self._report = rng, stop, report
-        self._noise = Noise(rng)
-        self._divider = Repartitioner(state, rng, self._noise)
-        shares = params.anneal.exchange_shares
-        self._exchanger = Exchanger(state, rng, self._noise, shares)
-        self._at_scale = len(state.load) > params.scale_ranks
+        anneal, self._noise = params.anneal, Noise(rng)
+        self._exchanger = Exchanger(state, rng, self._noise, anneal.exchange_shares)
+        self._divider = Repartitioner(state, rng, self._noise, anneal.pair_units)
+        self._descent = Descent(state, rng, self._exchanger, self._divider, anneal)
         self.limit(regret, excess)
-        anneal = params.anneal
+        self._at_scale = len(state.load) > params.scale_ranks
         self._group = anneal.group_at_scale if self._at_scale else anneal.group
         self._top = np.full(state.num_times, np.inf)
         self._num_changes = max(anneal.fewest_changes, len(state.load))
 
     def limit(self, regret: Floats, excess: Floats) -> None:
-        """Say which options to try from now on; see `Recutter`."""
+        """Say which options to try from now on; see `Candidates`."""
+        state, rng, noise = self.state, self._rng, self._noise
+        options = Candidates(state, rng, regret, excess, self._recutting)
         self._regret = regret
-        self._recutter = Recutter(
-            self.state, regret, excess, self._rng, self._recutting
-        )
-        self._proposer = Proposer(self.state, self._recutter, self._rng, self._noise)
-        self._changer = VariantChanger(
-            self.state, self._recutter.price, excess, self._rng, self._noise
-        )
+        self._inserter = Inserter(state, rng, options)
+        self._recutter = Recutter(state, rng, noise, options, self._inserter)
+        self._changer = VariantChanger(state, rng, noise, options.price, excess)
 
     def insert(self, bundles: list[int], choice: Ints) -> bool:
         """Put bundles that are out where they hurt least; False if one cannot be.
@@ -86,7 +87,7 @@ class Annealer:
         """
         for bundle in bundles:
             penalty = self._penalty(0.0)
-            if not self._recutter.insert(bundle, int(choice[bundle]), penalty):
+            if not self._inserter.insert(bundle, int(choice[bundle]), penalty):
                 return False
         return True
 
@@ -101,22 +102,11 @@ class Annealer:
         penalty = self._penalty(0.0)
         for bundle in bundles:
             option, places = self.state.take(bundle)
-            if not self._recutter.insert(bundle, int(choice[bundle]), penalty):
+            if not self._inserter.insert(bundle, int(choice[bundle]), penalty):
                 self.state.put(bundle, option, places)
 
-    def return_to(self, assignment: Assignment) -> None:
-        """Put everything where an assignment has it, what is out as well."""
-        state = self.state
-        for bundle, option in enumerate(assignment.option.tolist()):
-            places = assignment.places[bundle]
-            is_there = state.option[bundle] == option
-            if not (is_there and np.array_equal(state.places_of(bundle), places)):
-                if state.option[bundle] >= 0:
-                    state.take(bundle)
-                state.put(bundle, option, places)
-
     def cycle(self, rounds: int, hot: float, cold: float, settle: int = 0) -> None:
-        """Anneal from one temperature to another, then quench.
+        """Anneal from one temperature to another, then descend.
 
         By default the first two fifths press on the total, the rest more and more on
         the highest ranks.
@@ -132,17 +122,19 @@ class Annealer:
             progress = index / max(rounds - 1, 1)
             if index % self._params.level_rounds == 0:
                 penalty = self._penalty(self._tail(progress))
+            # Geometric, for gains range from whole shards to the last thousandth of a
+            # rank's time: each order of magnitude has the same number of rounds.
             temperature = hot * (cold / hot) ** progress
             self._move_units(penalty, temperature)
             if self._params.variants:
-                self._changer.change_some(self._num_changes, penalty, temperature)
+                self._change_variants(penalty, temperature)
             if self._params.recut and index >= settle:
-                self._recut_some(penalty, temperature)
+                self._recutter.make(self._to_recut(penalty), penalty, temperature)
             self._told()
         if self._params.variants:
             self._fill()
         if self._params.quench:
-            self._quench()
+            self._descend()
 
     def _tail(self, progress: float) -> float:
         """Where the levels are, between the first and the last ones."""
@@ -152,12 +144,23 @@ class Annealer:
     def _move_units(self, penalty: Penalty, temperature: float) -> None:
         """Exchange and divide the shards of ranks, with options as they are."""
         params = self._params
+        # Random groups keep all ranks in balance with each other. The worst alone
+        # decide the objective, so they are exchanged once more.
         if params.random_groups:
-            self._exchange(self._random_groups(), penalty, temperature)
+            self._exchanger.make(self._random_groups(), penalty, temperature)
         if params.worst_groups:
-            self._exchange(self._worst_groups(penalty), penalty, temperature)
+            self._exchanger.make(self._worst_groups(penalty), penalty, temperature)
+        # An exchange gives each rank one part in return for one. Few ranks need finer
+        # divisions than that; many find them among their many partners.
         if params.pairs and len(self.state.load) <= params.pair_ranks:
-            self._divide_pairs(penalty, temperature)
+            self._divider.make(self._random_pairs(), penalty, temperature)
+
+    def _change_variants(self, penalty: Penalty, temperature: float) -> None:
+        """Choose variants of some bundles at random."""
+        bundles = self._changer.bundles
+        if len(bundles):
+            order = self._rng.permutation(len(bundles))[: self._num_changes]
+            self._changer.make(bundles[order], penalty, temperature)
 
     def promise(self) -> tuple[bool, float]:
         """How promising the state is, for comparison: the less, the better.
@@ -167,15 +170,6 @@ class Annealer:
         load = self.state.load[:, :-1]
         high = np.quantile(load, self._params.promise_quantile, axis=0)
         return not self.state.fits(), float(high.sum())
-
-    def base_time(self) -> Floats:
-        """Time that wider scopes put on each rank (W,)."""
-        state = self.state
-        units = np.concatenate([np.array(u, dtype=np.int64) for u in state.units])
-        rank = state.unit_rank[units]
-        time = state.unit_vector[units, state.rank_class[rank], :-3].sum(axis=1)
-        own = np.bincount(rank, time, minlength=len(state.load))
-        return np.asarray(state.load[:, :-1].sum(axis=1) - own)
 
     def worst_ranks(self) -> Ints:
         """List the rank with most time; in large clusters also those about as slow.
@@ -187,12 +181,6 @@ class Annealer:
             return np.array([np.argmax(time)])
         mean, top = float(time.mean()), float(time.max())
         return np.flatnonzero(time >= top - self._params.as_slow * (top - mean))
-
-    def on_rank(self, rank: int) -> list[int]:
-        """Bundles with units on a rank."""
-        state = self.state
-        units = state.slots[rank, : state.count[rank]]
-        return [int(bundle) for bundle in np.unique(state.unit_bundle[units])]
 
     def _penalty(self, tail: float) -> Penalty:
         """Levels between somewhat below a balanced plan at the bound and the maxima.
@@ -212,29 +200,34 @@ class Annealer:
 
     def _fill(self) -> None:
         """Put into free memory what saves time, on ranks of any load."""
+        # At low levels all ranks are penalised, so time saved anywhere counts; without
+        # noise, for the last temperature still leaves many caches a bit off.
         penalty = self._penalty(0.0)
         passes = self._params.fill_passes * len(self.state.option) // self._num_changes
         for _ in range(min(passes, self._params.most_fill_passes)):
             if self._stop.now():
                 return
-            self._changer.change_some(self._num_changes, penalty, 0.0)
+            self._change_variants(penalty, 0.0)
         self._told()
+
+    def _descend(self) -> None:
+        for _ in range(self._params.quench_steps):
+            if self._stop.now() or not self._descent.step(self._recutter):
+                return
+            self._told()
 
     def _told(self) -> None:
         for part in (
-            self._divider,
             self._exchanger,
-            self._recutter,
-            self._proposer,
+            self._divider,
             self._changer,
+            self._recutter,
+            self._inserter,
         ):
             self._stop.work += part.evaluated
             part.evaluated = 0
+        # Every round, for a state is at times best before it has cooled down.
         self._report(self.state)
-
-    def _exchange(self, groups: Ints, penalty: Penalty, temperature: float) -> None:
-        if groups.size:
-            self._exchanger.exchange(groups, penalty, temperature)
 
     def _random_groups(self) -> Ints:
         """Divide the ranks into groups at random; some are left out."""
@@ -254,25 +247,21 @@ class Annealer:
         groups = [worst.reshape(num, some), others.reshape(num, (parts - 1) * some)]
         return np.concatenate(groups, axis=1)
 
-    def _divide_pairs(self, penalty: Penalty, temperature: float) -> None:
+    def _random_pairs(self) -> Ints:
+        """Divide the ranks into pairs at random, (K, 2)."""
         half = len(self.state.load) // 2
         order = self._rng.permutation(len(self.state.load))
-        rank, other = order[:half], order[half : 2 * half]
-        found = self._divider.best(
-            rank, other, penalty, temperature, self._params.pair_units
-        )
-        self._apply(found)
+        return np.stack([order[:half], order[half : 2 * half]], axis=1)
 
-    def _apply(self, found: Divisions) -> None:
-        pair, column = np.nonzero(found.goes)
-        units = found.units[pair, column]
-        here = self.state.unit_rank[units] == found.rank[pair]
-        self.state.move(units, np.where(here, found.other[pair], found.rank[pair]))
-
-    def _recut_some(self, penalty: Penalty, temperature: float) -> None:
+    def _to_recut(self, penalty: Penalty) -> Ints:
+        """Draw bundles: of large regret, on the worst ranks, and at random."""
         state, rng = self.state, self._rng
         world = len(state.load)
         few = self._params.fewest_recuts + int(world * self._params.recut_share)
+        # Large regret costs the total, worst ranks the maximum. Of a sample, for those
+        # of largest regret of all would be the same in every round, and the most
+        # likely ones to have been tried in vain; and one is random, for others that
+        # are neither may yet stand in the way.
         bundles = rng.integers(len(state.option), size=2 * few)
         regret = self._regret[state.option[bundles]]
         costly = bundles[np.argsort(-regret, kind="stable")[: few // 2]]
@@ -282,69 +271,4 @@ class Annealer:
         ranks = ranks[state.count[ranks] > 0]
         slot = (rng.random(len(ranks)) * state.count[ranks]).astype(np.int64)
         loaded = state.unit_bundle[state.slots[ranks, slot]]
-        some = rng.permutation(np.unique(np.r_[costly, bundles[:1], loaded]))
-        self._proposer.recut(some, penalty, temperature)
-
-    def _quench(self) -> None:
-        """Relieve the worst ranks until nothing helps: parts, pairs, then re-cuts."""
-        params = self._params
-        for _ in range(params.quench_steps):
-            if self._stop.now():
-                return
-            load = self.state.load[:, :-1]
-            mean, top = load.mean(axis=0), load.max(axis=0)
-            levels = mean + params.quench_tail * (top - mean)
-            penalty = Penalty(levels, params.memory_penalty)
-            each = penalty.of_ranks(self.state.load)
-            worst = np.argsort(-each, kind="stable")[: params.quench_ranks]
-            worst = worst[each[worst] > 0.0]
-            if not (
-                self._deal_from(worst, penalty)
-                or self._relieve(worst, penalty)
-                or (self._params.recut and self._recut_on(worst, penalty))
-            ):
-                return
-            self._told()
-
-    def _deal_from(self, worst: Ints, penalty: Penalty) -> bool:
-        """Deal out parts of the worst ranks among many others, if that helps."""
-        world, size = (
-            len(self.state.load),
-            min(len(self.state.load), self._params.group),
-        )
-        before = penalty.of_ranks(self.state.load).sum()
-        others = np.setdiff1d(self._rng.permutation(world), worst, assume_unique=True)
-        num = max(1, min(self._params.quench_deals, len(others) // size))
-        for index in range(num):
-            some = others[index * size : (index + 1) * size][: size - len(worst)]
-            group = np.concatenate([worst, some])
-            self._exchange(group[None], penalty, 0.0)
-        return bool(penalty.of_ranks(self.state.load).sum() < before - LEAST_GAIN)
-
-    def _relieve(self, worst: Ints, penalty: Penalty) -> bool:
-        """Divide the worst ranks with some partners, if that helps."""
-        state, world = self.state, len(self.state.load)
-        order = np.argsort(state.load[:, :-1].sum(axis=1), kind="stable")
-        half = self._params.quench_partners // 2
-        random = self._rng.integers(world, size=half)
-        others = np.union1d(order[:half], random)
-        rank, other = np.repeat(worst, len(others)), np.tile(others, len(worst))
-        apart = rank != other
-        free = self._params.pair_units
-        found = self._divider.best(rank[apart], other[apart], penalty, 0.0, free)
-        found = found.take(found.change < -LEAST_GAIN)
-        found = found.take(np.argsort(found.change, kind="stable"))
-        found = found.take(disjoint(found, world))
-        self._apply(found)
-        return len(found.rank) > 0
-
-    def _recut_on(self, worst: Ints, penalty: Penalty) -> bool:
-        """Re-cut bundles of the worst ranks until one helps."""
-        state = self.state
-        self._recutter.look_around()
-        units = state.slots[worst[: self._params.quench_recut_ranks]]
-        bundles = np.unique(state.unit_bundle[units[units > 0]])
-        some = self._rng.permutation(bundles)[
-            : self._params.quench_recut_tries
-        ].tolist()
-        return any(self._recutter.recut(bundle, penalty, 0.0) for bundle in some)
+        return rng.permutation(np.unique(np.r_[costly, bundles[:1], loaded]))

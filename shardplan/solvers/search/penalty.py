@@ -49,6 +49,21 @@ class Penalty:
         squares = np.einsum("...d,...d->...", time, time)
         return np.asarray(squares + np.float32(self.memory) * memory)
 
+    def rise(self, load: Floats, pool_load: Floats, added: Floats) -> Floats:
+        """Rise of the penalty of each rank where shards are added.
+
+        Parameters
+        ----------
+        load : float array (..., D + 1)
+        pool_load : float array (..., 2)
+        added : float array (..., D + 3)
+        """
+        rise = self.of_ranks(load + added[..., :-2]) - self.of_ranks(load)
+        more = added[..., -2:]
+        if more.any():
+            rise += self.of_pools(pool_load + more) - self.of_pools(pool_load)
+        return rise
+
     def of_pools(self, load: Floats) -> Floats:
         """Penalty of each pool: load (..., 2) -> (...)."""
         over: Floats = np.maximum(load - 1.0, 0.0).sum(axis=-1)

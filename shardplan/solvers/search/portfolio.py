@@ -161,7 +161,7 @@ class Portfolio:
         while patience and not self._is_over():
             before = self._incumbent.value_s
             if self._incumbent.assignment is not None:
-                annealer.return_to(self._incumbent.assignment)
+                annealer.state.return_to(self._incumbent.assignment)
             if patience % params.long_every:
                 self._kick(annealer, start, share)
                 hot_cold = self._temperatures(params.cycle_hot)
@@ -193,9 +193,9 @@ class Portfolio:
     def _cut_finer(self, annealer: Annealer, target: Ints) -> list[int]:
         """Choose finer cuts as targets of some bundles of the worst ranks."""
         some, params = [], self._params
-        room = annealer.state.value() - annealer.base_time()
+        room = annealer.state.value() - annealer.state.base_time()
         for rank in annealer.worst_ranks().tolist():
-            for bundle in annealer.on_rank(rank):
+            for bundle in annealer.state.bundles_on(rank):
                 option = int(annealer.state.option[bundle])
                 finer = self._finer(bundle, option)
                 alone = (
@@ -245,7 +245,7 @@ class Portfolio:
         if self._vectors.is_sum and np.isfinite(self._incumbent.value_s):
             value = self._incumbent.value_s / self._vectors.unit_s
             most = value * (1.0 - self._params.worth) - float(
-                annealer.base_time().min()
+                annealer.state.base_time().min()
             )
             limit = np.minimum(limit, max(most, LEAST_EXCESS))
         annealer.limit(self._regrets.of_option, self._excess(limit))
@@ -311,7 +311,7 @@ class Portfolio:
         if not annealer.insert(left, choice):
             if self._incumbent.assignment is None:
                 return None
-            annealer.return_to(self._incumbent.assignment)
+            annealer.state.return_to(self._incumbent.assignment)
             annealer.redirect(np.flatnonzero(state.option != choice).tolist(), choice)
         self._incumbent.look_at(state)
         return annealer

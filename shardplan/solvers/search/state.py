@@ -110,6 +110,17 @@ class State:
             self._add_wide(int(menu.scope[option]), vectors, places, 1.0)
         self._refresh(bundle)
 
+    def return_to(self, assignment: Assignment) -> None:
+        """Put everything where an assignment has it, what is out as well."""
+        for bundle, option in enumerate(assignment.option.tolist()):
+            places, is_out = assignment.places[bundle], self.option[bundle] < 0
+            is_there = self.option[bundle] == option
+            if is_there and np.array_equal(self.places_of(bundle), places):
+                continue
+            if not is_out:
+                self.take(bundle)
+            self.put(bundle, option, places)
+
     def take(self, bundle: int) -> tuple[int, Ints]:
         """Take a bundle out; return its option and places."""
         option, menu = int(self.option[bundle]), self.problem.options
@@ -166,6 +177,11 @@ class State:
         self._add(units, self.unit_rank[units], 1.0)
         self.option[bundles] = options
 
+    def bundles_on(self, rank: int) -> list[int]:
+        """Bundles with units on a rank."""
+        units = self.slots[rank, : self.count[rank]]
+        return [int(bundle) for bundle in np.unique(self.unit_bundle[units])]
+
     def assignment(self) -> Assignment:
         """Return a copy as an assignment."""
         places = tuple(self.places_of(b) for b in range(len(self.units)))
@@ -180,6 +196,14 @@ class State:
     def value(self) -> float:
         """Objective, in units of `Vectors.unit_s`."""
         return float(self.load[:, :-1].max(axis=0).sum())
+
+    def base_time(self) -> Floats:
+        """Time that wider scopes put on each rank (W,)."""
+        units = np.concatenate([np.array(u, dtype=np.int64) for u in self.units])
+        rank = self.unit_rank[units]
+        time = self.unit_vector[units, self.rank_class[rank], :-3].sum(axis=1)
+        own = np.bincount(rank, time, minlength=len(self.load))
+        return np.asarray(self.load[:, :-1].sum(axis=1) - own)
 
     # Units
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.solvers.search.moves.move import Move
 from shardplan.solvers.search.params import SEARCH_DEFAULTS
 from shardplan.solvers.tolerances import CHUNK, LEAST_GAIN
 
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
     from shardplan.solvers.search.state import State
 
 
-class Exchanger:
-    """Takes some units off each rank of a group and deals these parts out anew.
+class Exchanger(Move):
+    """Takes some units off each rank of a group and gives each of these parts a rank.
 
     Which part goes where is the optimum of an assignment problem, solved by SciPy:
-    among G ranks one of G! ways is found in about G^2 steps. Ranks that hold few
-    large shards profit most, for no exchange of two or three of them may help.
+    among G ranks one of G! ways is found in about G^2 steps, a neighbourhood of very
+    large scale (Ahuja et al. 2002). Ranks that hold few large shards profit most, for
+    no exchange of two or three of them may help.
 
     Parameters
     ----------
@@ -38,27 +40,20 @@ class Exchanger:
         noise: Noise,
         shares: Sequence[float] = SEARCH_DEFAULTS.anneal.exchange_shares,
     ) -> None:
-        self._state, self._rng, self._noise = state, rng, noise
+        super().__init__(state, rng, noise)
         self._shares = shares
-        self.evaluated = 0
 
-    def exchange(self, groups: Ints, penalty: Penalty, temperature: float) -> None:
-        """Deal out parts within each of many disjoint groups.
-
-        Parameters
-        ----------
-        groups : int array (g, G)
-            Ranks of each group.
-        temperature : float
-            Above 0, noise decides between parts of similar penalty.
-        """
-        size = groups.shape[1]
+    def make(self, where: Ints, penalty: Penalty, temperature: float) -> int:
+        """Exchange parts within each of many disjoint groups of ranks (g, G)."""
+        size, moved = where.shape[1], 0
         step = max(1, CHUNK // (size * size))
-        for i in range(0, len(groups), step):
-            units, goals = self._deal(groups[i : i + step], penalty, temperature)
+        for i in range(0, len(where), step):
+            units, goals = self._chosen(where[i : i + step], penalty, temperature)
             self._state.move(units, goals)
+            moved += len(units)
+        return moved
 
-    def _deal(
+    def _chosen(
         self, ranks: Ints, penalty: Penalty, temperature: float
     ) -> tuple[Ints, Ints]:
         """Choose which units go to which ranks."""
@@ -71,11 +66,10 @@ class Exchanger:
         goes &= units > 0
         cost = self._costs(ranks, units, goes, penalty)
         self.evaluated += cost.size
-        noisy = cost
-        if temperature > 0.0:
-            noisy = cost - temperature * self._noise.draw(cost.shape)
         to = np.tile(np.arange(size), (num, 1))
-        for each, costs in zip(to, noisy, strict=True):
+        # The best assignment of noisy costs is no exact draw from all G! of them, but
+        # one of low cost that leaves local minima; exact draws take too long.
+        for each, costs in zip(to, self._heated(cost, temperature), strict=True):
             goal, part = linear_sum_assignment(costs)
             each[part] = goal
         if temperature <= 0.0:
@@ -101,6 +95,8 @@ class Exchanger:
                 np.arange(num)[:, None, None], np.arange(size), kind[..., None]
             ]
             own = part[:, np.arange(size), np.arange(size)]
+        # In single precision, for this array takes most of the time of a round: G^2
+        # times D numbers a group. What is gained by less than its rounding is no gain.
         rest = state.load[ranks] - own[..., :-2] - np.r_[penalty.level, 1.0]
         small, more = rest.astype(np.float32), part[..., :-2].astype(np.float32)
         cost: Floats = penalty.of_excess(small[:, :, None] + more).astype(np.float64)
@@ -138,5 +134,6 @@ class Exchanger:
         illegal = np.zeros((num, size, size), dtype=bool)
         np.logical_or.at(illegal, (group, part), ~here)
         own = np.arange(size)
+        # A part may always stay, or a group could have no assignment at all.
         illegal[:, own, own] = False
         return illegal.swapaxes(1, 2)

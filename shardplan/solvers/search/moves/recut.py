@@ -1,4 +1,4 @@
-"""Take a bundle out and put it back in another way, or at another place."""
+"""Give bundles another option (cut, kernel, cache fraction), or other places."""
 
 from __future__ import annotations
 
@@ -7,239 +7,204 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.solvers.search.params import SEARCH_DEFAULTS, RecutParams
-from shardplan.solvers.tolerances import LEAST_EXCESS
+from shardplan.solvers.search.moves.move import Move
+from shardplan.solvers.tolerances import ROUNDOFF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shardplan.records.arrays import Bools, Floats, Ints
+    from shardplan.solvers.search.moves.candidates import Candidates
+    from shardplan.solvers.search.moves.insertion import Inserter
+    from shardplan.solvers.search.moves.noise import Noise
     from shardplan.solvers.search.penalty import Penalty
     from shardplan.solvers.search.state import State
 
 
-class Way(NamedTuple):
-    """One way to place a bundle, and what it adds to the penalty."""
+class View(NamedTuple):
+    """What K bundles see: ranks, and the loads there without the bundle.
 
-    change: float
-    option: int
-    places: Ints
-
-
-class Recutter:
-    """Tries options of small regret at ranks with room.
-
-    Parameters
+    Attributes
     ----------
-    regret : float array (O,)
-        See `Regrets`.
-    excess : float array (O,)
-        Options above 0 are tried only if a bundle has no others; see `Limits`.
+    ranks : int array (K, R)
+        Ranks to look at; -1 for none.
+    load : float array (K, R, D + 1)
+    pool_load : float array (K, R, 2)
+    added : float array (K,)
+        What the bundle adds to the penalty now.
+    """
+
+    ranks: Ints
+    load: Floats
+    pool_load: Floats
+    added: Floats
+
+
+class Recutter(Move):
+    """Re-places bundles: in batches, or singly where that is not enough.
+
+    A batch is evaluated in one pass, by the wider shard of each option alone. Moves
+    that look good are made one after the other; those that meet a rank that has
+    changed since are left for another time. A bundle that has limits or is on groups
+    of ranks is taken out and put back the best way found.
     """
 
     def __init__(
         self,
         state: State,
-        regret: Floats,
-        excess: Floats,
         rng: np.random.Generator,
-        params: RecutParams = SEARCH_DEFAULTS.recutting,
+        noise: Noise,
+        candidates: Candidates,
+        inserter: Inserter,
     ) -> None:
-        self._state, self._rng, self.params = state, rng, params
-        self._regret, self._excess = regret, excess
-        self.price = params.regret_price * regret / state.vectors.unit_s
-        self._short: dict[int, Ints] = {}
-        self.roomy: Ints = np.zeros(0, dtype=np.int64)
-        self.evaluated = 0
+        super().__init__(state, rng, noise)
+        self._candidates, self._inserter = candidates, inserter
+        self._params = candidates.params
+        menu = state.problem.options
+        self._count = menu.num_copies
+        self._usable = (menu.scope == Scope.RANK) & ~menu.same_host
+        self._limited = state.problem.limited
+
+    def make(self, where: Ints, penalty: Penalty, temperature: float) -> int:
+        """Re-place those bundles (K,) that it helps."""
+        self._candidates.look_around()
+        plain = self._usable[self._state.option[where]] & ~self._limited[where]
+        # One by one takes as long as a batch, so it is for few. One plain bundle is
+        # among them: batches know no wider scopes, and would never lead to one.
+        singly = np.r_[where[~plain][: self._params.singly], where[plain][:1]]
+        moved = 0
+        for bundle in singly.tolist():
+            moved += self.recut(bundle, penalty, temperature)
+        some, size = where[plain][1:], self._params.batch
+        for i in range(0, len(some), size):
+            moved += self._recut_batch(some[i : i + size], penalty, temperature)
+        return moved
+
+    def first_that_helps(self, bundles: Ints, penalty: Penalty) -> bool:
+        """Re-place bundles one by one until one lowers the penalty; whether one did."""
+        self._candidates.look_around()
+        return any(self.recut(bundle, penalty, 0.0) for bundle in bundles.tolist())
 
     def recut(self, bundle: int, penalty: Penalty, temperature: float) -> bool:
-        """Re-place a bundle the best way found; undo what raises the penalty.
-
-        With a temperature a rise is kept with probability exp(-rise / temperature).
-        """
-        state = self._state
-        old_ranks = np.flatnonzero(state.ranks_used(bundle))
-        old_rows, pools = state.load[old_ranks], state.pool_load.copy()
+        """Re-place a bundle the best way found; undo what is not accepted."""
+        state, price = self._state, self._candidates.price
+        load, pools = state.load.copy(), state.pool_load.copy()
+        before = state.ranks_used(bundle)
         option, places = state.take(bundle)
-        way = self.best_way(bundle, penalty, option, old_ranks)
+        way = self._inserter.best(bundle, penalty, option, np.flatnonzero(before))
         if way is None or (way.option == option and np.array_equal(way.places, places)):
             state.put(bundle, option, places)
             return False
-        before_rows = state.load.copy()
-        before_rows[old_ranks] = old_rows
         state.put(bundle, way.option, way.places)
-        touched = np.union1d(old_ranks, np.flatnonzero(state.ranks_used(bundle)))
+        # `way.change` is an estimate: items on groups share pools, and may share ranks
+        # of them. What is accepted is judged by the loads as they are now.
+        touched = np.flatnonzero(before | state.ranks_used(bundle))
         rise = penalty.of_ranks(state.load[touched]).sum()
-        rise -= penalty.of_ranks(before_rows[touched]).sum()
+        rise -= penalty.of_ranks(load[touched]).sum()
         rise += penalty.of_pools(state.pool_load).sum() - penalty.of_pools(pools).sum()
-        rise += self.price[way.option] - self.price[option]
+        rise += price[way.option] - price[option]
+        # As Metropolis: exp(-rise / T) > uniform, with -log(uniform) drawn at once.
         if rise < temperature * self._rng.exponential():
             return True
         state.take(bundle)
         state.put(bundle, option, places)
         return False
 
-    def insert(self, bundle: int, option: int, penalty: Penalty) -> bool:
-        """Put a bundle that is out where its option hurts least, or else another."""
-        self.look_around()
-        none = np.zeros(0, dtype=np.int64)
-        mask = self._state.without_conflicts(bundle)
-        ways = self._ways(np.array([option]), penalty, option, mask, none)
-        way = min(ways, key=lambda way: way.change, default=None)
-        way = way or self.best_way(bundle, penalty, -1, none)
-        if way is not None:
-            self._state.put(bundle, way.option, way.places)
-        return way is not None
-
-    def best_way(
-        self, bundle: int, penalty: Penalty, current: int, extra: Ints
-    ) -> Way | None:
-        """Find the least penalised of some ways to place a bundle that is out."""
-        mask = self._state.without_conflicts(bundle)
-        options = self._options(bundle, current)
-        ways = self._ways(options, penalty, current, mask, extra)
-        return min(
-            ways, key=lambda way: way.change + self.price[way.option], default=None
-        )
-
-    def _ways(
-        self,
-        options: Ints,
-        penalty: Penalty,
-        current: int,
-        mask: Bools,
-        extra: Ints,
-    ) -> Iterator[Way]:
-        menu = self._state.problem.options
-        single = (menu.scope[options] == Scope.RANK) & ~menu.same_host[options]
-        if single.any():
-            ranks = self._candidates(mask, extra)
-            yield from self._on_ranks(options[single], penalty, ranks)
-        others = options[~single]
-        if len(others) > self.params.wide_tried:
-            chosen = self._rng.permutation(len(others))[: self.params.wide_tried]
-            others = np.union1d(others[chosen], others[others == current])
-        for option in others.tolist():
-            if menu.same_host[option]:
-                yield from self._on_one_host(option, penalty, mask)
-            else:
-                yield from self._on_groups(option, penalty, mask)
-
-    def _options(self, bundle: int, current: int) -> Ints:
-        """Sample the short list, small regret first, with the current option."""
-        short = self.short_list(bundle)
-        tried, bias = self.params.tried, self.params.tried_bias
-        if len(short) > tried:
-            draw = self._rng.random(tried)
-            short = short[np.unique((len(short) * draw**bias).astype(np.int64))]
-        return np.union1d(short, [current]) if current >= 0 else short
-
-    def short_list(self, bundle: int) -> Ints:
-        """Options within the limits, least regret first; or the least excessive one."""
-        found = self._short.get(bundle)
-        if found is None:
-            start, end = self._state.problem.options.start[bundle : bundle + 2]
-            excess = np.maximum(self._excess[start:end], 0.0)
-            excess = excess - excess.min()
-            order = np.lexsort((self._regret[start:end], excess))
-            order = order[: int((excess <= LEAST_EXCESS).sum())]
-            found = self._short[bundle] = start + order[: self.params.short_list]
-        return found
-
-    def look_around(self) -> None:
-        """Renew the ranks that have room: little time, or little memory."""
-        world, quarter = len(self._state.load), self.params.ranks // 4
-        if world <= self.params.ranks:
-            return
-        load = self._state.load
-        time = load[:, :-1].sum(axis=1)
-        low_time = np.argpartition(time, 2 * quarter)[: 2 * quarter]
-        low_memory = np.argpartition(load[:, -1], quarter)[:quarter]
-        self.roomy = np.concatenate([low_time, low_memory])
-
-    def _candidates(self, mask: Bools, extra: Ints) -> Ints:
-        """Ranks with room, random ones, and the old ones."""
-        world, most = len(mask), self.params.ranks
-        if world <= most:
-            return np.flatnonzero(mask)
-        random = self._rng.integers(world, size=most // 4)
-        chosen = np.unique(np.concatenate([self.roomy, random, extra[:most]]))
-        found = chosen[mask[chosen]]
-        if len(found) < self.params.few_ranks:
-            allowed = np.flatnonzero(mask)
-            found = np.union1d(found, self._rng.permutation(allowed)[:most])
-        return np.asarray(found)
-
-    def _rises(self, items: Ints, ranks: Ints, penalty: Penalty) -> Floats:
-        """Rise of the penalty with one item on one rank, (items, ranks)."""
-        state = self._state
-        vector = state.vectors.of_items(items)[:, state.rank_class[ranks]]
-        load = state.load[ranks]
-        rise = penalty.of_ranks(load + vector[..., :-2]) - penalty.of_ranks(load)
+    def _recut_batch(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
+        state, price = self._state, self._candidates.price
+        options = self._candidates.options_of_many(bundles)
+        view = self._view(bundles, penalty)
+        rise = self._rises(options, view, penalty)
         self.evaluated += rise.size
-        if vector[..., -2:].any():
-            pool = state.pool_load[state.rank_pool[ranks]]
-            rise += penalty.of_pools(pool + vector[..., -2:]) - penalty.of_pools(pool)
-        return np.asarray(rise)
+        order = np.argsort(rise, axis=2, kind="stable")
+        total = np.cumsum(np.take_along_axis(rise, order, axis=2), axis=2)
+        count = self._count[options]
+        last = np.minimum(count, rise.shape[2])[..., None] - 1
+        change = np.take_along_axis(total, last, axis=2)[..., 0] + price[options]
+        change[(count > rise.shape[2]) | ~self._usable[options]] = np.inf
+        best = np.argmin(self._heated(change, temperature), axis=1)
+        most = np.full(len(bundles), -ROUNDOFF)
+        if temperature > 0.0:
+            most = temperature * self._rng.exponential(size=len(bundles))
+        change = change[np.arange(len(bundles)), best]
+        change -= view.added + price[state.option[bundles]]
+        changed = np.zeros(len(state.load), dtype=bool)
+        moved = 0
+        for k in np.flatnonzero(change < most).tolist():
+            option, size = int(options[k, best[k]]), int(count[k, best[k]])
+            places = view.ranks[k, order[k, best[k], :size]]
+            moved += self._replace(int(bundles[k]), option, places, changed)
+        return moved
 
-    def _on_ranks(self, options: Ints, penalty: Penalty, ranks: Ints) -> Iterator[Way]:
-        """Put each option's items on the ranks where they hurt least."""
-        menu = self._state.problem.options
-        first, second = menu.item_start[options], menu.item_start[options + 1] - 1
-        items = np.unique(np.r_[first, second])
-        rises = self._rises(items, ranks, penalty)
-        order = np.argsort(rises, axis=1)
-        totals = np.cumsum(np.take_along_axis(rises, order, axis=1), axis=1)
-        wide, narrow = np.searchsorted(items, first), np.searchsorted(items, second)
-        for index, option in enumerate(options.tolist()):
-            a, b = wide[index], narrow[index]
-            count = int(menu.item_count[items[a]])
-            both = count if a == b else count + int(menu.item_count[items[b]])
-            if both > len(ranks):
-                continue
-            if a == b:
-                chosen = ranks[order[a, :count]]
-                yield Way(float(totals[a, count - 1]), option, chosen)
-                continue
-            taken = np.zeros(len(ranks), dtype=bool)
-            taken[order[a, :count]] = True
-            rest = order[b][~taken[order[b]]][: both - count]
-            change = totals[a, count - 1] + rises[b, rest].sum()
-            places = np.concatenate([ranks[order[a, :count]], ranks[rest]])
-            yield Way(float(change), option, places)
-
-    def _on_one_host(self, option: int, penalty: Penalty, mask: Bools) -> Iterator[Way]:
-        """Put an option whose places share a host on one of the emptiest hosts."""
+    def _replace(self, bundle: int, option: int, places: Ints, changed: Bools) -> bool:
+        """Re-place a bundle unless ranks (or pools, if they matter) have changed."""
         state = self._state
-        first = state.problem.cluster.host_first_rank
-        load = np.add.reduceat(state.load.max(axis=1), first)
-        usable = np.flatnonzero(np.logical_or.reduceat(mask, first))
-        for host in usable[np.argsort(load[usable])[: self.params.hosts]].tolist():
-            ranks = np.flatnonzero(mask & (state.rank_host == host))
-            yield from self._on_ranks(np.array([option]), penalty, ranks)
+        ranks = np.concatenate([state.places_of(bundle), places])
+        if changed[ranks].any():
+            return False
+        state.take(bundle)
+        state.put(bundle, option, places)
+        if state.uses_pools:
+            changed[np.isin(state.rank_pool, state.rank_pool[ranks])] = True
+        else:
+            changed[ranks] = True
+        return True
 
-    def _on_groups(self, option: int, penalty: Penalty, mask: Bools) -> Iterator[Way]:
-        """Put an option over groups of ranks, or over all of them."""
-        problem = self._state.problem
-        menu, scope = problem.options, int(problem.options.scope[option])
-        items = np.arange(menu.item_start[option], menu.item_start[option + 1])
-        everyone = np.arange(problem.world_size)
-        rises = self._rises(items, everyone, penalty)
-        if scope == Scope.ALL:
-            if mask.all():
-                yield Way(float(rises.sum()), option, np.zeros(0, dtype=np.int64))
-            return
-        first = problem.cluster.groups(scope).first_rank
-        fitting = problem.cluster.groups(scope).of_size(int(menu.row_shards[option]))
-        groups = fitting[np.logical_and.reduceat(mask, first)[fitting]]
-        each = np.add.reduceat(rises, first, axis=1)[:, groups]
-        counts = menu.item_count[items]
-        if counts.sum() > len(groups):
-            return
-        change, chosen = 0.0, list[int]()
-        for row, count in zip(each, counts.tolist(), strict=True):
-            row[chosen] = np.inf
-            best = np.argsort(row, kind="stable")[:count]
-            change += float(row[best].sum())
-            chosen += best.tolist()
-        yield Way(change, option, groups[chosen])
+    def _rises(self, options: Ints, view: View, penalty: Penalty) -> Floats:
+        """Rise of the penalty with an option's wider item on each rank, (K, T, R)."""
+        state = self._state
+        num, tried = options.shape
+        item = state.problem.options.item_start[options]
+        vector = state.vectors.of_items(item.ravel())
+        vector = vector.reshape(num, tried, *vector.shape[1:])
+        if vector.shape[2] > 1:
+            kind = state.rank_class[view.ranks][:, None, :]
+            rows = np.arange(num)[:, None, None]
+            vector = vector[rows, np.arange(tried)[:, None], kind]
+        rise = penalty.rise(view.load[:, None], view.pool_load[:, None], vector)
+        return np.where((view.ranks < 0)[:, None], np.inf, rise)
+
+    def _view(self, bundles: Ints, penalty: Penalty) -> View:
+        """Look at ranks with room, random ones, and some of each bundle's own."""
+        state, num, extra = self._state, len(bundles), self._params.own_ranks
+        # Most ranks are the same for all, so that a batch is one array; a few columns
+        # more are each bundle's own, or staying where it is would not be among them.
+        common = self._candidates.ranks_for_all()
+        ranks = np.full((num, len(common) + extra), -1, dtype=np.int64)
+        ranks[:, : len(common)] = common
+        where = np.full(len(state.load), -1, dtype=np.int64)
+        where[common] = np.arange(len(common))
+        owner, rank, vector = self._own(bundles)
+        column = where[rank]
+        outside = np.flatnonzero(column < 0)
+        nth = np.arange(len(outside)) - np.searchsorted(owner[outside], owner[outside])
+        column[outside] = np.where(nth < extra, len(common) + nth, -1)
+        seen = column >= 0
+        ranks[owner[seen], column[seen]] = rank[seen]
+        load = state.load[ranks]
+        pool_load: Floats = state.pool_load[state.rank_pool[ranks]]
+        rest = state.load[rank] - vector[:, :-2]
+        load[owner[seen], column[seen]] = rest[seen]
+        gone = penalty.of_ranks(state.load[rank]) - penalty.of_ranks(rest)
+        added: Floats = np.bincount(owner, gone, minlength=num).astype(np.float64)
+        if state.uses_pools:
+            pools = state.rank_pool[rank]
+            own = np.zeros((num, len(state.pool_load), 2))
+            np.add.at(own, (owner, pools), vector[:, -2:])
+            without = state.pool_load - own
+            gone = penalty.of_pools(state.pool_load) - penalty.of_pools(without)
+            added += gone.sum(axis=1)
+            pool_load = without[np.arange(num)[:, None], state.rank_pool[ranks]]
+        return View(ranks, load, pool_load, added)
+
+    def _own(self, bundles: Ints) -> tuple[Ints, Ints, Floats]:
+        """Which of K bundles has what on which rank: (S,), (S,), (S, D + 3)."""
+        state = self._state
+        units = [state.units[bundle] for bundle in bundles.tolist()]
+        owner = np.repeat(np.arange(len(units)), [len(some) for some in units])
+        unit = np.array([u for some in units for u in some], dtype=np.int64)
+        rank = state.unit_rank[unit]
+        vector = state.unit_vector[unit, state.rank_class[rank]]
+        world = len(state.load)
+        key, back = np.unique(owner * world + rank, return_inverse=True)
+        total = np.zeros((len(key), vector.shape[1]))
+        np.add.at(total, back, vector)
+        return key // world, key % world, total

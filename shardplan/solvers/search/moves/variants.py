@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
+from shardplan.solvers.search.moves.move import Move
 from shardplan.solvers.tolerances import ROUNDOFF
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Parts(NamedTuple):
         return total
 
 
-class VariantChanger:
+class VariantChanger(Move):
     """Gives many bundles another kernel or cache fraction at a time.
 
     Options of one cut differ in seconds and bytes, but not in their places; so all
@@ -57,23 +58,28 @@ class VariantChanger:
 
     Parameters
     ----------
-    price : float array (O,)
-        What an option adds to the penalty.
-    excess : float array (O,)
-        See `Recutter`.
+    price, excess : float arrays (O,)
+        See `Candidates`.
+
+    Attributes
+    ----------
+    bundles : int array
+        Bundles that have variants at all.
     """
 
     def __init__(
         self,
         state: State,
-        price: Floats,
-        excess: Floats,
         rng: np.random.Generator,
         noise: Noise,
+        price: Floats,
+        excess: Floats,
     ) -> None:
-        self._state, self._price = state, price
-        self._rng, self._noise = rng, noise
+        super().__init__(state, rng, noise)
+        self._price = price
         menu = state.problem.options
+        # All options of one cut lie side by side in `_order`: those of an option are
+        # a start and a size, whatever cut it has.
         cut = _cuts(menu)
         usable = np.flatnonzero((excess <= 0.0) & (menu.scope != Scope.ALL))
         self._order = usable[np.argsort(cut[usable], kind="stable")]
@@ -81,23 +87,12 @@ class VariantChanger:
         self._start = np.searchsorted(ordered, cut)
         self._size = np.searchsorted(ordered, cut, side="right") - self._start
         several = self._size[self._order] > 1
-        self._bundles = np.unique(menu.table[self._order[several]])
-        self.evaluated = 0
+        self.bundles = np.unique(menu.table[self._order[several]])
 
-    def change_some(self, number: int, penalty: Penalty, temperature: float) -> int:
-        """Draw bundles at random; see `change`."""
-        if not len(self._bundles):
-            return 0
-        order = self._rng.permutation(len(self._bundles))[:number]
-        return self.change(self._bundles[order], penalty, temperature)
-
-    def change(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
-        """Choose variants of bundles that share no rank; return how many change.
-
-        With a temperature each is drawn with probability ~ exp(-rise / temperature).
-        """
+    def make(self, where: Ints, penalty: Penalty, temperature: float) -> int:
+        """Choose variants of bundles (K,), the first on each rank."""
         state = self._state
-        bundles = bundles[self._size[state.option[bundles]] > 1]
+        bundles = where[self._size[state.option[where]] > 1]
         bundles, owner, rank, first = self._on_ranks(bundles)
         if not len(bundles):
             return 0
@@ -105,14 +100,13 @@ class VariantChanger:
         ranks, pools = self._parts(variants, owner, rank, first)
         cost = self._costs(variants, ranks, pools, penalty)
         self.evaluated += cost.size
-        noisy = cost
-        if temperature > 0.0:
-            noisy = cost - temperature * self._noise.draw(cost.shape)
-        best = np.argmin(noisy, axis=1)
+        best = np.argmin(self._heated(cost, temperature), axis=1)
         rows = np.arange(len(best))
         goes = best > 0
         if temperature <= 0.0:
             goes &= cost[rows, best] < cost[:, 0] - ROUNDOFF
+        # On ranks all are alone, but pools are shared by ranks: each change was judged
+        # as if it were the only one there.
         goes &= self._one_per_pool(pools, best, goes)
         state.change_variants(bundles[goes], variants[rows, best][goes])
         return int(goes.sum())
@@ -132,10 +126,7 @@ class VariantChanger:
         rank = np.concatenate([ranks for ranks, _ in found])
         item = np.concatenate([items for _, items in found])
         owner = np.repeat(np.arange(len(found)), [len(ranks) for ranks, _ in found])
-        first = np.full(len(state.load), len(found))
-        np.minimum.at(first, rank, owner)
-        alone = np.ones(len(found), dtype=bool)
-        alone[owner[first[rank] != owner]] = False
+        alone = _first_everywhere(owner, rank, len(found), len(state.load))
         keep = alone[owner]
         new = np.cumsum(alone) - 1
         return bundles[alone], new[owner[keep]], rank[keep], item[keep]
@@ -183,11 +174,16 @@ class VariantChanger:
         rise = pools.rise[np.arange(len(pools.owner)), best[pools.owner]]
         touched = goes[pools.owner] & rise.any(axis=1)
         owner, pool = pools.owner[touched], pools.place[touched]
-        first = np.full(len(self._state.pool_load), len(goes))
-        np.minimum.at(first, pool, owner)
-        free = np.ones(len(goes), dtype=bool)
-        free[owner[first[pool] != owner]] = False
-        return free
+        return _first_everywhere(owner, pool, len(goes), len(self._state.pool_load))
+
+
+def _first_everywhere(owner: Ints, place: Ints, num: int, num_places: int) -> Bools:
+    """Whether each of `num` owners is the first one on all of its places (num,)."""
+    first = np.full(num_places, num)
+    np.minimum.at(first, place, owner)
+    found = np.ones(num, dtype=bool)
+    found[owner[first[place] != owner]] = False
+    return found
 
 
 def _cuts(menu: Options) -> Ints:

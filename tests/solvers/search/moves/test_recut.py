@@ -1,0 +1,82 @@
+"""Re-cuts in batches, and one by one where bundles have limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.records.sharding import Objective
+from tests.solvers.helpers import Hosts
+from tests.solvers.search_helpers import (
+    assert_allowed,
+    hbm_problem,
+    is_same,
+    low_levels,
+    moves_of,
+    scramble,
+    start,
+    true_penalty,
+)
+
+
+@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize(
+    "cluster", [[Hosts(4, 1)], [Hosts(3, 1), Hosts(2, 1)], [Hosts(60, 1)]]
+)
+def test_a_cold_proposal_helps(cluster: list[Hosts], objective: Objective) -> None:
+    """Penalty plus price falls with every accepted move, and is kept otherwise."""
+    moved = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        problem = hbm_problem(rng, 40, cluster, objective, with_rows=True)
+        begun = start(problem)
+        state, (_, _, recutter, _, price) = begun.state, moves_of(begun, rng)
+        penalty = low_levels(state)
+        for step in range(40):
+            if step % 5 == 0:
+                scramble(state, rng)
+            before = true_penalty(state, penalty)
+            before += price[state.option].sum()
+            count = recutter.make(rng.permutation(40)[:12], penalty, 0.0)
+            after = true_penalty(state, penalty)
+            after += price[state.option].sum()
+            # Equal shards that change places may seem to gain a rounding error.
+            assert after <= before * (1.0 + 1e-12)
+            assert count or after == pytest.approx(before, rel=1e-12)
+            moved += after < before * (1.0 - 1e-9)
+        assert_allowed(problem, state.assignment())
+    assert moved > 40
+
+
+def test_limited_bundles_are_in_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With pins or rivals a bundle is looked at alone, or not at all."""
+    rng = np.random.default_rng(3)
+    problem = hbm_problem(rng, 30, [Hosts(4, 2)])
+    for bundle in range(0, 30, 3):
+        problem.allowed[bundle] = rng.random(8) < 0.6
+        problem.allowed[bundle][bundle % 8] = True
+    problem.conflicts[1] = frozenset({4})
+    problem.conflicts[4] = frozenset({1})
+    begun, asked = start(problem), list[int]()
+    recutter, state = moves_of(begun, rng).recutter, begun.state
+    penalty = low_levels(state)
+
+    def recut(bundle: int, *_: object) -> bool:
+        asked.append(bundle)
+        return False
+
+    monkeypatch.setattr(recutter, "recut", recut)
+    limited = {*range(0, 30, 3), 1, 4}
+    before, moved = state.assignment(), 0
+    for _ in range(20):
+        asked.clear()
+        moved += recutter.make(rng.permutation(30), penalty, 1.0)
+        # Four with limits, and the first one without.
+        assert len(set(asked) & limited) == 4
+        assert len(asked) == 5
+    after = state.assignment()
+    assert moved > 20
+    for bundle in limited:
+        assert after.option[bundle] == before.option[bundle]
+        assert np.array_equal(after.places[bundle], before.places[bundle])
+    assert not is_same(before, after)
