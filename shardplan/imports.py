@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from importlib.abc import Loader, MetaPathFinder
-    from types import ModuleType
+    from importlib.abc import InspectLoader, Loader, MetaPathFinder
+    from types import CodeType, ModuleType
 
 ROOMS = {
     "records": "brief certificate contradictions cost_model fingerprint hardware memo "
@@ -98,6 +98,11 @@ def home_of(name: str) -> str | None:
     return new and f"shardplan.{new}"
 
 
+def _warn(old: str, new: str, level: int) -> None:
+    text = f"{old} is {new} now; the old path goes with release 0.3"
+    warnings.warn(text, DeprecationWarning, stacklevel=level)
+
+
 class OldPaths:
     """Finds an old path as a module that looks up every name at its new place.
 
@@ -126,15 +131,22 @@ class OldPaths:
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to Python."""
 
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return the code of the new module, for ``python -m``."""
+        from importlib.util import find_spec
+
+        new = home_of(fullname)
+        assert new is not None
+        _warn(fullname, new, 3)
+        spec = find_spec(new)
+        loader = cast("InspectLoader", spec and spec.loader)
+        return loader.get_code(new)
+
     def exec_module(self, module: ModuleType) -> None:
         """Warn the importer, and let names be looked up on first use."""
         assert module.__spec__ is not None
         old, new = module.__name__, module.__spec__.loader_state
-        warnings.warn(
-            f"{old} is {new} now; the old path goes with release 0.3",
-            DeprecationWarning,
-            stacklevel=2,
-        )
+        _warn(old, new, 3)
         key = old.removeprefix("shardplan.")
         places = [new, *(f"shardplan.{part}" for part in PARTS.get(key, ()))]
         renamed = NAMES.get(key, {})

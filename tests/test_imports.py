@@ -107,3 +107,13 @@ def test_renamed_class() -> None:
         assert errors.Problem is errors.Fault
     with pytest.raises(AttributeError, match="nothing"):
         _ = errors.nothing
+
+
+def test_old_path_runs_as_a_module(tmp_path: Path) -> None:
+    """``python -m`` asks for the code, and does not import."""
+    command = [sys.executable, "-W", "always", "-m", "shardplan.io.schema"]
+    done = subprocess.run(
+        [*command, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "shardplan.plans.schemas now" in done.stderr
+    assert (tmp_path / "plan.json").exists()

@@ -6,6 +6,8 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shardplan.certify import highs
 from shardplan.certify.infeasible import memory_proofs
 from shardplan.errors import InfeasibleError, LimitError, ShardplanError
@@ -76,6 +78,14 @@ def advised(
         any_plan = Stop(gap=float("inf"))
         return greedy.solve(changed, any_plan, 0, Silent()).assignment is not None
 
+    has_options = bool(np.diff(problem.options.start).all())
+    if not error.proven and has_options and attempt(problem):
+        return InfeasibleError(
+            f"{error}\nsolver greedy finds a plan for the same inputs: the solver, or "
+            "its parameters, are at fault, and not the memory",
+            error.shortfalls,
+            proven=error.proven,
+        )
     try:
         found = [r.text for r in relaxations(inputs, problem.target, attempt, stop)]
     except Exception:

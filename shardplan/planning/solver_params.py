@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import create_model
+from pydantic import Strict, create_model
 
 from shardplan.errors import InputError
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
+from shardplan.records.quantity import Quantity
 from shardplan.records.record import Record, dump
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.registry import SOLVERS, solver_names, solver_type
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     Source = SolverParams | Mapping[str, Any] | str | os.PathLike[str]
 
 
@@ -42,6 +45,7 @@ def load_params(source: Source | None) -> SolverParams:
     else:
         rule = "must be a path, a mapping of sections, or SolverParams"
         raise InputError.single("solve", "params", repr(source), rule)
+    validate(_record_for(data, where, strict=True), data, where)
     return validate(_record_for(data, where), data, where)
 
 
@@ -50,13 +54,20 @@ def changed_params(params: SolverParams) -> dict[str, Any]:
     return dict(_leaves(dump(params), ""))
 
 
-def _record_for(data: Mapping[str, Any], where: str) -> type[SolverParams]:
-    """Return the record of a file: that of built-in solvers, and of plug-ins in it."""
+def _record_for(
+    data: Mapping[str, Any], where: str, *, strict: bool = False
+) -> type[SolverParams]:
+    """Return the record of a file: that of built-in solvers, and of plug-ins in it.
+
+    Strict ones refuse text and truth values for numbers, as built-in sections do; they
+    are for messages alone, since a solver must get its own record.
+    """
     built_in = {*SOLVERS, *SolverParams.model_fields}
     sections: Any = {
-        name: (_params_type(name, where), ...)
+        name: (_strict(kind) if strict else kind, ...)
         for name in solver_names()
         if name in data and name not in built_in
+        for kind in [_params_type(name, where)]
     }
     if not sections:
         return SolverParams
@@ -69,6 +80,20 @@ def _params_type(name: str, where: str) -> type[Record]:
         return kind
     rule = f"solver {name} has no parameters: it needs a record `Params`"
     raise InputError.single(where, name, None, rule)
+
+
+def _strict(kind: type[Record]) -> type[Record]:
+    """Return the record with its plain numbers and flags checked strictly."""
+    fields: Any = {
+        name: (Annotated[field.annotation, Strict()], field)
+        for name, field in kind.model_fields.items()
+        if field.annotation in (bool, int, float) and not _has_units(field)
+    }
+    return create_model(kind.__name__, __base__=kind, **fields)
+
+
+def _has_units(field: FieldInfo) -> bool:
+    return any(isinstance(part, Quantity) for part in field.metadata)
 
 
 def _leaves(data: Mapping[str, Any], path: str) -> list[tuple[str, Any]]:

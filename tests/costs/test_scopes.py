@@ -61,20 +61,21 @@ def test_a_group_belongs_to_the_first_scope_that_has_it(rack: Scope) -> None:
 
 def test_scopes_are_their_numbers(half: Scope) -> None:
     """Arrays hold numbers, which compare with scopes; a number finds its scope."""
-    numbers = np.array([0, 1, 2, 3, 4])
-    assert (numbers == half).tolist() == [False] * 4 + [True]
-    assert Scope(4) is half
+    last = len(SCOPES) - 1
+    numbers = np.arange(len(SCOPES))
+    assert (numbers == half).tolist() == [False] * last + [True]
+    assert Scope(last) is half
     assert pickle.loads(pickle.dumps(half)) is half
-    assert repr(half) == "<Scope 4: half>"
+    assert repr(half) == f"<Scope {last}: half>"
     assert scopes_of(TWRW) == [Scope.HOST, Scope.DOMAIN, half]
     assert scopes_of(ShardingType.TABLE_WISE) == []
 
 
 def test_an_unknown_scope_is_an_error() -> None:
     """Nothing falls through to another scope."""
-    known = "5 is no scope; there are 0 rank, 1 host, 2 domain, 3 all"
+    known = "99 is no scope; there are 0 rank, 1 host, 2 domain, 3 all"
     with pytest.raises(ValueError, match=known):
-        Scope(5)
+        Scope(99)
     with pytest.raises(ValueError, match="-1 is no scope"):
         Cluster.of(CLUSTERS["one_host"]).groups(-1)
 

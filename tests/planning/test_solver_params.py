@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.errors import InputError
+from shardplan.errors import InfeasibleError, InputError
 from shardplan.planning.solver_params import changed_params, load_params
 from shardplan.plans.plan_file import format_plan
 from shardplan.solvers.params import DEFAULTS, SolverParams
@@ -81,12 +81,20 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load_params(tmp_path / "broken.toml")
 
 
+SWITCHES = (
+    *("greedy", "ldm", "uniform", "exact_first", "pack", "search"),
+    *("neighbourhoods", "exact"),
+)
+
+
 TUNED = """\
     from shardplan.solvers import Record
     from shardplan.solvers.greedy import Greedy
 
     class Params(Record):
         last: bool = False
+        depth: int = 3
+        share: float = 0.5
 
     class Tuned(Greedy):
         Params = Params
@@ -105,6 +113,10 @@ def test_sections_of_plugins(plug_in: PlugIn, two_tables: Instance) -> None:
     assert plan.outcome.params == {"auto.ldm": False, "first-fit.last": True}
     with pytest.raises(InputError, match=r"first-fit\.last = 2: must be true or false"):
         load_params({"first-fit": {"last": 2}})
+    for wrong in ({"last": "yes"}, {"last": 1}, {"depth": True}, {"share": "0.25"}):
+        with pytest.raises(InputError, match=f"first-fit.{next(iter(wrong))} = "):
+            load_params({"first-fit": wrong})
+    assert load_params({"first-fit": {"share": 1}}).__dict__["first-fit"].share == 1.0
 
 
 def test_plugins_without_parameters(plug_in: PlugIn) -> None:
@@ -113,3 +125,12 @@ def test_plugins_without_parameters(plug_in: PlugIn) -> None:
     plug_in("solvers", "first-fit = theirs:Greedy", source)
     with pytest.raises(InputError, match="first-fit: solver first-fit has no param"):
         load_params({"first-fit": {}})
+
+
+def test_no_plan_with_all_parts_off(two_tables: Instance) -> None:
+    """Memory is not at fault where greedy finds a plan: no advice to buy more of it."""
+    parts = dict.fromkeys(SWITCHES, False)
+    with pytest.raises(InfeasibleError, match="solver greedy finds a plan") as caught:
+        two_tables.solve(params={"auto": parts})
+    assert "any one of these" not in str(caught.value)
+    assert caught.value.relaxations == ()
