@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import networkx as nx
@@ -141,3 +142,14 @@ def test_modules_and_functions_are_short(path: Path) -> None:
             doc = ast.get_docstring(node, clean=False)
             words = (first.end_lineno or 0) - first.lineno + 1 if doc else 0
             assert node.end_lineno - node.lineno + 1 - words <= 60, node.name
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """A reader who looks for a class finds one."""
+    names = Counter(
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []

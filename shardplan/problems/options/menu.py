@@ -15,7 +15,7 @@ from shardplan.problems.options.arrays import (
     concatenate,
     offsets,
 )
-from shardplan.problems.options.prune import Candidates, Pruner
+from shardplan.problems.options.prune import PricedOptions, Pruner
 from shardplan.problems.options.rules import Allowed, allowed
 from shardplan.problems.options.structures import is_offered, structures, variants
 from shardplan.problems.options.template import Template
@@ -223,7 +223,7 @@ def _may_stay(limits: TableConstraints) -> bool:
 
 def _price(
     members: Ints, template: Template, usage: TableUsage, pricer: Pricer
-) -> Candidates:
+) -> PricedOptions:
     """Price a template for M tables of its kind."""
     rows = usage.num_embeddings[members][:, None]
     block = rows_each(rows, template.row_shards)
@@ -250,7 +250,7 @@ def _price(
         )
     )
     shape = (size, len(option))
-    return Candidates(
+    return PricedOptions(
         tables=members,
         is_full=(template.row_shards - 1) * block < rows,
         cost=prices.cost.reshape(*shape, *prices.cost.shape[1:]),
@@ -259,7 +259,7 @@ def _price(
 
 
 def _menu(
-    candidates: Candidates,
+    candidates: PricedOptions,
     template: Template,
     keep: Bools,
     num_tables: int,

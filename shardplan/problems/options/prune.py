@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class PricedOptions:
     """Priced options of M tables of one kind: K options with J items each.
 
     Attributes
@@ -45,7 +45,7 @@ class Pruner:
     objective: Objective
 
     def keep(
-        self, candidates: Candidates, template: Template, together: Bools
+        self, candidates: PricedOptions, template: Template, together: Bools
     ) -> Bools:
         """Return which options of each table to keep, bool array (M, K).
 
@@ -61,7 +61,7 @@ class Pruner:
         )
         return fits & (~dominated | together[:, None])
 
-    def _fits(self, candidates: Candidates, template: Template) -> Bools:
+    def _fits(self, candidates: PricedOptions, template: Template) -> Bools:
         """Whether each option fits somewhere if it were alone (M, K)."""
         local = int(self.cluster.host_num_ranks.min())
         scope = template.scope[template.item_option]
@@ -78,7 +78,7 @@ class Pruner:
         return np.asarray(np.logical_and.reduceat(ok, template.item_start[:-1], axis=1))
 
     def _features(
-        self, candidates: Candidates, template: Template
+        self, candidates: PricedOptions, template: Template
     ) -> tuple[Floats, Floats]:
         """Return what an option's widest and narrowest items cost, (M, K, F) each.
 

@@ -10,9 +10,9 @@ import numpy as np
 from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import Objective
 from shardplan.solvers.pack.params import PACK_DEFAULTS, PackParams
-from shardplan.solvers.pack.patterns import Pattern
+from shardplan.solvers.pack.patterns import Filling
 from shardplan.solvers.pack.pieces import Pieces
-from shardplan.solvers.pack.program import Limits, Packed, PackingProgram
+from shardplan.solvers.pack.program import Packed, PackingProgram, Room
 from shardplan.solvers.pack.ranks import Ranks
 from shardplan.solvers.search.vectors import Vectors
 
@@ -176,13 +176,13 @@ class _Attempt:
             places[bundle] = np.array(ranks_of, dtype=np.int64)
         return Assignment(option, tuple(places))
 
-    def _limits(self, threshold: float) -> Limits:
+    def _limits(self, threshold: float) -> Room:
         """Room of ranks for patterns: time up to a threshold, and all the memory."""
         room = 1.0 - self._ranks.base - self._uniform[self._ranks.rank_class]
         room[:, 0] += threshold - 1.0
-        return Limits(room, self._uniform)
+        return Room(room, self._uniform)
 
-    def _patterns_now(self) -> Iterator[tuple[int, Pattern]]:
+    def _patterns_now(self) -> Iterator[tuple[int, Filling]]:
         """Return the patterns that the ranks hold now."""
         pieces, ranks = self._pieces, self._ranks
         count = np.zeros((len(ranks.kind), pieces.num_kinds), dtype=np.int64)
@@ -192,7 +192,7 @@ class _Attempt:
         for rank in np.flatnonzero(count.any(axis=1)).tolist():
             kinds = np.flatnonzero(count[rank])
             copies = tuple(count[rank, kinds].tolist())
-            yield int(ranks.kind[rank]), Pattern(tuple(kinds.tolist()), copies)
+            yield int(ranks.kind[rank]), Filling(tuple(kinds.tolist()), copies)
 
 
 def _take(

@@ -31,7 +31,7 @@ class Rivals(NamedTuple):
     most: Ints
 
 
-class Pattern(NamedTuple):
+class Filling(NamedTuple):
     """Kinds of pieces on one rank, in order, and how many of each."""
 
     kinds: tuple[int, ...]
@@ -45,7 +45,7 @@ def dear_patterns(
     room: Floats,
     rivals: Rivals,
     params: PackParams = PACK_DEFAULTS,
-) -> list[Pattern]:
+) -> list[Filling]:
     """Find patterns whose pieces together cost more than a rank.
 
     Parameters
@@ -74,7 +74,7 @@ def dear_patterns(
     group, most = rivals.group[kinds], rivals.most[kinds]
     crowd = np.zeros((1, len(kinds)), dtype=np.int64)
     used, worth = np.zeros((1, share.shape[1])), np.zeros(1)
-    held, found = np.zeros((1, 0), dtype=np.int64), dict[Pattern, float]()
+    held, found = np.zeros((1, 0), dtype=np.int64), dict[Filling, float]()
     for _ in range(params.most_pieces):
         then = used[:, None] + share
         full = then.max(axis=2)
@@ -97,6 +97,6 @@ def dear_patterns(
     return sorted(found, key=lambda pattern: -found[pattern])[: params.most_found]
 
 
-def _pattern(pieces: Ints) -> Pattern:
+def _pattern(pieces: Ints) -> Filling:
     kinds, copies = np.unique(pieces, return_counts=True)
-    return Pattern(tuple(kinds.tolist()), tuple(copies.tolist()))
+    return Filling(tuple(kinds.tolist()), tuple(copies.tolist()))

@@ -14,7 +14,7 @@ import numpy as np
 
 from shardplan.certify.highs import End, Highs
 from shardplan.solvers.pack.params import PACK_DEFAULTS, PackParams
-from shardplan.solvers.pack.patterns import Pattern, dear_patterns
+from shardplan.solvers.pack.patterns import Filling, dear_patterns
 from shardplan.solvers.tolerances import LEAST_PROGRAM_S, NO_RANK, ROUNDOFF
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from shardplan.solvers.pack.ranks import Ranks
 
 
-class Limits(NamedTuple):
+class Room(NamedTuple):
     """What pieces may use.
 
     Attributes
@@ -46,12 +46,12 @@ class Packed(NamedTuple):
     ----------
     taken : bool array (O,)
         Options.
-    patterns : list of (int, Pattern, int)
+    patterns : list of (int, Filling, int)
         Kind of rank, what such a rank holds, and how many hold it.
     """
 
     taken: Bools
-    patterns: list[tuple[int, Pattern, int]]
+    patterns: list[tuple[int, Filling, int]]
 
 
 class PackingProgram:
@@ -63,7 +63,7 @@ class PackingProgram:
         from scipy.sparse import coo_array
 
         self._pieces, self._ranks, self._params = pieces, ranks, params
-        self._columns: dict[tuple[int, Pattern], Floats] = {}
+        self._columns: dict[tuple[int, Filling], Floats] = {}
         self._prices = np.zeros(pieces.num_kinds + len(ranks.number))
         options, bundles = len(pieces.options), len(pieces.bundles)
         count = pieces.copies.astype(np.float64)
@@ -73,9 +73,9 @@ class PackingProgram:
         self._one = coo_array((np.ones(options), where), (bundles, options)).tocsr()
         for rank_kind in range(len(ranks.number)):
             for kind in range(pieces.num_kinds):
-                self.add(rank_kind, Pattern((kind,), (1,)))
+                self.add(rank_kind, Filling((kind,), (1,)))
 
-    def add(self, rank_kind: int, pattern: Pattern) -> bool:
+    def add(self, rank_kind: int, pattern: Filling) -> bool:
         """Keep a pattern; whether it is new."""
         key = (rank_kind, pattern)
         if key in self._columns:
@@ -84,7 +84,7 @@ class PackingProgram:
         self._columns[key] = np.array(pattern.copies) @ load[list(pattern.kinds)]
         return True
 
-    def is_possible(self, limits: Limits, stop: Stop) -> bool:
+    def is_possible(self, limits: Room, stop: Stop) -> bool:
         """Whether fractions of options and patterns fit; patterns are found for it."""
         if (limits.room < -ROUNDOFF).any():
             return False
@@ -99,7 +99,7 @@ class PackingProgram:
                 return False
         return False
 
-    def solve(self, limits: Limits, seconds: float) -> Packed | None:
+    def solve(self, limits: Room, seconds: float) -> Packed | None:
         """Pack everything with the patterns known, if that is found soon enough."""
         columns = sorted(self._usable(limits), key=self._loss)
         columns = columns[: self._params.most_columns]
@@ -115,7 +115,7 @@ class PackingProgram:
         patterns = [(*columns[i], int(used[i])) for i in np.flatnonzero(used)]
         return Packed(number[:options] > 0, patterns)
 
-    def _usable(self, limits: Limits) -> list[tuple[int, Pattern]]:
+    def _usable(self, limits: Room) -> list[tuple[int, Filling]]:
         """Return the patterns that fit into the room."""
         keys = list(self._columns)
         load = np.array(list(self._columns.values()))
@@ -124,7 +124,7 @@ class PackingProgram:
         fits = (load <= room * (1.0 + ROUNDOFF) + ROUNDOFF).all(axis=1)
         return [keys[index] for index in np.flatnonzero(fits)]
 
-    def _loss(self, column: tuple[int, Pattern]) -> float:
+    def _loss(self, column: tuple[int, Filling]) -> float:
         """Price of a rank less what is in it, when the linear program last failed."""
         rank_kind, pattern = column
         worth = self._prices[list(pattern.kinds)] @ np.array(pattern.copies)
@@ -132,8 +132,8 @@ class PackingProgram:
 
     def _model(
         self,
-        columns: list[tuple[int, Pattern]],
-        limits: Limits,
+        columns: list[tuple[int, Filling]],
+        limits: Room,
         upper: float | Floats = np.inf,
         integer: Bools | None = None,
     ) -> Highs:
@@ -169,7 +169,7 @@ class PackingProgram:
         model.add_rows(1.0, 1.0, block_array([[self._one, nothing]]).tocsr())
         return model
 
-    def _price(self, limits: Limits) -> bool:
+    def _price(self, limits: Room) -> bool:
         """Look for patterns worth more than their rank; whether any is new."""
         pieces, ranks = self._pieces, self._ranks
         price = self._prices[: pieces.num_kinds]
