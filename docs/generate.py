@@ -75,10 +75,24 @@ def render(page: str) -> str:
     found = list(_records(PAGES[page], skip))
     for root in _ALSO.get(page, ()):
         found += _records(root, tuple(found))
-    parts = [_section(record) for record in found]
+    keys = _keys(PAGES[page], "") if page == "solver-params" else {}
+    parts = [_section(record, keys.get(record, [])) for record in found]
     if page == "workload-file":
         parts += [_columns(), _optimizers()]
     return "\n".join(parts)
+
+
+def _keys(root: type[Record], path: str) -> dict[type[Record], list[str]]:
+    """Return the headings under which a TOML file has each record inside another."""
+    found: dict[type[Record], list[str]] = {}
+    for name, field in root.model_fields.items():
+        for record in _inner_records(field.annotation):
+            is_single = record is field.annotation
+            heading = f"[{path}{name}]" if is_single else f"[[{path}{name}]]"
+            found.setdefault(record, []).append(heading)
+            for inner, headings in _keys(record, f"{path}{name}.").items():
+                found.setdefault(inner, []).extend(headings)
+    return found
 
 
 def updated(page: str) -> str:
@@ -109,10 +123,18 @@ def meaning(record: type[Record], field: str) -> str:
     raise KeyError(f"document {known} in its record or in docs/generate.py")
 
 
-def _section(record: type[Record]) -> str:
-    """Return a heading, the record's first sentence and the table of its fields."""
+def _section(record: type[Record], keys: Iterable[str] = ()) -> str:
+    """Return a heading, the record's first sentence and the table of its fields.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Headings under which a file has the record.
+    """
     summary = _first_paragraph(inspect.getdoc(record) or "")
     lines = [f"### {record.__name__}", "", summary, ""]
+    if keys:
+        lines[-1:] = ["", f"In a file: {', '.join(f'`{key}`' for key in keys)}.", ""]
     lines += ["| field | type | unit | rule | default | meaning |"]
     lines += ["|---|---|---|---|---|---|"]
     for name, field in record.model_fields.items():

@@ -11,6 +11,7 @@ from rich.console import Group
 
 from shardplan.checking.verdict import TOLERANCE
 from shardplan.plans.frames import rank_frame
+from shardplan.printable import one_line
 from shardplan.records.placement import format_ranks
 from shardplan.records.sharding import SHORT_NAMES, ShardingType
 from shardplan.report.evaluation import imbalance, memory_data, memory_table
@@ -177,7 +178,7 @@ def summary_facts(data: dict[str, Any]) -> dict[str, str]:
         f"seed {data['seed']}, target {data['target']})",
         "objective": f"{format_seconds(data['objective_s'])} ({data['objective']})",
         "lower bound": bound_text(data),
-        **({"parameters": changed} if changed else {}),
+        **({"parameters": one_line(changed)} if changed else {}),
     }
 
 

@@ -220,3 +220,40 @@ def test_broken_workload_shows_all_problems(run: Run) -> None:
     assert result.exit_code == 1
     assert "problems" in result.stderr
     assert result.stderr.count("\n- ") == 3
+
+
+def test_solver_params(
+    run: Run, small: Path, soon: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Numbers from a file are used, noted in the plan and shown; wrong ones are not."""
+    params, path = tmp_path / "params.toml", tmp_path / "plan.json"
+    params.write_text("[greedy]\nmost_scores = 1\n", encoding="utf-8")
+    given = ("--solver-params", params, "--solver", "greedy")
+    result = run("solve", small, *soon, *given, "-o", path)
+    assert result.exit_code == 0
+    assert "parameters     greedy.most_scores = 1" in result.stdout
+    assert Plan.load(path).outcome.params == {"greedy.most_scores": 1}
+    assert "greedy.most_scores = 1" in run("show", path).stdout
+    data = json.loads(run("show", path, "--format", "json").stdout)
+    assert data["params"] == {"greedy.most_scores": 1}
+    params.write_text("[greedy]\nmost_score = 1\n", encoding="utf-8")
+    wrong = run("solve", small, *soon, *given)
+    assert wrong.exit_code == 1
+    assert (
+        "greedy.most_score = 1: unknown key; did you mean 'most_scores'?"
+        in wrong.stderr
+    )
+
+
+def test_params_of_strangers(
+    run: Run, small: Path, soon: tuple[str, ...], tmp_path: Path
+) -> None:
+    """What a plan says of parameters is text of others: it is shown on one line."""
+    path = tmp_path / "plan.json"
+    assert run("solve", small, *soon, "--solver", "greedy", "-o", path).exit_code == 0
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["outcome"]["params"] = {"a\x1b[31m\nb": "\x1b"}
+    path.write_text(json.dumps(data), encoding="utf-8")
+    shown = run("show", path).stdout
+    assert "\x1b" not in shown
+    assert r"a\x1b[31m\nb" in shown

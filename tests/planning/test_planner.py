@@ -235,6 +235,52 @@ def test_a_limit_without_a_plan(
     assert caught.value.exit_code == 4
 
 
+class Worked(Never):
+    """A solver that finds nothing with all the work that it may do."""
+
+    def solve(
+        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+    ) -> SolverResult:
+        stop.work += stop.work_limit
+        return super().solve(problem, stop, seed, observer)
+
+
+def test_a_work_limit_without_a_plan(
+    two_tables: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was limited is named, and not the time that it took."""
+    use(Worked(), monkeypatch)
+    message = r"no plan found within 5,000 evaluated moves: raise --work-limit"
+    with pytest.raises(LimitError, match=message) as caught:
+        two_tables.solve(work_limit=5e3)
+    assert caught.value.exit_code == 4
+    assert "--time-limit" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": "a"}, "seed = 'a': must be a whole number from 0 to 4294967295"),
+        ({"seed": -1}, "seed = -1: must be a whole number"),
+        ({"seed": 1.5}, "seed = 1.5: must be a whole number"),
+        ({"seed": True}, "seed = True: must be a whole number"),
+        ({"rounds": "2"}, "rounds = '2': must be a whole number from 0 to 100"),
+    ],
+)
+def test_numbers_that_are_none(
+    two_tables: Instance, arguments: dict[str, Any], message: str
+) -> None:
+    """Wrong arguments are errors of the input, before any work."""
+    with pytest.raises(InputError, match=message):
+        two_tables.solve(solver="greedy", **arguments)
+
+
+def test_numbers_of_numpy(two_tables: Instance) -> None:
+    """Whole numbers of NumPy are whole numbers."""
+    plan = two_tables.solve(solver="greedy", seed=np.int64(3)).plan
+    assert plan.outcome.seed == 3
+
+
 def test_a_limit_proves_no_shortage() -> None:
     """A menu without slower tiers is no proof, if time ran out before the full one."""
     limits = {"sharding_types": ["table_wise"]}
