@@ -42,7 +42,6 @@ TOPICS = {
     "planning": {"new_scope"},
     "simulation": {"adversarial", "properties", "shared_links", "speed"},
     "solvers": {"sliced"},
-    "solvers/search": {"parts"},
 }
 """What is tested of a room as a whole; a test of one module has that module's name."""
 

@@ -21,7 +21,7 @@ from shardplan.solvers import greedy, placement
 from shardplan.solvers.base import Silent, SolverResult, Stop
 from shardplan.solvers.greedy import Greedy, place_all
 from shardplan.solvers.params import SolverParams
-from shardplan.solvers.search import portfolio
+from shardplan.solvers.search import starts
 from shardplan.solvers.selection import select
 from tests.benchmarks.families import Family, family_inputs
 
@@ -149,7 +149,7 @@ def test_the_search_gives_up_its_first_start(
     dlrm_like: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`auto` on a large problem has no plan before its first start is placed."""
-    for module in (greedy, portfolio):
+    for module in (greedy, starts):
         monkeypatch.setattr(module, "GLANCE_EVERY", 1)
     params = SolverParams.model_validate({"auto": {"greedy_size": 0}})
     solver = planner.load_solver("auto", params)

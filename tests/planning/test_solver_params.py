@@ -24,7 +24,7 @@ TEXT = """
 ldm = false
 
 [search.anneal]
-quench = false
+descent = false
 recut = true
 """
 
@@ -48,9 +48,9 @@ def test_a_file(tmp_path: Path, two_tables: Instance) -> None:
     (tmp_path / "params.toml").write_text(TEXT, encoding="utf-8")
     params = load_params(str(tmp_path / "params.toml"))
     assert not params.auto.ldm
-    assert not params.search.anneal.quench
+    assert not params.search.anneal.descent
     plan = two_tables.solve(work_limit=1e3, params=params).plan
-    changed = {"auto.ldm": False, "search.anneal.quench": False}
+    changed = {"auto.ldm": False, "search.anneal.descent": False}
     assert plan.outcome.params == changed
     assert load_params({"auto": {"ldm": False}}).auto == params.auto
 

@@ -24,7 +24,9 @@ from shardplan.solvers.search.limits import Limits
 from shardplan.solvers.search.moves.recut import Recutter
 from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.neighbourhood import Neighbourhood
+from shardplan.solvers.search.perturbation import Perturbation
 from shardplan.solvers.search.portfolio import Portfolio
+from shardplan.solvers.search.starts import Starts
 from tests.solvers.helpers import Hosts, toy_problem
 from tests.solvers.search_helpers import assert_legal
 
@@ -57,14 +59,14 @@ PARTS = {
     "auto.neighbourhoods": Part(Neighbourhood, "improve", LITTLE, base=PARTS_ONLY),
     "auto.strengthen": Part(auto, "strengthen", LITTLE),
     "search.limits": Part(Limits, "best"),
-    "search.cut_finer": Part(Portfolio, "_finer", SHORT, base=QUICK),
-    "search.restarts": Part(Portfolio, "_random_start", SHORT, base=QUICK),
+    "search.cut_finer": Part(Perturbation, "_finer", SHORT, base=QUICK),
+    "search.restarts": Part(Starts, "draw", SHORT, base=QUICK),
     "search.anneal.random_groups": Part(Annealer, "_random_groups"),
     "search.anneal.worst_groups": Part(Annealer, "_worst_groups"),
     "search.anneal.pairs": Part(Annealer, "_random_pairs"),
     "search.anneal.variants": Part(VariantChanger, "make"),
     "search.anneal.recut": Part(Recutter, "recut"),
-    "search.anneal.quench": Part(Annealer, "_descend", {"work_limit": 1e5}),
+    "search.anneal.descent": Part(Annealer, "_descend", {"work_limit": 1e5}),
 }
 
 
@@ -122,7 +124,7 @@ def test_exact_methods(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(calls) == expected
 
 
-@pytest.mark.parametrize("switch", ["auto.greedy", "search.waste", "search.race"])
+@pytest.mark.parametrize("switch", ["auto.greedy", "search.idle_time", "search.race"])
 def test_other_ways(switch: str) -> None:
     """Without its first plan, a share of its costs or its race the search ends well."""
     values = [

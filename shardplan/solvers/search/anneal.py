@@ -63,8 +63,8 @@ class Annealer:
         self._divider = Repartitioner(state, rng, self._noise, anneal.pair_units)
         self._descent = Descent(state, rng, self._exchanger, self._divider, anneal)
         self.limit(regret, excess)
-        self._at_scale = len(state.load) > params.scale_ranks
-        self._group = anneal.group_at_scale if self._at_scale else anneal.group
+        at_scale = len(state.load) > params.scale_ranks
+        self._group = anneal.group_at_scale if at_scale else anneal.group
         self._top = np.full(state.num_times, np.inf)
         self._num_changes = max(anneal.fewest_changes, len(state.load))
 
@@ -133,7 +133,7 @@ class Annealer:
             self._told()
         if self._params.variants:
             self._fill()
-        if self._params.quench:
+        if self._params.descent:
             self._descend()
 
     def _tail(self, progress: float) -> float:
@@ -171,17 +171,6 @@ class Annealer:
         high = np.quantile(load, self._params.promise_quantile, axis=0)
         return not self.state.fits(), float(high.sum())
 
-    def worst_ranks(self) -> Ints:
-        """List the rank with most time; in large clusters also those about as slow.
-
-        Where shards of equal length meet, many ranks are.
-        """
-        time = self.state.load[:, :-1].sum(axis=1)
-        if not self._at_scale:
-            return np.array([np.argmax(time)])
-        mean, top = float(time.mean()), float(time.max())
-        return np.flatnonzero(time >= top - self._params.as_slow * (top - mean))
-
     def _penalty(self, tail: float) -> Penalty:
         """Levels between somewhat below a balanced plan at the bound and the maxima.
 
@@ -211,7 +200,7 @@ class Annealer:
         self._told()
 
     def _descend(self) -> None:
-        for _ in range(self._params.quench_steps):
+        for _ in range(self._params.descent_steps):
             if self._stop.now() or not self._descent.step(self._recutter):
                 return
             self._told()

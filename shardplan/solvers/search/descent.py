@@ -42,10 +42,10 @@ class Descent:
         mean, top = load.mean(axis=0), load.max(axis=0)
         # Near the top, so that other ranks may take what these have too much, but not
         # at the top: there nothing but the slowest rank of a phase would count.
-        levels = mean + params.quench_tail * (top - mean)
+        levels = mean + params.descent_tail * (top - mean)
         penalty = Penalty(levels, params.memory_penalty)
         each = penalty.of_ranks(self._state.load)
-        worst = np.argsort(-each, kind="stable")[: params.quench_ranks]
+        worst = np.argsort(-each, kind="stable")[: params.descent_ranks]
         worst = worst[each[worst] > 0.0]
         return (
             self._exchange(worst, penalty)
@@ -59,7 +59,7 @@ class Descent:
         size = min(world, self._params.group)
         before = penalty.of_ranks(self._state.load).sum()
         others = np.setdiff1d(self._rng.permutation(world), worst, assume_unique=True)
-        num = max(1, min(self._params.quench_deals, len(others) // size))
+        num = max(1, min(self._params.descent_groups, len(others) // size))
         for index in range(num):
             some = others[index * size : (index + 1) * size][: size - len(worst)]
             group = np.concatenate([worst, some])
@@ -71,7 +71,7 @@ class Descent:
     def _divide(self, worst: Ints, penalty: Penalty) -> bool:
         """Divide the worst ranks with some partners, if that helps."""
         load = self._state.load[:, :-1].sum(axis=1)
-        half = self._params.quench_partners // 2
+        half = self._params.descent_partners // 2
         random = self._rng.integers(len(load), size=half)
         # Idle ranks can take most, but their shards are often too small to swap.
         others = np.union1d(np.argsort(load, kind="stable")[:half], random)
@@ -84,7 +84,7 @@ class Descent:
     def _recut(self, worst: Ints, penalty: Penalty, recutter: Recutter) -> bool:
         """Re-cut bundles of the worst ranks until one helps."""
         state, params = self._state, self._params
-        units = state.slots[worst[: params.quench_recut_ranks]]
+        units = state.slots[worst[: params.descent_recut_ranks]]
         bundles = np.unique(state.unit_bundle[units[units > 0]])
-        some = self._rng.permutation(bundles)[: params.quench_recut_tries]
+        some = self._rng.permutation(bundles)[: params.descent_recut_tries]
         return recutter.first_that_helps(some, penalty)

@@ -1,4 +1,4 @@
-"""How long a single shard may be: limits per dimension that a balanced plan keeps."""
+"""What single shards may be: limits that a balanced plan keeps, and what they idle."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from shardplan.solvers.tolerances import LEAST_GAIN, LEAST_TIME, NO_SHARE
 if TYPE_CHECKING:
     from shardplan.certify.regrets import Regrets
     from shardplan.records.arrays import Bools, Floats, Ints
+    from shardplan.solvers.search.params import StartParams
     from shardplan.solvers.search.vectors import Vectors
 
 
@@ -46,6 +47,7 @@ class Limits:
         weight = (menu.item_count * ranks / problem.world_size)[:, None]
         first = menu.item_start[:-1]
         self._unit, self._world = vectors.unit_s, problem.world_size
+        self._regrets = regrets
         self._ranks = np.add.reduceat(menu.item_count * ranks, first)
         self._everywhere = menu.scope == Scope.ALL
         largest = np.maximum.reduceat(item, first)
@@ -69,18 +71,54 @@ class Limits:
         self._wide = (menu.scope != Scope.RANK)[some]
         self._found: dict[tuple[float, float], Floats] = {}
 
-    def excess(self, limit: Floats) -> Floats:
-        """How far each option's longest shard exceeds the limits, relatively (O,).
+    def of(self, start: StartParams, share: float = 1.0) -> Floats:
+        """Limits on the shards of a start (D,); infinite without the switch.
+
+        Parameters
+        ----------
+        share : float
+            Of the start's density.
+        """
+        if not self._params.limits:
+            return np.full(self.longest.shape[1], np.inf)
+        return start.scale * self.best(self._density(start, share), start.filling)
+
+    def regret(self, start: StartParams, share: float = 1.0) -> Floats:
+        """Regret of each option, and what its shards leave idle, (O,) [s]."""
+        return np.asarray(self._regrets.of_option + self.idle_s(start, share))
+
+    def idle_s(self, start: StartParams, share: float = 1.0) -> Floats:
+        """See `idle`, at a share of a start's density, (O,) [s]."""
+        return np.asarray(self.idle(self._density(start, share)) * self._unit)
+
+    def _density(self, start: StartParams, share: float) -> float:
+        own = start.density * share
+        return own * self.mean_density * self._params.idle_time
+
+    def excess(self, limit: Floats, value_s: float = np.inf) -> Floats:
+        """How far options exceed limits on shards, or what a better plan can pay (O,).
+
+        The second is reduced cost fixing: no plan with such an option is better than
+        the best one. Without, the annealing gives large tables slow options for a
+        moment's relief of memory, and seldom finds the way back.
 
         Parameters
         ----------
         limit : float array (D,)
+        value_s : float
+            Value of the best plan; infinite for none [s].
         """
         time = (self.longest / limit).max(axis=1) - 1.0
         memory = self.memory + self._base_memory - 1.0
-        return np.asarray(np.where(self._everywhere, -1.0, np.maximum(time, memory)))
+        excess = np.where(self._everywhere, -1.0, np.maximum(time, memory))
+        left_s = value_s - self._regrets.priced_s
+        if not (self._params.reduced_costs and 0.0 < left_s < np.inf):
+            return excess
+        return np.maximum(
+            excess, self._regrets.of_option / (self._world * left_s) - 1.0
+        )
 
-    def waste(self, density: float) -> Floats:
+    def idle(self, density: float) -> Floats:
         """Time that options leave idle for want of memory, summed over ranks (O,).
 
         Parameters
@@ -106,7 +144,7 @@ class Limits:
         Parameters
         ----------
         density : float
-            See `waste`.
+            See `idle`.
         filling : float
             Load that others add to a rank with a long shard to fill up the rest of its
             time, as a share of the mean load: they are chosen among shards that are
@@ -114,16 +152,16 @@ class Limits:
         """
         key = density, filling
         if key not in self._found:
-            waste = self.waste(density)[self._some]
-            self._found[key] = self._search(waste, filling)
+            idle = self.idle(density)[self._some]
+            self._found[key] = self._search(idle, filling)
         return self._found[key]
 
-    def _search(self, waste: Floats, filling: float) -> Floats:
+    def _search(self, idle: Floats, filling: float) -> Floats:
         taken = self.longest[self._some].sum(axis=1)
         trial = _TrialMenu(
-            regret=self._regret + waste * self._unit,
+            regret=self._regret + idle * self._unit,
             longest=np.ascontiguousarray(self.longest[self._some].T),
-            mean=np.concatenate([self._mean, waste[:, None] / self._world], axis=1),
+            mean=np.concatenate([self._mean, idle[:, None] / self._world], axis=1),
             priced=self._regret / (self._unit * self._world),
             start=self._start,
             wide=self._wide,

@@ -37,8 +37,8 @@ class AnnealParams(Record):
         Change kernels and cache fractions in place.
     recut : bool
         Give tables other cuts and places.
-    quench : bool
-        End every cycle by relieving the worst ranks until nothing helps.
+    descent : bool
+        End every cycle with a descent: relieve the worst ranks until nothing helps.
     group : int
         Ranks that exchange parts with each other. An exchange is the best of group!
         ones and costs about group^2 penalties, so twice as many ranks cost twice as
@@ -81,17 +81,17 @@ class AnnealParams(Record):
     fewest_recuts, recut_share : int, float
         Tables that are re-cut in a round: so many, and this share of the ranks. A
         re-cut costs more than an exchange, and spoils the balance for a while.
-    quench_steps : int
-        Most steps of a quench.
-    quench_tail : float
-        Level of the penalty of a quench, between mean and slowest rank.
-    quench_ranks : int
+    descent_steps : int
+        Most steps of a descent.
+    descent_tail : float
+        Level of the penalty of a descent, between mean and slowest rank.
+    descent_ranks : int
         Worst ranks that are relieved together.
-    quench_deals : int
+    descent_groups : int
         Groups of other ranks with which they exchange parts per step.
-    quench_partners : int
+    descent_partners : int
         Ranks with which each of them is divided: half least loaded, half random.
-    quench_recut_ranks, quench_recut_tries : int
+    descent_recut_ranks, descent_recut_tries : int
         Worst ranks whose tables are then re-cut, and how many of these tables.
     promise_quantile : float
         Quantile of the loads by which racing states are compared: the highest few
@@ -106,7 +106,7 @@ class AnnealParams(Record):
     pairs: Flag = True
     variants: Flag = True
     recut: Flag = True
-    quench: Flag = True
+    descent: Flag = True
     group: Annotated[PositiveTally, Field(le=1024)] = 32
     group_at_scale: Annotated[PositiveTally, Field(le=1024)] = 64
     exchange_shares: Annotated[tuple[Fraction, ...], Field(min_length=1)] = (
@@ -132,13 +132,13 @@ class AnnealParams(Record):
     most_fill_passes: Tally = 64
     fewest_recuts: Tally = 4
     recut_share: Fraction = 1 / 64
-    quench_steps: Tally = 100
-    quench_tail: Fraction = 0.8
-    quench_ranks: PositiveTally = 4
-    quench_deals: PositiveTally = 8
-    quench_partners: PositiveTally = 32
-    quench_recut_ranks: PositiveTally = 3
-    quench_recut_tries: Tally = 8
+    descent_steps: Tally = 100
+    descent_tail: Fraction = 0.8
+    descent_ranks: PositiveTally = 4
+    descent_groups: PositiveTally = 8
+    descent_partners: PositiveTally = 32
+    descent_recut_ranks: PositiveTally = 3
+    descent_recut_tries: Tally = 8
     promise_quantile: Fraction = 0.95
     as_slow: Fraction = 0.1
 
@@ -198,7 +198,8 @@ class StartParams(Record):
         Of the limits on single shards.
     density : float
         HBM that a unit of time is taken to need, as a share of the mean density of
-        the menu: the higher, the more a shard with much memory is taken to waste.
+        the menu: the higher, the more time a shard with much memory seems to leave
+        idle.
     fill : float
         Share of the memory that options may need together.
     filling : float
@@ -223,7 +224,7 @@ class SearchParams(Record):
     ----------
     limits : bool
         Choose limits on single shards; without, a start takes what is cheapest.
-    waste : bool
+    idle_time : bool
         Count the time that shards with much memory leave idle on their ranks.
     reduced_costs : bool
         Leave out options that cost more, at the prices of memory, than a plan that is
@@ -318,7 +319,7 @@ class SearchParams(Record):
     """
 
     limits: Flag = True
-    waste: Flag = True
+    idle_time: Flag = True
     reduced_costs: Flag = True
     race: Flag = True
     cut_finer: Flag = True

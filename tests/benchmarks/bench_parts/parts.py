@@ -13,7 +13,7 @@ from shardplan.certify import dual
 from shardplan.records.record import Record
 from shardplan.solvers import auto, selection
 from shardplan.solvers.params import SolverParams
-from shardplan.solvers.search import anneal, portfolio
+from shardplan.solvers.search import anneal, perturbation, portfolio, starts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,17 +32,17 @@ AT_WORK: dict[str, tuple[Any, str]] = {
     "auto.exact": (auto.Auto, "_exactly"),
     "auto.strengthen": (auto, "strengthen"),
     "choice.linear_program": (selection, "choose_by_linear_program"),
-    "search.limits": (portfolio.Portfolio, "_begin"),
-    "search.waste": (portfolio.Portfolio, "_begin"),
+    "search.limits": (starts.Starts, "begin"),
+    "search.idle_time": (starts.Starts, "begin"),
     "search.race": (portfolio.Portfolio, "run"),
-    "search.cut_finer": (portfolio.Portfolio, "_cut_finer"),
-    "search.restarts": (portfolio.Portfolio, "_random_start"),
+    "search.cut_finer": (perturbation.Perturbation, "_cut_finer"),
+    "search.restarts": (starts.Starts, "draw"),
     "search.anneal.random_groups": (anneal.Annealer, "cycle"),
     "search.anneal.worst_groups": (anneal.Annealer, "cycle"),
     "search.anneal.pairs": (anneal.Annealer, "_random_pairs"),
     "search.anneal.variants": (anneal.VariantChanger, "make"),
     "search.anneal.recut": (anneal.Annealer, "_to_recut"),
-    "search.anneal.quench": (anneal.Annealer, "_descend"),
+    "search.anneal.descent": (anneal.Annealer, "_descend"),
     "proof.cases": (dual._ThresholdSearch, "by_cases"),
     "proof.patterns": (dual._ThresholdSearch, "by_patterns"),
 }

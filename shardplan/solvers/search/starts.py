@@ -1,0 +1,137 @@
+"""Where annealing begins: options by price within limits, placed longest first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.problems.totals import least_per_table
+from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.placement import (
+    GLANCE_EVERY,
+    Placer,
+    mean_phase_load,
+    placing_order,
+)
+from shardplan.solvers.search.anneal import Annealer
+from shardplan.solvers.search.params import StartParams
+from shardplan.solvers.search.state import State
+from shardplan.solvers.selection import select_from
+from shardplan.solvers.tolerances import LEAST_EXCESS
+
+if TYPE_CHECKING:
+    from shardplan.certify.regrets import Regrets
+    from shardplan.problems.totals import OptionTotals
+    from shardplan.records.arrays import Bools, Ints
+    from shardplan.solvers.base import Stop
+    from shardplan.solvers.search.incumbent import Incumbent
+    from shardplan.solvers.search.limits import Limits
+    from shardplan.solvers.search.vectors import Vectors
+
+
+class Starts:
+    """Makes states to anneal.
+
+    What a good plan does with its memory is not known beforehand, so starts differ in
+    what they assume of it; see `StartParams`.
+    """
+
+    def __init__(
+        self,
+        vectors: Vectors,
+        totals: OptionTotals,
+        regrets: Regrets,
+        limits: Limits,
+        rng: np.random.Generator,
+        stop: Stop,
+        incumbent: Incumbent,
+        params: SolverParams = DEFAULTS,
+    ) -> None:
+        self._problem, self._vectors, self._totals = vectors.problem, vectors, totals
+        self._regrets, self._limits, self._rng = regrets, limits, rng
+        self._stop, self._incumbent = stop, incumbent
+        self._all, self._params = params, params.search
+
+    def draw(self) -> StartParams:
+        """Draw a start at random."""
+        params, draw = self._params, self._rng.random(3).tolist()
+        least, more = params.restart_scale
+        return StartParams(
+            scale=least + more * draw[0],
+            density=params.restart_density * draw[1],
+            fill=1.0 - params.restart_unfilled * draw[2],
+            filling=float(self._rng.choice(params.restart_fillings)),
+        )
+
+    def begin(self, start: StartParams) -> Annealer | None:
+        """Choose options by price within limits and place them, too full if need be.
+
+        Where a bundle finds no place, as pins and rivals leave none, the best plan so
+        far is changed into these options as far as possible. None where there is no
+        such plan, or no time.
+        """
+        menu, limits = self._problem.options, self._limits
+        excess = limits.excess(limits.of(start), self._incumbent.value_s)
+        excess = np.maximum(excess, 0.0)
+        least = np.minimum.reduceat(excess, menu.start[:-1])
+        legal = excess <= np.repeat(least, np.diff(menu.start)) + LEAST_EXCESS
+        seconds = self._totals.seconds + limits.idle_s(start)
+        totals = replace(self._totals, seconds=seconds)
+        fill = self._fill(start, legal)
+        choice = select_from(self._problem, totals, legal, fill, self._all.choice)
+        state = State(self._problem, self._vectors)
+        left = self._place(state, choice)
+        if left is None:
+            return None
+        annealer = Annealer(
+            state,
+            limits.regret(start),
+            excess,
+            self._rng,
+            self._stop,
+            self._incumbent.look_at,
+            self._params,
+        )
+        if not annealer.insert(left, choice):
+            if self._incumbent.assignment is None:
+                return None
+            state.return_to(self._incumbent.assignment)
+            annealer.redirect(np.flatnonzero(state.option != choice).tolist(), choice)
+        self._incumbent.look_at(state)
+        return annealer
+
+    def _fill(self, start: StartParams, legal: Bools) -> float:
+        """Share of the memory to use: more where it is dear, or hardly enough."""
+        needed = np.where(legal, self._totals.tier_bytes.max(axis=1), np.inf)
+        least = min(float(least_per_table(needed, self._problem.options).sum()), 1.0)
+        params = self._params
+        if self._problem.world_size > params.scale_ranks:
+            has_tiers = bool(self._problem.options.item_bytes[:, 1:].any())
+            share = params.room_share_tiers if has_tiers else params.room_share
+            return max(start.fill, least + share * (1.0 - least))
+        # Free memory makes placing easy, but costs its price: what the price adds to
+        # the bound is what leaving it free may add to the plan.
+        fill = 1.0 - (1.0 - start.fill) / (1.0 + self._regrets.memory)
+        return max(fill, least + params.room_share * (1.0 - least))
+
+    def _place(self, state: State, choice: Ints) -> list[int] | None:
+        """Place what fits, the largest first; return the bundles that do not.
+
+        None if time is over.
+        """
+        has_plan = self._incumbent.assignment is not None
+        scale = mean_phase_load(self._problem, choice)
+        placer = Placer(self._problem, scale, params=self._all.placement)
+        left = []
+        order = placing_order(self._problem, self._totals, choice).tolist()
+        for number, bundle in enumerate(order):
+            is_time = number % GLANCE_EVERY == GLANCE_EVERY - 1
+            if is_time and self._stop.give_up(has_plan=has_plan):
+                return None
+            if placer.place(bundle, int(choice[bundle])):
+                state.put(bundle, int(choice[bundle]), placer.places[bundle])
+            else:
+                left.append(bundle)
+        return left
