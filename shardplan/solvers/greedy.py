@@ -17,7 +17,7 @@ from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.params import DEFAULTS, PlacementParams, SolverParams
 from shardplan.solvers.placement import (
-    GLANCE_EVERY,
+    CLOCK_EVERY,
     Placer,
     mean_phase_load,
     peak_phase_load,
@@ -45,9 +45,13 @@ class Greedy:
         """See `Solver`; the seed is not used, for nothing here is random."""
         bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
+        # The least mean load of any choice that fits: attempts measure items by it.
         relaxed = select(problem, totals, np.inf, 1.0, params=self._params.choice)
         if relaxed is None:
             return finished(None, np.inf, bound, stop)
+        # For `step` a second counts in a phase that is long anyway, and hardly in one
+        # that others make long. How much shows only with a plan, so some attempts
+        # measure by phases and others do not.
         measured = totals
         if problem.objective is Objective.STEP:
             measured = totals.by_phases(problem, mean_phase_load(problem, relaxed))
@@ -56,6 +60,8 @@ class Greedy:
         value, work = np.inf, 0.0
         params = self._params.greedy
         for number, attempt in enumerate(params.attempts + params.last_resorts):
+            # Without a plan neither the time nor the work is over: whoever solves
+            # wants at least one.
             is_last_resort = number >= len(params.attempts)
             enough = stop.now() or work > params.most_scores or is_last_resort
             if stop.is_overdue() or (best is not None and enough):
@@ -113,7 +119,7 @@ def place_all(
     for number, bundle in enumerate(placing_order(problem, totals, choice)):
         if (
             give_up is not None
-            and number % GLANCE_EVERY == GLANCE_EVERY - 1
+            and number % CLOCK_EVERY == CLOCK_EVERY - 1
             and give_up()
         ):
             return None

@@ -62,6 +62,8 @@ class LargestDifferencing:
             choice = select(problem, totals, limit_s, 1.0, params=self._params.choice)
             if choice is None:
                 continue
+            # Differencing knows one number per item. Time alone may overfill ranks;
+            # with memory added, neither of them is balanced as well as by itself.
             for weight in self._params.ldm.memory_weights:
                 if stop.now() and best is not None:
                     break
@@ -116,13 +118,11 @@ def _pieces(
     menu = problem.options
     time = menu.item_cost[:, 0].sum(axis=1)
     memory = menu.item_bytes[:, 0]
-    pieces = []
-    for bundle in bundles:
-        position = 0
-        for item in range(*menu.items_of(choice[bundle]).indices(len(time))):
-            for _ in range(menu.item_count[item]):
-                pieces.append((item, int(bundle), position))
-                position += 1
+    pieces = [
+        (item, int(bundle), position)
+        for bundle in bundles
+        for position, item in enumerate(menu.copies_of(choice[bundle]).tolist())
+    ]
     items = np.array([piece[0] for piece in pieces], dtype=np.int64)
     total_time, total_memory = time[items].sum() or 1.0, memory[items].sum() or 1.0
     weight = time / total_time + memory_weight * memory / total_memory
@@ -161,6 +161,8 @@ def largest_differencing(pieces: list[Piece], num_parts: int) -> list[list[Piece
     Karmarkar and Karp, "The differencing method of set partitioning", 1982;
     multi-way as in Michiels, Korst and Aarts, 2003.
     """
+    # Parts are nodes of a tree: copying their pieces at every join would take as long
+    # as all joins. Numbers make equal differences come in the order of pieces.
     children: list[tuple[int, int]] = []
     heap: list[tuple[float, int, Partition]] = []
     for number, piece in enumerate(pieces):

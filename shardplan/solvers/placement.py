@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
 
 
-GLANCE_EVERY = 500
+CLOCK_EVERY = 500
 """Bundles between two looks at the clock while all are placed."""
 
 
@@ -61,6 +61,8 @@ class Placer:
         self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
         self._power = power
         times = len(self._scale)
+        # Loads once more, as shares: every shard looks at the levels of all ranks, and
+        # a look is one sum and one maximum then.
         self._level = np.zeros((times + 1, problem.world_size))
         self.loads = Loads.empty(
             problem.cluster, problem.capacity.rank_pool, problem.num_phases
@@ -115,6 +117,8 @@ class Placer:
         menu = self._problem.options
         scope, apart = int(menu.scope[option]), bool(self._problem.apart[option])
         is_row_cut = bool(menu.apart[option])
+        # Its items are equal and have ranks of their own, so one sort finds all of
+        # them: there may be as many as a large cluster has ranks.
         if is_row_cut:
             wanted = self._emptiest(option, legal)
             if wanted is None:
@@ -194,6 +198,8 @@ class Placer:
         if not len(legal):
             return None
         if scope == Scope.RANK and everyone and len(legal) > self._params.many_ranks:
+            # A shard changes one rank of many, so the least loaded ones stay so for a
+            # while; looking at all of them for each shard would take most of the time.
             near = _without(self._least_loaded(), taken)
             score = self._scores(item, near)
             if np.isfinite(score).any():
@@ -219,6 +225,8 @@ class Placer:
         if scope == Scope.RANK:
             return self._scores(item, legal)
         which, ranks = self._problem.ranks_of(scope, legal)
+        # Each rank of a place adds to its pool, which they may share: what overfills it
+        # is the sum, and no rank sees that by itself.
         pool = self.loads.rank_pool[ranks]
         pairs = which * len(self.loads.ddr) + pool
         _, back, count = np.unique(pairs, return_inverse=True, return_counts=True)
@@ -303,6 +311,9 @@ def place_fallback(
 
 def placing_order(problem: Problem, totals: OptionTotals, choice: Ints) -> Ints:
     """Order bundles: limited ones, then scopes before ranks, then the largest item."""
+    # Longest first (Graham 1969), for short shards fill the gaps that long ones leave.
+    # What has few places comes before it, and what is on groups of ranks: single
+    # shards can avoid these ranks afterwards, but not the other way round.
     menu, capacity = problem.options, problem.capacity
     pools = [max(float(capacity.of_tier(t).max()), 1.0) for t in range(len(TIERS))]
     share = (menu.item_bytes / pools).max(axis=1)
@@ -344,6 +355,8 @@ def peak_phase_load(problem: Problem, choice: Ints) -> Floats:
 
     The mean, or the longest item if that takes more: filling ranks up to it is free.
     """
+    # What is on all ranks is left out: it is in the mean already, and has no rank that
+    # others could fill up to it.
     menu = problem.options
     chosen = np.zeros(len(menu), dtype=bool)
     chosen[choice] = menu.scope[choice] != Scope.ALL

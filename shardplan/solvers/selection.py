@@ -43,6 +43,8 @@ def select(
     int array (B,) or None
         See `select_from`; None if the least bytes of all bundles do not fit.
     """
+    # Limits are wishes: a bundle without an option below them keeps its least ones, or
+    # one huge table would leave no choice for all others.
     start = problem.options.start
     legal = _below(totals.largest, start, item_limit_s)
     large = np.where(legal, totals.largest_bytes, np.inf)
@@ -52,6 +54,8 @@ def select(
     least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
     if least > 1.0:
         return None
+    # Where even the least bytes nearly fill the memory, less of it would allow nothing
+    # but the slowest options.
     fill = max(fill, least + params.spare * (1.0 - least))
     return select_from(problem, totals, legal, fill, params)
 
@@ -77,11 +81,11 @@ def select_from(
 
     Notes
     -----
-    Minimises seconds + prices . bytes with one price per tier, raised by bisection
-    until the tier fits (a Lagrangian relaxation of the multiple-choice knapsack);
-    then single bundles are switched, best ratio first, until the sums fit and the
-    room that is left is used. Where several tight tiers defeat that, a linear program
-    over a few candidates takes its place.
+    Minimises seconds + prices . bytes with one price per tier, for which the
+    Lagrangian is largest (a relaxation of the multiple-choice knapsack: Sinha and
+    Zoltners 1979); then single bundles are switched, best ratio first, until the sums
+    fit and the room that is left is used. Where several tight tiers defeat that, a
+    linear program over a few candidates takes its place.
     """
     sums = _Sums(problem, totals, legal, fill, params)
     found = pool_prices(problem, totals, legal, fill, params.cutting_planes)
@@ -173,6 +177,8 @@ class _Sums:
             if not np.isfinite(ratio[option]) or relieved >= needed:
                 break
             change = tier_bytes[option] - tier_bytes[choice[bundle]]
+            # No tier may be relieved by overfilling another, or by filling one that is
+            # too full already: repairs would go in circles.
             if ((used + change > self.fill) & (change > 0)).any():
                 continue
             used += change
@@ -194,6 +200,8 @@ class _Sums:
         start, tier_bytes = self.problem.options.start, self.totals.tier_bytes
         own = np.repeat(choice, np.diff(start))
         gain = self.totals.seconds[own] - self.totals.seconds
+        # By the tier that grows most: bytes are shares of each tier, and the scarcest
+        # one ends the switches.
         grown = np.maximum(tier_bytes - tier_bytes[own], 0.0).max(axis=1)
         ratio = np.where(self.legal & (gain > 0), -gain / (grown + NO_SHARE), np.inf)
         best = first_least(ratio, start)

@@ -80,6 +80,8 @@ def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools, bo
                 np.minimum.reduceat(np.where(legal, s, np.inf), menu.start[:-1])
                 for s in (totals.seconds, totals.largest)
             )
+            # Sorted by what no plan of a way can be below, the search can end at the
+            # first that is no better than what was found.
             least = max(total.sum() / problem.world_size, longest.max())
             found.append((float(least), legal, index >= len(kinds)))
     return sorted(found, key=lambda way: way[0])

@@ -116,7 +116,7 @@ def test_the_first_plan_is_given_up_late(
 ) -> None:
     """At its limit a search still makes its first plan; when overdue it does not."""
     problem = problem_of(dlrm_like)
-    monkeypatch.setattr(greedy, "GLANCE_EVERY", 1)
+    monkeypatch.setattr(greedy, "CLOCK_EVERY", 1)
     late = Stop(time_limit_s=0.0)
     assert Greedy().solve(problem, late, 0, Silent()).assignment is not None
     overdue = Stop(time_limit_s=0.0, last_s=0.0)
@@ -139,7 +139,7 @@ def test_placing_looks_at_the_clock(
 
     before = placement.Placer.place
     monkeypatch.setattr(placement.Placer, "place", place)
-    monkeypatch.setattr(greedy, "GLANCE_EVERY", 2)
+    monkeypatch.setattr(greedy, "CLOCK_EVERY", 2)
     assert place_all(problem, totals, choice, give_up=lambda: True) is None
     assert len(placed) == 1
     assert place_all(problem, totals, choice, give_up=lambda: False) is not None
@@ -150,7 +150,7 @@ def test_the_search_gives_up_its_first_start(
 ) -> None:
     """`auto` on a large problem has no plan before its first start is placed."""
     for module in (greedy, starts):
-        monkeypatch.setattr(module, "GLANCE_EVERY", 1)
+        monkeypatch.setattr(module, "CLOCK_EVERY", 1)
     params = SolverParams.model_validate({"auto": {"greedy_size": 0}})
     solver = planner.load_solver("auto", params)
     stop = Stop(time_limit_s=0.0, last_s=0.0)

@@ -52,6 +52,8 @@ class Incumbent:
 
     def look_at(self, state: State) -> None:
         """Keep what a state holds, if it fits and is better."""
+        # The state's own loads are quick to look at, every round, but have drifted by
+        # roundings: `offer` sums afresh and decides.
         value = state.value() * state.vectors.unit_s
         if value < self.value_s * (1.0 - LEAST_GAIN) and state.fits():
             self.offer(state.assignment())

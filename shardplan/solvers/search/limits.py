@@ -42,6 +42,8 @@ class Limits:
         problem, self._params = vectors.problem, params
         menu = problem.options
         times = vectors.of_items(np.arange(len(menu.item_count)))
+        # On the fastest class, for a long shard would go there: limits must not forbid
+        # what may be good.
         item = times[:, :, : vectors.num_times + 1].min(axis=1)
         ranks = ranks_per_place(menu, problem.world_size)[menu.item_option]
         weight = (menu.item_count * ranks / problem.world_size)[:, None]
@@ -55,6 +57,8 @@ class Limits:
         self.longest, self.memory = largest[:, :-1], largest[:, -1]
         mean = np.add.reduceat(item * weight, first)
         regret = regrets.of_option
+        # Each trial of a limit chooses for all bundles; options of large regret are in
+        # none of these choices, but would be most of the work.
         some = _most_useful(regret, menu.start, params)
         start = np.searchsorted(menu.table[some], np.arange(len(menu.start)))
         choice = some[first_least(regret[some], start)]
@@ -170,6 +174,8 @@ class Limits:
             * ~self._wide,
             fits=self.memory[self._some] + self._base_memory <= 1.0,
         )
+        # Coordinate descent, from the mean loads: the value has steps and many minima,
+        # but dimensions are few, and a trial is one pass over the menu.
         limit = np.maximum(self._first, LEAST_TIME)
         below = trial.longest <= limit[:, None]
         value = trial.value(below)

@@ -22,7 +22,7 @@ class Neighbourhood:
     """Frees bundles of the worst and best ranks and some others; the rest stays.
 
     The integer program of the free ones has few enough variables for HiGHS to solve
-    it, or nearly so, in a moment.
+    it, or nearly so, in a moment: a large neighbourhood search (Shaw 1998).
     """
 
     def __init__(
@@ -60,6 +60,9 @@ class Neighbourhood:
     def _free(self, assignment: Assignment) -> Bools:
         """Choose bundles: most of those on the worst and best rank, some others."""
         problem = self._problem
+        # A better plan takes something off the slowest rank, and the fastest has room
+        # for it; some others may have to make way. The noise is larger than what
+        # tells them apart, so that each try frees different ones.
         load = problem.loads(assignment).cost.sum(axis=1)
         ends = {int(np.argmax(load)), int(np.argmin(load))}
         near = np.zeros(problem.num_bundles)

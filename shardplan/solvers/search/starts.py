@@ -10,7 +10,7 @@ import numpy as np
 from shardplan.problems.totals import least_per_table
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.placement import (
-    GLANCE_EVERY,
+    CLOCK_EVERY,
     Placer,
     mean_phase_load,
     placing_order,
@@ -127,7 +127,7 @@ class Starts:
         left = []
         order = placing_order(self._problem, self._totals, choice).tolist()
         for number, bundle in enumerate(order):
-            is_time = number % GLANCE_EVERY == GLANCE_EVERY - 1
+            is_time = number % CLOCK_EVERY == CLOCK_EVERY - 1
             if is_time and self._stop.give_up(has_plan=has_plan):
                 return None
             if placer.place(bundle, int(choice[bundle])):

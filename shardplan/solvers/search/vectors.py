@@ -49,6 +49,7 @@ class Vectors:
         for tier, owner in enumerate(owners):
             np.minimum.at(room[:, tier], owner, rooms[tier])
         room = np.maximum(room, 1.0)
+        # Every move works on all dimensions: what costs nothing anywhere is left out.
         phases = np.flatnonzero(problem.options.item_cost.any(axis=(0, 1)))
         phases = phases if len(phases) else np.zeros(1, dtype=np.int64)
         return cls(
@@ -107,6 +108,8 @@ def _times(problem: Problem, phases: Ints) -> Ints:
     """
     if problem.objective is Objective.MAX_RANK:
         return np.zeros(len(phases), dtype=np.int64)
+    # Each dimension less makes all moves faster, and changes no plan's value: the
+    # slowest rank of one such phase is that of the other.
     menu = problem.options
     cost = np.where(np.isfinite(menu.item_cost), menu.item_cost, 0.0)
     if cost.shape[1] == 1:
