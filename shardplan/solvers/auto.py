@@ -144,7 +144,7 @@ class Auto:
     def _search(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:
-        """Anneal; for `step` a glance at the sum of its phases comes first.
+        """Anneal; for `step` a short run for their sum comes first.
 
         A plan that balances the sum is at times better in every phase than what a
         short search of the phases finds, above all where there are few tables.
@@ -182,7 +182,9 @@ class Auto:
         bound = replace(incumbent.bound, value_s=0.0)
         regrets = replace(regrets, priced_s=0.0)
         other = Incumbent(by_sum, bound, stop, Silent())
-        Portfolio(by_sum, totals, regrets, stop, seed, other, params=self._all).glance()
+        Portfolio(
+            by_sum, totals, regrets, stop, seed, other, params=self._all
+        ).run_briefly()
         incumbent.offer(other.assignment)
 
     def _exactly(

@@ -55,7 +55,7 @@ PARTS = {
     "auto.uniform": Part(auto, "Uniform"),
     "auto.pack": Part(auto, "Packer", LITTLE, Objective.MAX_RANK),
     "auto.search": Part(auto, "Portfolio"),
-    "auto.max_rank_first": Part(Portfolio, "glance"),
+    "auto.max_rank_first": Part(Portfolio, "run_briefly"),
     "auto.neighbourhoods": Part(Neighbourhood, "improve", LITTLE, base=PARTS_ONLY),
     "auto.strengthen": Part(auto, "strengthen", LITTLE),
     "search.limits": Part(Limits, "best"),

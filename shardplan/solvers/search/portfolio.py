@@ -82,7 +82,7 @@ class Portfolio:
             fruitless = 0 if improved else fruitless + 1
         self._fall_back()
 
-    def glance(self) -> None:
+    def run_briefly(self) -> None:
         """Anneal once from each of two starts, and leave it at that."""
         for start in self._first_starts[:2]:
             if not self._is_over():

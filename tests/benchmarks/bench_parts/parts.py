@@ -27,7 +27,7 @@ AT_WORK: dict[str, tuple[Any, str]] = {
     "auto.exact_first": (auto.Auto, "_is_proven"),
     "auto.pack": (auto.Packer, "improve"),
     "auto.search": (auto.Portfolio, "run"),
-    "auto.max_rank_first": (auto.Portfolio, "glance"),
+    "auto.max_rank_first": (auto.Portfolio, "run_briefly"),
     "auto.neighbourhoods": (auto.Neighbourhood, "improve"),
     "auto.exact": (auto.Auto, "_exactly"),
     "auto.strengthen": (auto, "strengthen"),
