@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pulp
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
@@ -21,6 +22,7 @@ from shardplan.records.targets import RUNTIMES
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload
 from shardplan.solvers.base import SolverResult, SolveStatus
+from shardplan.solvers.registry import SOLVERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from shardplan.planning.result import PlanResult
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
+
+
+HAS_CBC = bool({"COIN_CMD", "PULP_CBC_CMD"} & set(pulp.listSolvers(onlyAvailable=True)))
+"""PuLP 4 brings no CBC of its own."""
+SOLVERS_HERE = tuple(sorted(name for name in SOLVERS if name != "cbc" or HAS_CBC))
+"""The built-in solvers whose programs are installed."""
 
 
 class Instance(NamedTuple):

@@ -15,10 +15,11 @@ from shardplan.plans.evaluation import evaluate
 from shardplan.problems.problem import Assignment
 from shardplan.records.sharding import PHASES, Objective, Phase, ShardingType, Target
 from shardplan.simulation import SimulationSettings, simulate
-from shardplan.solvers import SOLVERS, Silent, Stop, load_solver
+from shardplan.solvers import Silent, Stop, load_solver
 from tests.helpers import (
     CLUSTERS,
     COST_MODEL,
+    SOLVERS_HERE,
     Instance,
     added_scope,
     assert_plan_valid,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 FOUR_HOSTS = topology(num_hosts=4)
 SCOPE_SHAPES = {**CLUSTERS, "four_hosts": FOUR_HOSTS}
 NARROW = {"embedding_dim": 64}
-SOLVER_NAMES = sorted(SOLVERS)
 
 
 def on_a_half() -> Instance:
@@ -77,7 +77,7 @@ def operation(simulation: Simulation, name: str) -> Operation:
     return next(run.operation for run in runs if run.operation.name == name)
 
 
-@pytest.mark.parametrize("solver", SOLVER_NAMES)
+@pytest.mark.parametrize("solver", SOLVERS_HERE)
 def test_half_a_host(solver: str, half: Scope) -> None:
     """The only places are halves; every number is that of two ranks."""
     result = on_a_half().solve(solver=solver)
@@ -96,7 +96,7 @@ def test_half_a_host(solver: str, half: Scope) -> None:
     assert seconds(result.plan, 0, Phase.INPUT_DIST) == pytest.approx(ids)
 
 
-@pytest.mark.parametrize("solver", SOLVER_NAMES)
+@pytest.mark.parametrize("solver", SOLVERS_HERE)
 def test_two_hosts(solver: str, rack: Scope) -> None:
     """A table too large for a host goes to two; its rows reduce over their NICs."""
     result = on_a_rack().solve(solver=solver)
@@ -198,7 +198,7 @@ def test_no_solver_beats_or_misses_the_best_plan(
         if best is None:
             continue
         used |= set(problem.options.scope[best.option].tolist())
-        for name in SOLVERS:
+        for name in SOLVERS_HERE:
             solver = load_solver(name)
             result = solver.solve(problem, Stop(time_limit_s=20.0), 0, Silent())
             if result.assignment is None:

@@ -15,7 +15,8 @@ from shardplan.records.certificate import Case, Certificate
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
 from shardplan.solvers.contract import PluginSolver, at_fault, result_faults
 from shardplan.solvers.greedy import Greedy
-from shardplan.solvers.registry import SOLVERS, load_solver
+from shardplan.solvers.registry import load_solver
+from tests.helpers import SOLVERS_HERE
 from tests.solvers.helpers import brute_force, two_tables
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def solved(do: Callable[[Any], Any]) -> SolverResult:
     return PluginSolver(PLUGIN, Mine(do)).solve(PROBLEM, Stop(), 0, Silent())
 
 
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("name", SOLVERS_HERE)
 def test_built_in_solvers_keep_to_the_contract(name: str, two_tables: Instance) -> None:
     """What plug-ins are asked for is what our own solvers do."""
     problem = two_tables.problem()

@@ -28,6 +28,7 @@ from shardplan.solvers.ilp.variables import Variables
 from shardplan.solvers.params import IlpParams
 from shardplan.solvers.registry import load_solver
 from shardplan.solvers.tolerances import PROOF_TOLERANCE
+from tests.helpers import HAS_CBC
 from tests.solvers.helpers import (
     CW2,
     TW,
@@ -354,10 +355,7 @@ def test_lp_text(objective: Objective, golden: Callable[[str, str], None]) -> No
     golden(f"lp/program_{name}.lp", lp_text(model.build(two_tables(objective)).program))
 
 
-@pytest.mark.skipif(
-    not {"COIN_CMD", "PULP_CBC_CMD"} & set(pulp.listSolvers(onlyAvailable=True)),
-    reason="CBC is not installed",
-)
+@pytest.mark.skipif(not HAS_CBC, reason="CBC is not installed")
 @pytest.mark.parametrize("objective", Objective)
 def test_cbc_agrees_with_highs(objective: Objective) -> None:
     """Both MIP solvers end at the same optimum, which CBC proves by ending."""
