@@ -100,13 +100,13 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
         With everything that is wrong with the argument or the file.
     """
     if isinstance(spec, Topology):
-        return _with_hosts(spec, num_hosts, spec.name)
-    base, suffix = _split_hosts(os.fspath(spec))
+        return with_hosts(spec, num_hosts, spec.name)
+    base, suffix = split_hosts(os.fspath(spec))
     if suffix is not None and num_hosts not in (None, suffix):
         rule = f"contradicts num_hosts = {num_hosts}"
         raise InputError.single(os.fspath(spec), "", None, rule)
     topology = _load(Topology, "topologies", base)
-    return _with_hosts(topology, num_hosts if suffix is None else suffix, base)
+    return with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
 
 def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
@@ -185,8 +185,13 @@ def _find(kind: Kind, spec: str) -> tuple[Traversable, Traversable]:
     return catalogue.joinpath(f"{spec}.toml"), catalogue
 
 
+def looks_like_path(spec: str) -> bool:
+    """Tell whether a name must be a path, whatever files there are."""
+    return "/" in spec or os.sep in spec or spec.lower().endswith(_SUFFIXES)
+
+
 def _is_path(spec: str) -> bool:
-    if "/" in spec or os.sep in spec or spec.lower().endswith(_SUFFIXES):
+    if looks_like_path(spec):
         return True
     try:
         return Path(spec).is_file()
@@ -200,10 +205,16 @@ def _read(file: Traversable, where: str) -> Any:
     return read_toml(file, where)
 
 
-def _split_hosts(spec: str) -> tuple[str, int | None]:
-    """Split ``name:HOSTS``."""
+def split_hosts(spec: str) -> tuple[str, int | None]:
+    """Split ``name:HOSTS`` into name and number, None if there is none.
+
+    Raises
+    ------
+    InputError
+        If it is no number of hosts.
+    """
     base, colon, hosts = spec.rpartition(":")
-    is_plain = "/" in hosts or os.sep in hosts or hosts.lower().endswith(_SUFFIXES)
+    is_plain = looks_like_path(hosts)
     if not colon or is_plain or (_is_path(spec) and Path(spec).is_file()):
         return spec, None
     number = int(hosts) if hosts.isdecimal() and len(hosts) < 10 else 0
@@ -213,7 +224,14 @@ def _split_hosts(spec: str) -> tuple[str, int | None]:
     return base, number
 
 
-def _with_hosts(topology: Topology, num_hosts: int | None, where: str) -> Topology:
+def with_hosts(topology: Topology, num_hosts: int | None, where: str) -> Topology:
+    """Return a topology with another number of hosts, if one is given.
+
+    Raises
+    ------
+    InputError
+        For a number that it cannot have, and for a mixed cluster.
+    """
     if num_hosts is None or num_hosts == topology.num_hosts:
         return topology
     try:

@@ -13,6 +13,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pydantic_core import PydanticUndefined
+
 from shardplan.errors import Fault, InputError, shorten
 from shardplan.io.location import is_record, members
 from shardplan.io.validate import validate
@@ -35,7 +37,10 @@ _INSTEAD = {
     "global_batch_size": "batch_size",
 }
 """Of these a workload has one: setting it takes the other away."""
-_SETTING = re.compile(r'((?:"[^"]*"|[^"=])*?)\s*(\+?=)(.*)', re.DOTALL)
+_SETTING = re.compile(
+    r'((?:"[^"]*"|[^"=])*?)\s*(\+=|(?<!\.)\*=|=)(.*)',
+    re.DOTALL,  # a.*=1 sets all of a
+)
 _STEP = re.compile(
     r'(?:^|(?<=.)\.)(?:"([^"]+)"|([^."\[\]]+))|\[([0-9]{1,9}|\*)\]', re.DOTALL
 )
@@ -53,11 +58,15 @@ class Setting:
         The new value, as a file would have it.
     adds : bool
         The values are added to a list instead of taking its place.
+    scales : bool
+        The value is a factor: the input's own number is multiplied by it, and stays
+        whole where it must be.
     """
 
     steps: tuple[Step, ...]
     value: object
     adds: bool = False
+    scales: bool = False
 
     @property
     def path(self) -> str:
@@ -66,7 +75,7 @@ class Setting:
 
 
 def parse_setting(text: str) -> Setting:
-    """Read ``PATH=VALUE``, or ``PATH+=VALUES`` to add to a list.
+    """Read ``PATH=VALUE``, ``PATH+=VALUES`` to add to a list, ``PATH*=FACTOR``.
 
     The value is written as in TOML; what is no TOML is text, so ``bf16`` and
     ``200 Gb/s`` need no quotes.
@@ -80,7 +89,7 @@ def parse_setting(text: str) -> Setting:
     if match is None:
         raise ValueError(f"{shorten(text)} must look like PATH=VALUE")
     path, sign, value = match[1].strip(), match[2], match[3].strip()
-    return Setting(parse_path(path), _parse_value(value), adds=sign == "+=")
+    return Setting(parse_path(path), _parse_value(value), sign == "+=", sign == "*=")
 
 
 def parse_path(text: str) -> tuple[Step, ...]:
@@ -146,9 +155,7 @@ def changed(record: R, root: str, settings: Sequence[Setting]) -> R:
     own = [setting for setting in settings if setting.steps[0] == root]
     if not own:
         return record
-    data = dump(record)
-    for setting in own:
-        _Change(setting, data.get("constraints", {})).within(data, type(record), 1)
+    data = applied(dump(record), type(record), own)
     try:
         return validate(type(record), data, _WHERE)
     except InputError as error:
@@ -156,6 +163,21 @@ def changed(record: R, root: str, settings: Sequence[Setting]) -> R:
             Fault(p.where, f"{root}.{p.key}" if p.key else root, p.value, p.rule)
             for p in error.problems
         ) from error
+
+
+def applied(
+    data: dict[str, Any], model: type[Record], settings: Iterable[Setting]
+) -> dict[str, Any]:
+    """Change the data of a record in place, below the root of each path.
+
+    Raises
+    ------
+    InputError
+        For a path that leads nowhere, and for a factor of what is no number.
+    """
+    for setting in settings:
+        _Change(setting, data.get("constraints", {})).within(data, model, 1)
+    return data
 
 
 class _Change:
@@ -190,11 +212,23 @@ class _Change:
 
     def _value(self, data: Any) -> Any:
         value = self._setting.value
+        if self._setting.scales:
+            return self._scaled(data, value)
         if not self._setting.adds:
             return value
         if data is not None and not isinstance(data, (list, tuple)):
             raise self._error(len(self._steps), "is no list: use '=' in place of '+='")
         return [*(data or ()), *(value if isinstance(value, list) else [value])]
+
+    def _scaled(self, number: Any, factor: Any) -> Any:
+        if not _is_number(factor) or not 0 < factor < float("inf"):
+            rule = f"a factor must be a number above 0, not {shorten(factor)}"
+            raise self._error(len(self._steps), rule)
+        if not _is_number(number):
+            has = "has no value" if number is None else "is no number"
+            raise self._error(len(self._steps), f"{has}: a factor does not apply")
+        product = number * factor
+        return round(product) if isinstance(number, int) else product
 
     def _in_record(self, data: Any, records: list[Any], depth: int) -> Any:
         key = self._steps[depth]
@@ -204,8 +238,7 @@ class _Change:
         field = owner.model_fields[key]
         child = data.get(key)
         if child is None:
-            default = field.get_default(call_default_factory=True)
-            child = dump(default) if isinstance(default, Record) else None
+            child = _data(field.get_default(call_default_factory=True))
             if self._setting.adds and "constraints" in self._steps[2:depth]:
                 child = self._inherited.get(key, child)
         is_last = depth + 1 == len(self._steps)
@@ -254,3 +287,16 @@ class _Change:
     def _error(self, depth: int, rule: str) -> InputError:
         at = format_path(self._steps[: depth + 1])
         return InputError.single(_WHERE, at, None, rule)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _data(default: object) -> Any:
+    """Return the default of a field as a file would have it; None if there is none."""
+    if isinstance(default, Record):
+        return dump(default)
+    if isinstance(default, (tuple, list)):
+        return [_data(entry) for entry in default]
+    return None if default is PydanticUndefined else default

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Strict, create_model
 
-from shardplan.errors import InputError
+from shardplan.errors import Fault, InputError
+from shardplan.io.settings import Setting, applied
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
 from shardplan.records.quantity import Quantity
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     Source = SolverParams | Mapping[str, Any] | str | os.PathLike[str]
+
+_ROOT = "solver"
+"""What a path to a parameter begins with."""
 
 
 def load_params(source: Source | None) -> SolverParams:
@@ -47,6 +51,28 @@ def load_params(source: Source | None) -> SolverParams:
         raise InputError.single("solve", "params", repr(source), rule)
     validate(_record_for(data, where, strict=True), data, where)
     return validate(_record_for(data, where), data, where)
+
+
+def params_with(settings: Sequence[Setting]) -> SolverParams:
+    """Return the defaults changed by paths such as ``solver.greedy.most_scores``.
+
+    Raises
+    ------
+    InputError
+        For a path that leads nowhere, and for values that the record refuses.
+    """
+    sections = {str(setting.steps[1]): None for setting in settings}
+    try:
+        data = applied({}, _record_for(sections, _ROOT), settings)
+        return load_params(data)
+    except InputError as error:
+        raise InputError(
+            Fault(p.where, _below_root(p.key), p.value, p.rule) for p in error.problems
+        ) from error
+
+
+def _below_root(key: str) -> str:
+    return key if key.startswith(_ROOT) else f"{_ROOT}.{key}"
 
 
 def changed_params(params: SolverParams) -> dict[str, Any]:
