@@ -154,9 +154,8 @@ class Problem(Brief):
         and half a byte more keeps shares of it off the limit.
         """
         found = []
-        for tier, num_bytes in enumerate(self.options.item_bytes.T):
+        for tier, is_whole in enumerate(self.options.has_whole_bytes):
             pools = self.capacity.of_tier(tier)
-            is_whole = bool((num_bytes == np.floor(num_bytes)).all())
             exact = np.where(pools > 0.0, np.floor(pools) + 0.5, 0.0)
             found.append(exact if is_whole else pools * (1.0 - _SLACK))
         hbm, ddr, ssd = found
@@ -181,11 +180,23 @@ class Problem(Brief):
 
     def group_places(self, bundle: int, option: int) -> Ints:
         """Places that an option's items may take, by constraints and sizes alone."""
-        scope, size = int(self.options.scope[option]), self.options.row_shards[option]
+        menu = self.options
+        whose = bundle if bundle in self.allowed else -1
+        key = whose, menu.scope.item(option), menu.row_shards.item(option)
+        found = self._group_places.get(key)
+        if found is None:
+            found = self._group_places[key] = self._find_places(*key)
+        return found
+
+    @cached_property
+    def _group_places(self) -> dict[tuple[int, int, int], Ints]:
+        return {}
+
+    def _find_places(self, bundle: int, scope: int, size: int) -> Ints:
         groups = self.cluster.groups(scope)
         usable = np.logical_and.reduceat(self.allowed_ranks(bundle), groups.first_rank)
         if Scope(scope).types:
-            fitting = groups.of_size(int(size))
+            fitting = groups.of_size(size)
             return np.asarray(fitting[usable[fitting]])
         return np.flatnonzero(usable)
 

@@ -58,6 +58,8 @@ class Greedy:
         mean = max(float(totals.seconds[relaxed].sum()) / problem.world_size, bound)
         best: Assignment | None = None
         value, work = np.inf, 0.0
+        # Where limits do not bind, attempts choose alike.
+        tried: set[tuple[bytes, float | None]] = set()
         params = self._params.greedy
         for number, attempt in enumerate(params.attempts + params.last_resorts):
             # Without a plan neither the time nor the work is over: whoever solves
@@ -78,6 +80,10 @@ class Greedy:
                 continue
             scored = min(problem.world_size, params.scored_ranks)
             work += float(problem.options.num_copies[choice].sum()) * scored
+            way = choice.tobytes(), attempt.power
+            if way in tried:
+                continue
+            tried.add(way)
             placer = place_all(
                 problem,
                 totals,
@@ -116,6 +122,7 @@ def place_all(
     by_phases = problem.objective is Objective.STEP
     load = peak_phase_load if by_phases else mean_phase_load
     placer = Placer(problem, load(problem, choice), power, params)
+    placer.prepare(choice)
     for number, bundle in enumerate(placing_order(problem, totals, choice)):
         if (
             give_up is not None

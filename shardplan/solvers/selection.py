@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.problems.totals import first_least, least_per_table
+from shardplan.records.sharding import TIERS
 from shardplan.solvers.linear_choice import choose_by_linear_program
 from shardplan.solvers.params import DEFAULTS, ChoiceParams
 from shardplan.solvers.pool_prices import pool_prices
@@ -88,6 +89,10 @@ def select_from(
     linear program over a few candidates takes its place.
     """
     sums = _Sums(problem, totals, legal, fill, params)
+    # Where the cheapest options fit, memory has no price.
+    choice = sums.cheapest(np.zeros(len(TIERS)))
+    if (totals.tier_bytes[choice].sum(axis=0) <= fill).all():
+        return choice
     found = pool_prices(problem, totals, legal, fill, params.cutting_planes)
     choice = sums.fitted(sums.cheapest(found.prices), found.prices)
     if not params.linear_program or sums.is_good(choice, found.least_s):

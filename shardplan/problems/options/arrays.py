@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -82,7 +83,7 @@ class Options:
 
     def items_of(self, option: int) -> slice:
         """Return the items of an option as a slice."""
-        return slice(int(self.item_start[option]), int(self.item_start[option + 1]))
+        return slice(self.item_start.item(option), self.item_start.item(option + 1))
 
     def copies_of(self, option: int) -> Ints:
         """Return an option's items, each as often as it is placed."""
@@ -93,22 +94,40 @@ class Options:
         """Return how many places an option occupies."""
         return int(self.item_count[self.items_of(option)].sum())
 
-    @property
+    def items_in(self, options: Ints) -> Ints:
+        """Return the items of some options, one option's after another's."""
+        return _ranges(self.item_start[options], self.num_items[options])
+
+    @cached_property
+    def num_items(self) -> Ints:
+        """How many items each option has, shape (O,)."""
+        return np.diff(self.item_start)
+
+    @cached_property
     def num_copies(self) -> Ints:
         """How many places each option occupies, shape (O,)."""
         return np.add.reduceat(np.r_[self.item_count, 0], self.item_start[:-1])[
             : len(self)
         ]
 
-    @property
+    @cached_property
     def item_option(self) -> Ints:
         """Option of each item, shape (I,)."""
-        return np.repeat(np.arange(len(self)), np.diff(self.item_start))
+        return np.repeat(np.arange(len(self)), self.num_items)
+
+    @cached_property
+    def largest_hbm_bytes(self) -> Floats:
+        """Most bytes of HBM of any item of each option, shape (O,)."""
+        return np.maximum.reduceat(self.item_bytes[:, 0], self.item_start[:-1])
+
+    @cached_property
+    def has_whole_bytes(self) -> tuple[bool, ...]:
+        """Whether all items have whole bytes in each tier."""
+        return tuple(bool((b == np.floor(b)).all()) for b in self.item_bytes.T)
 
     def select(self, keep: Ints, num_tables: int) -> Self:
         """Return the options at sorted indices `keep` as a menu of their own."""
-        sizes = np.diff(self.item_start)[keep]
-        items = _ranges(self.item_start[keep], sizes)
+        sizes, items = self.num_items[keep], self.items_in(keep)
         columns = {
             f.name: getattr(self, f.name)[items if f.name.startswith("item_") else keep]
             for f in fields(self)

@@ -1,0 +1,216 @@
+"""How full ranks are, and what each would be with one more item."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.problems.loads import Loads
+from shardplan.records.sharding import Objective
+from shardplan.solvers.tolerances import LEAST_ROOM
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats, Ints
+
+
+class Levels:
+    """Loads of ranks, in seconds and bytes and as shares of what is one unit of load.
+
+    Parameters
+    ----------
+    problem : Problem
+        The menu and the pools.
+    scale_s : float array (P,)
+        What counts as one unit of load per phase [s].
+    power : float
+        Order of the norm over the dimensions of a rank.
+
+    Attributes
+    ----------
+    loads : Loads
+        What has been placed so far.
+
+    Notes
+    -----
+    D dimensions: time over scale (per phase, or summed for `max-rank`), and HBM over
+    capacity. Every shard looks at the levels of all ranks, and a look is one sum and
+    one maximum then. What an item adds depends on the kind of a rank, its class and
+    its HBM; with K kinds it is an array (D, K).
+    """
+
+    def __init__(self, problem: Problem, scale_s: Floats, power: float) -> None:
+        self._menu = problem.options
+        self._sums = problem.objective is Objective.MAX_RANK
+        self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
+        self._power = power
+        self._class = problem.cluster.rank_class
+        self.loads = Loads.empty(
+            problem.cluster, problem.capacity.rank_pool, problem.num_phases
+        )
+        self._pool_ranks = np.bincount(self.loads.rank_pool)
+        hbm, self._ddr, self._ssd = problem.rooms
+        self._hbm = np.maximum(hbm, LEAST_ROOM)
+        rooms = np.unique(self._hbm, return_inverse=True)[1]
+        _, first, self._kind = np.unique(
+            self._class * len(rooms) + rooms, return_index=True, return_inverse=True
+        )
+        self._kind_class, self._kind_hbm = self._class[first], self._hbm[first]
+        self._added: dict[int, Floats] = {}
+        self._level = np.zeros((len(self._scale) + 1, problem.world_size))
+        self._roomy = 0
+
+    def prepare(self, items: Ints) -> None:
+        """Work out what many items add at once: one by one it takes longer."""
+        cost = self._menu.item_cost[items]
+        time = (cost.sum(axis=2, keepdims=True) if self._sums else cost) / self._scale
+        added = np.empty((len(items), len(self._level), len(self._kind_hbm)))
+        added[:, :-1] = time[:, self._kind_class].transpose(0, 2, 1)
+        added[:, -1] = self._menu.item_bytes[items, :1] / self._kind_hbm
+        self._added.update(zip(items.tolist(), added, strict=True))
+
+    def has_room(self, num_bytes: float) -> bool:
+        """Whether some rank has so much HBM left; a quick first look."""
+        # It is mostly the one that had the most at the last doubt.
+        if num_bytes <= self._hbm[self._roomy] - self.loads.hbm[self._roomy]:
+            return True
+        left = self._hbm - self.loads.hbm
+        self._roomy = int(left.argmax())
+        return bool(num_bytes <= left[self._roomy])
+
+    def fits_everywhere(self, tier_bytes: Floats) -> bool:
+        """Whether all ranks have room for bytes per tier (3,) each."""
+        loads, (hbm, ddr, ssd) = self.loads, tier_bytes.tolist()
+        ranks = self._pool_ranks
+        return bool(
+            (loads.hbm + hbm <= self._hbm).all()
+            and (loads.ddr + ddr * ranks <= self._ddr).all()
+            and (loads.ssd + ssd * ranks <= self._ssd).all()
+        )
+
+    def add_everywhere(self, items: slice) -> None:
+        """Put items on every rank each."""
+        menu = self._menu
+        self.loads.add_everywhere(menu.item_cost[items], menu.item_bytes[items])
+        for item in range(items.start, items.stop):
+            self._level += self._per_rank(self._adds(item), None)
+
+    def add(self, item: int, ranks: int | slice | Ints, sign: float = 1.0) -> None:
+        """Put an item on different ranks, or take it from them (`sign` -1)."""
+        loads, cost, added = self.loads, self._menu.item_cost[item], self._adds(item)
+        hbm, ddr, ssd = self._menu.item_bytes[item].tolist()
+        if sign < 0.0:
+            cost, added, hbm, ddr, ssd = -cost, -added, -hbm, -ddr, -ssd
+        loads.cost[ranks] += cost[self._class[ranks]]
+        loads.hbm[ranks] += hbm
+        self._level[:, ranks] += added[:, self._kind[ranks]]
+        if ddr or ssd:
+            pools = loads.rank_pool[ranks]
+            np.add.at(loads.ddr, pools, ddr)
+            np.add.at(loads.ssd, pools, ssd)
+
+    def least_loaded(self, count: int) -> Ints:
+        """Return some of the least loaded ranks, in order."""
+        load = self._norm(self._level)
+        near = min(count, len(load) - 1)
+        return np.sort(np.argpartition(load, near)[:near])
+
+    def best(self, item: int, ranks: Ints | None, taken: Sequence[int]) -> int | None:
+        """Least loaded rank after adding an item, if it fits on any.
+
+        Parameters
+        ----------
+        ranks : int array (N,) or None
+            The ranks to choose from, in order; None for all.
+        taken : sequence of int
+            Ranks to leave out.
+        """
+        level = self._with(item, ranks)
+        score = self._norm(level)
+        if taken:
+            at = taken if ranks is None else np.flatnonzero(np.isin(ranks, taken))
+            score[at] = np.inf
+        best = int(score.argmin())
+        # Where an item does not fit its score only grows, so if it fits where the score
+        # is least, that is where.
+        if self.uses_pools(item) or level[-1, best] > 1.0:
+            score = self._limited(score, level, item, ranks, 1)
+            best = int(score.argmin())
+        if not math.isfinite(score[best]):
+            return None
+        return best if ranks is None else int(ranks[best])
+
+    def scores(self, item: int, ranks: Ints | None, in_pool: Ints | int = 1) -> Floats:
+        """Load of each rank after adding an item (N,); inf if it overflows.
+
+        Parameters
+        ----------
+        ranks : int array (N,) or None
+            Which ranks; None for all.
+        in_pool : int array, optional
+            How many ranks of the same place share each rank's pool.
+        """
+        level = self._with(item, ranks)
+        return self._limited(self._norm(level), level, item, ranks, in_pool)
+
+    def uses_pools(self, item: int) -> bool:
+        """Whether an item has bytes in DDR or SSD, which ranks may share."""
+        _, ddr, ssd = self._menu.item_bytes[item].tolist()
+        return bool(ddr > 0.0 or ssd > 0.0)
+
+    def _limited(
+        self,
+        score: Floats,
+        level: Floats,
+        item: int,
+        ranks: Ints | None,
+        in_pool: Ints | int,
+    ) -> Floats:
+        """Let scores count pools as well, and be infinite where one overflows."""
+        score[level[-1] > 1.0] = np.inf
+        if not self.uses_pools(item):
+            return score
+        loads = self.loads
+        _, ddr, ssd = self._menu.item_bytes[item].tolist()
+        pool = loads.rank_pool if ranks is None else loads.rank_pool[ranks]
+        for own, used, room in (
+            (ddr, loads.ddr, self._ddr),
+            (ssd, loads.ssd, self._ssd),
+        ):
+            if own > 0:
+                with np.errstate(divide="ignore"):
+                    share = (used[pool] + own * in_pool) / room[pool]
+                score = np.maximum(score, np.where(share <= 1.0, share, np.inf))
+        return score
+
+    def _with(self, item: int, ranks: Ints | None) -> Floats:
+        """Levels of some ranks, or all, after adding an item (D, N)."""
+        level = self._level if ranks is None else self._level.take(ranks, axis=1)
+        sums: Floats = level + self._per_rank(self._adds(item), ranks)
+        return sums
+
+    def _norm(self, level: Floats) -> Floats:
+        """Load of ranks with these levels (D, N) -> (N,)."""
+        if self._power == np.inf:
+            return np.asarray(np.maximum.reduce(level, axis=0))
+        powers: Floats = np.maximum(level, 0.0) ** self._power
+        return np.asarray(powers.sum(axis=0))
+
+    def _adds(self, item: int) -> Floats:
+        """Levels that an item adds: time per phase or in total, and HBM (D, K)."""
+        added = self._added.get(item)
+        if added is None:
+            self.prepare(np.array([item]))
+            added = self._added[item]
+        return added
+
+    def _per_rank(self, added: Floats, ranks: Ints | None) -> Floats:
+        """Turn (D, K) into (D, N), or (D, 1) where there is but one kind."""
+        if added.shape[1] == 1:
+            return added
+        kind = self._kind if ranks is None else self._kind[ranks]
+        return np.asarray(added.take(kind, axis=1))
