@@ -49,12 +49,7 @@ class Greedy:
         relaxed = select(problem, totals, np.inf, 1.0, params=self._params.choice)
         if relaxed is None:
             return finished(None, np.inf, bound, stop)
-        # For `step` a second counts in a phase that is long anyway, and hardly in one
-        # that others make long. How much shows only with a plan, so some attempts
-        # measure by phases and others do not.
-        measured = totals
-        if problem.objective is Objective.STEP:
-            measured = totals.by_phases(problem, mean_phase_load(problem, relaxed))
+        measured = _by_phases(problem, totals, relaxed)
         mean = max(float(totals.seconds[relaxed].sum()) / problem.world_size, bound)
         best: Assignment | None = None
         value, work = np.inf, 0.0
@@ -101,6 +96,16 @@ class Greedy:
             if stop.close_enough(value, bound):
                 break
         return finished(best, value, bound, stop)
+
+
+def _by_phases(problem: Problem, totals: OptionTotals, relaxed: Ints) -> OptionTotals:
+    """Measure items in the phase where they stand out, if phases count one by one."""
+    # For `step` a second counts in a phase that is long anyway, and hardly in one that
+    # others make long. How much shows only with a plan, so some attempts measure by
+    # phases and others do not.
+    if problem.objective is not Objective.STEP:
+        return totals
+    return totals.by_phases(problem, mean_phase_load(problem, relaxed))
 
 
 def place_all(
