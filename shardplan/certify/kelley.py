@@ -90,12 +90,17 @@ def maximise(
     ----------
     enough : float
         Any value of at least this will do.
+
+    Notes
+    -----
+    Where memory is not scarce, prices of 0 are the best ones; the slope there says so,
+    and no linear program is needed.
     """
-    master = _CuttingPlanes(domain, stop)
     best, where = function(start), start
-    master.cut(start, best)
-    if not len(start):
+    if best.value >= enough or _is_highest(start, best, domain):
         return Peak(start, best, 1)
+    master = _CuttingPlanes(domain, stop)
+    master.cut(start, best)
     width = np.maximum(start, params.radius)
     steps = 1
     while steps < params.most_steps:
@@ -120,6 +125,13 @@ def maximise(
         else:
             width = width * params.shrink
     return Peak(where, best, steps)
+
+
+def _is_highest(where: Floats, point: Point, domain: Domain) -> bool:
+    """Whether no prices of the domain can have a higher value, by the slope alone."""
+    can_rise = (point.slope > 0.0) & (where < domain.upper)
+    can_fall = (point.slope < 0.0) & (where > 0.0)
+    return not (can_rise | can_fall).any()
 
 
 class _CuttingPlanes:

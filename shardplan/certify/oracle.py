@@ -243,4 +243,4 @@ def legal_prices(relaxed: Relaxed, shares: Floats, pools: Floats) -> Prices:
     per_byte = pools / np.maximum(relaxed.room, 1.0)
     hbm, ddr, ssd = (tuple(map(float, column)) for column in per_byte.T)
     ranks = tuple(tuple(map(float, row)) for row in per_rank)
-    return Prices(ranks=ranks, hbm=hbm, ddr=ddr, ssd=ssd)
+    return Prices.model_construct(ranks=ranks, hbm=hbm, ddr=ddr, ssd=ssd)

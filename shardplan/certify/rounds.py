@@ -142,7 +142,7 @@ class Lean(NamedTuple):
         ranks = np.array(prices.ranks) * (1.0 - self.share * self.subset)
         pools = np.array([prices.hbm, prices.ddr, prices.ssd]) * self.scale
         hbm, ddr, ssd = (tuple(row) for row in pools.tolist())
-        return Prices(
+        return Prices.model_construct(
             ranks=tuple(map(tuple, ranks.tolist())), hbm=hbm, ddr=ddr, ssd=ssd
         )
 

@@ -38,8 +38,8 @@ Why rounding cannot fake it. All terms of a priced cost are non-negative, so the
 that floating point gives is within a relative error of (number of operations) x 2^-53
 of the exact one, whatever the order of summation. Costs are scaled down and capacities
 up by a generous multiple of that error before they are compared; sums over bundles are
-correctly rounded (`math.fsum`), and prices are summed as fractions. Capacities are
-widened by the roundoff of a plan's own sums of bytes, too.
+correctly rounded (`math.fsum`), and prices are summed exactly, as ratios of integers.
+Capacities are widened by the roundoff of a plan's own sums of bytes, too.
 
 References
 ----------
@@ -51,7 +51,6 @@ European Journal of Operational Research 112 (1999).
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -317,14 +316,20 @@ def check_prices(prices: Prices, relaxed: Relaxed) -> None:
         raise InvalidCertificateError("prices must be numbers, none below 0")
 
 
-def price_sums(prices: Prices, relaxed: Relaxed) -> list[Fraction]:
-    """Exact sum U[p] of the prices of all ranks in each phase."""
-    weights = [int(count) for count in relaxed.class_ranks]
-    rows = [*zip(weights, prices.ranks, strict=True)]
-    return [
-        sum((n * Fraction(row[d]) for n, row in rows), Fraction(0))
-        for d in range(relaxed.num_dimensions)
-    ]
+def price_sums(prices: Prices, relaxed: Relaxed) -> list[tuple[int, int]]:
+    """Exact sum U[p] of the prices of all ranks in each phase: numerator, denominator.
+
+    Denominators of floats are powers of two, so the largest one is a common one.
+    """
+    ranks = relaxed.class_ranks.tolist()
+    found = []
+    for column in zip(*prices.ranks, strict=True):
+        ratios = [price.as_integer_ratio() for price in column]
+        whole = max(below for _, below in ratios)
+        parts = zip(ranks, ratios, strict=True)
+        spent = sum(n * above * (whole // below) for n, (above, below) in parts)
+        found.append((spent, whole))
+    return found
 
 
 def _left_over(
@@ -332,12 +337,12 @@ def _left_over(
 ) -> tuple[Floats, float, float]:
     """Share of each phase that has no price (D,), and what it adds and costs [s]."""
     rest, gains, losses = [], [], []
-    for phase, total in enumerate(price_sums(prices, relaxed)):
-        if total > 1 and box.high[phase] == math.inf:
+    for phase, (spent, whole) in enumerate(price_sums(prices, relaxed)):
+        share = (whole - spent) / whole
+        if spent > whole and box.high[phase] == math.inf:
             raise InvalidCertificateError(
-                f"prices of phase {phase} add up to 1 + {float(total - 1):.3g}, above 1"
+                f"prices of phase {phase} add up to 1 + {-share:.3g}, above 1"
             )
-        share = float(1 - total)
         rest.append(share * (1.0 - 2.0 * _ROUNDOFF) if share > _NOTHING else 0.0)
         gains.append(rest[-1] * box.low[phase])
         if share < 0:
@@ -348,16 +353,14 @@ def _left_over(
 
 def _margin(relaxed: Relaxed) -> float:
     """Relative error that no priced cost exceeds."""
-    most_items = int(np.diff(relaxed.item_start).max(initial=1))
-    terms = relaxed.num_classes * (relaxed.num_dimensions + 3) + most_items
+    terms = relaxed.num_classes * (relaxed.num_dimensions + 3) + relaxed.most_items
     return (_OPERATIONS + 8 * terms) * _ROUNDOFF
 
 
 def _own_roundoff(relaxed: Relaxed) -> float:
     """Relative error of a plan's own sums of bytes: additions x 2^-53, at most."""
-    most_items = int(np.diff(relaxed.item_start).max(initial=1))
-    most_copies = float(relaxed.times.max(initial=1.0))
-    return _ROUNDOFF * most_copies * most_items * relaxed.num_bundles
+    additions = relaxed.most_copies * relaxed.most_items * relaxed.num_bundles
+    return _ROUNDOFF * additions
 
 
 def _finite(value: float) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.pricer import Pricer, make_pricer
+from shardplan.costs.scopes import SCOPES
 from shardplan.costs.usage import TableUsage
 from shardplan.records.memo import by_identity
 from shardplan.records.sharding import Target
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shardplan.costs.memory.capacity import Capacity
-    from shardplan.records.inputs import Inputs
+    from shardplan.costs.scopes import Scope
+    from shardplan.records.topology import Topology
+    from shardplan.records.torchrec_cost_model import AnyCostModel
+    from shardplan.records.workload import Workload
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +39,38 @@ class Prepared:
     table_index: Mapping[str, int]
 
 
+def prepare(
+    workload: Workload,
+    topology: Topology,
+    cost_model: AnyCostModel,
+    target: Target = Target.ANY,
+) -> Prepared:
+    """Return inputs as arrays, for a framework; the last ones are kept.
+
+    Raises
+    ------
+    InputError
+        If the cost model cannot price what the framework runs.
+    """
+    return _prepared(workload, topology, cost_model, target, *SCOPES)
+
+
 @by_identity
-def prepare(inputs: Inputs, target: Target = Target.ANY) -> Prepared:
-    """Return a plan's inputs as arrays, for a framework; the last ones are kept."""
-    cluster = Cluster.of(inputs.topology)
-    usage = TableUsage.of(inputs.workload, cluster.world_size, target)
-    pricer = make_pricer(cluster, usage, inputs.cost_model)
+def _prepared(
+    workload: Workload,
+    topology: Topology,
+    cost_model: AnyCostModel,
+    target: Target,
+    *_: Scope,
+) -> Prepared:
+    """Work them out; what is prepared holds for the scopes that there are."""
+    cluster = Cluster.of(topology)
+    usage = TableUsage.of(workload, cluster.world_size, target)
+    pricer = make_pricer(cluster, usage, cost_model)
     return Prepared(
         cluster=cluster,
         usage=usage,
         pricer=pricer,
         capacity=pricer.capacity(),
-        table_index={table.name: i for i, table in enumerate(inputs.workload.tables)},
+        table_index={table.name: i for i, table in enumerate(workload.tables)},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError
-from shardplan.io.json_file import read_json
+from shardplan.io.json_file import parse_json
+from shardplan.io.recent import by_content
 from shardplan.io.table_file import read_tables
-from shardplan.io.text import read_text
-from shardplan.io.toml import read_toml
+from shardplan.io.text import decode, read_bytes, read_text
+from shardplan.io.toml import parse_toml, read_toml
 from shardplan.io.validate import find_problems, validate
 from shardplan.io.wording import suggest
 from shardplan.records.cost_model import CostModel
+from shardplan.records.memo import by_identity
 from shardplan.records.record import MAX_RANKS, Record
 from shardplan.records.topology import Topology
 from shardplan.records.torchrec_cost_model import (
@@ -28,6 +31,8 @@ from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+    from shardplan.records.tables import EmbeddingTable
 
 Kind = Literal["topologies", "cost_models", "workloads", "measurements"]
 """The catalogues of shipped files."""
@@ -105,7 +110,8 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
     if suffix is not None and num_hosts not in (None, suffix):
         rule = f"contradicts num_hosts = {num_hosts}"
         raise InputError.single(os.fspath(spec), "", None, rule)
-    topology = _load(Topology, "topologies", base)
+    file, _ = _find("topologies", base)
+    topology = _validated(Topology, _read(file, base))
     return with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
 
@@ -126,10 +132,10 @@ def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
         return spec
     where = os.fspath(spec)
     file, _ = _find("cost_models", where)
-    data = _read(file, where)
-    if cost_model_kind(data) == "torchrec":
-        return validate(TorchRecCostModel, data, where)
-    return validate(CostModel, data, where)
+    document = _read(file, where)
+    if cost_model_kind(document.data) == "torchrec":
+        return _validated(TorchRecCostModel, document)
+    return _validated(CostModel, document)
 
 
 def load_workload(spec: Spec | Workload) -> Workload:
@@ -152,15 +158,33 @@ def load_workload(spec: Spec | Workload) -> Workload:
         return spec
     where = os.fspath(spec)
     file, parent = _find("workloads", where)
-    data = _read(file, where)
-    if isinstance(data, dict) and "tables_file" in data:
-        return _with_tables_file(data, parent, where)
-    return validate(Workload, data, where)
+    document = _read(file, where)
+    if isinstance(document.data, dict) and "tables_file" in document.data:
+        return _with_tables_file(document, parent)
+    return _validated(Workload, document)
 
 
-def _load(model: type[R], kind: Kind, spec: str) -> R:
-    file, _ = _find(kind, spec)
-    return validate(model, _read(file, spec), spec)
+@dataclass(frozen=True, eq=False)
+class _Document:
+    """What a file says, which nobody may change, and how messages name it."""
+
+    data: Any
+    where: str
+
+
+def _read(file: Traversable, where: str) -> _Document:
+    return _document(file.name, read_bytes(file, where), where)
+
+
+@by_content
+def _document(name: str, content: bytes, where: str) -> _Document:
+    parse = parse_json if name.lower().endswith(".json") else parse_toml
+    return _Document(parse(decode(content, where), where), where)
+
+
+@by_identity
+def _validated(model: type[R], document: _Document) -> R:
+    return validate(model, document.data, document.where)
 
 
 def _find(kind: Kind, spec: str) -> tuple[Traversable, Traversable]:
@@ -199,12 +223,6 @@ def _is_path(spec: str) -> bool:
         return False
 
 
-def _read(file: Traversable, where: str) -> Any:
-    if file.name.lower().endswith(".json"):
-        return read_json(file, where)
-    return read_toml(file, where)
-
-
 def split_hosts(spec: str) -> tuple[str, int | None]:
     """Split ``name:HOSTS`` into name and number, None if there is none.
 
@@ -224,6 +242,7 @@ def split_hosts(spec: str) -> tuple[str, int | None]:
     return base, number
 
 
+@by_identity
 def with_hosts(topology: Topology, num_hosts: int | None, where: str) -> Topology:
     """Return a topology with another number of hosts, if one is given.
 
@@ -242,27 +261,38 @@ def with_hosts(topology: Topology, num_hosts: int | None, where: str) -> Topolog
         raise InputError.single(where, "num_hosts", num_hosts, str(error)) from error
 
 
-def _with_tables_file(
-    data: dict[str, Any], parent: Traversable, where: str
-) -> Workload:
+def _with_tables_file(document: _Document, parent: Traversable) -> Workload:
     """Validate a workload whose tables come from `tables_file` as well."""
-    rest = {key: value for key, value in data.items() if key != "tables_file"}
-    own = rest.get("tables", [])
+    where, data = document.where, document.data
     try:
         tables = _read_tables_file(data["tables_file"], parent, where)
     except InputError as error:
+        rest = _without_tables_file(data)
         raise InputError([*error.problems, *_other_problems(rest, where)]) from error
+    return _with_tables(document, tables)
+
+
+@by_identity
+def _with_tables(document: _Document, tables: tuple[EmbeddingTable, ...]) -> Workload:
+    rest = _without_tables_file(document.data)
+    own = rest.get("tables", [])
     merged = [*own, *tables] if isinstance(own, list) else own
-    return validate(Workload, {**rest, "tables": merged}, where)
+    return validate(Workload, {**rest, "tables": merged}, document.where)
 
 
-def _read_tables_file(name: object, parent: Traversable, where: str) -> list[Any]:
+def _without_tables_file(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key != "tables_file"}
+
+
+def _read_tables_file(
+    name: object, parent: Traversable, where: str
+) -> tuple[EmbeddingTable, ...]:
     if not isinstance(name, str) or not name:
         rule = "must be the name of a .csv or .parquet file"
         raise InputError.single(where, "tables_file", name, rule)
     is_shipped = not isinstance(parent, Path)
     shown = name if is_shipped else str(parent / name)
-    return list(read_tables(parent.joinpath(name), shown))
+    return read_tables(parent.joinpath(name), shown)
 
 
 def _other_problems(rest: dict[str, Any], where: str) -> list[Fault]:

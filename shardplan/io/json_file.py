@@ -25,7 +25,11 @@ def read_json(file: Traversable, where: str) -> Any:
     InputError
         If the file cannot be read or is no JSON; the message has the line.
     """
-    text = read_text(file, where)
+    return parse_json(read_text(file, where), where)
+
+
+def parse_json(text: str, where: str) -> Any:
+    """Return the data of a text of JSON; see `read_json`."""
     try:
         data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:

@@ -7,10 +7,12 @@ any. Whatever goes wrong in foreign code is a `PluginError` that names the plug-
 from __future__ import annotations
 
 import inspect
+import sys
 import traceback
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -195,7 +197,22 @@ class Registry:
         return sorted(found, key=str)
 
     def _entry_points(self) -> Sequence[EntryPoint]:
-        return tuple(entry_points(group=f"shardplan.{self.kind}s"))
+        return _entry_points(f"shardplan.{self.kind}s", tuple(map(_state, sys.path)))
+
+
+@lru_cache(maxsize=16)
+def _entry_points(group: str, _: tuple[object, ...]) -> Sequence[EntryPoint]:
+    """Return the entry points of a group, for a state of the import path."""
+    return tuple(entry_points(group=group))
+
+
+def _state(path: str) -> tuple[object, ...]:
+    """Return what changes when a distribution comes into a folder or goes."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return (path,)
+    return path, found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _near(word: str, known: Sequence[str]) -> str:

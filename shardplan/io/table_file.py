@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError, shorten
-from shardplan.io.text import read_bytes, read_text
+from shardplan.io.recent import by_content
+from shardplan.io.text import decode, read_bytes
 from shardplan.io.validate import explain, validate_items
 from shardplan.io.wording import suggest
 from shardplan.records.tables import EmbeddingTable
@@ -87,6 +88,7 @@ COLUMNS = {
 
 _NO_VALUE = (ValueError, ArithmeticError, LookupError)
 """What pyarrow raises for cells that Python has no value for."""
+_SUFFIXES = ("csv", "parquet", "pq")
 _REQUIRED = ("name", "num_embeddings", "embedding_dim")
 _BY_KEY = {column.key: name for name, column in COLUMNS.items()}
 
@@ -99,7 +101,7 @@ class _Sheet:
     row_numbers: Sequence[int]
 
 
-def read_tables(file: Traversable, where: str) -> list[EmbeddingTable]:
+def read_tables(file: Traversable, where: str) -> tuple[EmbeddingTable, ...]:
     """Read the tables of a CSV or Parquet file.
 
     Parameters
@@ -115,14 +117,22 @@ def read_tables(file: Traversable, where: str) -> list[EmbeddingTable]:
         With every problem: row (the first line of a CSV file is row 1), column,
         value and rule.
     """
-    suffix = file.name.rpartition(".")[2].lower()
-    if suffix == "csv":
-        sheet = _read_csv(read_text(file, where), where)
-    elif suffix in ("parquet", "pq"):
-        sheet = _read_parquet(read_bytes(file, where), where)
-    else:
+    if _suffix(file.name) not in _SUFFIXES:
         rule = "must be a .csv or .parquet file"
         raise InputError.single(where, "tables_file", file.name, rule)
+    return _tables(file.name, read_bytes(file, where), where)
+
+
+def _suffix(name: str) -> str:
+    return name.rpartition(".")[2].lower()
+
+
+@by_content
+def _tables(name: str, content: bytes, where: str) -> tuple[EmbeddingTable, ...]:
+    if _suffix(name) == "csv":
+        sheet = _read_csv(decode(content, where), where)
+    else:
+        sheet = _read_parquet(content, where)
     if not sheet.row_numbers:
         raise InputError.single(where, "", None, "has no tables")
     return _make_tables(sheet, where)
@@ -232,7 +242,7 @@ def _ragged(
     ]
 
 
-def _make_tables(sheet: _Sheet, where: str) -> list[EmbeddingTable]:
+def _make_tables(sheet: _Sheet, where: str) -> tuple[EmbeddingTable, ...]:
     data: list[dict[str, Any]] = [{} for _ in sheet.row_numbers]
     for name, values in sheet.columns.items():
         *groups, field = COLUMNS[name].key
@@ -251,7 +261,7 @@ def _make_tables(sheet: _Sheet, where: str) -> list[EmbeddingTable]:
     except ValidationError as error:
         problems += _cell_problems(error, sheet, where)
     _raise_if_any(problems)
-    return list(tables)
+    return tables
 
 
 def _cell_problems(

@@ -36,7 +36,17 @@ def read_bytes(file: Traversable, where: str) -> bytes:
 
 def read_text(file: Traversable, where: str) -> str:
     """Return the UTF-8 text of a file, without a byte order mark."""
-    content = read_bytes(file, where)
+    return decode(read_bytes(file, where), where)
+
+
+def decode(content: bytes, where: str) -> str:
+    """Return UTF-8 text without its byte order mark.
+
+    Raises
+    ------
+    InputError
+        If it is no such text.
+    """
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -29,7 +29,11 @@ def read_toml(file: Traversable, where: str) -> dict[str, Any]:
     InputError
         If the file cannot be read or is no TOML; the message has the line.
     """
-    text = read_text(file, where)
+    return parse_toml(read_text(file, where), where)
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Return the data of a text of TOML; see `read_toml`."""
     refuse_long_keys(text, where)
     try:
         data = tomllib.loads(text)

@@ -7,6 +7,7 @@ the same prices, and `check` compares what they claim with what is found here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.problems.loads import Loads
 from shardplan.records.brief import Brief
+from shardplan.records.memo import by_identity
 from shardplan.records.placement import rows_each
 from shardplan.records.sharding import TIERS, ShardingType
 from shardplan.records.torchrec_cost_model import measured
@@ -151,7 +153,14 @@ def evaluate(plan: Plan) -> Evaluation:
     Evaluation
         Prices of all shards, and their sums per rank.
     """
-    shared = prepare(plan.inputs, plan.target)
+    return _evaluated(plan)
+
+
+@partial(by_identity, most=2)
+def _evaluated(plan: Plan) -> Evaluation:
+    """Evaluate a plan, or remember: who makes one checks and simulates it, too."""
+    inputs = plan.inputs
+    shared = prepare(inputs.workload, inputs.topology, inputs.cost_model, plan.target)
     cluster, usage, pricer = shared.cluster, shared.usage, shared.pricer
     index = shared.table_index
     known = [(index[p.name], p) for p in plan.tables if p.name in index]
@@ -160,6 +169,9 @@ def evaluate(plan: Plan) -> Evaluation:
     )
     arrays = shard_arrays(shards, dict(known))
     prices = pricer.price(arrays)
+    loads = _loads(shards, prices, cluster, shared.capacity.rank_pool)
+    for values in (*vars(prices).values(), loads.cost, loads.hbm, loads.ddr, loads.ssd):
+        values.flags.writeable = False
     return Evaluation(
         plan=plan,
         usage=usage,
@@ -167,7 +179,7 @@ def evaluate(plan: Plan) -> Evaluation:
         shards=shards,
         arrays=arrays,
         prices=prices,
-        loads=_loads(shards, prices, cluster, shared.capacity.rank_pool),
+        loads=loads,
         capacity=shared.capacity,
     )
 

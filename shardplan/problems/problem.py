@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.costs.cluster import Cluster
-from shardplan.costs.pricer import make_pricer
+from shardplan.costs.prepared import prepare
 from shardplan.costs.scopes import SCOPES, Scope
-from shardplan.costs.usage import TableUsage
 from shardplan.problems.bundling import Bundles
 from shardplan.problems.loads import Loads
 from shardplan.problems.options.menu import enumerate_options
@@ -25,8 +23,10 @@ from shardplan.units import plural
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shardplan.costs.cluster import Cluster
     from shardplan.costs.memory.capacity import Capacity
     from shardplan.costs.pricer import Pricer
+    from shardplan.costs.usage import TableUsage
     from shardplan.problems.options.arrays import Options
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.topology import Topology
@@ -293,31 +293,28 @@ def build_problem(
         target lacks the workload's optimizer.
     """
     require_optimizer(workload, target)
-    cluster = Cluster.of(topology)
-    usage = TableUsage.of(workload, cluster.world_size, target)
-    pricer = make_pricer(cluster, usage, cost_model)
-    capacity = pricer.capacity()
+    inputs = prepare(workload, topology, cost_model, target)
     menu = enumerate_options(
-        usage,
-        cluster,
-        pricer,
-        capacity,
+        inputs.usage,
+        inputs.cluster,
+        inputs.pricer,
+        inputs.capacity,
         target,
         objective,
         all_tiers=all_tiers,
         go_on=go_on,
     )
     bundles, options = Bundles.of(workload, menu)
-    allowed = allowed_ranks(workload, cluster, bundles, target)
+    allowed = allowed_ranks(workload, inputs.cluster, bundles, target)
     conflicts = separated(workload, bundles)
     return only_placeable(
         Problem(
             objective=objective,
             target=target,
-            cluster=cluster,
-            usage=usage,
-            pricer=pricer,
-            capacity=capacity,
+            cluster=inputs.cluster,
+            usage=inputs.usage,
+            pricer=inputs.pricer,
+            capacity=inputs.capacity,
             options=options,
             bundles=bundles,
             allowed=allowed,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.costs.cluster import Cluster
 from shardplan.costs.communication.staleness import (
     asynchronous_step_time,
     bounded_staleness_step_time,
@@ -24,7 +25,6 @@ from shardplan.costs.layers.times import (
     dense_parameters,
 )
 from shardplan.costs.memory import lookup, storage
-from shardplan.costs.prepared import prepare
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.usage import TableUsage
 from shardplan.records.torchrec_cost_model import measured
@@ -248,7 +248,7 @@ def _compute_s(hosts: Inputs, setup: ServerSetup) -> float:
 
 def _server_memory_s(hosts: Inputs, setup: ServerSetup) -> float:
     """Seconds that the servers' memory needs for a step of all workers."""
-    rates = ClassRates.of(prepare(hosts).cluster, measured(hosts.cost_model))
+    rates = ClassRates.of(Cluster.of(hosts.topology), measured(hosts.cost_model))
     usage = _usage(hosts.workload, setup.batch_size)
     tables = hosts.workload.tables
     dims = usage.embedding_dim.astype(float)

@@ -262,3 +262,29 @@ def test_wrong_kind_of_file() -> None:
     message = message_of(lambda: load_workload(TOPOLOGY))
     assert "host_groups: unknown key" in message
     assert "tables: is required" in message
+
+
+def test_the_same_files_give_the_same_records() -> None:
+    """Studies load them for every point, and records never change."""
+    for load in (load_workload, load_cost_model, load_topology):
+        name = {"load_workload": "hugectr-200", "load_cost_model": "h100"}
+        spec = name.get(load.__name__, "dgx-h100:3")
+        assert load(spec) is load(spec)
+    assert load_topology("dgx-h100:3") is not load_topology("dgx-h100:4")
+
+
+def test_a_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    """Whatever its date and size say; so is a file of tables that it names."""
+    tables, path = tmp_path / "t.csv", tmp_path / "w.toml"
+    shutil.copy(VALID / "tables.csv", tables)
+    text = 'schema_version = 1\nname = "{}"\ntables_file = "t.csv"\n'
+    text += "global_batch_size = 64\n"
+    path.write_text(text.format("a"))
+    before = load_workload(str(path))
+    assert load_workload(str(path)) is before
+    path.write_text(text.format("b"))
+    assert load_workload(str(path)).name == "b"
+    lines = tables.read_text().splitlines(keepends=True)
+    tables.write_text("".join(lines[:-1]))
+    after = load_workload(str(path))
+    assert after.tables == before.tables[:-1]

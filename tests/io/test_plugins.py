@@ -27,6 +27,15 @@ def test_names_without_imports(plug_in: PlugIn) -> None:
     assert SOLVERS.names() == ["greedy", "her", "mine"]
 
 
+def test_a_plug_in_that_comes_later(plug_in: PlugIn, tmp_path: Path) -> None:
+    """Names that were listed before do not hide it, nor outlive it."""
+    assert SOLVERS.names() == ["greedy"]
+    site = plug_in("solvers", "mine = theirs:X")
+    assert SOLVERS.names() == ["greedy", "mine"]
+    (site / "their_package-1.2.dist-info").rename(tmp_path / "gone")
+    assert SOLVERS.names() == ["greedy"]
+
+
 def test_the_code_of_a_plug_in(plug_in: PlugIn) -> None:
     """The attribute of the module, also inside a class; extras are left out."""
     source = "class Outer:\n    class Inner:\n        pass"

@@ -20,7 +20,7 @@ from shardplan.records.tables import DType, EmbeddingTable, TableConstraints, Zi
 
 VALID = Path(__file__).parent.parent / "data" / "valid"
 # Row 1 of tables.csv gives every kind of cell, row 2 leaves what it can empty.
-EXPECTED = [
+EXPECTED = (
     EmbeddingTable(
         name="d",
         num_embeddings=10**6,
@@ -35,10 +35,10 @@ EXPECTED = [
         ),
     ),
     EmbeddingTable(name="e", num_embeddings=5000, embedding_dim=64, is_weighted=False),
-]
+)
 
 
-def read_csv(tmp_path: Path, text: str) -> list[EmbeddingTable]:
+def read_csv(tmp_path: Path, text: str) -> tuple[EmbeddingTable, ...]:
     path = tmp_path / "tables.csv"
     path.write_text(text, encoding="utf-8")
     return read_tables(path, "tables.csv")

@@ -167,3 +167,15 @@ def test_items_add_up_to_the_pools(name: str, seed: int) -> None:
         pools = {"hbm": loads.hbm[rank], "ddr": loads.ddr[host], "ssd": loads.ssd[host]}
         for tier, held in pools.items():
             assert sum(items[tier].values()) == pytest.approx(held, rel=1e-12)
+
+
+def test_a_plan_is_evaluated_once() -> None:
+    """Whoever asks again gets the same, and nobody can change it; copies are others."""
+    instance, problem = made("one_host")
+    assignment = random_assignment(problem, np.random.default_rng(0))
+    plan = plan_of(instance, problem, assignment)
+    found = evaluate(plan)
+    assert evaluate(plan) is found
+    assert evaluate(plan.model_copy()) is not found
+    with pytest.raises(ValueError, match="read-only"):
+        found.loads.cost[0, 0] = 0.0
