@@ -41,6 +41,10 @@ ROOMS = {
     "highspy": {"certify"},
     "click": {"cli"},
     "rich": {"report", "cli"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
+    "PIL": {"report"},
+    "matplotlib": {"report"},
     "torch": {"integrations"},
     "torchrec": {"integrations"},
 }

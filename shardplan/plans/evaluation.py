@@ -7,7 +7,7 @@ the same prices, and `check` compares what they claim with what is found here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.usage import TableUsage
     from shardplan.plans.plan import Plan
-    from shardplan.records.arrays import Ints
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.placement import ColumnBlock, TablePlacement
     from shardplan.records.sharding import Objective
 
@@ -100,20 +100,30 @@ class Evaluation(Brief):
             "memory": "fits" if fits else "does not fit",
         }
 
+    @cached_property
+    def item_bytes(self) -> dict[str, dict[str, Floats]]:
+        """Bytes in every place by tier and item: HBM (W,), DDR and SSD (Q,) [bytes]."""
+        rank_pool, world = self.capacity.rank_pool, self.cluster.world_size
+        everywhere, which, rank = _holders(self.shards, world)
+        places = (rank, rank_pool[rank], rank_pool[rank])
+        ranks_in = (np.ones(world), np.bincount(rank_pool), np.bincount(rank_pool))
+        items: dict[str, dict[str, Floats]] = {tier.value: {} for tier in TIERS}
+        for item, tier, num_bytes in self.pricer.items(self.arrays):
+            total = num_bytes[everywhere].sum() * ranks_in[tier]
+            np.add.at(total, places[tier], num_bytes[which])
+            if total.any():
+                found = items[TIERS[tier].value]
+                found[item] = found.get(item, np.zeros(len(total))) + total
+        return items
+
     def memory_items(self, rank: int) -> dict[str, dict[str, float]]:
         """Bytes on a rank and in its pools, by tier and item [bytes]."""
-        rank_pool = self.capacity.rank_pool
-        sharing = set(np.flatnonzero(rank_pool == rank_pool[rank]).tolist())
-        on_rank = np.array([float(rank in s.ranks) for s in self.shards])
-        in_pool = np.array([float(len(sharing & set(s.ranks))) for s in self.shards])
-        counts = (on_rank, in_pool, in_pool)
-        items: dict[str, dict[str, float]] = {tier.value: {} for tier in TIERS}
-        for item, tier, num_bytes in self.pricer.items(self.arrays):
-            total = float(counts[tier] @ num_bytes)
-            if total:
-                found = items[TIERS[tier].value]
-                found[item] = found.get(item, 0.0) + total
-        return items
+        pool = int(self.capacity.rank_pool[rank])
+        places = zip(self.item_bytes.items(), (rank, pool, pool), strict=True)
+        return {
+            tier: {item: float(held[at]) for item, held in items.items() if held[at]}
+            for (tier, items), at in places
+        }
 
     @property
     def cluster(self) -> Cluster:
@@ -311,12 +321,21 @@ def _loads(
 ) -> Loads:
     """Add up the shards on their ranks; shards on all ranks are added at once."""
     loads = Loads.empty(cluster, rank_pool, prices.cost.shape[2])
-    world = cluster.world_size
-    everywhere = np.array([len(s.ranks) == world > 1 for s in shards], dtype=bool)
+    everywhere, which, rank = _holders(shards, cluster.world_size)
     loads.add_everywhere(prices.cost[everywhere], prices.tier_bytes[everywhere])
+    loads.add(rank, prices.cost[which], prices.tier_bytes[which])
+    return loads
+
+
+def _holders(
+    shards: tuple[PlacedShard, ...], world_size: int
+) -> tuple[Bools, Ints, Ints]:
+    """Find who holds what: shards on all ranks (N,), and each other shard's ranks.
+
+    The latter as two int arrays of equal length: indices of shards, and ranks.
+    """
+    everywhere = np.array([len(s.ranks) == world_size > 1 for s in shards], dtype=bool)
     some = np.flatnonzero(~everywhere)
     sizes = np.array([len(shards[i].ranks) for i in some], dtype=np.int64)
     rank = np.array([r for i in some for r in shards[i].ranks], dtype=np.int64)
-    which = np.repeat(some, sizes)
-    loads.add(rank, prices.cost[which], prices.tier_bytes[which])
-    return loads
+    return everywhere, np.repeat(some, sizes), rank

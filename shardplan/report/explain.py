@@ -165,12 +165,12 @@ def render_explain(data: dict[str, Any]) -> RenderableType:
         section(
             "Which ranks hold the others up",
             _phases_table(data["phases"]),
-            sentences(_counted(data)),
+            sentences(counted_sentences(data)),
         ),
         section(
             "Which memory binds",
             memory_table(data["memory"]),
-            sentences(_binding(data)),
+            sentences(binding_sentences(data)),
         ),
         section("What the tables cost", *_tables_body(data)),
         section("What would change it", _what_if_table(data["what_if"])),
@@ -200,7 +200,7 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
     return table(headings, rows)
 
 
-def _counted(data: dict[str, Any]) -> list[str]:
+def counted_sentences(data: dict[str, Any]) -> list[str]:
     """Say whose seconds the objective counts, and what the simulated step adds."""
     ranks = format_ranks(tuple(data["counted_ranks"]))
     whose = f"the sum of all phases on the slowest rank, which is rank {ranks}"
@@ -220,7 +220,7 @@ def _counted(data: dict[str, Any]) -> list[str]:
     return found
 
 
-def _binding(data: dict[str, Any]) -> list[str]:
+def binding_sentences(data: dict[str, Any]) -> list[str]:
     """Say in a sentence which pools limit the plan."""
     full = [p for p in data["memory"] if p["tier"] in data["binding_memory"]]
     if not full:

@@ -39,6 +39,7 @@ COMMANDS = {
     "study parameter-servers": SOLVE,
     "show": ["PLAN"],
     "explain": ["PLAN"],
+    "report": ["PLAN"],
     "diff": ["PLAN", "PLAN"],
     "export": ["PLAN", "--to", "manifest"],
     "topology list": [],
@@ -154,7 +155,7 @@ def test_every_command_has_its_line() -> None:
     """A new command needs a line here, and a new format a way to parse it."""
     found = list(leaves(cli))
     assert {name for name, _ in found} == set(COMMANDS)
-    assert {form for _, form in found} <= {"", "text", "json", "dot"}
+    assert {form for _, form in found} <= {"", "text", "html", "json", "dot"}
 
 
 @pytest.mark.parametrize(("name", "form"), list(leaves(cli)))
@@ -193,7 +194,9 @@ def test_the_plan_alone(where: str, shell: Server, plan: Path, small: Path) -> N
     assert done.out == plan.read_text(encoding="utf-8")
 
 
-READERS = ["check", "evaluate", "simulate", "show", "explain", "export", "diff"]
+READERS = [
+    *("check", "evaluate", "simulate", "show", "explain", "report", "diff", "export")
+]
 
 
 def test_readers_are_all() -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("numpy", "pandas", "pydantic", "rich", "scipy", "networkx", "pulp", "highspy")
+HEAVY = (
+    *("numpy", "pandas", "pydantic", "rich", "scipy", "networkx", "pulp", "highspy"),
+    *("jinja2", "markupsafe", "matplotlib", "PIL"),
+)
 
 
 def paths(

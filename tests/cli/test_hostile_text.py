@@ -77,6 +77,7 @@ def test_reports_show_all_that_they_have(tmp_path: Path) -> None:
         *(run(command, plan) for command in ("show", "explain", "evaluate", "check")),
         run("diff", plan, plan),
         run("simulate", plan),
+        run("report", plan),
         run("export", plan, "--to", "manifest"),
     ]
     for result in results:

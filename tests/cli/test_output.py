@@ -92,6 +92,7 @@ def test_an_input_is_never_overwritten(run: Run, tmp_path: Path) -> None:
         ("simulate", plan, "--trace", plan),
         ("show", plan, "-o", link),
         ("show", link, "-o", plan),
+        ("report", plan, "-o", link),
         ("export", plan, "--to", "manifest", "-o", plan),
     ):
         result = run(*arguments)
