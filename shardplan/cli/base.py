@@ -68,7 +68,7 @@ class Group(_Exampled, click.Group):
 
 
 class LazyGroup(Group):
-    """The top group: imports a command when it runs, and reports errors.
+    """A group that imports a command when it runs.
 
     Parameters
     ----------
@@ -100,6 +100,10 @@ class LazyGroup(Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
+
+
+class Program(LazyGroup):
+    """The top group: reports errors, and hears signals."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the options of the program itself."""

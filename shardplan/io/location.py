@@ -85,6 +85,8 @@ def _child(candidates: list[Any], part: int | str) -> Any:
         if is_record(candidate):
             if part in candidate.model_fields:
                 return candidate.model_fields[part].annotation
+        elif typing.get_origin(candidate) is dict:
+            return typing.get_args(candidate)[1]
         elif isinstance(part, int):
             items = typing.get_args(candidate)
             if items:

@@ -15,6 +15,7 @@ from shardplan.io.atomic import write_text_atomically
 from shardplan.io.wording import suggest
 from shardplan.plans.plan import Plan
 from shardplan.records.cost_model import CostModel
+from shardplan.records.study import StudyFile
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload
 
@@ -26,6 +27,7 @@ KINDS: dict[str, type[Record]] = {
     "cost-model": CostModel,
     "workload": Workload,
     "plan": Plan,
+    "study": StudyFile,
 }
 """The kinds of files and their records."""
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError, shorten
-from shardplan.io.settings import Setting, format_path, parse_path
+from shardplan.io.settings import Setting, parse_path
 from shardplan.io.validate import validate
 from shardplan.io.wording import suggest
 from shardplan.records.record import dump
-from shardplan.records.study import MAX_POINTS, Axis, StudyBase
-from shardplan.studies.fields import ROOTS, read_number
+from shardplan.records.study import StudyBase
+from shardplan.studies.fields import ROOTS
 from shardplan.studies.point import encode
+from shardplan.studies.values import count_of, kind_of, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from shardplan.records.study import StudyFile
+    from shardplan.records.study import Axis, StudyFile
 
 SCENARIO = "scenario"
 """The axis of scenarios, and its column."""
@@ -90,58 +91,71 @@ class AxisReader:
         self._base = dump(file.base)
         self.problems: list[Fault] = []
 
+    def count(self) -> int:
+        """Return how many combinations there are, and make none; 0 for wrong rules."""
+        axes = self._file.axes
+        lengths = [_count(key, axis) for key, axis in axes.items()]
+        for zipped in self._file.zip.values():
+            lengths.append(min(_count(key, axis) for key, axis in zipped.items()))
+        return math.prod(lengths) * max(len(self._file.scenarios), 1)
+
     def axes(self) -> tuple[StudyAxis, ...]:
         """Return the scenarios, then the axes and the zips in the file's order."""
-        found = [self._scenarios()] if self._file.scenarios else []
-        found += [
-            StudyAxis((key,), self._choices(f"axes.{_quoted(key)}", key, axis))
-            for key, axis in self._file.axes.items()
-        ]
+        overrides = {name: self._override(name) for name in self._file.overrides}
+        found = [self._scenarios(overrides)] if self._file.scenarios else []
+        for key, axis in self._file.axes.items():
+            choices = self._choices(f"axes.{quoted(key)}", key, axis)
+            found.append(StudyAxis((key,), tuple(filter(None, choices))))
         found += [self._zipped(name, axes) for name, axes in self._file.zip.items()]
+        for one in found:
+            self._refuse_twice(one)
         return tuple(found)
 
-    def base(self) -> Choice:
-        """Return what the base itself names."""
-        return Choice("base", {}, dict(self._file.base))
-
-    def override(self, name: str) -> Choice:
-        """Return all changes of a named override."""
-        at = f"overrides.{_quoted(name)}"
-        changes = self._file.overrides[name].items()
-        parts = [
-            self.choice(f"{at}.{_quoted(key)}", key, **_value_or_factor(value))
-            for key, value in changes
-        ]
-        return joined(at, [part for part in parts if part])
+    def knobs(self) -> tuple[StudyAxis, ...]:
+        """Return what ends and choices of the knobs of a co-design change."""
+        knobs = self._file.codesign.knobs if self._file.codesign else {}
+        found = []
+        for key, knob in knobs.items():
+            at = f"codesign.knobs.{quoted(key)}"
+            given = {f"{at}.choices[{i}]": v for i, v in enumerate(knob.choices)}
+            given = given or {f"{at}.low": knob.low, f"{at}.high": knob.high}
+            if self._is_key(at, key):
+                read = (self.choice(name, key, value) for name, value in given.items())
+                found.append(StudyAxis((key,), tuple(filter(None, read))))
+        return tuple(found)
 
     def choice(
         self, at: str, key: str, value: Any, *, scales: bool = False
     ) -> Choice | None:
         """Return what a value of a key changes, or None after noting what is wrong."""
-        if "." not in key and "[" not in key:
+        if key in StudyBase.model_fields:
             return self._of_base(at, key, value, scales=scales)
+        if not self._is_key(at, key):
+            return None
+        setting = Setting(parse_path(key), value, scales=scales)
+        return Choice(at, {key: value}, {}, (setting,))
+
+    def _is_key(self, at: str, key: str) -> bool:
+        """Tell whether a key is a field of the base or a path; if not, note it."""
+        if key in StudyBase.model_fields:
+            return True
         try:
             steps = parse_path(key)
         except ValueError as error:
             self._note(at, None, str(error))
-            return None
-        if steps[0] not in ROOTS or len(steps) == 1:
-            near = "" if steps[0] in ROOTS else suggest(str(steps[0]), ROOTS)
-            rule = f"a path begins with {', '.join(ROOTS)} and a key of it{near}"
-            self._note(at, None, rule)
-            return None
-        return Choice(at, {key: value}, {}, (Setting(steps, value, scales=scales),))
+            return False
+        if len(steps) > 1 and steps[0] in ROOTS:
+            return True
+        known = StudyBase.model_fields if len(steps) == 1 else ROOTS
+        near = suggest(str(steps[0]), known) or f"; known: {', '.join(known)}"
+        rule = "is neither a field of [base] nor a path, which begins with"
+        self._note(at, None, f"{rule} {', '.join(ROOTS)} and a key of it{near}")
+        return False
 
     def _of_base(self, at: str, key: str, value: Any, *, scales: bool) -> Choice | None:
-        if key not in StudyBase.model_fields:
-            near = suggest(key, [*StudyBase.model_fields, *ROOTS])
-            rule = near or f"; known: {', '.join(StudyBase.model_fields)}"
-            self._note(at, None, f"unknown key{rule}; or write a path with dots")
-            return None
         try:
-            if scales:
-                value = self._scaled(key, value)
-            read = validate(StudyBase, {**self._base, key: value}, self._where)
+            new = self._scaled(key, value) if scales else value
+            read = validate(StudyBase, {**self._base, key: new}, self._where)
         except InputError as error:
             self.problems += [
                 Fault(self._where, at, p.value, p.rule) for p in error.problems
@@ -152,72 +166,76 @@ class AxisReader:
     def _scaled(self, key: str, factor: float) -> float:
         own = self._base.get(key)
         if not isinstance(own, (int, float)) or isinstance(own, bool):
-            rule = f"{key} of [base] is no number: a factor does not apply"
+            rule = f"[base] has no number {key} to which a factor applies"
             raise InputError.single(self._where, key, factor, rule)
         return own * factor
 
-    def _choices(self, at: str, key: str, axis: Axis) -> tuple[Choice, ...]:
-        """Return a choice for each value of an axis that is not wrong by itself."""
-        values = self._values(at, key, axis)
-        written = "" if axis.values is not None else f".{_kind(axis)}"
-        self._refuse_twice(at, values)
-        found = [
-            self.choice(
-                f"{at}{written}[{i}]", key, value, scales=axis.scale is not None
-            )
-            for i, value in enumerate(values)
-        ]
-        return tuple(choice for choice in found if choice)
-
-    def _values(self, at: str, key: str, axis: Axis) -> list[Any]:
-        if axis.values is not None:
-            return list(axis.values)
-        if axis.scale is not None:
-            return list(axis.scale)
+    def _choices(self, at: str, key: str, axis: Axis) -> list[Choice | None]:
+        """Return a choice for each value of an axis, None where it is wrong."""
+        if not self._is_key(at, key):
+            return []
         try:
-            return list(_generated(key, axis))
+            values = values_of(key, axis)
         except ValueError as error:
             self._note(at, None, str(error))
             return []
+        kind = kind_of(axis)
+        place = at if kind == "values" else f"{at}.{kind}"
+        return [
+            self.choice(f"{place}[{i}]", key, value, scales=kind == "scale")
+            for i, value in enumerate(values)
+        ]
 
-    def _refuse_twice(self, at: str, values: Sequence[Any]) -> None:
-        seen: list[Any] = []
-        known: set[str] = set()
-        for value in values:
-            text = repr(value)
-            if text in known:
-                self._note(at, value, "has this value twice")
-            known.add(text)
-            seen.append(value)
+    def _refuse_twice(self, axis: StudyAxis) -> None:
+        known: dict[str, Choice] = {}
+        for choice in axis.choices:
+            same = known.setdefault(f"{dict(choice.base)} {choice.code}", choice)
+            if same is not choice:
+                self._note(choice.key, None, f"is the same as {same.key}")
 
     def _zipped(self, name: str, axes: Mapping[str, Axis]) -> StudyAxis:
-        at = f"zip.{_quoted(name)}"
-        columns = {
-            key: self._choices(f"{at}.{_quoted(key)}", key, axis)
+        at = f"zip.{quoted(name)}"
+        found = [
+            self._choices(f"{at}.{quoted(key)}", key, axis)
             for key, axis in axes.items()
-        }
-        lengths = {key: len(choices) for key, choices in columns.items()}
-        if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"{key} has {n}" for key, n in lengths.items())
+        ]
+        lengths = [len(choices) for choices in found]
+        if all(lengths) and len(set(lengths)) > 1:
+            shown = ", ".join(
+                f"{key} has {count}" for key, count in zip(axes, lengths, strict=True)
+            )
             self._note(at, None, f"lists that move together are equally long: {shown}")
-        rows = zip(*columns.values(), strict=False)
-        choices = tuple(joined(f"{at}[{i}]", row) for i, row in enumerate(rows))
-        return StudyAxis(tuple(axes), choices)
+        choices = []
+        for i, row in enumerate(zip(*found, strict=False)):
+            valid = [choice for choice in row if choice]
+            if len(valid) == len(row):
+                choices.append(joined(f"{at}[{i}]", valid))
+        return StudyAxis(tuple(axes), tuple(choices))
 
-    def _scenarios(self) -> StudyAxis:
-        overrides: dict[str, Choice] = {}
+    def _override(self, name: str) -> Choice:
+        """Return all changes of a named override."""
+        at = f"overrides.{quoted(name)}"
+        parts = []
+        for key, value in self._file.overrides[name].items():
+            is_factor = isinstance(value, dict) and list(value) == [_SCALE]
+            new = value[_SCALE] if is_factor else value  # type: ignore[index,call-overload]
+            place = f"{at}.{quoted(key)}"
+            parts.append(self.choice(place, key, new, scales=is_factor))
+        return joined(at, [part for part in parts if part])
+
+    def _scenarios(self, overrides: Mapping[str, Choice]) -> StudyAxis:
         choices = []
         for name, parts in self._file.scenarios.items():
-            at = f"scenarios.{_quoted(name)}"
-            for part in parts:
-                if part not in self._file.overrides:
-                    known = list(self._file.overrides)
-                    near = suggest(part, known) or f"; known: {', '.join(known)}"
-                    self._note(at, part, f"is no override{near}")
-                elif part not in overrides:
-                    overrides[part] = self.override(part)
-            all_of = joined(at, [overrides[p] for p in parts if p in overrides])
-            choices.append(Choice(at, {SCENARIO: name}, all_of.base, all_of.settings))
+            at = f"scenarios.{quoted(name)}"
+            unknown = [part for part in parts if part not in overrides]
+            for part in unknown:
+                near = suggest(part, overrides)
+                near = near or f"; known: {', '.join(overrides) or 'none'}"
+                self._note(at, part, f"is no override{near}")
+            if not unknown:
+                all_of = joined(at, [overrides[part] for part in parts])
+                new = Choice(at, {SCENARIO: name}, all_of.base, all_of.settings)
+                choices.append(new)
         return StudyAxis((SCENARIO,), tuple(choices))
 
     def _note(self, at: str, value: Any, rule: str) -> None:
@@ -225,50 +243,13 @@ class AxisReader:
         self.problems.append(Fault(self._where, at, shown, rule))
 
 
-def _generated(key: str, axis: Axis) -> Iterator[float]:
-    """Yield the values of a geometric or linear axis.
-
-    In decimal arithmetic: 0.1 and two steps of 0.1 are 0.3, as the reader has it.
-
-    Raises
-    ------
-    ValueError
-        For ends that are no numbers, or between which there are none or too many.
-    """
-    kind = _kind(axis)
-    first, last = (read_number(key, end) for end in getattr(axis, kind))
-    if kind == "linear":
-        by = read_number(key, axis.step)
-        count = (last - first) / by if by > 0 else math.nan
-    else:
-        assert axis.factor is not None
-        by = axis.factor
-        is_positive = 0 < first <= last
-        count = math.log(last / first) / math.log(by) if is_positive else math.nan
-    if not count >= 0:
-        order = (
-            "0 < FIRST <= LAST" if kind == "geometric" else "FIRST <= LAST, step > 0"
-        )
-        raise ValueError(f"{kind} needs {order}")
-    if count >= MAX_POINTS:
-        raise ValueError(f"makes more than {MAX_POINTS:,} values")
-    start, change = Decimal(repr(first)), Decimal(repr(by))
-    for i in range(math.floor(count + 1e-9) + 1):
-        value = start * change**i if kind == "geometric" else start + change * i
-        is_whole = isinstance(first, int) and value == value.to_integral_value()
-        yield int(value) if is_whole else float(value)
+def _count(key: str, axis: Axis) -> int:
+    try:
+        return count_of(key, axis)
+    except ValueError:
+        return 0
 
 
-def _kind(axis: Axis) -> str:
-    return next(k for k in ("scale", "geometric", "linear") if getattr(axis, k))
-
-
-def _value_or_factor(value: Any) -> dict[str, Any]:
-    """Read the value of an override: ``{ scale = FACTOR }`` is a factor."""
-    if isinstance(value, dict) and list(value) == [_SCALE]:
-        return {"value": value[_SCALE], "scales": True}
-    return {"value": value}
-
-
-def _quoted(key: str) -> str:
-    return format_path([key]) if "." not in key else f'"{key}"'
+def quoted(key: str) -> str:
+    """Write a key as TOML does."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'

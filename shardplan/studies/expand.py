@@ -39,13 +39,18 @@ def iterate(spec: StudySpec) -> Iterator[StudyPoint]:
         yield maker.join(number, choices)
 
 
-def combinations(spec: StudySpec) -> Iterator[tuple[Choice, ...]]:
-    """Yield what each point chooses along every axis; excluded ones are left out."""
+def combinations(
+    spec: StudySpec, allowed: Sequence[Sequence[int]] | None = None
+) -> Iterator[tuple[Choice, ...]]:
+    """Yield what each point chooses along every axis; excluded ones are left out.
+
+    Parameters
+    ----------
+    allowed : sequence of sequences of int, optional
+        For each axis the choices to look at; by default all.
+    """
     axes = [axis.choices for axis in spec.axes]
-    if not spec.excluded:
-        yield from product(*axes)
-        return
-    for indices in product(*(range(len(choices)) for choices in axes)):
+    for indices in product(*(allowed or (range(len(choices)) for choices in axes))):
         if not any(
             all(indices[axis] in chosen for axis, chosen in left_out.items())
             for left_out in spec.excluded

@@ -26,12 +26,15 @@ ROOTS = tuple(_MODELS)
 
 def quantity_of(key: str) -> Quantity | None:
     """Return the quantity that a field of the base, or the end of a path, is."""
-    steps = parse_path(key)
-    if len(steps) == 1:
-        found = [StudyBase.model_fields.get(key)]
-    else:
-        found = list(_fields(_MODELS[str(steps[0])], steps[1:]))
-    return next((q for place in found for q in _quantities(place)), None)
+    return next((q for place in _places(key) for q in _quantities(place)), None)
+
+
+def has_field(key: str) -> bool:
+    """Tell whether a key is a field of the base or a path to one of an input."""
+    try:
+        return bool(_places(key))
+    except ValueError:
+        return False
 
 
 def read_number(key: str, value: object) -> int | float:
@@ -47,6 +50,15 @@ def read_number(key: str, value: object) -> int | float:
     if isinstance(number, (int, float)):
         return number
     raise ValueError("must be a number")
+
+
+def _places(key: str) -> list[Any]:
+    """Return the fields or types that a key may mean."""
+    steps = parse_path(key)
+    if len(steps) == 1:
+        return [StudyBase.model_fields[key]] if key in StudyBase.model_fields else []
+    model = _MODELS.get(str(steps[0]))
+    return list(_fields(model, steps[1:])) if model else []
 
 
 def _fields(annotation: Any, steps: tuple[int | str, ...]) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ from shardplan.io.settings import Setting, changed
 from shardplan.planning.solver_params import params_with
 from shardplan.records.inputs import Inputs
 from shardplan.records.record import dump
+from shardplan.solvers.registry import SOLVERS, solver_type
 from shardplan.studies.fields import ROOTS
 from shardplan.studies.kept import Kept
 from shardplan.studies.point import RESULTS_VERSION, encode
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from shardplan.records.study import ServerSettings, StudyBase
     from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
@@ -106,21 +110,42 @@ class Resolver:
             With every key path whose value a record refuses, and the point's values.
         """
         try:
-            return self._resolve(point)
+            return self.attempt(point)
         except InputError as error:
+            shown = _shown(point)
             raise InputError(
-                Fault(self._spec.where, p.key, p.value, f"{p.rule} ({_shown(point)})")
+                Fault(self._spec.where, p.key, p.value, f"{p.rule}{shown}")
                 for p in error.problems
             ) from error
 
-    def _resolve(self, point: StudyPoint) -> ResolvedPoint:
+    def attempt(self, point: StudyPoint) -> ResolvedPoint:
+        """Do the same with errors that say nothing of the study or the point."""
         base, settings = point.base, _by_root(point.settings)
-        require_end(base)
-        topology, second = self.topology(base, settings["topology"])
-        workload, first = self.workload(base, settings["workload"])
-        software, third = self.software(point, settings["cost_model"])
-        params, fourth = self.params(settings["solver"])
-        servers = self.servers(base, settings["parameter_servers"])
+        steps: list[Callable[[], Any]] = [
+            lambda: require_solver(base),
+            lambda: self.workload(base, settings["workload"]),
+            lambda: self.topology(base, settings["topology"]),
+            lambda: self.software(point, settings["cost_model"]),
+            lambda: self.params(settings["solver"]),
+            lambda: self.servers(base, settings["parameter_servers"]),
+        ]
+        problems: list[Fault] = []
+        found = []
+        for step in steps:
+            try:
+                found.append(step())
+            except InputError as error:
+                problems += error.problems
+        if problems:
+            raise InputError(_brief(problems))
+        (
+            _,
+            (workload, first),
+            (topology, second),
+            (software, third),
+            (params, fourth),
+            servers,
+        ) = found
         options: dict[str, Any] = {
             "target": base.target.value,
             "objective": base.objective.value,
@@ -189,11 +214,28 @@ class Resolver:
         return changed(servers, "parameter_servers", settings)
 
 
-def require_end(base: StudyBase) -> None:
-    """Refuse a search that only time would end: it ends elsewhere on every machine."""
+def require_solver(base: StudyBase) -> None:
+    """Refuse a solver that there is not, and a search that only time would end."""
+    if base.solver not in SOLVERS:
+        try:
+            solver_type(base.solver)
+        except InputError as error:
+            rule = error.problems[0].rule
+            raise InputError.single("", "solver", base.solver, rule) from error
     if base.solver == _ENDLESS and base.work_limit is None and base.kind == "plan":
         rule = "needs work_limit: a time limit would end it elsewhere on every machine"
         raise InputError.single("", "solver", base.solver, rule)
+
+
+def _brief(problems: Iterable[Fault]) -> Iterator[Fault]:
+    """Yield one of the problems that many entries of a list have."""
+    alike: dict[tuple[str, str, str], list[Fault]] = {}
+    for problem in problems:
+        name = re.sub(r"\[[0-9]+\]", "[*]", problem.key)
+        alike.setdefault((name, problem.value, problem.rule), []).append(problem)
+    for (_, value, rule), (first, *others) in alike.items():
+        more = f" (here and in {len(others)} more)" if others else ""
+        yield Fault(first.where, first.key, value, rule + more)
 
 
 def _by_root(settings: Settings) -> dict[str, Settings]:
@@ -205,6 +247,6 @@ def _by_root(settings: Settings) -> dict[str, Settings]:
 
 
 def _shown(point: StudyPoint) -> str:
-    """Name a point by its values."""
+    """Name a point by its values; workers know none, and their messages go with it."""
     values = ", ".join(f"{key} = {shorten(v)}" for key, v in point.values.items())
-    return f"point {point.number}: {values}" if values else f"point {point.number}"
+    return f" (point {point.number}: {values})" if values else ""

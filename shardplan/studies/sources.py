@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shardplan.io.settings import Setting
-    from shardplan.records.study import StudyBase
+    from shardplan.records.study import StudyBase, StudyFile
     from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
     from shardplan.records.workload import Workload
-    from shardplan.studies.axes import Choice
+    from shardplan.studies.axes import StudyAxis
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,13 @@ class Sources:
     workloads: Mapping[str, Workload]
     topologies: Mapping[str, Topology]
     cost_models: Mapping[str, AnyCostModel]
+
+    def has(self, base: StudyBase, settings: Iterable[Setting]) -> bool:
+        """Tell whether everything that a point names is there."""
+        if base.workload not in self.workloads or base.topology not in self.topologies:
+            return False
+        software = self.cost_model_name(base, settings)
+        return software is None or software in self.cost_models
 
     def topology_of(self, base: StudyBase) -> Topology:
         """Return the named topology with the named number of hosts.
@@ -59,8 +66,14 @@ class Sources:
         return str(own[-1]) if own else self.topologies[base.topology].cost_model
 
 
-def load_sources(where: str, folder: Path, choices: Iterable[Choice]) -> Sources:
-    """Load everything that the choices of a study name.
+def load_sources(
+    where: str,
+    folder: Path,
+    file: StudyFile,
+    axes: Iterable[StudyAxis],
+    known: Sources | None = None,
+) -> tuple[Sources, list[Fault]]:
+    """Load what the base and the axes of a study name; return what is wrong as well.
 
     Parameters
     ----------
@@ -68,14 +81,13 @@ def load_sources(where: str, folder: Path, choices: Iterable[Choice]) -> Sources
         How messages name the study.
     folder : Path
         What paths are relative to.
-
-    Raises
-    ------
-    InputError
-        With everything that is wrong with any of the files.
+    known : Sources, optional
+        What is there already.
     """
-    loader = _Loader(where, folder)
-    for choice in choices:
+    loader = _Loader(where, folder, known)
+    for field, name in file.base:
+        loader.add(field, name, f"base.{field}")
+    for choice in (choice for axis in axes for choice in axis.choices):
         for field, name in choice.base.items():
             loader.add(field, name, choice.key)
         for setting in choice.settings:
@@ -83,9 +95,7 @@ def load_sources(where: str, folder: Path, choices: Iterable[Choice]) -> Sources
                 loader.add("cost_model", setting.value, choice.key)
     for topology in loader.found["topology"].values():
         loader.add("cost_model", topology.cost_model, f"{topology.name}: cost_model")
-    if loader.problems:
-        raise InputError(loader.problems)
-    return Sources(*loader.found.values())
+    return Sources(*loader.found.values()), loader.problems
 
 
 _LOAD: dict[str, Any] = {
@@ -98,9 +108,13 @@ _LOAD: dict[str, Any] = {
 class _Loader:
     """Loads by name, and collects what is wrong."""
 
-    def __init__(self, where: str, folder: Path) -> None:
+    def __init__(self, where: str, folder: Path, known: Sources | None) -> None:
         self._where, self._folder = where, folder
-        self.found: dict[str, dict[str, Any]] = {field: {} for field in _LOAD}
+        self.found: dict[str, dict[str, Any]] = {
+            "workload": dict(known.workloads) if known else {},
+            "topology": dict(known.topologies) if known else {},
+            "cost_model": dict(known.cost_models) if known else {},
+        }
         self.problems: list[Fault] = []
         self._failed: set[tuple[str, object]] = set()
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from shardplan.errors import Fault, InputError
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
-from shardplan.records.study import MAX_POINTS, StudyFile
+from shardplan.records.study import MAX_POINTS, Axis, StudyFile
 from shardplan.studies.axes import SCENARIO, AxisReader, Choice, StudyAxis
+from shardplan.studies.expand import combinations
+from shardplan.studies.names import find_idle, find_misnamed
 from shardplan.studies.sources import Sources, load_sources
+from shardplan.studies.trial import try_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shardplan.records.record import Record
 
 Left = dict[int, frozenset[int]]
 """Of an [[exclude]]: by axis the choices that it means."""
@@ -65,28 +71,42 @@ class StudySpec:
         where : str
             How messages name the study.
         sources : Sources, optional
-            The records by the names in `data`; by default they are loaded.
+            Records by the names in `data`; what is not among them is loaded.
 
         Raises
         ------
         InputError
             With everything that is wrong with the study and the files that it names.
         """
-        file = data
-        if not isinstance(file, StudyFile):
-            file = validate(StudyFile, dict(data), where)
+        file, problems = (
+            (data, []) if isinstance(data, StudyFile) else _read(data, where)
+        )
         reader = AxisReader(file, where)
-        axes = reader.axes()
-        count = math.prod(len(axis.choices) for axis in axes)
+        count = reader.count()
         if count > MAX_POINTS:
             rule = f"{count:,} points are more than {MAX_POINTS:,}: leave values out"
-            reader.problems.append(Fault(where, "axes", "", rule))
-        if reader.problems:
-            raise InputError(reader.problems)
-        if sources is None:
-            choices = [choice for axis in axes for choice in axis.choices]
-            sources = load_sources(where, Path(folder), [reader.base(), *choices])
-        return cls(file, where, axes, _excluded(file, axes), sources)
+            raise InputError([*problems, Fault(where, "axes", "", rule)])
+        axes, knobs = reader.axes(), reader.knobs()
+        if not problems:  # else names may be those of what could not be read
+            problems += find_misnamed(file, axes, knobs, where)
+        problems += reader.problems
+        found, unread = load_sources(
+            where, Path(folder), file, [*axes, *knobs], sources
+        )
+        problems += unread
+        spec = cls(file, where, axes, _excluded(file, axes), found)
+        problems += try_values(spec, knobs)
+        if not problems and next(combinations(spec), None) is None:
+            rule = "leaves no point: exclude less"
+            problems.append(Fault(where, "exclude", "", rule))
+        if problems:
+            raise InputError(problems)
+        return spec
+
+    @property
+    def warnings(self) -> list[str]:
+        """What of the file has no effect."""
+        return find_idle(self)
 
     def choice(self, key: str, value: Any) -> Choice:
         """Return what a value of an axis, or of any other key, changes.
@@ -132,7 +152,7 @@ def load_spec(
     path : path
         A TOML file.
     sources : Sources, optional
-        Records to use instead of the files that it names.
+        Records by the names in the file; what is not among them is loaded.
 
     Raises
     ------
@@ -142,6 +162,40 @@ def load_spec(
     where = os.fspath(path)
     data = read_toml(Path(where), where)
     return StudySpec.of(data, Path(where).parent, where=where, sources=sources)
+
+
+def _read(
+    data: StudyFile | Mapping[str, Any], where: str
+) -> tuple[StudyFile, list[Fault]]:
+    """Read the data of a file; with what is wrong, what else of it can be tried.
+
+    Raises
+    ------
+    InputError
+        If nothing can be.
+    """
+    if isinstance(data, StudyFile):
+        return data, []
+    try:
+        return validate(StudyFile, dict(data), where), []
+    except InputError as error:
+        head = {key: data.get(key) for key in ("schema_version", "name", "base")}
+        rest = {**head, "axes": _valid(Axis, data.get("axes"))}
+        try:
+            return validate(StudyFile, rest, where), list(error.problems)
+        except InputError:
+            raise error from None
+
+
+def _valid(model: type[Record], entries: object) -> dict[str, Any]:
+    """Return the entries of a section that are right by themselves."""
+    found = {}
+    for key, value in entries.items() if isinstance(entries, dict) else ():
+        try:
+            found[key] = model.model_validate(value)
+        except ValidationError:
+            continue
+    return found
 
 
 def _excluded(file: StudyFile, axes: tuple[StudyAxis, ...]) -> tuple[Left, ...]:

@@ -33,6 +33,20 @@ top_mlp = [64, 1]
 """
 
 
+STUDY = """\
+schema_version = 1
+name = "hosts-and-rows"
+
+[base]
+workload = "small.toml"
+topology = "dgx-h100"
+
+[axes]
+hosts = [1, 2]
+"workload.tables.*.dtype" = ["fp32", "fp16"]
+"""
+
+
 class Run(Protocol):
     """Runs ``shardplan`` with arguments."""
 
@@ -59,6 +73,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workload file of four tables."""
     path = tmp_path_factory.mktemp("workloads") / "small.toml"
     path.write_text(WORKLOAD, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def study_file(small: Path) -> Path:
+    """A study of four points of the small workload."""
+    path = small.parent / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
     return path
 
 

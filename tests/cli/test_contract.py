@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": ["PLAN"],
     "simulate": ["PLAN", "--explain"],
     "validate": [],
+    "study check": ["STUDY"],
     "study parameter-servers": SOLVE,
     "show": ["PLAN"],
     "explain": ["PLAN"],
@@ -160,11 +161,12 @@ def test_every_command_has_its_line() -> None:
 
 @pytest.mark.parametrize(("name", "form"), list(leaves(cli)))
 def test_standard_output_is_the_result(
-    name: str, form: str, shell: Server, run: Run, plan: Path, small: Path
+    name: str, form: str, shell: Server, run: Run, plan: Path, study_file: Path
 ) -> None:
     """The result, whole and alone; no warning, though warnings are errors here."""
-    copy = str(small.parent / "copy.toml")
-    files = {"PLAN": str(plan), "WORKLOAD": str(small), "COPY": copy}
+    folder = study_file.parent
+    files = {"PLAN": str(plan), "WORKLOAD": str(folder / "small.toml")}
+    files |= {"STUDY": str(study_file), "COPY": str(folder / "copy.toml")}
     given = [files.get(word, word) for word in COMMANDS[name]]
     arguments = [*name.split(), *given, *(["--format", form] if form else [])]
     done = shell(*arguments)

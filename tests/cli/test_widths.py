@@ -45,6 +45,9 @@ def commands(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     head = 'schema_version = 1\nname = "long"\nglobal_batch_size = 4096\n'
     dense = "[dense]\nnum_dense = 13\nbottom_mlp = [64]\ntop_mlp = [64, 1]\n"
     (folder / "w.toml").write_text(f"{head}{tables}\n{dense}", encoding="utf-8")
+    study = 'schema_version = 1\nname = "long"\n[base]\nworkload = "w.toml"\n'
+    study += f'topology = "zionex"\n[axes]\n"workload.tables.{LONG}.dtype" = ["int8"]\n'
+    (folder / "study.toml").write_text(study, encoding="utf-8")
     plan, other = folder / "plan.json", folder / "other.json"
     for path, rest in ((plan, ()), (other, ("--objective", "max-rank"))):
         found = run(
@@ -56,6 +59,7 @@ def commands(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         *(f"{name}|{plan}" for name in ("check", "show", "explain", "evaluate")),
         *(f"simulate|{plan}", f"simulate|{plan}|--explain", f"diff|{plan}|{other}"),
         "solve|movielens-ncf|--topology|dgx-a100-40:2|--solver|greedy",
+        f"study|check|{folder / 'study.toml'}",
         "study|parameter-servers|movielens-ncf|--topology|dgx-a100-40",
         *(f"{kind}|list" for kind in ("topology", "workload", "cost-model")),
         *("topology|show|zionex", f"workload|show|{folder / 'w.toml'}"),

@@ -1,4 +1,4 @@
-"""``shardplan study``."""
+"""``shardplan study parameter-servers``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shardplan.cli import console
-from shardplan.cli.base import Command, Group
+from shardplan.cli.base import Command
 from shardplan.cli.options import (
     CatalogueEntry,
     FiniteRange,
@@ -25,16 +25,7 @@ if TYPE_CHECKING:
 _HOSTS = WholeRange(min=1, max=65_536)
 
 
-@click.group(
-    "study",
-    cls=Group,
-    examples="shardplan study parameter-servers dlrm-dcnv2 --topology dgx-h100:2",
-)
-def command() -> None:
-    """Compare systems and settings."""
-
-
-@command.command(
+@click.command(
     "parameter-servers",
     cls=Command,
     examples="""
@@ -97,7 +88,7 @@ def command() -> None:
 )
 @report_options
 @click.pass_obj
-def parameter_servers(
+def command(
     interrupts: Interrupts,
     /,
     workload: str,
