@@ -102,7 +102,7 @@ class LazyGroup(Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.lazy.items()])
 
 
-class Program(LazyGroup):
+class TopGroup(LazyGroup):
     """The top group: reports errors, and hears signals."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:

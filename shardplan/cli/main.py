@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from shardplan.cli.base import Program
+from shardplan.cli.base import TopGroup
 from shardplan.version import VERSION
 
 COMMANDS = {
@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 @click.group(
-    cls=Program,
+    cls=TopGroup,
     lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     examples="""
