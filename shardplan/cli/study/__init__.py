@@ -1,4 +1,4 @@
-"""``shardplan study``: each of its commands is imported when it runs."""
+"""Commands of ``shardplan study``, each imported when it runs."""
 
 from __future__ import annotations
 
