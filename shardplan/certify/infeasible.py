@@ -76,7 +76,7 @@ def memory_proof(problem: Problem, stop: Clock | None = None) -> MemoryProof | N
     relaxed = Relaxed.of(problem)
     if relaxed.has_empty_bundle:
         return None
-    used = (relaxed.tier_bytes > 0).any(axis=0) & (relaxed.room > 0)
+    used = (relaxed.items.tier_bytes > 0).any(axis=0) & (relaxed.room > 0)
     some = np.flatnonzero(used.ravel())
     if not len(some):
         return None

@@ -79,16 +79,9 @@ class PoolOracle:
     @classmethod
     def of(cls, relaxed: Relaxed) -> Self:
         """Sum up the items of every option; only pools are open."""
-        ranks = float(relaxed.class_ranks[0])
-        first, times = relaxed.item_start[:-1], relaxed.rank_times
-        items = relaxed.cost[:, 0] * (times / ranks)[:, None]
-        room = np.where(relaxed.room[0] > 0, relaxed.room[0], np.inf)
-        sizes = relaxed.tier_bytes * times[:, None] / room
-        return cls.of_sums(
-            np.add.reduceat(items, first, axis=0),
-            np.add.reduceat(sizes, first, axis=0),
-            relaxed.start,
-        )
+        seconds = relaxed.known("seconds", lambda: _mean_seconds(relaxed))
+        shares = relaxed.known("shares", lambda: _pool_shares(relaxed))
+        return cls.of_sums(seconds, shares, relaxed.start)
 
     @classmethod
     def of_sums(cls, seconds: Floats, shares: Floats, start: Ints) -> Self:
@@ -172,6 +165,21 @@ class PoolOracle:
         return np.asarray(np.r_[shares[self.phases], pools])
 
 
+def _mean_seconds(relaxed: Relaxed) -> Floats:
+    """Average seconds per rank of each option and phase (O, D)."""
+    items, ranks = relaxed.items, float(relaxed.class_ranks[0])
+    seconds = items.cost[:, 0] * (relaxed.rank_times / ranks)[:, None]
+    return np.add.reduceat(seconds, items.start[:-1], axis=0)
+
+
+def _pool_shares(relaxed: Relaxed) -> Floats:
+    """Share of each tier that each option takes (O, 3)."""
+    items = relaxed.items
+    room = np.where(relaxed.room[0] > 0, relaxed.room[0], np.inf)
+    shares = items.tier_bytes * relaxed.rank_times[:, None] / room
+    return np.add.reduceat(shares, items.start[:-1], axis=0)
+
+
 @dataclass(frozen=True, eq=False)
 class ClassOracle:
     """Any number of classes.
@@ -212,15 +220,16 @@ class ClassOracle:
     ) -> tuple[Floats, Floats]:
         """Seconds (C, D) and bytes (C, 3) that chosen options put on each class."""
         relaxed = self.relaxed
-        items = items_of(relaxed.item_start, choice)
-        cost, size = relaxed.cost[items], relaxed.tier_bytes[items]
+        known = relaxed.items
+        items = items_of(known.start, choice)
+        cost, size = known.cost[items], known.tier_bytes[items]
         priced = np.einsum("icd,cd->ic", cost, per_rank) + size @ per_byte.T
-        if relaxed.legal is not None:
-            priced = np.where(relaxed.legal[items], priced, np.inf)
+        if known.legal is not None:
+            priced = np.where(known.legal[items], priced, np.inf)
         count = np.zeros(priced.shape)
-        count[np.arange(len(items)), priced.argmin(axis=1)] = relaxed.times[items]
-        every = relaxed.everywhere[items]
-        count[every] = relaxed.times[items][every, None] * relaxed.class_ranks
+        count[np.arange(len(items)), priced.argmin(axis=1)] = known.times[items]
+        every = known.everywhere[items]
+        count[every] = known.times[items][every, None] * relaxed.class_ranks
         return np.einsum("ic,icd->cd", count, cost), count.T @ size
 
 

@@ -75,7 +75,7 @@ class PatternPricer:
         stop: Clock | None,
         params: PatternParams,
     ) -> None:
-        self._num_items = int(relaxed.item.max(initial=-1)) + 1
+        self._num_items = int(relaxed.items.item.max(initial=-1)) + 1
         self._prices = prices
         self._stop, self._params = stop, params
 
@@ -99,7 +99,7 @@ class PatternPricer:
         )
         search.run(self._stop)
         items = np.zeros(self._num_items)
-        items[relaxed.item] = search.best.items
+        items[relaxed.items.item] = search.best.items
         needed = search.value / float(relaxed.class_ranks[0])
         return PricedItems(threshold, needed, ItemPrices(items, search.best.pools))
 
@@ -119,14 +119,18 @@ class _ItemPriceSearch:
         self._choices, self._params = choices, params
         self._sums = PatternSums.of(relaxed)
         self._ranks = float(relaxed.class_ranks[0])
-        self._size = relaxed.tier_bytes[:, 0] / max(float(relaxed.largest_hbm[0]), 1.0)
+        self._size = relaxed.items.tier_bytes[:, 0] / max(
+            float(relaxed.largest_hbm[0]), 1.0
+        )
         start = self._by_sums(relaxed, threshold, prices)
         self._scale = np.maximum(start.items, params.least_price)
         self._master = _PatternProgram(self._sums, self._size)
         self.value, self.best = -np.inf, start
         self._try(start)
         if before is not None:
-            old = ItemPrices(before.prices.items[relaxed.item], before.prices.pools)
+            old = ItemPrices(
+                before.prices.items[relaxed.items.item], before.prices.pools
+            )
             self._try(old.times(before.threshold / threshold))
 
     def run(self, stop: Clock | None) -> None:
@@ -158,7 +162,7 @@ class _ItemPriceSearch:
         """Prices of items that say the same as prices of seconds and bytes."""
         per_byte = np.array([prices.hbm[0], prices.ddr[0], prices.ssd[0]])
         hbm = float(per_byte[0] * self._ranks * relaxed.largest_hbm[0]) / threshold
-        seconds = relaxed.cost[:, 0].sum(axis=1) / threshold
+        seconds = relaxed.items.cost[:, 0].sum(axis=1) / threshold
         pools = per_byte * relaxed.room[0] * self._ranks / threshold
         pools[0] = hbm
         return ItemPrices(seconds + hbm * self._size, pools).times(1.0 / (1.0 + hbm))
@@ -179,7 +183,7 @@ class _PatternProgram:
 
     def __init__(self, sums: PatternSums, size: Floats) -> None:
         relaxed = sums.relaxed
-        self._num_items = int(relaxed.item_start[-1])
+        self._num_items = int(relaxed.items.start[-1])
         self._size = size
         cost = np.r_[
             np.zeros(self._num_items + 1), 1.0, 1.0, np.full(relaxed.num_bundles, -1.0)
@@ -187,7 +191,7 @@ class _PatternProgram:
         most = MOST_RANKS_WORTH * float(relaxed.class_ranks[0])
         self._model = Highs("the patterns of a bound", cost, 0.0, most)
         for option, bundle in enumerate(relaxed.bundle):
-            first, last = relaxed.item_start[option], relaxed.item_start[option + 1]
+            first, last = relaxed.items.start[option], relaxed.items.start[option + 1]
             pools = self._num_items + np.arange(1, 3)
             own = self._num_items + 3 + int(bundle)
             index = np.r_[np.arange(first, last), pools, own]

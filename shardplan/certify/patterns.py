@@ -86,20 +86,26 @@ class Choices:
         A cell is a little more than limit / `CELLS`, so that sets of items that take
         less than the limit always fit into all cells.
         """
-        sizes = np.diff(relaxed.item_start)
+        sizes = np.diff(relaxed.items.start)
         if relaxed.num_classes > 1 or not len(sizes) or sizes.max() > _MOST_ITEMS:
             return None
-        items = np.stack([relaxed.item_start[:-1], relaxed.item_start[1:] - 1], axis=1)
-        most = relaxed.per_rank[items] * np.stack([sizes > 0, sizes > 1], axis=1)
+        items = np.stack(
+            [relaxed.items.start[:-1], relaxed.items.start[1:] - 1], axis=1
+        )
+        most = relaxed.items.per_rank[items] * np.stack([sizes > 0, sizes > 1], axis=1)
         count = (most + 1).prod(axis=1)
         if count.sum() > MOST_CHOICES:
             return None
         option = np.repeat(np.arange(len(relaxed)), count)
         index = np.arange(len(option)) - np.repeat(np.cumsum(count) - count, count)
         copies = np.stack(np.divmod(index, most[option, 1] + 1), axis=1)
-        seconds = (copies * relaxed.cost[:, 0].sum(axis=1)[items][option]).sum(axis=1)
+        seconds = (copies * relaxed.items.cost[:, 0].sum(axis=1)[items][option]).sum(
+            axis=1
+        )
         room = max(float(relaxed.largest_hbm[0]), 1.0)
-        size = (copies * relaxed.tier_bytes[:, 0][items][option]).sum(axis=1) / room
+        size = (copies * relaxed.items.tier_bytes[:, 0][items][option]).sum(
+            axis=1
+        ) / room
         cells = np.floor(seconds / limit * (CELLS * (1.0 - _SAFE)))
         fits = (cells <= CELLS) & (size <= 1.0 + _SAFE) & (index > 0)
         return cls(
@@ -190,14 +196,18 @@ class PatternSums:
     def of(cls, relaxed: Relaxed) -> PatternSums:
         """Sum up the items of every option; one class of ranks."""
         times = relaxed.rank_times
-        sizes = relaxed.tier_bytes * times[:, None] / np.maximum(relaxed.room[0], 1.0)
+        sizes = (
+            relaxed.items.tier_bytes * times[:, None] / np.maximum(relaxed.room[0], 1.0)
+        )
         sizes[:, 0] = 0.0
-        shares = np.add.reduceat(sizes, relaxed.item_start[:-1], axis=0)
+        shares = np.add.reduceat(sizes, relaxed.items.start[:-1], axis=0)
         return cls(relaxed, times, shares)
 
     def costs(self, prices: ItemPrices) -> Floats:
         """Cost of every option (O,)."""
-        items = np.add.reduceat(self.times * prices.items, self.relaxed.item_start[:-1])
+        items = np.add.reduceat(
+            self.times * prices.items, self.relaxed.items.start[:-1]
+        )
         return np.asarray(items + self.shares @ prices.pools)
 
     def ranks_needed(self, prices: ItemPrices, dearest: float) -> float:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
+from shardplan.certify.relaxed_items import RelaxedItems
 from shardplan.costs.scopes import Scope
-from shardplan.problems.options.arrays import offsets
 from shardplan.problems.totals import ranks_per_place
 from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Bools, Floats, Ints
+
+A = TypeVar("A", bound="np.ndarray[Any, Any]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,44 +38,26 @@ class Relaxed:
         Index of each option in the problem's menu.
     start : int array (B + 1,)
         Options of bundle b are ``start[b]:start[b + 1]``.
-    item_start : int array (O + 1,)
-    cost : float array (I, C, D)
-        Seconds of one copy of an item on each rank of its place.
-    tier_bytes : float array (I, 3)
-        Bytes of one copy on each rank of its place.
-    times : float array (I,)
-        Ranks over all places: copies x ranks per place; copies for scope ALL.
-    stacked : float array (I,)
-        Copies that some place must take because there are too few places.
-    everywhere : bool array (I,)
-        Scope ALL: the item is on every rank.
-    legal : bool array (I, C) or None
-        Classes where an item has a place; None if all may go everywhere.
     class_ranks : int array (C,)
     room : float array (C, 3)
         Bytes of each tier in all ranks or hosts of a class.
     largest_hbm : float array (C,)
         Bytes of HBM of the class's largest rank.
-    item : int array (I,)
-        Index of each item in the problem's menu.
-    per_rank : int array (I,)
-        Copies of an item that one rank may hold.
+    num_dimensions : int
+        Dimensions of time D: phases, or 1 for their sum.
+    origin : RelaxedItems, or Relaxed and int array (O,)
+        The items, or the problem with items that these options were selected from,
+        and which of its options they are: a search asks for the items of few menus.
     """
 
     option: Ints
     start: Ints
-    item_start: Ints
-    cost: Floats
-    tier_bytes: Floats
-    times: Floats
-    stacked: Floats
-    everywhere: Bools
-    legal: Bools | None
     class_ranks: Ints
     room: Floats
     largest_hbm: Floats
-    item: Ints
-    per_rank: Ints
+    num_dimensions: int
+    origin: RelaxedItems | tuple[Relaxed, Ints]
+    _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, problem: Problem) -> Self:
@@ -93,24 +79,28 @@ class Relaxed:
             cost = np.where(finite[:, :, None], cost, 0.0)
             item_legal = finite if item_legal is None else item_legal & finite
             num_places[item_option[everywhere & ~finite.all(axis=1)]] = 0
-        relaxed = cls(
-            option=np.arange(len(menu)),
-            start=menu.start,
-            item_start=menu.item_start,
+        items = RelaxedItems(
+            start=menu.item_start,
             cost=cost,
             tier_bytes=menu.item_bytes,
             times=(menu.item_count * np.where(everywhere, 1, size)).astype(np.float64),
             stacked=np.where(everywhere, menu.item_count, stacked).astype(np.float64),
             everywhere=everywhere,
             legal=item_legal,
-            class_ranks=cluster.class_ranks,
-            room=_room(problem),
-            largest_hbm=_largest_hbm(problem),
             item=np.arange(len(item_option)),
             per_rank=np.where(problem.apart[item_option], 1, menu.item_count),
         )
-        if relaxed.legal is not None:
-            nowhere = item_option[~relaxed.legal.any(axis=1)]
+        relaxed = cls(
+            option=np.arange(len(menu)),
+            start=menu.start,
+            class_ranks=cluster.class_ranks,
+            room=_room(problem),
+            largest_hbm=_largest_hbm(problem),
+            num_dimensions=int(cost.shape[2]),
+            origin=items,
+        )
+        if item_legal is not None:
+            nowhere = item_option[~item_legal.any(axis=1)]
             num_places[nowhere] = 0
         return relaxed.select(num_places > 0)
 
@@ -128,64 +118,92 @@ class Relaxed:
         """Number of classes C."""
         return len(self.class_ranks)
 
-    @property
-    def num_dimensions(self) -> int:
-        """Dimensions of time D: phases, or 1 for their sum."""
-        return int(self.cost.shape[2])
+    @cached_property
+    def items(self) -> RelaxedItems:
+        """The items of the options."""
+        if isinstance(self.origin, RelaxedItems):
+            return self.origin
+        whole, rows = self.origin
+        return whole.items.select(rows)
+
+    def known(self, key: Hashable, work_out: Callable[[], A]) -> A:
+        """Return a row per option, worked out here or for the problem it comes from.
+
+        Parameters
+        ----------
+        key : hashable
+            Says what it is; the same for all problems.
+        work_out : callable
+            Is called if nobody has asked for it before. A row must depend on its
+            option alone.
+        """
+        found = self._known.get(key)
+        if found is None and not isinstance(self.origin, RelaxedItems):
+            whole, rows = self.origin
+            all_rows = whole.own(key)
+            found = None if all_rows is None else all_rows[rows]
+        if found is None:
+            found = work_out()
+        self._known[key] = found
+        return cast("A", found)
+
+    def own(self, key: Hashable) -> Any:
+        """Return what was worked out here, else None."""
+        return self._known.get(key)
+
+    def alone(self) -> Self:
+        """Return the same problem as one that others are selected from."""
+        return replace(self, origin=self.items, _known={})
 
     @cached_property
     def bundle(self) -> Ints:
         """Bundle of each option, shape (O,)."""
-        return np.repeat(np.arange(self.num_bundles), np.diff(self.start))
+        return np.repeat(np.arange(self.num_bundles), self.bundle_sizes)
 
     @cached_property
     def _on_all(self) -> Ints:
         """Indices of the items that are on every rank."""
-        return np.flatnonzero(self.everywhere)
+        return np.flatnonzero(self.items.everywhere)
 
     @cached_property
     def most_items(self) -> int:
         """Most items that an option has, at least 1."""
-        return int(np.diff(self.item_start).max(initial=1))
+        sizes = self.known("sizes", lambda: np.diff(self.items.start))
+        return int(sizes.max(initial=1))
 
     @cached_property
     def most_copies(self) -> float:
         """Most ranks over all places of an item, at least 1."""
-        return float(self.times.max(initial=1.0))
+        return float(self.items.times.max(initial=1.0))
 
     @property
     def rank_times(self) -> Floats:
         """Ranks over all places of an item, all of them for scope ALL; one class."""
         every_rank = float(self.class_ranks[0])
-        return self.times * np.where(self.everywhere, every_rank, 1.0)
+        return self.items.times * np.where(self.items.everywhere, every_rank, 1.0)
 
-    @property
+    @cached_property
+    def bundle_sizes(self) -> Ints:
+        """Number of options of each bundle, shape (B,)."""
+        return np.diff(self.start)
+
+    @cached_property
     def has_empty_bundle(self) -> bool:
         """Whether a bundle has no option, so that there is no plan at all."""
-        return bool((np.diff(self.start) == 0).any())
+        return not self.bundle_sizes.all()
 
     def select(self, keep: Bools) -> Self:
         """Return the problem with only some of its options: bool array (O,)."""
         if keep.all():
             return self
-        # Indices: taking rows is several times faster than masking them.
-        options = np.flatnonzero(keep)
-        sizes = np.diff(self.item_start)
-        items = np.flatnonzero(np.repeat(keep, sizes))
-        return replace(
-            self,
-            option=self.option[options],
-            start=np.searchsorted(options, self.start),
-            item_start=offsets(sizes[options]),
-            cost=self.cost.take(items, axis=0),
-            tier_bytes=self.tier_bytes.take(items, axis=0),
-            times=self.times[items],
-            stacked=self.stacked[items],
-            everywhere=self.everywhere[items],
-            legal=None if self.legal is None else self.legal[items],
-            item=self.item[items],
-            per_rank=self.per_rank[items],
-        )
+        rows = np.flatnonzero(keep)
+        start, option = np.searchsorted(rows, self.start), self.option[rows]
+        origin = self.origin
+        if isinstance(origin, RelaxedItems):
+            origin = (self, rows)
+        else:
+            origin = (origin[0], origin[1][rows])
+        return replace(self, option=option, start=start, origin=origin, _known={})
 
     def priced(self, rank_prices: Floats, byte_prices: Floats) -> Floats:
         """Cost of each option at prices on its cheapest classes, shape (O,).
@@ -195,16 +213,18 @@ class Relaxed:
         rank_prices : float array (C, D)
         byte_prices : float array (C, 3)
         """
-        per_class = np.empty((len(self.times), self.num_classes))
+        per_class = np.empty((len(self.items.times), self.num_classes))
         for k in range(self.num_classes):
-            per_class[:, k] = self.cost[:, k] @ rank_prices[k]
+            per_class[:, k] = self.items.cost[:, k] @ rank_prices[k]
             if byte_prices[k].any():
-                per_class[:, k] += self.tier_bytes @ byte_prices[k]
-        item = self.times * self._cheapest(per_class)
+                per_class[:, k] += self.items.tier_bytes @ byte_prices[k]
+        item = self.items.times * self._cheapest(per_class)
         every = self._on_all
         if len(every):
-            item[every] = self.times[every] * (per_class[every] @ self.class_ranks)
-        return np.asarray(np.add.reduceat(item, self.item_start[:-1]))
+            item[every] = self.items.times[every] * (
+                per_class[every] @ self.class_ranks
+            )
+        return np.asarray(np.add.reduceat(item, self.items.start[:-1]))
 
     def peak(self, weights: Floats, low: Floats | None = None) -> Floats:
         """Weighted seconds of each option's largest item on some rank, shape (O,).
@@ -220,17 +240,24 @@ class Relaxed:
         max over items of min over classes of sum_d weights[d] max(0, stacked cost[d]
         - low[d]); for scope ALL the largest class counts, for every class takes part.
         """
-        if low is not None and low.any():
-            per_class = np.zeros(self.cost.shape[:2])
+        if low is None or not low.any():
+            key = ("peak", tuple(weights.tolist()))
+            return self.known(key, lambda: self._peak(weights, None))
+        return self._peak(weights, low)
+
+    def _peak(self, weights: Floats, low: Floats | None) -> Floats:
+        if low is not None:
+            per_class = np.zeros(self.items.cost.shape[:2])
             for d in np.flatnonzero(weights):
-                seconds = self.cost[:, :, d] * self.stacked[:, None]
+                seconds = self.items.cost[:, :, d] * self.items.stacked[:, None]
                 per_class += weights[d] * np.maximum(seconds - low[d], 0.0)
         else:
-            per_class = (self.cost @ weights) * self.stacked[:, None]
+            per_class = _weighted(self.items.cost, weights)
+            per_class = per_class * self.items.stacked[:, None]
         value = self._cheapest(per_class)
-        if self.everywhere.any():
-            value = np.where(self.everywhere, per_class.max(axis=1), value)
-        return np.asarray(np.maximum.reduceat(value, self.item_start[:-1]))
+        if self.items.everywhere.any():
+            value = np.where(self.items.everywhere, per_class.max(axis=1), value)
+        return np.asarray(np.maximum.reduceat(value, self.items.start[:-1]))
 
     def base(self, weights: Floats) -> Floats:
         """Weighted seconds that each option puts on every single rank, shape (O,).
@@ -243,25 +270,39 @@ class Relaxed:
         -----
         Scope ALL: the sum over items, on the class where it is least; otherwise 0.
         """
+        key = ("base", tuple(weights.tolist()))
+        return self.known(key, lambda: self._base(weights))
+
+    def _base(self, weights: Floats) -> Floats:
         every = self._on_all
-        item = np.zeros(len(self.times))
-        least = (self.cost[every] @ weights).min(axis=1)
-        item[every] = self.times[every] * least
-        return np.asarray(np.add.reduceat(item, self.item_start[:-1]))
+        item = np.zeros(len(self.items.times))
+        least = (self.items.cost[every] @ weights).min(axis=1)
+        item[every] = self.items.times[every] * least
+        return np.asarray(np.add.reduceat(item, self.items.start[:-1]))
 
     def least_per_bundle(self, values: Floats) -> Floats:
         """Smallest value over each bundle's options; infinite where there is none."""
+        if not self.has_empty_bundle:
+            return np.asarray(np.minimum.reduceat(values, self.start[:-1]))
         least = np.full(self.num_bundles, np.inf)
-        filled = np.diff(self.start) > 0
+        filled = self.bundle_sizes > 0
         if filled.any():
             least[filled] = np.minimum.reduceat(values, self.start[:-1][filled])
         return least
 
     def _cheapest(self, per_class: Floats) -> Floats:
         """Least of each item's classes where it has a place."""
-        if self.legal is not None:
-            per_class = np.where(self.legal, per_class, np.inf)
+        if self.items.legal is not None:
+            per_class = np.where(self.items.legal, per_class, np.inf)
         return per_class.min(axis=1) if self.num_classes > 1 else per_class[:, 0]
+
+
+def _weighted(cost: Floats, weights: Floats) -> Floats:
+    """Sum seconds (I, C, D) with weights (D,) over the dimensions, (I, C)."""
+    some = np.flatnonzero(weights)
+    if len(some) == 1:
+        return np.asarray(cost[:, :, some[0]] * weights[some[0]])
+    return np.asarray(cost @ weights)
 
 
 def _largest_hbm(problem: Problem) -> Floats:

@@ -15,7 +15,7 @@ from shardplan.certify.params import (
     RefuteParams,
 )
 from shardplan.certify.tolerances import LEAST_UNIT_S
-from shardplan.certify.verify import Box, open_menu, round_bound
+from shardplan.certify.verify import Box, open_menu, option_costs, round_bound
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Prices
 
@@ -65,7 +65,7 @@ def _class_prices(
     """Several classes: shares of each phase are open as well."""
     classes, phases = relaxed.num_classes, relaxed.num_dimensions
     simplices = [np.arange(classes) * phases + d for d in range(phases)]
-    used = (relaxed.tier_bytes > 0).any(axis=0) & (relaxed.room > 0)
+    used = (relaxed.items.tier_bytes > 0).any(axis=0) & (relaxed.room > 0)
     upper = np.r_[np.ones(classes * phases), np.where(used, np.inf, 0.0).ravel()]
     shares = np.tile(relaxed.class_ranks[:, None], (1, phases))
     start = np.r_[(shares / relaxed.class_ranks.sum()).ravel(), np.zeros(classes * 3)]
@@ -195,15 +195,15 @@ def undominated(
     hard : bool
         Compare the total seconds of every phase as well.
     """
-    used = (relaxed.tier_bytes > 0).any(axis=0)
-    totals = relaxed.tier_bytes[:, used]
+    used = (relaxed.items.tier_bytes > 0).any(axis=0)
+    totals = relaxed.items.tier_bytes[:, used]
     if hard:
-        totals = np.c_[totals, relaxed.cost[:, 0]]
+        totals = np.c_[totals, relaxed.items.cost[:, 0]]
     peaks = np.maximum(phase_peaks(relaxed), loads.own)
     longest = relaxed.peak(np.ones(relaxed.num_dimensions))
     short = cost.min() - loads.base.sum()
     figures = np.c_[
-        np.add.reduceat(totals * relaxed.rank_times[:, None], relaxed.item_start[:-1]),
+        np.add.reduceat(totals * relaxed.rank_times[:, None], relaxed.items.start[:-1]),
         peaks,
         np.maximum(longest, short),
     ]
@@ -281,7 +281,9 @@ class Refuter:
         rounds: list[Prices] = []
         for prices, given in zip(self._prices, self._given, strict=True):
             left = keep & ~(given >= threshold)
-            if not rounds or left.sum() < self._worth * keep.sum():
+            if not rounds or np.count_nonzero(left) < self._worth * np.count_nonzero(
+                keep
+            ):
                 rounds.append(prices)
                 keep = left
         box = Box.whole(self._whole.num_dimensions, threshold)
@@ -303,7 +305,7 @@ class Refuter:
                 self.work += len(menu)
                 best = max(best, bound.value_s)
                 left = ~(bound.given >= threshold)
-                if some is prices or left.mean() < self._worth:
+                if some is prices or np.count_nonzero(left) / len(left) < self._worth:
                     rounds.append(some)
                     menu = menu.select(left)
                 if best >= threshold or menu.has_empty_bundle or self._is_over():
@@ -332,6 +334,9 @@ class Refuter:
         if menu.num_classes == 1 and not menu.has_empty_bundle and len(menu) > most:
             few = undominated(menu, self._loads, given, hard=self._hard)
             menu, given = menu.select(few), given[few]
+        menu = menu.alone()
+        if not menu.has_empty_bundle:
+            self._prepare(menu)
         self.menu, self._prices, self._given = menu, [self._first], [given]
         self._leans = lean_ways(menu, self._loads, self._params, hard=self._hard)
         for lean in self._leans:
@@ -339,3 +344,10 @@ class Refuter:
                 break
             self._prices.append(lean.of(self._first))
             self._given.append(round_bound(menu, self._prices[-1], self._box).given)
+
+    def _prepare(self, menu: Relaxed) -> None:
+        """Work out for a menu what most rounds of all thresholds ask for again."""
+        option_costs(menu, self._first)
+        menu.peak(np.ones(menu.num_dimensions))
+        if menu.num_classes == 1:
+            PoolOracle.of(menu)

@@ -51,6 +51,7 @@ European Journal of Operational Research 112 (1999).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -201,7 +202,7 @@ def run_case(case: _Open, rounds: Sequence[Prices]) -> tuple[Relaxed, float]:
         bound = round_bound(menu, prices, box)
         best = max(best, bound.value_s)
         if limit < math.inf:
-            menu = menu.select(~(bound.given >= limit))
+            menu = menu.select(~(bound.given >= limit)).alone()
     return menu, limit if menu.has_empty_bundle else min(best, limit)
 
 
@@ -240,23 +241,31 @@ def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
     """
     margin = _margin(relaxed)
     byte_prices = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
-    cost = relaxed.priced(np.array(prices.ranks, dtype=np.float64), byte_prices)
+    cost = option_costs(relaxed, prices)
     rest, gain, loss = _left_over(prices, relaxed, box)
-    low = np.array(box.low)
-    item = base = np.zeros(len(cost))
-    if box.limit < math.inf and rest.any():
-        item = relaxed.peak(rest, low)
-        base = relaxed.base(np.where(low > 0, 0.0, rest))
-    least = relaxed.least_per_bundle(cost + base)
-    room = math.fsum((byte_prices * relaxed.room).ravel())
+    with_base, own = cost, cost
+    if box.limit < math.inf and any(rest):
+        shares, low = np.array(rest), np.array(box.low)
+        item = relaxed.peak(shares, low)
+        base = relaxed.base(np.where(low > 0, 0.0, shares))
+        with_base, own = cost + base, cost + np.maximum(base, item)
+    least = relaxed.least_per_bundle(with_base)
+    room = math.fsum((byte_prices * relaxed.room).ravel().tolist())
     if room:
         room *= 1.0 + margin + _own_roundoff(relaxed)
-    total = math.fsum(least)
+    total = math.fsum(least.tolist())
     value = total * (1.0 - margin) + gain - room - loss - _TINY
-    own = cost + np.maximum(base, item)
-    extra = own - np.repeat(least, np.diff(relaxed.start))
+    extra = own - np.repeat(least, relaxed.bundle_sizes)
     slack = margin * (total + room + gain + loss + own)
     return RoundBound(_finite(value), value + extra - slack)
+
+
+def option_costs(relaxed: Relaxed, prices: Prices) -> Floats:
+    """Cost of each option at prices on its cheapest classes (O,) [s]."""
+    seconds = np.array(prices.ranks, dtype=np.float64)
+    num_bytes = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
+    key = (prices.ranks, prices.hbm, prices.ddr, prices.ssd)
+    return relaxed.known(key, lambda: relaxed.priced(seconds, num_bytes))
 
 
 def is_refuted(relaxed: Relaxed, prices: PatternPrices, limit: float) -> bool:
@@ -297,7 +306,7 @@ def check_patterns(prices: PatternPrices, relaxed: Relaxed, limit: float) -> Non
 def _item_prices(relaxed: Relaxed, prices: PatternPrices) -> ItemPrices:
     """Prices of the items that are left; the others are free."""
     by_item = dict(zip(prices.items, prices.prices, strict=True))
-    items = np.array([by_item.get(int(item), 0.0) for item in relaxed.item])
+    items = np.array([by_item.get(int(item), 0.0) for item in relaxed.items.item])
     return ItemPrices(items, np.array([prices.hbm, prices.ddr, prices.ssd]))
 
 
@@ -316,28 +325,38 @@ def check_prices(prices: Prices, relaxed: Relaxed) -> None:
         raise InvalidCertificateError("prices must be numbers, none below 0")
 
 
-def price_sums(prices: Prices, relaxed: Relaxed) -> list[tuple[int, int]]:
+@lru_cache(maxsize=256)
+def price_sums(
+    prices: tuple[tuple[float, ...], ...], class_ranks: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
     """Exact sum U[p] of the prices of all ranks in each phase: numerator, denominator.
 
     Denominators of floats are powers of two, so the largest one is a common one.
+
+    Parameters
+    ----------
+    prices : tuple of tuples of float
+        Price of a second per class and phase.
+    class_ranks : tuple of int
+        Ranks of each class.
     """
-    ranks = relaxed.class_ranks.tolist()
     found = []
-    for column in zip(*prices.ranks, strict=True):
+    for column in zip(*prices, strict=True):
         ratios = [price.as_integer_ratio() for price in column]
         whole = max(below for _, below in ratios)
-        parts = zip(ranks, ratios, strict=True)
+        parts = zip(class_ranks, ratios, strict=True)
         spent = sum(n * above * (whole // below) for n, (above, below) in parts)
         found.append((spent, whole))
-    return found
+    return tuple(found)
 
 
 def _left_over(
     prices: Prices, relaxed: Relaxed, box: Box
-) -> tuple[Floats, float, float]:
-    """Share of each phase that has no price (D,), and what it adds and costs [s]."""
+) -> tuple[list[float], float, float]:
+    """Share of each phase that has no price, and what it adds and costs [s]."""
+    sums = price_sums(prices.ranks, tuple(relaxed.class_ranks.tolist()))
     rest, gains, losses = [], [], []
-    for phase, (spent, whole) in enumerate(price_sums(prices, relaxed)):
+    for phase, (spent, whole) in enumerate(sums):
         share = (whole - spent) / whole
         if spent > whole and box.high[phase] == math.inf:
             raise InvalidCertificateError(
@@ -348,7 +367,7 @@ def _left_over(
         if share < 0:
             losses.append(-share * box.high[phase])
     up = 1.0 + 8.0 * _ROUNDOFF
-    return np.array(rest), math.fsum(gains) / up, math.fsum(losses) * up
+    return rest, math.fsum(gains) / up, math.fsum(losses) * up
 
 
 def _margin(relaxed: Relaxed) -> float:

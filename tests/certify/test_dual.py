@@ -121,7 +121,7 @@ def linear_program(problem: Problem) -> float:
     relaxed = Relaxed.of(problem)
     options, classes = len(relaxed), relaxed.num_classes
     dims = relaxed.num_dimensions
-    items = int(relaxed.item_start[-1])
+    items = int(relaxed.items.start[-1])
     size = options + items * classes + dims
     at = options + np.arange(items * classes).reshape(items, classes)
     loads = np.zeros((classes * dims, size))
@@ -131,26 +131,28 @@ def linear_program(problem: Problem) -> float:
     sums[relaxed.bundle, np.arange(options)] = 1.0
     upper = np.full(size, np.inf)
     for item, option in enumerate(
-        np.repeat(range(options), np.diff(relaxed.item_start))
+        np.repeat(range(options), np.diff(relaxed.items.start))
     ):
         weights = np.ones(classes)
-        if relaxed.everywhere[item]:
+        if relaxed.items.everywhere[item]:
             weights = relaxed.class_ranks.astype(float)
             for k in range(classes):  # the same copies on every class
                 loads[k * dims : (k + 1) * dims, option] += (
-                    relaxed.times[item] * weights[k] * relaxed.cost[item, k]
+                    relaxed.items.times[item] * weights[k] * relaxed.items.cost[item, k]
                 )
                 pools[k * 3 : k * 3 + 3, option] += (
-                    relaxed.times[item] * weights[k] * relaxed.tier_bytes[item]
+                    relaxed.items.times[item]
+                    * weights[k]
+                    * relaxed.items.tier_bytes[item]
                 )
             upper[at[item]] = 0.0
             continue
-        balance[item, option] = -relaxed.times[item]
+        balance[item, option] = -relaxed.items.times[item]
         balance[item, at[item]] = 1.0
         for k in range(classes):
-            loads[k * dims : (k + 1) * dims, at[item, k]] = relaxed.cost[item, k]
-            pools[k * 3 : k * 3 + 3, at[item, k]] = relaxed.tier_bytes[item]
-            if relaxed.legal is not None and not relaxed.legal[item, k]:
+            loads[k * dims : (k + 1) * dims, at[item, k]] = relaxed.items.cost[item, k]
+            pools[k * 3 : k * 3 + 3, at[item, k]] = relaxed.items.tier_bytes[item]
+            if relaxed.items.legal is not None and not relaxed.items.legal[item, k]:
                 upper[at[item, k]] = 0.0
     for k in range(classes):
         rows = loads[k * dims : (k + 1) * dims]
@@ -196,20 +198,23 @@ def exact_round(relaxed: Relaxed, prices: Prices) -> Fraction:
         for option in range(relaxed.start[bundle], relaxed.start[bundle + 1]):
             cost = Fraction(0)
             for item in range(
-                relaxed.item_start[option], relaxed.item_start[option + 1]
+                relaxed.items.start[option], relaxed.items.start[option + 1]
             ):
                 priced = [
                     sum(
                         Fraction(float(u)) * Fraction(float(c))
                         for u, c in zip(
                             [*prices.ranks[k], *per_byte[k]],
-                            [*relaxed.cost[item, k], *relaxed.tier_bytes[item]],
+                            [
+                                *relaxed.items.cost[item, k],
+                                *relaxed.items.tier_bytes[item],
+                            ],
                             strict=True,
                         )
                     )
                     for k in range(relaxed.num_classes)
                 ]
-                if relaxed.everywhere[item]:
+                if relaxed.items.everywhere[item]:
                     one = sum(
                         int(n) * p
                         for n, p in zip(relaxed.class_ranks, priced, strict=True)
@@ -217,11 +222,11 @@ def exact_round(relaxed: Relaxed, prices: Prices) -> Fraction:
                 else:
                     legal = (
                         np.ones(len(priced), dtype=bool)
-                        if relaxed.legal is None
-                        else relaxed.legal[item]
+                        if relaxed.items.legal is None
+                        else relaxed.items.legal[item]
                     )
                     one = min(p for p, ok in zip(priced, legal, strict=True) if ok)
-                cost += Fraction(float(relaxed.times[item])) * one
+                cost += Fraction(float(relaxed.items.times[item])) * one
             costs.append(cost)
         total += min(costs)
     for k in range(relaxed.num_classes):

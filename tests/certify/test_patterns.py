@@ -82,14 +82,16 @@ def test_the_dearest_pattern_is_not_too_cheap(name: str) -> None:
         relaxed = Relaxed.of(draw(seed, CLUSTERS[name], Objective.MAX_RANK))
         if not len(relaxed) or relaxed.has_empty_bundle:
             continue
-        limit = float(rng.uniform(1.0, 3.0)) * float(relaxed.cost.max())
+        limit = float(rng.uniform(1.0, 3.0)) * float(relaxed.items.cost.max())
         choices = Choices.of(relaxed, limit)
         assert choices is not None
-        prices = ItemPrices(rng.uniform(0, 1, len(relaxed.item)), rng.uniform(0, 1, 3))
+        prices = ItemPrices(
+            rng.uniform(0, 1, len(relaxed.items.item)), rng.uniform(0, 1, 3)
+        )
         found, pattern = choices.dearest(prices)
         best = dearest_by_force(relaxed, limit, prices.items)
         assert best <= found
-        hbm = prices.pools[0] * relaxed.tier_bytes[:, 0] / relaxed.largest_hbm[0]
+        hbm = prices.pools[0] * relaxed.items.tier_bytes[:, 0] / relaxed.largest_hbm[0]
         net = (prices.items - hbm)[pattern.items] @ pattern.copies
         assert found == pytest.approx(net + prices.pools[0], rel=1e-6)
         compared += 1
@@ -102,8 +104,10 @@ def dearest_by_force(relaxed: Relaxed, limit: float, prices: np.ndarray) -> floa
     for bundle in range(relaxed.num_bundles):
         held = [(0.0, 0.0, 0.0)]
         for option in range(relaxed.start[bundle], relaxed.start[bundle + 1]):
-            items = range(relaxed.item_start[option], relaxed.item_start[option + 1])
-            for copies in product(*(range(relaxed.per_rank[i] + 1) for i in items)):
+            items = range(relaxed.items.start[option], relaxed.items.start[option + 1])
+            for copies in product(
+                *(range(relaxed.items.per_rank[i] + 1) for i in items)
+            ):
                 held.append(
                     tuple(
                         sum(
@@ -112,8 +116,8 @@ def dearest_by_force(relaxed: Relaxed, limit: float, prices: np.ndarray) -> floa
                         )
                         for values in (
                             prices,
-                            relaxed.cost[:, 0].sum(axis=1),
-                            relaxed.tier_bytes[:, 0],
+                            relaxed.items.cost[:, 0].sum(axis=1),
+                            relaxed.items.tier_bytes[:, 0],
                         )
                     )
                 )
@@ -140,12 +144,12 @@ def test_random_prices_of_items_are_never_wrong(
         relaxed = Relaxed.of(problem)
         if relaxed.has_empty_bundle or not np.isfinite(optimum):
             continue
-        seconds = relaxed.cost[:, 0].sum(axis=1)
+        seconds = relaxed.items.cost[:, 0].sum(axis=1)
         for _ in range(20):
             limit = optimum * float(rng.uniform(0.3, 1.5))
             noisy = seconds * rng.lognormal(0, 0.2, len(seconds)) / limit
             prices = PatternPrices(
-                items=tuple(map(int, relaxed.item)),
+                items=tuple(map(int, relaxed.items.item)),
                 prices=tuple(map(float, noisy)),
                 hbm=float(rng.choice([0.0, 0.1])),
                 ddr=float(rng.choice([0.0, 0.1])),

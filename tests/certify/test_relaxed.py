@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +21,9 @@ from tests.solvers.helpers import (
     make_problem,
     shapes_on,
 )
+
+if TYPE_CHECKING:
+    from shardplan.records.arrays import Floats
 
 FAST_AND_SLOW = [Hosts(2, 2, 2), Hosts(1, 3, 3)]
 """Ranks 0 to 3 of class 0 on two hosts, 4 to 6 of class 1 on one."""
@@ -67,7 +71,7 @@ def test_pools_of_classes() -> None:
     assert relaxed.room.tolist() == [[42, 11, 3], [70, 9, 4]]
     assert relaxed.largest_hbm.tolist() == [12, 30]
     assert relaxed.class_ranks.tolist() == [4, 3]
-    assert relaxed.legal is None
+    assert relaxed.items.legal is None
 
 
 def test_copies_and_places() -> None:
@@ -77,10 +81,10 @@ def test_copies_and_places() -> None:
     many = Shape(CW2.sharding_type, CW2.scope, (9,))
     relaxed = seen([*menus, [many]], [(1, 1)] * 8, [(0, 0, 0)] * 8)
     # Whole; one and two columns; two row shards; a grid on hosts; everywhere; nine.
-    assert relaxed.times.tolist() == [1, 1, 2, 2, 2, 2, 1, 9]
-    assert relaxed.stacked.tolist() == [1, 1, 1, 1, 1, 1, 1, 2]  # 9 on 7 ranks
-    assert relaxed.everywhere.tolist() == [False] * 6 + [True, False]
-    assert relaxed.per_rank.tolist() == [1, 1, 2, 1, 1, 1, 1, 9]
+    assert relaxed.items.times.tolist() == [1, 1, 2, 2, 2, 2, 1, 9]
+    assert relaxed.items.stacked.tolist() == [1, 1, 1, 1, 1, 1, 1, 2]  # 9 on 7 ranks
+    assert relaxed.items.everywhere.tolist() == [False] * 6 + [True, False]
+    assert relaxed.items.per_rank.tolist() == [1, 1, 2, 1, 1, 1, 1, 9]
 
 
 def test_an_item_goes_where_it_is_cheapest() -> None:
@@ -105,8 +109,8 @@ def test_pinned_tables_stay_in_their_class() -> None:
         [(0, 0, 0)] * 5,
         allowed={0: [5, 6], 1: [0, 4], 2: list(range(7))},
     )
-    assert relaxed.legal is not None
-    assert relaxed.legal[:4].tolist() == [
+    assert relaxed.items.legal is not None
+    assert relaxed.items.legal[:4].tolist() == [
         [False, True],
         [False, True],
         [True, True],
@@ -121,7 +125,7 @@ def test_pinned_tables_of_one_class_stack() -> None:
     relaxed = seen(
         [[three], [three]], [(1, 1)] * 2, [(0, 0, 0)] * 2, allowed={0: [0, 5]}
     )
-    assert relaxed.stacked.tolist() == [2, 1]
+    assert relaxed.items.stacked.tolist() == [2, 1]
 
 
 def test_items_that_fit_one_class_alone() -> None:
@@ -129,8 +133,8 @@ def test_items_that_fit_one_class_alone() -> None:
     relaxed = seen(
         [[TW], [TW], [TW]], [(1, 9)] * 3, [(25, 0, 0), (12, 0, 0), (12, 8, 0)]
     )
-    assert relaxed.legal is not None
-    assert relaxed.legal.tolist() == [[False, True], [True, True], [False, True]]
+    assert relaxed.items.legal is not None
+    assert relaxed.items.legal.tolist() == [[False, True], [True, True], [False, True]]
     assert priced(relaxed) == [9, 1, 9]
 
 
@@ -143,9 +147,9 @@ def test_options_that_fit_nowhere_are_left_out() -> None:
     )
     assert relaxed.option.tolist() == [1, 3, 5]
     assert relaxed.start.tolist() == [0, 1, 2, 3]
-    assert relaxed.item.tolist() == [1, 3, 5]
+    assert relaxed.items.item.tolist() == [1, 3, 5]
     assert not relaxed.has_empty_bundle
-    assert np.isfinite(relaxed.cost).all()
+    assert np.isfinite(relaxed.items.cost).all()
     assert priced(relaxed) == [2, 2, 1]
 
 
@@ -157,21 +161,21 @@ def test_a_bundle_may_lose_all_its_options() -> None:
     assert some.has_empty_bundle
     assert not relaxed.has_empty_bundle
     assert some.start.tolist() == [0, 1, 1, 2]
-    assert some.item.tolist() == [0, 4]
-    assert some.item_start.tolist() == [0, 1, 2]
+    assert some.items.item.tolist() == [0, 4]
+    assert some.items.start.tolist() == [0, 1, 2]
     assert some.bundle.tolist() == [0, 2]
     least = some.least_per_bundle(np.array([3.0, 5.0])).tolist()
     assert least == [3.0, math.inf, 5.0]
     assert some.select(np.array([True, True])) is some
     again = some.select(np.array([False, True]))
     assert again.start.tolist() == [0, 0, 0, 1]
-    assert again.item.tolist() == [4]
+    assert again.items.item.tolist() == [4]
 
 
 def test_the_slowest_rank_sees_sums_of_phases() -> None:
     """For `max-rank` there is one dimension of time."""
     relaxed = seen([[TW]], [(1, 2)], [(0, 0, 0)], objective=Objective.MAX_RANK)
-    assert relaxed.cost.tolist() == [[[1.0], [2.0]]]
+    assert relaxed.items.cost.tolist() == [[[1.0], [2.0]]]
     assert seen([[TW]], [(1, 2)], [(0, 0, 0)]).num_dimensions == 6
 
 
@@ -187,3 +191,25 @@ def test_bytes_have_prices_by_class(tier: int) -> None:
     assert relaxed.priced(ranks, per_byte).tolist() == [1 + 0.5]
     per_byte[1, tier] = 4.0
     assert relaxed.priced(ranks, per_byte).tolist() == [4]
+
+
+def test_what_is_known_is_looked_up() -> None:
+    """By the options that were selected, until these are on their own."""
+    menu = [[TW, CW2], [TW, CW3]]
+    whole = seen(menu, [(n, n) for n in range(1, 6)], [(0, 0, 0)] * 5)
+    calls: list[int] = []
+
+    def longest(relaxed: Relaxed) -> list[float]:
+        def work_out() -> Floats:
+            calls.append(len(relaxed))
+            return relaxed.peak(np.eye(6)[2])
+
+        return relaxed.known("longest", work_out).tolist()
+
+    some = whole.select(np.array([True, False, True, True]))
+    last = some.select(np.array([False, True, True]))
+    assert longest(whole) == [1, 2, 3, 5]
+    assert (longest(some), longest(last), calls) == ([1, 3, 5], [3, 5], [4])
+    alone = last.alone()
+    assert (longest(alone), calls) == ([3, 5], [4, 2])
+    assert alone.items.cost.tolist() == last.items.cost.tolist()
