@@ -28,6 +28,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _WORDS = 300
 """Characters of a foreign exception's text that are shown."""
 _MISSING = object()
+_METADATA = (".dist-info", ".egg-info", ".egg")
+"""Folders and files from which a distribution is known."""
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,18 @@ def _state(path: str) -> tuple[object, ...]:
     """Return what changes when a distribution comes into a folder or goes."""
     try:
         found = Path(path).stat()
+        return _distributions(path, found.st_dev, found.st_ino, found.st_mtime_ns)
     except (OSError, ValueError):
         return (path,)
-    return path, found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+@lru_cache(maxsize=64)
+def _distributions(path: str, *state: int) -> tuple[object, ...]:
+    """Return what is installed in a folder, for a state of it, or that of a file."""
+    if not Path(path).is_dir():
+        return path, *state
+    inside = [entry for entry in Path(path).iterdir() if entry.suffix in _METADATA]
+    return path, *sorted((entry.name, entry.stat().st_mtime_ns) for entry in inside)
 
 
 def _near(word: str, known: Sequence[str]) -> str:

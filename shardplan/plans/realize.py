@@ -73,7 +73,7 @@ def _blocks(
         for _ in range(count)
     ]
     if scope == Scope.ALL:
-        yield _block(0, widths[0], _span(0, problem.world_size))
+        yield _span_block(0, widths[0], 0, problem.world_size)
         return
     if menu.apart[option]:
         size = int(menu.row_shards[option])
@@ -82,7 +82,7 @@ def _blocks(
     offset = 0
     for width, place in zip(widths, places.tolist(), strict=True):
         span = problem.place_ranks(scope, place)
-        yield _block(offset, width, _span(span.start, span.stop))
+        yield _span_block(offset, width, span.start, span.stop)
         offset += width
 
 
@@ -97,6 +97,12 @@ def _block(offset: int, width: int, ranks: tuple[int, ...]) -> ColumnBlock:
     return ColumnBlock.model_construct(
         column_offset=offset, num_columns=width, ranks=ranks
     )
+
+
+@lru_cache(maxsize=4096)
+def _span_block(offset: int, width: int, first: int, end: int) -> ColumnBlock:
+    """Return a block on consecutive ranks, the same one for the same of them."""
+    return _block(offset, width, _span(first, end))
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from shardplan.records import contradictions
 from shardplan.records.brief import Brief
+from shardplan.records.memo import by_identity
 from shardplan.records.quantity import Quantity
 from shardplan.records.record import (
     Bytes,
@@ -263,4 +264,12 @@ class Workload(Brief, Record):
 
     def table_constraints(self, table: EmbeddingTable) -> TableConstraints:
         """Return the table's constraints with the workload's as default."""
-        return table.constraints.over(self.constraints)
+        known = _limits(self).get(id(table))
+        return known or table.constraints.over(self.constraints)
+
+
+@by_identity
+def _limits(workload: Workload) -> dict[int, TableConstraints]:
+    """Constraints of a workload's own tables, by identity: each is asked for often."""
+    default = workload.constraints
+    return {id(table): table.constraints.over(default) for table in workload.tables}

@@ -15,6 +15,7 @@ import pytest
 
 from shardplan.checking import Verdict, Violation
 from shardplan.errors import InfeasibleError, InputError, LimitError
+from shardplan.io import catalog
 from shardplan.planning import planner
 from shardplan.planning.planner import load_inputs, solve
 from shardplan.plans.plan import Plan
@@ -444,3 +445,17 @@ def test_more_of_everything_never_hurts_a_bound(one_host: Instance) -> None:
     bounds = [i.solve(solver="greedy").lower_bound_s for i in (one_host, more)]
     assert bounds[1] >= bounds[0]
     assert np.isfinite(bounds).all()
+
+
+def test_records_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the three inputs plans without a look at any file."""
+    inputs = load_inputs("merlin-tiny", "dgx-h100:1", None)
+    expected = solve("merlin-tiny", "dgx-h100:1", solver="greedy").plan
+
+    def refused(file: object, where: str) -> bytes:
+        raise AssertionError(where)
+
+    monkeypatch.setattr(catalog, "read_bytes", refused)
+    monkeypatch.setattr(catalog, "names", refused)
+    found = solve(**dict(inputs), solver="greedy").plan
+    assert format_plan(found) == format_plan(expected)
