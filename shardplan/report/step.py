@@ -115,16 +115,22 @@ def _saved_table(explanation: dict[str, Any], step_s: float) -> RenderableType:
 
 
 def _bounds_table(explanation: dict[str, Any]) -> RenderableType:
-    """List resources with the operations that they bound, pieces as one."""
-    bound: dict[str, dict[str, None]] = {}
-    for operation, resource in explanation["bound_by"].items():
-        bound.setdefault(resource, {})[operation.partition(".")[0]] = None
+    """List resources with the operations that they bound."""
+    bound = bound_operations(explanation)
     rows = [(resource, ", ".join(names)) for resource, names in bound.items()]
     return table(("bound by", "operations"), rows)
 
 
-def _breakdown_table(data: dict[str, Any]) -> RenderableType:
-    breakdown, total = data["breakdown"], data["step_time_s"]
+def bound_operations(explanation: dict[str, Any]) -> dict[str, list[str]]:
+    """Group operations by the resource that bounds them, pieces as one."""
+    bound: dict[str, dict[str, None]] = {}
+    for operation, resource in explanation["bound_by"].items():
+        bound.setdefault(resource, {})[operation.partition(".")[0]] = None
+    return {resource: list(names) for resource, names in bound.items()}
+
+
+def breakdown_parts(breakdown: dict[str, Any]) -> list[tuple[str, str, float]]:
+    """List the parts of a step that add up to it: part, stage, seconds."""
     parts = [
         (title, stage, seconds)
         for key, title in _PARTS.items()
@@ -132,6 +138,11 @@ def _breakdown_table(data: dict[str, Any]) -> RenderableType:
     ]
     parts.append(("overhead", "", breakdown["overhead_s"]))
     parts.append(("idle", "", breakdown["idle_s"]))
+    return parts
+
+
+def _breakdown_table(data: dict[str, Any]) -> RenderableType:
+    breakdown, total = data["breakdown"], data["step_time_s"]
     rows = [
         (
             title,
@@ -140,7 +151,7 @@ def _breakdown_table(data: dict[str, Any]) -> RenderableType:
             percent(seconds / total if total else 0.0),
             bar(seconds, total),
         )
-        for title, stage, seconds in parts
+        for title, stage, seconds in breakdown_parts(breakdown)
     ]
     hidden = format_seconds(breakdown["hidden_communication_s"])
     rows.append(("hidden communication", "", hidden, "-", ""))
@@ -148,24 +159,44 @@ def _breakdown_table(data: dict[str, Any]) -> RenderableType:
     return table(headings, rows)
 
 
-def _operations_table(phases: list[dict[str, Any]]) -> RenderableType:
-    """Lay out operations in order; the pieces of one (``.1``, ``.2``) as one."""
+def operations_data(phases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List operations in order; the pieces of one (``.1``, ``.2``) as one.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``stage``, ``stream``, ``max_s``, ``mean_s`` and ``exposed_s`` of all
+        pieces, and the ``critical_rank`` of the slowest.
+    """
     merged: dict[str, list[dict[str, Any]]] = {}
     for phase in phases:
         merged.setdefault(phase["name"].partition(".")[0], []).append(phase)
-    rows = []
+    found = []
     for name, pieces in merged.items():
         slowest = max(pieces, key=lambda piece: float(piece["max_s"]))
-        rows.append(
-            (
-                name,
-                pieces[0]["stream"],
-                format_seconds(sum(piece["max_s"] for piece in pieces)),
-                format_seconds(sum(piece["mean_s"] for piece in pieces)),
-                format_seconds(sum(piece["exposed_s"] for piece in pieces)),
-                str(slowest["critical_rank"]),
-            )
+        same = {key: pieces[0][key] for key in ("stage", "stream")}
+        sums = {
+            key: sum(piece[key] for piece in pieces)
+            for key in ("max_s", "mean_s", "exposed_s")
+        }
+        rank = slowest["critical_rank"]
+        found.append({"name": name, **same, **sums, "critical_rank": rank})
+    return found
+
+
+def _operations_table(phases: list[dict[str, Any]]) -> RenderableType:
+    """Lay out operations in order."""
+    rows = [
+        (
+            operation["name"],
+            operation["stream"],
+            format_seconds(operation["max_s"]),
+            format_seconds(operation["mean_s"]),
+            format_seconds(operation["exposed_s"]),
+            str(operation["critical_rank"]),
         )
+        for operation in operations_data(phases)
+    ]
     headings = (
         *("operation", whole("stream"), number("slowest"), number("mean")),
         *(number("exposed"), number("slowest rank")),

@@ -58,6 +58,8 @@ class Columns:
         The words beside the mark.
     colours : list of int, optional
         Number of each layer's colour; by default they are counted.
+    height : int
+        Pixels.
     """
 
     key: str
@@ -72,6 +74,7 @@ class Columns:
     mark: int | None = None
     mark_name: str = ""
     colours: list[int] | None = None
+    height: int = 240
     shown: Ints = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,11 +105,12 @@ class Columns:
     def svg(self) -> Markup:
         """Draw the figure."""
         high, count = self.high, len(self.shown)
-        body = grid(high, [(value, self.form(value)) for value in ticks(high)])
+        steps = ticks(high, self.height // 45)
+        body = grid(high, [(value, self.form(value)) for value in steps])
         body.append(stretched(count, _HEIGHT, *self._paths(high)))
         body += self._marks()
         body += self._places()
-        return figure(self.key, self.title, self.description, body, height=240)
+        return figure(self.key, self.title, self.description, body, height=self.height)
 
     def _paths(self, high: float) -> list[Markup]:
         """Draw layers from below, and the limit, each as one path."""

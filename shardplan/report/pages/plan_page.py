@@ -11,6 +11,7 @@ from shardplan.report.explain import binding_sentences, counted_sentences
 from shardplan.report.layout import percent
 from shardplan.report.pages.columns import Columns, rounded
 from shardplan.report.pages.placement_map import TYPE_COLOURS, PlacementMap
+from shardplan.report.pages.step_page import lanes_for_script, step_sections
 from shardplan.report.pages.template import render
 from shardplan.report.plan_view import (
     bound_text,
@@ -29,6 +30,9 @@ SECTIONS = {
     "phases": "Phases",
     "map": "Where tables lie",
     "tables": "Tables",
+    "timeline": "The step",
+    "links": "Links",
+    "bounds": "What bounds it",
     "proof": "The proof",
 }
 STATIC_ROWS = 100
@@ -54,10 +58,16 @@ def plan_page(data: dict[str, Any]) -> str:
         If the libraries for pages are not installed.
     """
     phases, memory = phases_figure(data), memory_figures(data)
-    figures = {figure.key: figure.data() for figure in (phases, *memory)}
+    step = step_sections(data)
+    figures = (phases, *memory, *step["link_figures"])
     return render(
         "plan.html",
-        data={"figures": figures, "tables": _tables_for_script(data)},
+        data={
+            "figures": {figure.key: figure.data() for figure in figures},
+            "tables": _tables_for_script(data),
+            "lanes": lanes_for_script(data),
+            "step_s": data["step_time_s"],
+        },
         version=VERSION,
         title=f"{data['workload']} on {data['topology']}",
         sections=SECTIONS,
@@ -69,6 +79,7 @@ def plan_page(data: dict[str, Any]) -> str:
         binding_phases=_binding_phases(data),
         map=_map(data),
         tables=_static_tables(data),
+        **step,
         proof=_proof(data),
     )
 
@@ -110,22 +121,25 @@ def _cards(data: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             status_text(data),
             "",
         ),
-        ("Gap to the best possible", gap, f"bound {data['bound']}", ""),
+        ("Gap to the bound", gap, f"bound {data['bound']}", ""),
         (
             "Fullest memory",
             percent(pool["fill"]),
             f"{place}: {'fits' if fits else 'does not fit'}",
             "" if fits else "bad",
         ),
-        ("Bounded by", _bounded_by(data), "what 1 % more of saves most", ""),
+        ("Bounded by", *_bounded_by(data), ""),
     ]
 
 
-def _bounded_by(data: dict[str, Any]) -> str:
-    if data["step"] is None:
-        return "-"
-    saved = data["step"]["explanation"]["saved_s_per_percent"]
-    return next((name for name, seconds in saved.items() if seconds > 0), "-")
+def _bounded_by(data: dict[str, Any]) -> tuple[str, str]:
+    """Name the resource of which a little more saves most."""
+    if data["step"] is not None:
+        saved = data["step"]["explanation"]["saved_s_per_percent"]
+        for name, seconds in saved.items():
+            if seconds > 0:
+                return name, f"1 % more saves {format_seconds(seconds)}"
+    return "-", ""
 
 
 def _fullest(data: dict[str, Any]) -> dict[str, Any]:
@@ -347,8 +361,8 @@ def _proof(data: dict[str, Any]) -> dict[str, str]:
     proof, certificate = data["proof"], data["proof"]["certificate"]
     facts = {
         "lower bound": bound_text(data),
-        "of this": proof["unproven"] or f"the bound is {data['bound']}",
-        "optimality": data["optimality"],
+        "in other words": proof["unproven"],
+        "optimality": data["optimality"].replace("none", ""),
     }
     if certificate is None:
         facts["certificate"] = "none"

@@ -284,6 +284,77 @@
     });
   };
 
+  /* ---- the timeline: zoom, and read out a bar ---- */
+
+  const lanesOf = (root, ranks) => {
+    const output = root.querySelector("output");
+    const select = document.getElementById("operation");
+    const strips = all("[data-lanes]", root);
+    const [smaller, larger] = ["zoom-out", "zoom-in"].map((id) => document.getElementById(id));
+    const MOST_ZOOM = 32;
+    let zoom = 1;
+
+    const choose = (strip, at, scrolls) => {
+      const rank = ranks[strip];
+      const span = rank.spans[at];
+      all(".span.chosen", root).forEach((bar) => bar.classList.remove("chosen"));
+      const bar = strips[strip].querySelector(`[data-span="${at}"]`);
+      bar.classList.add("chosen");
+      if (scrolls) {
+        const box = strips[strip];
+        box.scrollLeft = (span.start_s / data.step_s) * box.scrollWidth - box.clientWidth / 3;
+      }
+      select.value = `${strip}.${at}`;
+      const words = [
+        `rank ${rank.rank}, ${span.operation} (${span.stage}, ${span.stream}): ` +
+          `${UNITS.s(span.end_s - span.start_s)} from ${UNITS.s(span.start_s)}`,
+        span.batch ? `works for batch ${span.batch > 0 ? "+" : ""}${span.batch}` : "",
+        span.wait_s > 0 ? `after waiting ${UNITS.s(span.wait_s)} for others` : "",
+        span.bound ? `bound by ${span.bound}` : "",
+        span.link ? `fullest link: ${span.link}` : "",
+      ];
+      output.textContent = words.filter(Boolean).join("; ");
+    };
+
+    const setZoom = (value) => {
+      const before = zoom;
+      zoom = Math.min(Math.max(value, 1), MOST_ZOOM);
+      strips.forEach((strip) => {
+        const middle = (strip.scrollLeft + strip.clientWidth / 2) / before;
+        strip.querySelector("svg.plot").style.width = `${100 * zoom}%`;
+        strip.scrollLeft = middle * zoom - strip.clientWidth / 2;
+      });
+      root.classList.toggle("zoomed", zoom >= 8);
+      smaller.disabled = zoom === 1;
+      larger.disabled = zoom === MOST_ZOOM;
+    };
+
+    ranks.forEach((rank, strip) => {
+      const group = make("optgroup");
+      group.label = `rank ${rank.rank}`;
+      rank.spans.forEach((span, at) => {
+        const option = make("option", `${span.operation}, from ${UNITS.s(span.start_s)}`);
+        option.value = `${strip}.${at}`;
+        group.append(option);
+      });
+      select.append(group);
+      for (const name of ["pointerover", "click"]) {
+        strips[strip].addEventListener(name, (event) => {
+          const bar = event.target.closest(".span");
+          if (bar) choose(strip, Number(bar.dataset.span), false);
+        });
+      }
+      strips[strip].addEventListener("scroll", () => {
+        strips.forEach((other) => { other.scrollLeft = strips[strip].scrollLeft; });
+      });
+    });
+    select.selectedIndex = -1;
+    select.addEventListener("change", () => choose(...select.value.split(".").map(Number), true));
+    larger.addEventListener("click", () => setZoom(zoom * 2));
+    smaller.addEventListener("click", () => setZoom(zoom / 2));
+    setZoom(1);
+  };
+
   /* ---- start ---- */
 
   document.documentElement.classList.add("js");
@@ -296,5 +367,7 @@
     const map = document.querySelector('[data-figure="map"]');
     if (map) mapOf(map, data.tables, showRank);
   }
+  const lanes = document.querySelector('[data-figure="lanes"]');
+  if (lanes) lanesOf(lanes, data.lanes);
   document.documentElement.dataset.ready = "true";
 })();
