@@ -12,12 +12,16 @@ TORCH = torch==2.13.0
 TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
 TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
 
+# Tests in a browser; of the package with axe-core, which checks accessibility, only that file is used.
+BROWSER_NEEDS = selenium
+AXE = axe-playwright-python
+
 # Mutants of `make fuzz` and of `make mutants`.
 FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-versions lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-torchrec clean
+.PHONY: demo test test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -38,6 +42,11 @@ test: $(VENV)/.installed-dev lint
 # The newest and the lowest dependencies, on every Python found; RUNS=3.13-lowest runs one.
 test-versions:
 	$(PYTHON) -m tests.versions $(RUNS)
+
+# Pages in a headless Chromium, which is installed where that can be done. Pictures and a PDF: build/browser.
+test-browser: $(VENV)/.installed-browser
+	@sh tests/browser/install.sh || echo "Chromium cannot be installed here: tests in a browser are left out."
+	$(BIN)/python -m pytest -q -rs -s tests/browser
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -93,6 +102,11 @@ $(VENV)/.installed-torchrec: Makefile | $(VENV)/bin/python
 	$(PIP_INSTALL) '$(TORCH)+cpu' 2>/dev/null
 	$(PIP_INSTALL) --no-deps $(TORCHREC)
 	$(PIP_INSTALL) $(TORCHREC_NEEDS)
+	@touch $@
+
+$(VENV)/.installed-browser: Makefile | $(VENV)/.installed-dev
+	$(PIP_INSTALL) $(BROWSER_NEEDS)
+	$(PIP_INSTALL) --no-deps $(AXE)
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/bin/python

@@ -10,7 +10,7 @@ from tests.test_layers import PACKAGE
 
 TESTS = Path(__file__).resolve().parent
 
-APART = {"benchmarks", "catalogues", "docs", "fuzz", "mutants"}
+APART = {"benchmarks", "browser", "catalogues", "docs", "fuzz", "mutants"}
 """Folders of tests about something else than the package."""
 
 TOPICS = {
