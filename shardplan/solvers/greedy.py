@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import OptionTotals, simple_lower_bound
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
@@ -128,7 +129,12 @@ def place_all(
     load = peak_phase_load if by_phases else mean_phase_load
     placer = Placer(problem, load(problem, choice), power, params)
     placer.prepare(choice)
-    for number, bundle in enumerate(placing_order(problem, totals, choice)):
+    order = placing_order(problem, totals, choice)
+    # What is on all ranks comes in one row and needs no look at them in between.
+    scope = problem.options.scope[choice[order]]
+    everywhere = order[(scope == Scope.ALL) & ~problem.limited[order]]
+    lead = int(everywhere[0]) if len(everywhere) else -1
+    for number, bundle in enumerate(order.tolist()):
         if (
             give_up is not None
             and number % CLOCK_EVERY == CLOCK_EVERY - 1
@@ -136,8 +142,10 @@ def place_all(
         ):
             return None
         option = int(choice[bundle])
-        if placer.place(int(bundle), option):
+        if bundle == lead:
+            placer.place_everywhere(everywhere, choice[everywhere])
+        if placer.option[bundle] == option or placer.place(bundle, option):
             continue
-        if strictly or not place_fallback(problem, totals, placer, int(bundle), option):
+        if strictly or not place_fallback(problem, totals, placer, bundle, option):
             return None
     return placer

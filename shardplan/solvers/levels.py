@@ -92,11 +92,20 @@ class Levels:
             and (loads.ssd + ssd * ranks <= self._ssd).all()
         )
 
-    def add_everywhere(self, items: slice) -> None:
-        """Put items on every rank each."""
-        menu = self._menu
-        self.loads.add_everywhere(menu.item_cost[items], menu.item_bytes[items])
-        for item in range(items.start, items.stop):
+    def add_everywhere(self, options: Ints) -> None:
+        """Put the items of options on every rank each, one option after the other."""
+        menu, loads, ranks = self._menu, self.loads, self._pool_ranks
+        items, counts = menu.items_in(options), menu.num_items[options]
+        first = np.cumsum(counts) - counts
+        costs = np.add.reduceat(menu.item_cost[items], first, axis=0)
+        sizes = np.add.reduceat(menu.item_bytes[items], first, axis=0)
+        for cost, (hbm, ddr, ssd) in zip(costs, sizes.tolist(), strict=True):
+            loads.cost[:] += cost if len(cost) == 1 else cost[self._class]
+            loads.hbm[:] += hbm
+            if ddr or ssd:
+                loads.ddr[:] += ddr * ranks
+                loads.ssd[:] += ssd * ranks
+        for item in items.tolist():
             self._level += self._per_rank(self._adds(item), None)
 
     def add(self, item: int, ranks: int | slice | Ints, sign: float = 1.0) -> None:
@@ -137,7 +146,7 @@ class Levels:
         best = int(score.argmin())
         # Where an item does not fit its score only grows, so if it fits where the score
         # is least, that is where.
-        if self.uses_pools(item) or level[-1, best] > 1.0:
+        if self._menu.uses_pools.item(item) or level[-1, best] > 1.0:
             score = self._limited(score, level, item, ranks, 1)
             best = int(score.argmin())
         if not math.isfinite(score[best]):
@@ -157,11 +166,6 @@ class Levels:
         level = self._with(item, ranks)
         return self._limited(self._norm(level), level, item, ranks, in_pool)
 
-    def uses_pools(self, item: int) -> bool:
-        """Whether an item has bytes in DDR or SSD, which ranks may share."""
-        _, ddr, ssd = self._menu.item_bytes[item].tolist()
-        return bool(ddr > 0.0 or ssd > 0.0)
-
     def _limited(
         self,
         score: Floats,
@@ -172,7 +176,7 @@ class Levels:
     ) -> Floats:
         """Let scores count pools as well, and be infinite where one overflows."""
         score[level[-1] > 1.0] = np.inf
-        if not self.uses_pools(item):
+        if not self._menu.uses_pools.item(item):
             return score
         loads = self.loads
         _, ddr, ssd = self._menu.item_bytes[item].tolist()

@@ -14,7 +14,7 @@ from shardplan.problems.totals import ranks_per_place
 from shardplan.records.sharding import TIERS
 from shardplan.solvers.levels import Levels
 from shardplan.solvers.params import DEFAULTS, PlacementParams
-from shardplan.solvers.tolerances import LEAST_NORMAL, LEAST_PHASE, NO_PHASE
+from shardplan.solvers.tolerances import LEAST_NORMAL, LEAST_PHASE, NO_PHASE, ROUNDOFF
 
 if TYPE_CHECKING:
     from shardplan.problems.loads import Loads
@@ -107,6 +107,22 @@ class Placer:
             for h in sorted(set(host.tolist()), key=lambda h: (load[h], h))
         )
 
+    def place_everywhere(self, bundles: Ints, options: Ints) -> None:
+        """Place options over all ranks, if there is room to spare for all together.
+
+        Parameters
+        ----------
+        bundles : int array (N,)
+            Bundles without pins and conflicts.
+        options : int array (N,)
+            An option of each, of scope ALL.
+        """
+        menu = self._problem.options
+        size = menu.item_bytes[menu.items_in(options)].sum(axis=0)
+        if self._levels.fits_everywhere(size * (1.0 + ROUNDOFF)):
+            self._levels.add_everywhere(options)
+            self.option[bundles] = options
+
     def _place_items(
         self, bundle: int, option: int, legal: Ints, wanted: Ints | None = None
     ) -> bool:
@@ -117,7 +133,7 @@ class Placer:
         if places is None:
             return False
         item = int(menu.item_start[option])
-        if self._levels.uses_pools(item):
+        if menu.uses_pools.item(item):
             # What one item takes of a pool the next one lacks, on whatever rank.
             nowhere_else = legal[:0]
             return self._place_in_turn(bundle, option, nowhere_else, places)
@@ -163,12 +179,11 @@ class Placer:
         return legal[best] if np.isfinite(score[best[-1]]) else None
 
     def _place_everywhere(self, bundle: int, option: int) -> bool:
-        items = self._problem.options.items_of(option)
-        if not self._levels.fits_everywhere(
-            self._problem.options.item_bytes[items].sum(axis=0)
-        ):
+        menu = self._problem.options
+        size = menu.item_bytes[menu.items_of(option)].sum(axis=0)
+        if not self._levels.fits_everywhere(size):
             return False
-        self._levels.add_everywhere(items)
+        self._levels.add_everywhere(np.array([option]))
         self._keep(bundle, option, Scope.ALL, [])
         return True
 
@@ -237,7 +252,7 @@ class Placer:
         """Fullest dimension over the ranks of each place."""
         groups = self._ranks_of(scope, legal)
         ranks = self._or_all(groups.ranks)
-        in_pool = groups.in_pool if self._levels.uses_pools(item) else 1
+        in_pool = groups.in_pool if self._problem.options.uses_pools.item(item) else 1
         score = self._levels.scores(item, ranks, in_pool)
         return np.asarray(np.maximum.reduceat(score, groups.start))
 

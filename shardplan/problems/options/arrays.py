@@ -121,6 +121,11 @@ class Options:
         return np.maximum.reduceat(self.item_bytes[:, 0], self.item_start[:-1])
 
     @cached_property
+    def uses_pools(self) -> Bools:
+        """Whether each item has bytes in DDR or SSD, shape (I,)."""
+        return (self.item_bytes[:, 1] > 0) | (self.item_bytes[:, 2] > 0)
+
+    @cached_property
     def has_whole_bytes(self) -> tuple[bool, ...]:
         """Whether all items have whole bytes in each tier."""
         return tuple(bool((b == np.floor(b)).all()) for b in self.item_bytes.T)
