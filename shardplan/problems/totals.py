@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -95,10 +96,24 @@ class OptionTotals:
         filled = (menu.item_bytes / np.maximum(pools, 1.0)).max(axis=1)
         return cls(seconds, shares, _largest(problem, item), _largest(problem, filled))
 
+    @cached_property
+    def all_bytes(self) -> Floats:
+        """Sum of the shares of all tiers, float array (O,)."""
+        return np.asarray(self.tier_bytes.sum(axis=1))
+
+    @cached_property
+    def num_tiers(self) -> int:
+        """How many tiers options take bytes of."""
+        return int(self.tier_bytes.any(axis=0).sum())
+
     def mean_rank_seconds(self, problem: Problem) -> float:
         """Mean load of a rank if every bundle took its cheapest option [s]."""
         least = np.minimum.reduceat(self.seconds, problem.options.start[:-1])
         return float(least.sum()) / problem.world_size
+
+    def lower_bound(self, problem: Problem) -> float:
+        """See `simple_lower_bound`, for which the sums are the longest part [s]."""
+        return _simple_bound(problem, self.seconds)
 
     def by_phases(self, problem: Problem, load_s: Floats) -> OptionTotals:
         """Return the totals with items measured in the phase where they stand out.
@@ -142,8 +157,12 @@ def simple_lower_bound(problem: Problem) -> float:
     total seconds over W, and (b) the largest item that some table cannot avoid:
     max_t min_o max_i of an item's seconds over all phases.
     """
-    menu = problem.options
     seconds, _ = option_totals(problem)
+    return _simple_bound(problem, seconds)
+
+
+def _simple_bound(problem: Problem, seconds: Floats) -> float:
+    menu = problem.options
     average = least_per_table(seconds, menu).sum() / problem.world_size
     item = menu.item_cost.sum(axis=2).min(axis=1)
     largest = np.maximum.reduceat(item, menu.item_start[:-1])

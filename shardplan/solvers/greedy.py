@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.problems.totals import OptionTotals, simple_lower_bound
+from shardplan.problems.totals import OptionTotals
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.params import DEFAULTS, PlacementParams, SolverParams
@@ -26,12 +26,18 @@ from shardplan.solvers.placement import (
     placing_order,
 )
 from shardplan.solvers.selection import select
+from shardplan.solvers.tolerances import ROUNDOFF
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Ints
+
+
+VALUE_EVERY = 16
+"""Bundles between two looks at whether an attempt can still be the best: a look takes
+half as long as one bundle."""
 
 
 class Greedy:
@@ -44,8 +50,8 @@ class Greedy:
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`; the seed is not used, for nothing here is random."""
-        bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
+        bound = totals.lower_bound(problem)
         # The least mean load of any choice that fits: attempts measure items by it.
         relaxed = select(problem, totals, np.inf, 1.0, params=self._params.choice)
         if relaxed is None:
@@ -87,6 +93,7 @@ class Greedy:
                 np.inf if attempt.power is None else attempt.power,
                 params=self._params.placement,
                 give_up=partial(stop.give_up, has_plan=best is not None),
+                most_s=value,
             )
             if placer is None:
                 continue
@@ -118,12 +125,13 @@ def place_all(
     params: PlacementParams = DEFAULTS.placement,
     strictly: bool = False,
     give_up: Callable[[], bool] | None = None,
+    most_s: float = np.inf,
 ) -> Placer | None:
     """Place a choice of options: over all ranks, then groups, then the longest first.
 
     A bundle that does not fit takes its next cheapest option that does, unless only
-    the choice counts (`strictly`); None if a bundle has none, or if `give_up`, asked
-    now and then, says so.
+    the choice counts (`strictly`); None if a bundle has none, if `give_up`, asked now
+    and then, says so, or if the value will not be below `most_s` [s].
     """
     by_phases = problem.objective is Objective.STEP
     load = peak_phase_load if by_phases else mean_phase_load
@@ -139,6 +147,12 @@ def place_all(
             give_up is not None
             and number % CLOCK_EVERY == CLOCK_EVERY - 1
             and give_up()
+        ):
+            return None
+        # Loads only grow, but for what is taken back, which leaves roundings.
+        if (
+            number % VALUE_EVERY == VALUE_EVERY - 1
+            and placer.loads.value(problem.objective) > most_s * (1.0 + ROUNDOFF)
         ):
             return None
         option = int(choice[bundle])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.problems.totals import OptionTotals, simple_lower_bound
+from shardplan.problems.totals import OptionTotals
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.placement import (
@@ -52,8 +52,8 @@ class LargestDifferencing:
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`; the seed is not used, for nothing here is random."""
-        bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
+        bound = totals.lower_bound(problem)
         mean = max(totals.mean_rank_seconds(problem), bound)
         best: Assignment | None = None
         value = np.inf

@@ -62,6 +62,7 @@ class Levels:
         self._kind_class, self._kind_hbm = self._class[first], self._hbm[first]
         self._added: dict[int, Floats] = {}
         self._level = np.zeros((len(self._scale) + 1, problem.world_size))
+        self._is_below_zero = False
         self._roomy = 0
 
     def prepare(self, items: Ints) -> None:
@@ -110,13 +111,18 @@ class Levels:
 
     def add(self, item: int, ranks: int | slice | Ints, sign: float = 1.0) -> None:
         """Put an item on different ranks, or take it from them (`sign` -1)."""
-        loads, cost, added = self.loads, self._menu.item_cost[item], self._adds(item)
+        added = self._adds(item)
+        self._is_below_zero |= sign < 0.0
+        self._level[:, ranks] += sign * added[:, self._kind[ranks]]
+        self._load(item, ranks, sign)
+
+    def _load(self, item: int, ranks: int | slice | Ints, sign: float) -> None:
+        loads, cost = self.loads, self._menu.item_cost[item]
         hbm, ddr, ssd = self._menu.item_bytes[item].tolist()
         if sign < 0.0:
-            cost, added, hbm, ddr, ssd = -cost, -added, -hbm, -ddr, -ssd
+            cost, hbm, ddr, ssd = -cost, -hbm, -ddr, -ssd
         loads.cost[ranks] += cost[self._class[ranks]]
         loads.hbm[ranks] += hbm
-        self._level[:, ranks] += added[:, self._kind[ranks]]
         if ddr or ssd:
             pools = loads.rank_pool[ranks]
             np.add.at(loads.ddr, pools, ddr)
@@ -128,8 +134,8 @@ class Levels:
         near = min(count, len(load) - 1)
         return np.sort(np.argpartition(load, near)[:near])
 
-    def best(self, item: int, ranks: Ints | None, taken: Sequence[int]) -> int | None:
-        """Least loaded rank after adding an item, if it fits on any.
+    def put(self, item: int, ranks: Ints | None, taken: Sequence[int]) -> int | None:
+        """Put an item on the rank that it leaves the least loaded, if it fits on any.
 
         Parameters
         ----------
@@ -137,6 +143,11 @@ class Levels:
             The ranks to choose from, in order; None for all.
         taken : sequence of int
             Ranks to leave out.
+
+        Returns
+        -------
+        int or None
+            The rank.
         """
         level = self._with(item, ranks)
         score = self._norm(level)
@@ -151,7 +162,10 @@ class Levels:
             best = int(score.argmin())
         if not math.isfinite(score[best]):
             return None
-        return best if ranks is None else int(ranks[best])
+        rank: int = best if ranks is None else ranks.item(best)
+        self._level[:, rank] = level[:, best]
+        self._load(item, rank, 1.0)
+        return rank
 
     def scores(self, item: int, ranks: Ints | None, in_pool: Ints | int = 1) -> Floats:
         """Load of each rank after adding an item (N,); inf if it overflows.
@@ -201,8 +215,10 @@ class Levels:
         """Load of ranks with these levels (D, N) -> (N,)."""
         if self._power == np.inf:
             return np.asarray(np.maximum.reduce(level, axis=0))
-        powers: Floats = np.maximum(level, 0.0) ** self._power
-        return np.asarray(powers.sum(axis=0))
+        # Taking back may leave less than nothing.
+        if self._is_below_zero:
+            level = np.maximum(level, 0.0)
+        return np.asarray((level**self._power).sum(axis=0))
 
     def _adds(self, item: int) -> Floats:
         """Levels that an item adds: time per phase or in total, and HBM (D, K)."""

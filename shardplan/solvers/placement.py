@@ -127,12 +127,12 @@ class Placer:
         self, bundle: int, option: int, legal: Ints, wanted: Ints | None = None
     ) -> bool:
         menu = self._problem.options
-        if not menu.apart[option]:
+        if not menu.apart.item(option):
             return self._place_in_turn(bundle, option, legal, wanted)
         places = self._emptiest(option, legal)
         if places is None:
             return False
-        item = int(menu.item_start[option])
+        item = menu.item_start.item(option)
         if menu.uses_pools.item(item):
             # What one item takes of a pool the next one lacks, on whatever rank.
             nowhere_else = legal[:0]
@@ -144,23 +144,22 @@ class Placer:
     def _place_in_turn(
         self, bundle: int, option: int, legal: Ints, wanted: Ints | None
     ) -> bool:
-        problem, menu = self._problem, self._problem.options
-        scope, apart = menu.scope.item(option), problem.apart.item(option)
+        menu = self._problem.options
+        scope, apart = menu.scope.item(option), self._problem.apart.item(option)
         items, count = menu.items_of(option), menu.item_count.item
         copies = [i for i in range(items.start, items.stop) for _ in range(count(i))]
         placed: list[int] = []
         for number, item in enumerate(copies):
             taken = placed if apart else []
-            place = None if wanted is None else int(wanted[number])
-            if place in taken or (place is not None and not self._fits(item, place)):
-                place = None
-            if place is None:
-                place = self._best(scope, item, legal, taken)
+            place = None if wanted is None else wanted.item(number)
+            if place is None or place in taken or not self._fits(item, place):
+                place = self._put(scope, item, legal, taken)
+            else:
+                self._add(scope, item, place)
             if place is None:
                 for old_item, old_place in zip(copies, placed, strict=False):
                     self._add(scope, old_item, old_place, -1.0)
                 return False
-            self._add(scope, item, place)
             placed.append(place)
         self._keep(bundle, option, scope, placed)
         return True
@@ -208,8 +207,8 @@ class Placer:
         which, ranks = self._problem.ranks_of(scope, legal)
         return np.delete(legal, which[used[ranks]])
 
-    def _best(self, scope: int, item: int, legal: Ints, taken: list[int]) -> int | None:
-        """Least loaded legal place after adding an item, if any fits.
+    def _put(self, scope: int, item: int, legal: Ints, taken: list[int]) -> int | None:
+        """Put an item on the legal place that is the least loaded with it, if it fits.
 
         Parameters
         ----------
@@ -224,15 +223,18 @@ class Placer:
                 # A shard changes one rank of many, so the least loaded ones stay so for
                 # a while; looking at all of them for each shard would take most of the
                 # time.
-                place = self._levels.best(item, self._least_loaded(), taken)
+                place = self._levels.put(item, self._least_loaded(), taken)
                 if place is not None:
                     return place
-            return self._levels.best(item, ranks, taken)
+            return self._levels.put(item, ranks, taken)
         score = self._place_scores(scope, item, legal)
         if taken:
             score[np.isin(legal, taken)] = np.inf
         best = int(score.argmin())
-        return int(legal[best]) if np.isfinite(score[best]) else None
+        if not np.isfinite(score[best]):
+            return None
+        self._add(scope, item, legal.item(best))
+        return legal.item(best)
 
     def _or_all(self, ranks: Ints) -> Ints | None:
         """Legal ranks, or None if they are all: then nothing need be picked."""

@@ -50,9 +50,9 @@ def select(
     legal = _below(totals.largest, start, item_limit_s)
     large = np.where(legal, totals.largest_bytes, np.inf)
     legal &= _below(large, start, item_fill)
-    needed = np.where(legal, totals.tier_bytes.sum(axis=1), np.inf)
+    needed = np.where(legal, totals.all_bytes, np.inf)
     least = float(least_per_table(needed, problem.options).sum())
-    least /= max(int(totals.tier_bytes.any(axis=0).sum()), 1)
+    least /= max(totals.num_tiers, 1)
     if least > 1.0:
         return None
     # Where even the least bytes nearly fill the memory, less of it would allow nothing

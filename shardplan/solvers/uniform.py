@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.problems.totals import OptionTotals, simple_lower_bound
+from shardplan.problems.totals import OptionTotals
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.greedy import place_all
 from shardplan.solvers.params import DEFAULTS, SolverParams
@@ -37,8 +37,8 @@ class Uniform:
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`; the seed is not used, for nothing here is random."""
-        bound = simple_lower_bound(problem)
         totals = OptionTotals.of(problem)
+        bound = totals.lower_bound(problem)
         best: Assignment | None = None
         value = self._most_s
         for least, legal, strictly in _ways(problem, totals):
