@@ -182,8 +182,8 @@ def least_per_table(values: Floats, options: Options) -> Floats:
 def first_least(values: Floats, start: Ints) -> Ints:
     """Index of the first smallest value of each table; `start` bounds its options."""
     least = np.repeat(np.minimum.reduceat(values, start[:-1]), np.diff(start))
-    index = np.where(values <= least, np.arange(len(values)), len(values))
-    return np.asarray(np.minimum.reduceat(index, start[:-1]))
+    found = np.flatnonzero(values <= least)
+    return np.asarray(found[np.searchsorted(found, start[:-1])])
 
 
 def memory_shortfalls(problem: Problem) -> list[Shortfall]:

@@ -150,10 +150,9 @@ def place_all(
         ):
             return None
         # Loads only grow, but for what is taken back, which leaves roundings.
-        if (
-            number % VALUE_EVERY == VALUE_EVERY - 1
-            and placer.loads.value(problem.objective) > most_s * (1.0 + ROUNDOFF)
-        ):
+        if number % VALUE_EVERY == VALUE_EVERY - 1 and placer.loads.value(
+            problem.objective
+        ) > most_s * (1.0 + ROUNDOFF):
             return None
         option = int(choice[bundle])
         if bundle == lead:

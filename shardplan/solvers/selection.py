@@ -149,20 +149,22 @@ class _Sums:
     def _repair(self, choice: Ints, prices: Floats) -> Ints:
         """Switch bundles out of full tiers, least extra cost per byte first."""
         priced, tier_bytes = self._priced(prices), self.totals.tier_bytes
+        table, counts = self.problem.options.table, np.diff(self.problem.options.start)
         for _ in range(self.params.repairs):
             used = self._used(choice)
             over = used - self.fill
             tier = int(np.argmax(over))
             if over[tier] <= 0:
                 break
-            own = np.repeat(choice, np.diff(self.problem.options.start))
-            relief = tier_bytes[own, tier] - tier_bytes[:, tier]
-            change = tier_bytes - tier_bytes[own]
-            room = np.maximum(self.fill - used, 0.0)
-            harmless = (change <= np.where(over > 0, 0.0, room)).all(axis=1)
-            useful = self.legal & harmless & (relief > 0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = np.where(useful, (priced - priced[own]) / relief, np.inf)
+            relief = np.repeat(tier_bytes[choice, tier], counts) - tier_bytes[:, tier]
+            useful = np.flatnonzero(self.legal & (relief > 0))
+            own = choice[table[useful]]
+            change = tier_bytes[useful] - tier_bytes[own]
+            room = np.where(over > 0, 0.0, np.maximum(self.fill - used, 0.0))
+            harmless = (change <= room).all(axis=1)
+            useful, own = useful[harmless], own[harmless]
+            ratio = np.full(len(priced), np.inf)
+            ratio[useful] = (priced[useful] - priced[own]) / relief[useful]
             better = self._relieved(choice, ratio, tier, float(over[tier]))
             if better is None:
                 break
@@ -202,14 +204,17 @@ class _Sums:
 
     def _cheaper(self, choice: Ints) -> Ints:
         """Make the switches of most seconds saved per byte that fit."""
-        start, tier_bytes = self.problem.options.start, self.totals.tier_bytes
-        own = np.repeat(choice, np.diff(start))
-        gain = self.totals.seconds[own] - self.totals.seconds
+        menu, tier_bytes = self.problem.options, self.totals.tier_bytes
+        seconds = self.totals.seconds
+        gain = np.repeat(seconds[choice], np.diff(menu.start)) - seconds
+        useful = np.flatnonzero(self.legal & (gain > 0))
         # By the tier that grows most: bytes are shares of each tier, and the scarcest
         # one ends the switches.
-        grown = np.maximum(tier_bytes - tier_bytes[own], 0.0).max(axis=1)
-        ratio = np.where(self.legal & (gain > 0), -gain / (grown + NO_SHARE), np.inf)
-        best = first_least(ratio, start)
+        change = tier_bytes[useful] - tier_bytes[choice[menu.table[useful]]]
+        grown = np.maximum(change, 0.0).max(axis=1)
+        ratio = np.full(len(seconds), np.inf)
+        ratio[useful] = -gain[useful] / (grown + NO_SHARE)
+        best = first_least(ratio, menu.start)
         used = self._used(choice)
         result, misses = choice.copy(), 0
         for bundle in np.argsort(ratio[best], kind="stable"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from shardplan.problems.totals import OptionTotals
 from shardplan.records.sharding import PHASES, Objective
+from shardplan.solvers import greedy
 from shardplan.solvers.base import Silent, SolverResult, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ldm import LargestDifferencing
+from shardplan.solvers.selection import select
 from tests.solvers.helpers import (
     TW,
     Hosts,
@@ -141,6 +144,42 @@ def test_progress_only_improves(dlrm_like: Instance, name: str) -> None:
     assert values == sorted(values, reverse=True)
     assert seen
     assert {bound for _, bound in seen} == {result.lower_bound_s}
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_an_attempt_that_cannot_win_is_left(
+    dlrm_like: Instance, objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Placing ends once the value is above the limit, and only then."""
+    monkeypatch.setattr(greedy, "VALUE_EVERY", 1)
+    problem = dlrm_like.problem(objective=objective)
+    totals = OptionTotals.of(problem)
+    choice = select(problem, totals, np.inf, 1.0)
+    assert choice is not None
+    placer = greedy.place_all(problem, totals, choice)
+    assert placer is not None
+    value = placer.loads.value(objective)
+    same = greedy.place_all(problem, totals, choice, most_s=value)
+    assert same is not None
+    assert same.loads.value(objective) == value
+    assert greedy.place_all(problem, totals, choice, most_s=0.5 * value) is None
+
+
+def test_equal_choices_are_placed_once(
+    one_host: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that chooses as an earlier one, by the same norm, is passed over."""
+    problem, placed = one_host.problem(), []
+    before = greedy.place_all
+
+    def place_all(*given: Any, **options: Any) -> Any:
+        placed.append((given[2].tolist(), given[3]))
+        return before(*given, **options)
+
+    monkeypatch.setattr(greedy, "place_all", place_all)
+    run("greedy", problem, Stop(gap=0.0))
+    assert len(placed) > 1
+    assert all(way not in placed[:number] for number, way in enumerate(placed))
 
 
 @pytest.mark.parametrize("name", SOLVERS)

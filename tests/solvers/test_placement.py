@@ -212,3 +212,27 @@ def test_kernels_of_a_full_host(tiered: Instance) -> None:
     assert kernels & {ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.FUSED_UVM}
     assert ComputeKernel.KEY_VALUE not in kernels
     assert len(KERNELS) == 6
+
+
+def test_what_is_on_all_ranks_is_placed_together(two_hosts: Instance) -> None:
+    """In one go or one by one, loads are the same to the last bit; all fit, or none."""
+    problem = two_hosts.problem()
+    menu = problem.options
+    options = np.flatnonzero(menu.scope == Scope.ALL)
+    bundles, first = np.unique(menu.table[options], return_index=True)
+    options = options[first]
+    assert len(options) > 1
+    together, one_by_one = Placer(problem, SCALE), Placer(problem, SCALE)
+    together.place_everywhere(bundles, options)
+    for bundle, option in zip(bundles.tolist(), options.tolist(), strict=True):
+        assert one_by_one.place(bundle, option)
+    np.testing.assert_array_equal(together.option, one_by_one.option)
+    for name in ("cost", "hbm", "ddr", "ssd"):
+        np.testing.assert_array_equal(
+            getattr(together.loads, name), getattr(one_by_one.loads, name)
+        )
+    problem.capacity.rank_hbm[:] = 0.9 * together.loads.hbm
+    together = Placer(problem, SCALE)
+    together.place_everywhere(bundles, options)
+    assert (together.option == -1).all()
+    assert not together.loads.hbm.any()
