@@ -141,8 +141,9 @@ def test_placing_looks_at_the_clock(
     monkeypatch.setattr(placement.Placer, "place", place)
     monkeypatch.setattr(greedy, "CLOCK_EVERY", 2)
     assert place_all(problem, totals, choice, give_up=lambda: True) is None
-    assert len(placed) == 1
+    assert len(placed) <= 1  # what is on all ranks is placed without a call
     assert place_all(problem, totals, choice, give_up=lambda: False) is not None
+    assert len(placed) > 2
 
 
 def test_the_search_gives_up_its_first_start(
