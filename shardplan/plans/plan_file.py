@@ -9,14 +9,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shardplan.io.atomic import write_text_atomically
-from shardplan.records.record import dump
+from shardplan.records.inputs import Inputs
+from shardplan.records.memo import by_identity
+from shardplan.records.record import Record, dump
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
     from shardplan.plans.plan import Plan
-    from shardplan.records.inputs import Inputs
 
 _LEAST_BYTES = 65_536
 """For certificates, and files of few tables."""
@@ -35,7 +36,16 @@ def write_plan(plan: Plan, path: str | os.PathLike[str]) -> None:
 
 def format_plan(plan: Plan) -> str:
     """Return the text of a plan file."""
-    return "".join(_pieces(dump(plan), 0)) + "\n"
+    data = plan.model_dump(mode="json", exclude_defaults=True, exclude={"inputs"})
+    kept = {"inputs": plan.inputs, **data}
+    ordered = {name: kept[name] for name in type(plan).model_fields if name in kept}
+    return "".join(_pieces(ordered, 0)) + "\n"
+
+
+@by_identity
+def _record_text(record: Record, depth: int) -> str:
+    """Return the text of an input, which many plans share."""
+    return "".join(_pieces(dump(record), depth))
 
 
 def expected_bytes(inputs: Inputs) -> int:
@@ -50,7 +60,11 @@ def expected_bytes(inputs: Inputs) -> int:
 def _pieces(value: Any, depth: int) -> Iterator[str]:
     """Yield JSON text; objects are broken into lines, and so are lists of them."""
     inner = "\n" + " " * (depth + 1)
-    if isinstance(value, dict) and value:
+    if isinstance(value, Inputs):
+        value = dict(value)
+    if isinstance(value, Record):
+        yield _record_text(value, depth)
+    elif isinstance(value, dict) and value:
         for index, (key, item) in enumerate(value.items()):
             yield ("," if index else "{") + inner + json.dumps(key) + ": "
             one_line_each = key == "tables" and isinstance(item, list) and item
