@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` as UTF-8; after a failure the old file is untouched.
+    """Write `text` as UTF-8; see `write_bytes_atomically`."""
+    with _refusals(path):
+        content = text.encode("utf-8")
+    write_bytes_atomically(path, content)
 
-    The text goes to a new file in the same directory, which then takes the place
+
+def write_bytes_atomically(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file; after a failure the old one is untouched.
+
+    The content goes to a new file in the same directory, which then takes the place
     of `path`; such files of writers that were killed are removed. A symbolic link
     stays a link; a device or pipe is written directly.
 
@@ -30,7 +37,6 @@ def write_text_atomically(path: str | os.PathLike[str], text: str) -> None:
     """
     with _refusals(path):
         target = _target(path)
-        content = text.encode("utf-8")
         if _is_special(target):
             target.write_bytes(content)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,17 @@ if TYPE_CHECKING:
 _ADVICE_OPTIONS = 500_000
 """Larger menus get no advice: trying a single change would take too long."""
 _LOG = logging.getLogger(__name__)
+_wanted: ContextVar[bool] = ContextVar("wanted", default=True)
+
+
+@contextmanager
+def no_advice() -> Iterator[None]:
+    """Within it, nobody asks what would help: trying costs more than a small plan."""
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
 
 
 def no_plan(
@@ -69,7 +81,9 @@ def advised(
     stop: Stop,
 ) -> InfeasibleError | LimitError:
     """Add the smallest changes that would help, as far as little work finds them."""
-    if isinstance(error, LimitError) or len(problem.options) > _ADVICE_OPTIONS:
+    if isinstance(error, LimitError) or not _wanted.get():
+        return error
+    if len(problem.options) > _ADVICE_OPTIONS:
         return error
     greedy = load_solver("greedy")
 

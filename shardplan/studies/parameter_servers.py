@@ -135,16 +135,13 @@ def compare(
         JSON-able; see docs/how-it-works/parameter-servers.md.
     """
     worker = worker_step(hosts, setup)
-    times = np.full(setup.num_workers, worker.step_s)
-    sigma = setup.noise * worker.step_s
-    steps: list[tuple[str, int | None, float]] = [
-        ("synchronous", None, synchronous_step_time(times, sigma))
+    systems: list[tuple[str, int | None]] = [("synchronous", None)]
+    systems += [("bounded_staleness", bound) for bound in staleness]
+    systems.append(("asynchronous", None))
+    steps = [
+        (mode, bound, mean_step_time(worker, setup, mode, bound))
+        for mode, bound in systems
     ]
-    steps += [
-        ("bounded_staleness", bound, bounded_staleness_step_time(times, sigma, bound))
-        for bound in staleness
-    ]
-    steps.append(("asynchronous", None, asynchronous_step_time(times)))
     samples = setup.num_workers * setup.batch_size
     base = samples / steps[-1][2]
     rows = [
@@ -169,6 +166,27 @@ def compare(
         "worker": asdict(worker),
         "systems": [asdict(row) for row in rows],
     }
+
+
+def mean_step_time(
+    worker: WorkerStep, setup: ServerSetup, mode: str, staleness: int | None = None
+) -> float:
+    """Return the mean time of a step of all workers, which are equal [s].
+
+    Parameters
+    ----------
+    mode : str
+        ``synchronous``, ``bounded_staleness`` or ``asynchronous``.
+    staleness : int, optional
+        Steps that a worker may be ahead, for bounded staleness.
+    """
+    times = np.full(setup.num_workers, worker.step_s)
+    sigma = setup.noise * worker.step_s
+    if mode == "synchronous":
+        return synchronous_step_time(times, sigma)
+    if mode == "bounded_staleness":
+        return bounded_staleness_step_time(times, sigma, staleness or 0)
+    return asynchronous_step_time(times)
 
 
 def worker_step(hosts: Inputs, setup: ServerSetup) -> WorkerStep:

@@ -1,0 +1,216 @@
+"""Points on the workers of a Dask cluster: processes of this machine, or any cluster.
+
+A task is the small description of a point; the study travels once, as the result of a
+task of its own, which workers get from each other and the scheduler makes again if all
+that had it are gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import signal
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Self
+
+from shardplan.errors import InputError
+from shardplan.studies.columns import RESULTS
+from shardplan.studies.packing import to_wire
+from shardplan.studies.pools.remote import run_task, version
+from shardplan.studies.pools.task import PointOutcome
+from shardplan.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from shardplan.studies.pools.task import Task
+    from shardplan.studies.spec import StudySpec
+
+_AHEAD = 4
+"""Tasks per worker that are handed out: enough that none waits, few to lose."""
+_LEAST_AHEAD = 64
+"""Tasks handed out at least: workers may come later."""
+_CONNECT_S = 10.0
+"""For a scheduler to answer [s]."""
+_CLOSE_S = 2.0
+"""For workers to go before they are ended [s]."""
+_MAIN = (
+    "workers import the script that starts them: call run() in it only below "
+    "if __name__ == '__main__':, or with workers=1"
+)
+
+
+class DaskPool:
+    """Runs points on the workers of a client.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    cluster : distributed.LocalCluster, optional
+        Closed with the pool.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        spec: StudySpec,
+        known: Collection[str] = (),
+        cluster: Any = None,
+    ) -> None:
+        self._client, self._cluster = client, cluster
+        content = to_wire(spec, known)
+        self._digest = sha256(content).hexdigest()
+        self._study = client.submit(
+            bytes, content, key=f"shardplan-study-{self._digest}", pure=False
+        )
+
+    @classmethod
+    def on_this_machine(
+        cls, workers: int, spec: StudySpec, known: Collection[str] = ()
+    ) -> Self:
+        """Start so many processes of one thread.
+
+        Raises
+        ------
+        InputError
+            Without dask, or if they cannot start.
+        """
+        distributed = _distributed()
+        if multiprocessing.parent_process() is not None:
+            raise InputError.single("study", "workers", workers, _MAIN)
+        try:
+            with _without_ctrl_c():
+                cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+                client = distributed.Client(cluster, set_as_default=False)
+        except (OSError, RuntimeError, TimeoutError) as error:
+            rule = f"cannot start: {error}; {_MAIN}"
+            raise InputError.single("study", "workers", workers, rule) from error
+        return cls(client, spec, known, cluster)
+
+    @classmethod
+    def on_scheduler(
+        cls, address: str, spec: StudySpec, known: Collection[str] = ()
+    ) -> Self:
+        """Use the workers of a scheduler that runs already; more may come later.
+
+        Raises
+        ------
+        InputError
+            Without dask, if nothing answers, or if a worker has another shardplan.
+        """
+        distributed = _distributed()
+        try:
+            client = distributed.Client(
+                address, timeout=_CONNECT_S, set_as_default=False
+            )
+        except (OSError, ValueError, TimeoutError) as error:
+            rule = f"no scheduler answers there: {error}"
+            raise InputError.single("study", "scheduler", address, rule) from error
+        try:
+            _require_same(client.run(version, on_error="return"), address)
+            return cls(client, spec, known)
+        except BaseException:
+            client.close(timeout=_CLOSE_S)
+            raise
+
+    def results(self, tasks: Iterable[Task]) -> Iterator[list[PointOutcome]]:
+        """Yield outcomes as they come, and hand out as many tasks anew."""
+        waiting = iter(tasks)
+        workers = len(self._client.nthreads()) if self._cluster else 0
+        ahead = max(_LEAST_AHEAD, _AHEAD * workers)
+        running = _distributed().as_completed(
+            loop=self._client.loop, with_results=True, raise_errors=False
+        )
+        for task in islice(waiting, ahead):
+            running.add(self._submit(task))
+        for batch in running.batches():
+            found = [self._outcome(future, result) for future, result in batch]
+            for task in islice(waiting, len(batch)):
+                running.add(self._submit(task))
+            yield found
+
+    def close(self) -> None:
+        """Let go of the workers; end those that were started here."""
+        with suppress(Exception):
+            self._client.close(timeout=_CLOSE_S)
+        if self._cluster is not None:
+            with suppress(Exception):
+                self._cluster.close(timeout=_CLOSE_S)
+
+    def _submit(self, task: Task) -> Any:
+        key = f"shardplan-point-{task['id']}-{self._digest[:16]}"
+        arguments = (self._study, self._digest, task, VERSION)
+        return self._client.submit(run_task, *arguments, key=key, pure=False)
+
+    def _outcome(self, future: Any, result: Any) -> PointOutcome:
+        if future.status == "finished":
+            if isinstance(result, str):
+                raise _refusal({"a worker": result})
+            outcome: PointOutcome = result
+            return outcome
+        if future.status == "error":
+            error = result[1]
+            if isinstance(error, ImportError):
+                raise _refusal({"a worker": error}) from error
+            return _lost(future.key, error)
+        rule = "is gone; what is finished is kept, and the same command goes on"
+        raise InputError.single("study", "scheduler", None, rule)
+
+
+def _lost(key: str, error: Exception) -> PointOutcome:
+    """Return the outcome of a point whose workers died, each time it was tried."""
+    text = f"lost: {type(error).__name__}: {error}"
+    values: dict[str, Any] = {column.name: None for column in RESULTS}
+    values |= {"status": "error", "message": " ".join(text.split())}
+    return PointOutcome(id=key.split("-")[2], key="", values=values, is_final=False)
+
+
+def _distributed() -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        rule = "more than one process needs dask: pip install 'shardplan[study]'"
+        raise InputError.single("study", "workers", None, rule) from error
+    return distributed
+
+
+def _require_same(found: dict[str, Any], address: str) -> None:
+    others = {worker: what for worker, what in found.items() if what != VERSION}
+    if others:
+        raise _refusal(others)
+
+
+def _refusal(others: dict[str, Any]) -> InputError:
+    """Return the error for workers with other releases, or without any."""
+    from shardplan.errors import Fault
+
+    rule = f"install shardplan {VERSION} there, as it is here"
+    return InputError(
+        Fault(worker, "shardplan", what if isinstance(what, str) else "missing", rule)
+        for worker, what in others.items()
+    )
+
+
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Keep Ctrl-C from processes that are started within: it comes to this one alone.
+
+    A terminal sends it to all processes; workers would end with tracebacks. Threads
+    and processes inherit what is blocked.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
