@@ -100,7 +100,8 @@ _CHANGES = (
         multiple=True,
         help="Change a value of an input, such as "
         "workload.tables.user.embedding_dim=64, topology.host_groups[0].num_hosts=4 or "
-        "workload.tables.*.dtype=fp16; += adds to a list. May be repeated.",
+        "workload.tables.*.dtype=fp16; += adds to a list, *= multiplies a number. May "
+        "be repeated.",
     ),
     click.option(
         "--batch-size",

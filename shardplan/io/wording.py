@@ -61,6 +61,7 @@ _RULES: dict[str, str] = {
     "string_pattern_mismatch": (
         "must not start with white space or contain control characters"
     ),
+    "invalid-json-value": "must be text, a number, true, false, a list or a group",
     "dict_type": "must be a group of keys and values",
     "tuple_type": "must be a list",
     "list_type": "must be a list",

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 _ENDLESS = "auto"
 """The solver that goes on until something stops it."""
-_MOST_TABLES = 20_000
-"""Tables in all workloads that are kept, about 60 MB."""
+_MOST_TABLES = 100_000
+"""Tables in all workloads that are kept, about 100 MB."""
 _MOST_KEPT = 512
 """Records of any other kind that are kept."""
 

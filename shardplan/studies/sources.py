@@ -140,8 +140,11 @@ class _Loader:
 
 def _located(name: str, folder: Path) -> str:
     """Return the path of what lies beside the study; a shipped name as it is."""
+    stems = {name, name.rpartition(":")[0] or name}  # without the hosts of a topology
     try:
-        is_path = catalog.looks_like_path(name) or (folder / name).is_file()
+        is_path = any(
+            catalog.looks_like_path(stem) or (folder / stem).is_file() for stem in stems
+        )
     except (OSError, ValueError):
         is_path = False
     return str(folder / name) if is_path else name

@@ -113,6 +113,47 @@ def test_adding_to_lists() -> None:
     assert found.sources == ("a talk",)
 
 
+def test_factors_of_the_inputs_own_numbers() -> None:
+    """Each entry keeps its ratio; whole numbers stay whole, defaults count as well."""
+    found = inputs(
+        "workload.tables.*.num_embeddings *= 1.5",
+        "workload.tables.item.pooling_factor*=3",
+        "topology.host_groups.*.scale_out.nic_bw*=0.5",
+    )
+    for table, own in zip(found.workload.tables, MODEL.tables, strict=True):
+        assert table.num_embeddings == round(own.num_embeddings * 1.5)
+    assert found.workload.tables[2].pooling_factor == 3 * MODEL.tables[2].pooling_factor
+    for group, was in zip(found.topology.host_groups, MIXED.host_groups, strict=True):
+        assert group.scale_out.nic_bw == 0.5 * was.scale_out.nic_bw
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("workload.dense.interaction*=2", "is no number: a factor does not apply"),
+        ("workload.dense.top_mlp*=2", "is no number"),
+        ("topology.cost_model*=2", "a factor does not apply"),
+        ("workload.batch_size*=2", "has no value: a factor does not apply"),
+        ("workload.index_bytes*=two", "a factor must be a number above 0, not 'two'"),
+        ("workload.index_bytes*=0", "a factor must be a number above 0, not 0"),
+        ("workload.index_bytes*=inf", "a factor must be a number above 0, not inf"),
+        ("workload.index_bytes*=true", "a factor must be a number above 0, not True"),
+        ("workload.index_bytes*=3", "must be 4 or 8|one of 4, 8"),
+    ],
+)
+def test_factors_of_what_is_no_number(text: str, rule: str) -> None:
+    """A factor needs a number to apply to, and its product must fit the field."""
+    with pytest.raises(InputError, match=rule):
+        inputs(text)
+
+
+def test_a_star_before_the_sign_is_a_step() -> None:
+    """`a.*=1` sets all of a; only behind a key is the star part of the sign."""
+    assert parse_setting("workload.tables.*=1").steps == ("workload", "tables", "*")
+    assert not parse_setting("workload.tables[*]=1").scales
+    assert parse_setting("workload.tables.*.key_bytes*=2").scales
+
+
 def test_values_as_in_toml() -> None:
     """Lists, tables and flags are TOML; what is none is text."""
     found = inputs(
