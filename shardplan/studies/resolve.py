@@ -161,7 +161,7 @@ class Resolver:
         if base.work_limit is None:
             options["work_limit"] = float("inf")
         seed = int(key[:8], 16) if base.seed is None else base.seed
-        # Records that are valid need not be looked at again: all tables, for each point.
+        # Valid records need not be looked at again: all tables, for each point.
         inputs = Inputs.model_construct(
             workload=workload, topology=topology, cost_model=software
         )
