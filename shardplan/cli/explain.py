@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from shardplan.cli import console
@@ -10,16 +12,27 @@ from shardplan.cli.options import (
     limit_option,
     list_limit,
     plan_argument,
+    plot_option,
     report_options,
 )
-from shardplan.cli.plans import load_checked
+from shardplan.cli.plans import draw, load_checked
 
 
-@click.command("explain", cls=Command, examples="shardplan explain plan.json --limit 5")
+@click.command(
+    "explain",
+    cls=Command,
+    examples="""
+    shardplan explain plan.json --limit 5
+    shardplan explain plan.json --plot phases.svg
+    """,
+)
 @plan_argument()
 @limit_option("tables")
+@plot_option("the phases of every rank")
 @report_options
-def command(plan: str, limit: int | None, form: str, output: str) -> None:
+def command(
+    plan: str, limit: int | None, plot: str | None, form: str, output: str
+) -> None:
     """Explain why a plan costs what it costs.
 
     Which rank holds the others up in every phase and by which tables, which memory
@@ -28,5 +41,16 @@ def command(plan: str, limit: int | None, form: str, output: str) -> None:
     """
     from shardplan.report.explain import explain_data, render_explain
 
-    data = explain_data(*load_checked(plan), limit=list_limit(limit, form))
+    if plot is not None:
+        from shardplan.report.plot import require_matplotlib
+
+        require_matplotlib()
+    evaluation, verdict = load_checked(plan)
+    data = explain_data(evaluation, verdict, limit=list_limit(limit, form))
+    if plot is not None:
+        from shardplan.report.plot import phases_plot
+        from shardplan.report.ranks import ranks_data
+
+        phases = ranks_data(evaluation)["phases_s"]
+        draw(plot, partial(phases_plot, phases), evaluation)
     console.report(data, render_explain, form, output)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from shardplan.io.catalog import Kind
 
+PICTURES = (".svg", ".png")
+"""Endings of pictures that --plot writes."""
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 DEFAULT_LIMIT = 20
@@ -119,6 +122,29 @@ cost_model_option = click.option(
 def report_options(command: F) -> F:
     """Add --format and --output to a command that writes a report."""
     return format_option(output_option(command))
+
+
+def plot_option(what: str) -> Callable[[F], F]:
+    """Add --plot, which also writes one figure to a file."""
+    return click.option(
+        "--plot",
+        metavar="FILE",
+        type=click.Path(),
+        callback=_place_picture,
+        help=f"Draw {what}: FILE ends in .svg or .png.",
+    )
+
+
+def _place_picture(
+    ctx: click.Context, param: click.Parameter, path: str | None
+) -> str | None:
+    """Check the ending, and where to write, while options are read."""
+    if path is None or ctx.resilient_parsing:
+        return path
+    if not path.lower().endswith(PICTURES):
+        known = " or ".join(PICTURES)
+        raise click.BadParameter(f"{path!r} does not end in {known}", ctx, param)
+    return console.place(ctx, param, path)
 
 
 def output_option(command: F) -> F:

@@ -8,6 +8,8 @@ from shardplan.cli import console
 from shardplan.errors import Fault, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shardplan.checking import Verdict
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
 _UNUSABLE = ("coverage", "tiers")
 """Rules without which there is nothing to evaluate."""
 _STDIN = "/dev/stdin"
+
+
+def draw(path: str, plot: Callable[[str, str], bytes], evaluation: Evaluation) -> None:
+    """Write the picture that --plot asks for: `plot` takes a title and the kind."""
+    from shardplan.io.atomic import write_bytes_atomically
+
+    inputs = evaluation.plan.inputs
+    title = f"{inputs.workload.name} on {inputs.topology.name}"
+    write_bytes_atomically(path, plot(title, path.rpartition(".")[2].lower()))
 
 
 class Checked(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from shardplan.cli import console
@@ -9,10 +11,11 @@ from shardplan.cli.base import Command
 from shardplan.cli.options import (
     complete_words,
     plan_argument,
+    plot_option,
     read_ranks,
     report_options,
 )
-from shardplan.cli.plans import load_checked
+from shardplan.cli.plans import draw, load_checked
 
 
 def _complete_runtime(
@@ -38,6 +41,7 @@ def _complete_runtime(
     shardplan simulate plan.json
     shardplan simulate plan.json --explain
     shardplan simulate plan.json --trace trace.json --ranks 0-3
+    shardplan simulate plan.json --plot timeline.svg
     """,
 )
 @plan_argument()
@@ -65,6 +69,7 @@ def _complete_runtime(
     is_flag=True,
     help="Say what bounds each operation, and what 1 % more of everything saves.",
 )
+@plot_option("the timeline of the critical rank and of some others")
 @report_options
 def command(
     plan: str,
@@ -72,6 +77,7 @@ def command(
     ranks: str | None,
     runtime: str | None,
     explain: bool,
+    plot: str | None,
     form: str,
     output: str,
 ) -> None:
@@ -86,6 +92,10 @@ def command(
     from shardplan.simulation import SimulationSettings, simulate, write_trace
     from shardplan.simulation import explain as explain_step
 
+    if plot is not None:
+        from shardplan.report.plot import require_matplotlib
+
+        require_matplotlib()
     if trace == console.STDOUT:
         raise click.BadParameter("the trace needs a file", param_hint="--trace")
     if ranks is not None and trace is None:
@@ -101,5 +111,10 @@ def command(
     reasons = explain_step(simulation) if explain else None
     if trace is not None:
         write_trace(simulation, trace, chosen)
+    if plot is not None:
+        from shardplan.report.plot import timeline_plot
+        from shardplan.report.timeline import timeline_data
+
+        draw(plot, partial(timeline_plot, timeline_data(simulation)), evaluation)
     data = step_data(simulation, verdict, trace, reasons)
     console.report(data, render_step, form, output)

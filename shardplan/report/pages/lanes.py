@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shardplan.records.sharding import PHASES
-from shardplan.report.pages.svg import element, figure, percent, ticks
+from shardplan.report.pages.svg import element, figure, percent, tick_word, ticks
 from shardplan.report.timeline import streams_of
 from shardplan.simulation.operation import STAGES, Stage
 from shardplan.units import format_seconds
@@ -19,6 +19,8 @@ _LANE = 30
 _BAR = 26
 _FINE = 8
 """Times as many ticks when the figure is made wide."""
+_EDGE = 0.93
+"""Share of the step from which words end at their tick, to stay inside."""
 _DENSE = (Stage.DENSE_FORWARD, Stage.DENSE_BACKWARD, Stage.DENSE_SYNC)
 
 STAGE_COLOURS = {
@@ -27,6 +29,12 @@ STAGE_COLOURS = {
     **{phase.value: index for index, phase in enumerate(PHASES)},
 }
 """Number of each stage's colour: phases as in their figure, dense layers, the rest."""
+STAGE_NAMES = {
+    **{phase.value: index for index, phase in enumerate(PHASES)},
+    "dense layers": 6,
+    "overhead, copies": 7,
+}
+"""What a legend calls each colour, by its number."""
 
 
 def lanes_svg(rank: dict[str, Any], step_s: float) -> Markup:
@@ -61,10 +69,10 @@ def _times(step_s: float, height: int) -> Iterator[Markup]:
     for time in sorted({*coarse, *ticks(step_s, 5 * _FINE)}):
         x, fine = percent(time / step_s), "" if time in coarse else " fine"
         yield element("line", x1=x, x2=x, y1=0, y2=height, class_=f"gridline{fine}")
-        anchor = "start" if time == 0 else "middle"
+        anchor = "start" if time == 0 else "middle" if time < _EDGE * step_s else "end"
         yield element(
             "text",
-            format_seconds(time) if time else "0",
+            tick_word(format_seconds(time)),
             x=x,
             y=height + 15,
             class_=f"tick {anchor}{fine}",

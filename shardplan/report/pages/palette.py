@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from shardplan.records.sharding import PHASES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 COLOURS = (
     "#2b78b8",
     "#d55e00",
@@ -21,6 +28,13 @@ tones that both backgrounds bear. WCAG 2.2, criterion 1.4.11 (non-text contrast)
 """
 
 BACKGROUNDS = {"light": "#ffffff", "dark": "#11161d"}
+
+
+def phase_colours(phases: Iterable[str]) -> list[int] | None:
+    """Return the numbers of phases' colours; None where there are other phases."""
+    known = {phase.value: index for index, phase in enumerate(PHASES)}
+    found = [known.get(phase, -1) for phase in phases]
+    return None if -1 in found else found
 
 
 def colour(index: int) -> str:

@@ -9,10 +9,10 @@ import numpy as np
 from shardplan.errors import InputError
 from shardplan.records.fingerprint import fingerprint
 from shardplan.records.placement import format_ranks
-from shardplan.records.sharding import TIERS
 from shardplan.report import plan_view
 from shardplan.report.evaluation import evaluation_data
 from shardplan.report.explain import explain_data
+from shardplan.report.ranks import ranks_data
 from shardplan.report.step import step_data
 from shardplan.report.timeline import timeline_data
 from shardplan.simulation import explain, simulate
@@ -46,37 +46,6 @@ def plan_page_data(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "tables": tables_data(evaluation, data["tables"]),
         **_simulated(evaluation, verdict),
         "proof": proof_data(evaluation, verdict),
-    }
-
-
-def ranks_data(evaluation: Evaluation) -> dict[str, Any]:
-    """List seconds of every rank, and bytes of every place of each tier in use.
-
-    Returns
-    -------
-    dict
-        ``phases_s``: by phase, a number per rank; ``memory``: by tier ``place``,
-        ``items_bytes`` (by item, a number per place), ``used_bytes`` (their sum) and
-        ``capacity_bytes``.
-    """
-    loads, capacity = evaluation.loads, evaluation.capacity
-    places = ("rank", capacity.pool_place, capacity.pool_place)
-    used = (loads.hbm, loads.ddr, loads.ssd)
-    memory = {}
-    for index, (tier, place) in enumerate(zip(TIERS, places, strict=True)):
-        items = evaluation.item_bytes[tier.value]
-        if items or (index == 0 and capacity.rank_hbm.any()):
-            memory[tier.value] = {
-                "place": place,
-                "items_bytes": {name: held.tolist() for name, held in items.items()},
-                "used_bytes": used[index].tolist(),
-                "capacity_bytes": capacity.of_tier(index).tolist(),
-            }
-    phases = zip(evaluation.pricer.phases, loads.cost.T, strict=True)
-    return {
-        "phases_s": {phase: cost.tolist() for phase, cost in phases if cost.any()},
-        "total_s": loads.cost.sum(axis=1).tolist(),
-        "memory": memory,
     }
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from shardplan.records.sharding import PHASES
 from shardplan.report.explain import binding_sentences, counted_sentences
 from shardplan.report.layout import percent
 from shardplan.report.pages.columns import Columns, rounded
+from shardplan.report.pages.palette import phase_colours
 from shardplan.report.pages.placement_map import TYPE_COLOURS, PlacementMap
 from shardplan.report.pages.step_page import lanes_for_script, step_sections
 from shardplan.report.pages.template import render
@@ -232,9 +232,7 @@ def phases_figure(data: dict[str, Any]) -> Columns:
     """Draw what every rank does in each phase of the objective."""
     total = np.array(data["ranks"]["total_s"])
     slowest = int(total.argmax())
-    names = [phase.value for phase in PHASES]
     phases = data["ranks"]["phases_s"] or {"nothing": [0.0] * len(total)}
-    known = all(name in names for name in phases)
     return Columns(
         key="phases",
         title="Seconds of every rank, by phase",
@@ -246,7 +244,7 @@ def phases_figure(data: dict[str, Any]) -> Columns:
         unit="s",
         mark=slowest,
         mark_name=f"slowest: rank {slowest}",
-        colours=[names.index(name) for name in phases] if known else None,
+        colours=phase_colours(phases),
     )
 
 

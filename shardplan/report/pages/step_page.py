@@ -8,7 +8,7 @@ import numpy as np
 
 from shardplan.report.layout import change, percent
 from shardplan.report.pages.columns import Columns
-from shardplan.report.pages.lanes import STAGE_COLOURS, lanes_svg
+from shardplan.report.pages.lanes import STAGE_NAMES, lanes_svg
 from shardplan.report.step import bound_operations, breakdown_parts, operations_data
 from shardplan.report.timeline import streams_of
 from shardplan.units import format_bytes, format_seconds
@@ -110,10 +110,8 @@ def link_figures(data: dict[str, Any]) -> list[Columns]:
 
 def _step(step: dict[str, Any]) -> dict[str, Any]:
     total, explanation = step["step_time_s"], step["explanation"]
-    others = {"dense layers": 6, "overhead, copies": 7}
-    phases = {s: c for s, c in STAGE_COLOURS.items() if c < 6}
     return {
-        "stages": {**phases, **others},
+        "stages": STAGE_NAMES,
         "critical": step["critical"]["reason"],
         "hidden": format_seconds(explanation["hidden_communication_s"]),
         "breakdown": [

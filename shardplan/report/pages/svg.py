@@ -7,6 +7,7 @@ its size; what has many points lies in a box of its own that is stretched.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
@@ -73,13 +74,21 @@ def ticks(high: float, most: int = 5) -> list[float]:
     return [step * i for i in range(math.floor(high / step * (1 + 1e-9)) + 1)]
 
 
+def tick_word(word: str) -> str:
+    """Shorten a formatted round value: ``600.000 ms`` is ``600 ms``, nothing is 0."""
+    short = re.sub(r"(\.\d*?)0+(?=\D|$)", r"\1", word).replace(". ", " ")
+    return "0" if re.match(r"0\b(?!\.)", short) else short
+
+
 def grid(high: float, words: Iterable[tuple[float, str]]) -> list[Markup]:
     """Draw lines across at values up to `high`, with their words to the left."""
     lines = []
     for value, word in words:
         y = percent(1.0 - value / high)
         lines.append(element("line", x1="0", x2="100%", y1=y, y2=y, class_="gridline"))
-        lines.append(element("text", word, x="-8", y=y, dy=".32em", class_="tick end"))
+        lines.append(
+            element("text", tick_word(word), x="-8", y=y, dy=".32em", class_="tick end")
+        )
     return lines
 
 

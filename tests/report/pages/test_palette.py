@@ -2,7 +2,7 @@
 
 import pytest
 
-from shardplan.report.pages.palette import BACKGROUNDS, COLOURS, colour
+from shardplan.report.pages.palette import BACKGROUNDS, COLOURS, colour, phase_colours
 
 
 def luminance(code: str) -> float:
@@ -25,6 +25,12 @@ def contrast(one: str, other: str) -> float:
 def test_contrast(code: str, back: str) -> None:
     """Criterion 1.4.11 asks for 3."""
     assert contrast(code, back) >= 3
+
+
+def test_phases_keep_their_colours() -> None:
+    """Also where some take no time; phases of another cost model are counted."""
+    assert phase_colours(["fwd_compute", "bwd_compute"]) == [2, 5]
+    assert phase_colours(["fwd_compute", "prefetch"]) is None
 
 
 def test_colours_repeat() -> None:

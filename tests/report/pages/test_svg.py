@@ -3,7 +3,7 @@
 import pytest
 from markupsafe import Markup
 
-from shardplan.report.pages.svg import element, figure, grid, percent, ticks
+from shardplan.report.pages.svg import element, figure, grid, percent, tick_word, ticks
 
 
 def test_everything_is_escaped() -> None:
@@ -26,6 +26,22 @@ def test_everything_is_escaped() -> None:
 )
 def test_ticks(high: float, found: list[float]) -> None:
     assert ticks(high) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("word", "short"),
+    [
+        ("600.000 ms", "600 ms"),
+        ("1.500 s", "1.5 s"),
+        ("80.0 GB", "80 GB"),
+        ("0.0 us", "0"),
+        ("0 B", "0"),
+        ("0.5 %", "0.5 %"),
+        ("100 B", "100 B"),
+    ],
+)
+def test_words_of_ticks_are_short(word: str, short: str) -> None:
+    assert tick_word(word) == short
 
 
 def test_percent_is_short() -> None:
