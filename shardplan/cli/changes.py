@@ -22,7 +22,14 @@ _OPTIONS = ("set", "batch_size", "pin", "forbid")
 
 def change_options(command: F) -> F:
     """Add --set, --batch-size, --pin and --forbid."""
-    for option in reversed(_CHANGES):
+    for option in reversed(_PLACEMENTS):
+        command = option(command)
+    return input_options(command)
+
+
+def input_options(command: F) -> F:
+    """Add --set and --batch-size."""
+    for option in reversed(_VALUES):
         command = option(command)
     return command
 
@@ -32,7 +39,7 @@ def settings_of(arguments: dict[str, Any]) -> list[Setting]:
 
     Short forms come after what --set says.
     """
-    given = {name: arguments.pop(name) for name in _OPTIONS}
+    given = {name: arguments.pop(name, ()) for name in _OPTIONS}
     settings = [_general(text) for text in given["set"]]
     if given["batch_size"] is not None:
         settings.append(_of_workload("batch_size", value=given["batch_size"]))
@@ -93,7 +100,7 @@ def _complete_forbidden(
     return [f"{table}:{word}" for word in complete_words(types, kind)]
 
 
-_CHANGES = (
+_VALUES = (
     click.option(
         "--set",
         metavar="PATH=VALUE",
@@ -109,6 +116,8 @@ _CHANGES = (
         type=QuantityRange(Dimension.COUNT, is_whole=True, min=1, max=2**31),
         help="Samples per step and rank instead of the workload's batch size.",
     ),
+)
+_PLACEMENTS = (
     click.option(
         "--pin",
         metavar="TABLE=RANKS",

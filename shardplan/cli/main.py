@@ -18,6 +18,10 @@ COMMANDS = {
         "shardplan.cli.validate",
         "Compare predictions with published measurements.",
     ),
+    "recommend": (
+        "shardplan.cli.recommend",
+        "Find the smallest, or cheapest, cluster that trains at a wanted rate.",
+    ),
     "study": ("shardplan.cli.study", "Compare systems and settings."),
     "show": ("shardplan.cli.show", "Show what a plan decides."),
     "explain": ("shardplan.cli.explain", "Explain why a plan costs what it costs."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from shardplan.imports import lazily
 
 if TYPE_CHECKING:
+    from shardplan.studies.recommendation import recommend as recommend
     from shardplan.studies.runner import load_study as load_study
     from shardplan.studies.runner import run as run
     from shardplan.studies.spec import StudySpec as StudySpec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _HOME = {
     "load_spec": "studies.spec",
     "load_study": "studies.runner",
+    "recommend": "studies.recommendation",
     "run": "studies.runner",
     "Study": "studies.study",
     "StudySpec": "studies.spec",

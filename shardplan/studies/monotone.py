@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _GUESSES = 8
 """Values tried by interpolation before halving takes over."""
+_NEAR = 0.05
+"""Share of its limit by which a condition is missed just so."""
+_BELOW = 3
+"""Values next to the answer that are tried as long as they fail just so."""
 _SAME = 1e-9
 """Relative difference of slacks that is rounding."""
 
@@ -73,10 +77,12 @@ def next_trials(
 
     Notes
     -----
-    First the middle one and the easiest. Then, between the easiest that fails and the
-    most wanted one that holds, the two beside where the slack of the failing condition
-    crosses zero on a straight line; halves after `_GUESSES` values or where there is
-    no slack. At the end the neighbours of the answer on both sides. Where `sign` finds
+    First the most wanted one and the middle; where both fail, the two easiest. Then,
+    between the easiest that fails and the most wanted one that holds, the two beside
+    where the slack of the failing condition crosses zero on a straight line; halves
+    after `_GUESSES` values or where there is no such line. At the end the easier
+    neighbour of the answer, too, and up to `_BELOW` on the other side as long as they
+    fail by less than `_NEAR`, for a solver's plans are that uneven. Where `sign` finds
     something, all values that are more wanted than the answer.
     """
     usable = [
@@ -89,7 +95,10 @@ def next_trials(
         end = len(positions) if answer is None else answer
         wanted = [i for i in usable if i < end]
     elif answer is None:
-        wanted = _reaches(usable, tried)
+        first = [usable[0], usable[(len(usable) - 1) // 2]]
+        wanted = usable[-2:] if tried.keys() >= set(first) else first
+    elif usable[0] not in tried:
+        wanted = usable[:1]
     else:
         wanted = _between(usable, tried, positions, answer)
     return tuple(sorted(i for i in set(wanted) if i not in tried))
@@ -124,12 +133,6 @@ def sign(tried: Mapping[int, Trial]) -> Sign | None:
     return None
 
 
-def _reaches(usable: list[int], tried: Mapping[int, Trial]) -> list[int]:
-    """Return what to try where nothing holds yet: the end, then beside it."""
-    first = [usable[-1], usable[(len(usable) - 1) // 2]]
-    return first if not set(first) <= tried.keys() else usable[-2:]
-
-
 def _between(
     usable: list[int],
     tried: Mapping[int, Trial],
@@ -139,8 +142,11 @@ def _between(
     """Return what to try between the easiest that fails and the answer."""
     high = usable.index(answer)
     low = max((k for k in range(high) if usable[k] in tried), default=-1)
-    if high - low == 1:
-        return usable[max(high - 2, 0) : high + 2]
+    if high - low == 1:  # also where the most wanted one is the answer
+        last = max(high - _BELOW, 0)
+        while low > last and _is_near(tried.get(usable[low])):
+            low -= 1
+        return usable[max(low, 0) : high + 2]
     crossing = _crossing(usable, tried, positions, low, high)
     if crossing is None or len(tried) >= _GUESSES:
         return [usable[(low + high) // 2]]
@@ -154,6 +160,12 @@ def _between(
     return [usable[k] for k in (first - 1, first) if low < k < high]
 
 
+def _is_near(trial: Trial | None) -> bool:
+    """Whether a value fails by so little that the next one may well hold."""
+    slacks = None if trial is None else trial.slacks
+    return slacks is not None and min(slacks, default=-1.0) > -_NEAR
+
+
 def _crossing(
     usable: list[int],
     tried: Mapping[int, Trial],
@@ -163,21 +175,20 @@ def _crossing(
 ) -> float | None:
     """Return where a straight line through the slacks of two values crosses zero.
 
-    Where nothing fails yet, the line begins at 0 hosts, or the like, with nothing of
-    what is asked for.
+    Where there is no plan at the lower one, the line begins at 0 hosts, or the like,
+    with nothing of what is asked for. None where it does not cross between the two.
     """
     rising = positions[0] < positions[-1]
-    above = tried[usable[high]].slacks
+    end, above = positions[usable[high]], tried[usable[high]].slacks
+    start, below = positions[usable[low]], tried[usable[low]].slacks
     assert above is not None
-    start, below = 0.0, None
-    if low >= 0:
-        start, below = positions[usable[low]], tried[usable[low]].slacks
-    elif rising and positions[0] > 0:
-        below = (-1.0,) * len(above)
-    length = positions[usable[high]] - start
+    begin = start
+    if below is None and rising and positions[0] > 0:
+        begin, below = 0.0, (-1.0,) * len(above)
     crossings = [
-        start + length * before / (before - after)
+        begin + (end - begin) * before / (before - after)
         for before, after in zip(below or (), above, strict=False)
         if before < 0 <= after
     ]
-    return (max if rising else min)(crossings, default=None)
+    found = (max if rising else min)(crossings, default=start)
+    return found if (found - start if rising else start - found) > 0 else None

@@ -131,7 +131,8 @@ def study_of(spec: StudySpec, journal: Journal) -> Study:
     points = expand(spec)
     session = Session(spec, points, journal)
     rows = strategy_of(spec)(session)
-    missing = tuple(point for point in points if not session.is_known(point))
+    found = {row.point.number for row in rows}
+    missing = tuple(point for point in points if point.number not in found)
     return Study(spec, tuple(rows), missing)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.studies.search import search
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -19,7 +21,7 @@ def strategy_of(spec: StudySpec) -> Strategy:
 
     Such a session leaves rows out, as one does whose points are lost.
     """
-    return all_points
+    return search if spec.file.search else all_points
 
 
 def all_points(session: Session) -> Sequence[StudyRow]:

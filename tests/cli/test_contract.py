@@ -36,6 +36,10 @@ COMMANDS = {
     "evaluate": ["PLAN"],
     "simulate": ["PLAN", "--explain"],
     "validate": [],
+    "recommend": [
+        *("WORKLOAD", "--topology", "dgx-h100"),
+        *("--throughput", "1e6", "--hosts-max", "2"),
+    ],
     "study check": ["STUDY"],
     "study parameter-servers": SOLVE,
     "show": ["PLAN"],

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shardplan.studies.columns import DERIVED
 from shardplan.studies.derived import derive, why_empty
 from shardplan.studies.expand import expand
 from shardplan.studies.spec import StudySpec
@@ -34,6 +35,7 @@ def reasons(study: dict[str, Any], **changes: Any) -> dict[str, str]:
 def test_nothing_given_nothing_made_up(study: dict[str, Any]) -> None:
     """Without prices and failures all columns are empty, each with its reason."""
     assert set(derived(study).values()) == {None}
+    assert list(derived(study)) == [column.name for column in DERIVED]
     found = reasons(study)
     assert found.keys() == derived(study).keys()
     assert found["cost_per_hour"] == '[prices."dgx-h100"] has no per_host_hour'

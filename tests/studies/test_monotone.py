@@ -40,9 +40,9 @@ def test_finds_the_fewest(goal: float) -> None:
     found = best(tried)
     expected = next((i for i in range(64) if (i + 1) ** 0.9 >= goal), None)
     assert found == expected
-    assert len(tried) <= 8
+    assert len(tried) <= 10
     if found is not None:
-        neighbours = {found - 2, found - 1, found + 1} & set(range(64))
+        neighbours = {found - 1, found + 1} & set(range(64))
         assert neighbours <= tried.keys()
 
 
@@ -95,14 +95,14 @@ def test_any_monotone_axis(seed: int) -> None:
     assert best(tried) == min(holding, default=None)
     assert sign(tried) is None
     if not missing:
-        assert len(tried) <= 12 + math.log2(count)
+        assert len(tried) <= 14 + math.log2(count)
 
 
 def test_a_dip_that_is_seen_has_all_fewer_tried() -> None:
-    """A second host that is slower than the first is found, and so is what it hides."""
+    """Where a host more is slower, all fewer hosts are tried."""
     rates = dict(zip(HOSTS, (float(h) for h in HOSTS), strict=True))
-    rates[4] = 11.5  # better than the 5 ... 9 hosts after it
-    rates[10] = 12.0  # beside the answer at first, which is 12 hosts
+    rates[4] = 11.5  # better than the 5 ... 11 hosts after it
+    rates[13] = 10.0  # beside the answer at first, which is 12 hosts
     tried = walk(rate_of(11.5, lambda hosts: rates[int(hosts)]), HOSTS)
     assert sign(tried) is not None
     assert best(tried) == 3
@@ -115,6 +115,15 @@ def test_a_bump_between_trials_is_not_seen() -> None:
     tried = walk(outcome, HOSTS)
     assert sign(tried) is None
     assert best(tried) == 11
+
+
+def test_uneven_plans_just_below_are_tried() -> None:
+    """A flat stretch just below the answer is walked down until it is clear."""
+    rates = {hosts: float(hosts) for hosts in HOSTS}
+    rates |= {17: 19.6, 18: 20.1, 19: 19.7, 20: 19.9}
+    tried = walk(rate_of(20.0, lambda hosts: rates[int(hosts)]), HOSTS)
+    assert best(tried) == 17
+    assert sign(tried) is not None
 
 
 def test_falls_at_the_end() -> None:
