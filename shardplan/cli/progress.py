@@ -38,6 +38,10 @@ class Progress:
         self._objective_s = min(objective_s, self._objective_s)
         self._lower_bound_s = max(lower_bound_s, self._lower_bound_s)
 
+    def state(self) -> object:
+        """Return what differs after a change."""
+        return self._objective_s, self._lower_bound_s
+
     def line(self) -> str:
         """Say how far the search is."""
         elapsed = time.monotonic() - self._start
@@ -85,7 +89,7 @@ class PlainLines(Progress):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said = (self._objective_s, self._lower_bound_s)
+        self._said = self.state()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -101,7 +105,7 @@ class PlainLines(Progress):
             self._say()
 
     def _say(self) -> None:
-        now = (self._objective_s, self._lower_bound_s)
+        now = self.state()
         if now != self._said:
             self._said = now
             with suppress(OSError):  # a log that is gone ends no search

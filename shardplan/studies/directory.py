@@ -100,12 +100,23 @@ class ResultFolder:
         write_text_atomically(self.path / "inputs.json", pack(spec))
 
     def write_table(self, study: Study) -> None:
-        """Write the table from the finished points."""
+        """Write the table from the finished points, unless it is there."""
         columns, rows = study.columns, [row.values for row in study.rows]
-        write_text_atomically(self.path / "results.csv", to_csv(columns, rows))
+        text, parquet = to_csv(columns, rows), self.path / "results.parquet"
         if has_parquet():
-            content = to_parquet(columns, rows)
-            write_bytes_atomically(self.path / "results.parquet", content)
+            if self._has_table(text) and parquet.exists():
+                return
+            write_bytes_atomically(parquet, to_parquet(columns, rows))
+        else:
+            parquet.unlink(missing_ok=True)
+        write_text_atomically(self.path / "results.csv", text)
+
+    def _has_table(self, text: str) -> bool:
+        """Whether the last run wrote this table: the CSV is written last."""
+        try:
+            return (self.path / "results.csv").read_bytes() == text.encode()
+        except OSError:
+            return False
 
     def owner(self) -> str:
         """Say who holds the lock; empty if nobody does."""

@@ -6,7 +6,6 @@ import os
 import signal
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, LimitError
@@ -18,7 +17,6 @@ from shardplan.planning.interrupts import Interrupts
 from shardplan.studies.directory import ResultFolder
 from shardplan.studies.expand import axis_names, expand
 from shardplan.studies.journal import Journal, JournalWriter
-from shardplan.studies.pools.local import LocalPool
 from shardplan.studies.session import RunObserver, Session
 from shardplan.studies.spec import StudySpec, load_spec
 from shardplan.studies.strategies import strategy_of
@@ -26,10 +24,11 @@ from shardplan.studies.study import Study
 from shardplan.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from shardplan.records.study import StudyFile
     from shardplan.studies.point import StudyPoint
+    from shardplan.studies.pools.task import Pool
     from shardplan.studies.session import PoolMaker
 
     Source = StudySpec | StudyFile | Mapping[str, Any] | str | os.PathLike[str]
@@ -86,7 +85,8 @@ def run(
     """
     spec = _spec(study)
     workers = whole("workers", workers, MOST_WORKERS)
-    points = chosen_points(spec, only)
+    everything = expand(spec)
+    points = chosen_points(spec, everything, only)
     make_pool = _pool_maker(min(workers, max(1, len(points))), scheduler)
     with ExitStack() as stack:
         hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
@@ -106,8 +106,9 @@ def run(
         try:
             strategy_of(spec)(session)
         except KeyboardInterrupt:
-            raise _interrupted(spec, points, journal, folder, heard) from None
-        found = replace(study_of(spec, journal), lost=_lost(session))
+            found = study_of(spec, everything, journal)
+            raise _interrupted(found, len(points), folder, heard) from None
+        found = replace(study_of(spec, everything, journal), lost=_lost(session))
         if folder is not None:
             folder.write_table(found)
     return found
@@ -123,12 +124,14 @@ def load_study(directory: Path) -> Study:
     """
     folder = ResultFolder(directory)
     folder.require()
-    return study_of(folder.spec(), folder.journal())
+    spec = folder.spec()
+    return study_of(spec, expand(spec), folder.journal())
 
 
-def study_of(spec: StudySpec, journal: Journal) -> Study:
-    """Return what a journal knows of a study."""
-    points = expand(spec)
+def study_of(
+    spec: StudySpec, points: tuple[StudyPoint, ...], journal: Journal
+) -> Study:
+    """Return what a journal knows of a study and its points."""
     session = Session(spec, points, journal)
     rows = strategy_of(spec)(session)
     found = {row.point.number for row in rows}
@@ -145,15 +148,16 @@ def _lost(session: Session) -> dict[int, str]:
     }
 
 
-def chosen_points(spec: StudySpec, only: Sequence[str]) -> tuple[StudyPoint, ...]:
-    """Return the points that have one of the given values on every axis named.
+def chosen_points(
+    spec: StudySpec, points: tuple[StudyPoint, ...], only: Sequence[str]
+) -> tuple[StudyPoint, ...]:
+    """Return those of the points that have one of the given values on every axis named.
 
     Raises
     ------
     InputError
         For a key that is no axis, and a value that no point has.
     """
-    points = expand(spec)
     wanted: dict[str, list[str]] = {}
     for text in only:
         key, equals, value = text.partition("=")
@@ -190,26 +194,29 @@ def _spec(study: Source) -> StudySpec:
 
 
 def _pool_maker(workers: int, scheduler: str | None) -> PoolMaker:
-    if scheduler is None and workers == 1:
-        return LocalPool
-    from shardplan.studies.pools.dask import DaskPool
+    """Return what makes a pool once a point is missing: planning imports much."""
 
-    if scheduler is not None:
-        return partial(DaskPool.on_scheduler, scheduler)
-    return partial(DaskPool.on_this_machine, workers)
+    def make(spec: StudySpec, known: Collection[str]) -> Pool:
+        if scheduler is None and workers == 1:
+            from shardplan.studies.pools.local import LocalPool
+
+            return LocalPool(spec, known)
+        from shardplan.studies.pools.dask import DaskPool
+
+        if scheduler is not None:
+            return DaskPool.on_scheduler(scheduler, spec, known)
+        return DaskPool.on_this_machine(workers, spec, known)
+
+    return make
 
 
 def _interrupted(
-    spec: StudySpec,
-    points: Sequence[StudyPoint],
-    journal: Journal,
-    folder: ResultFolder | None,
-    heard: Interrupts,
+    study: Study, asked: int, folder: ResultFolder | None, heard: Interrupts
 ) -> LimitError:
     """Write the table of what there is, and say how to go on."""
-    done = sum(point.id in journal.by_id for point in points)
-    text = f"{heard.word}: {done:,} of {plural(len(points), 'point')} have a result"
+    done = f"{len(study.rows):,} of {plural(asked, 'point')}"
+    text = f"{heard.word}: {done} have a result"
     if folder is not None:
-        folder.write_table(study_of(spec, journal))
+        folder.write_table(study)
         text += f" in {folder.path}; the same command goes on"
     return LimitError(text, interrupted=True)

@@ -88,10 +88,14 @@ class Session:
         """
         points = list(points)
         if self._make_pool is not None:
-            missing = {p.id: p for p in points if self.row(p) is None}
+            missing = {
+                point.id: point
+                for point in points
+                if not self.is_known(point) and point.id not in self.lost
+            }
             self._observer.planned(len(points), len(points) - len(missing))
             self._run(missing)
-        return [row for p in points if (row := self.row(p)) is not None]
+        return [row for point in points if (row := self.row(point)) is not None]
 
     def is_known(self, point: StudyPoint) -> bool:
         """Whether a point has a result that stays."""

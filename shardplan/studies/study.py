@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from shardplan.errors import InputError
 from shardplan.records.brief import Brief
 from shardplan.studies.columns import COLUMNS, StudyColumn, axis_column
-from shardplan.studies.derived import derive
+from shardplan.studies.constraints import parse_constraint
 from shardplan.studies.expand import axis_names
 from shardplan.units import plural
 
@@ -50,6 +51,8 @@ def make_row(
     """
     values = dict(point.values)
     if spec.file.prices or spec.file.failures:
+        from shardplan.studies.derived import derive
+
         results = {**results, **derive(spec, point, results)}
     for name in COLUMNS:
         found = results.get(name)
@@ -96,6 +99,31 @@ class Study(Brief):
     def columns(self) -> tuple[StudyColumn, ...]:
         """Axes in the order of the file, then results."""
         return table_columns(self.spec, (row.values for row in self.rows))
+
+    def best(self, column: str = "throughput_samples_per_s") -> StudyRow | None:
+        """Return the row that is best in a column; None if none can be.
+
+        Of those that have a plan and meet all of `subject_to`; the first of equal ones.
+
+        Raises
+        ------
+        InputError
+            For a column that has no better end.
+        """
+        sense = COLUMNS[column].sense if column in COLUMNS else None
+        if sense is None:
+            known = ", ".join(name for name, c in COLUMNS.items() if c.sense)
+            rule = f"has no better end; these have: {known}"
+            raise InputError.single("study", "column", column, rule)
+        rules = [parse_constraint(text) for text in self.spec.file.subject_to]
+        rows = [
+            row
+            for row in self.rows
+            if row.values["feasible"] and row.values[column] is not None
+            if all(rule.holds(row.values) for rule in rules)
+        ]
+        choose = max if sense == "max" else min
+        return choose(rows, key=lambda row: row.values[column], default=None)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per finished point; ``attrs["units"]`` has the unit of a column."""

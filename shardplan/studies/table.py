@@ -29,7 +29,9 @@ def cell(value: Any) -> str:
     """Write a value so that it can be read again; None is empty."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return repr(value) if type(value) in (float, int) else json.dumps(value)
 
 
 def has_parquet() -> bool:

@@ -85,6 +85,15 @@ def study_file(small: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def study_results(run: Run, study_file: Path) -> Path:
+    """Its results."""
+    path = study_file.parent / "results"
+    result = run("study", "run", study_file, "-o", path, "--workers", "1")
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="session")
 def soon() -> tuple[str, ...]:
     """Options of a search on two hosts that ends soon, at the same plan everywhere."""
     return ("--topology", "dgx-h100:2", "--work-limit", "2000")

@@ -41,6 +41,10 @@ COMMANDS = {
         *("--throughput", "1e6", "--hosts-max", "2"),
     ],
     "study check": ["STUDY"],
+    "study run": ["STUDY", "-o", "RESULTS", "--workers", "1"],
+    "study status": ["RESULTS"],
+    "study table": ["RESULTS"],
+    "study script": ["STUDY", "--cluster", "slurm"],
     "study parameter-servers": SOLVE,
     "show": ["PLAN"],
     "explain": ["PLAN"],
@@ -160,17 +164,27 @@ def test_every_command_has_its_line() -> None:
     """A new command needs a line here, and a new format a way to parse it."""
     found = list(leaves(cli))
     assert {name for name, _ in found} == set(COMMANDS)
-    assert {form for _, form in found} <= {"", "text", "html", "json", "dot"}
+    assert {form for _, form in found} <= {"", "text", "html", "json", "dot", "csv"}
 
 
 @pytest.mark.parametrize(("name", "form"), list(leaves(cli)))
 def test_standard_output_is_the_result(
-    name: str, form: str, shell: Server, run: Run, plan: Path, study_file: Path
+    name: str,
+    form: str,
+    shell: Server,
+    run: Run,
+    plan: Path,
+    study_file: Path,
+    study_results: Path,
 ) -> None:
     """The result, whole and alone; no warning, though warnings are errors here."""
     folder = study_file.parent
     files = {"PLAN": str(plan), "WORKLOAD": str(folder / "small.toml")}
-    files |= {"STUDY": str(study_file), "COPY": str(folder / "copy.toml")}
+    files |= {
+        "RESULTS": str(study_results),
+        "STUDY": str(study_file),
+        "COPY": str(folder / "copy.toml"),
+    }
     given = [files.get(word, word) for word in COMMANDS[name]]
     arguments = [*name.split(), *given, *(["--format", form] if form else [])]
     done = shell(*arguments)

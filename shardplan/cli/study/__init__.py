@@ -11,6 +11,13 @@ COMMANDS = {
         "shardplan.cli.study.check",
         "Say what a study would run, or what is wrong with its file.",
     ),
+    "run": ("shardplan.cli.study.run", "Run the points that have no result yet."),
+    "status": ("shardplan.cli.study.status", "Say how far a study is."),
+    "table": ("shardplan.cli.study.table", "Show the results of a study."),
+    "script": (
+        "shardplan.cli.study.script",
+        "Print a script that runs a study on a cluster.",
+    ),
     "parameter-servers": (
         "shardplan.cli.study.parameter_servers",
         "Compare parameter servers on CPUs with the synchronous step of a plan.",
@@ -25,6 +32,8 @@ COMMANDS = {
     lazy=COMMANDS,
     examples="""
     shardplan study check study.toml
+    shardplan study run study.toml -o results
+    shardplan study table results --sort throughput_samples_per_s
     shardplan study parameter-servers dlrm-dcnv2 --topology dgx-h100:2
     """,
 )

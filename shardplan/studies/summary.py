@@ -1,0 +1,56 @@
+"""How far a study is: what `study run` and `study status` report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shardplan.studies.directory import ResultFolder
+from shardplan.studies.expand import axis_names, expand
+from shardplan.studies.runner import study_of
+
+if TYPE_CHECKING:
+    import os
+
+    from shardplan.studies.study import Study
+
+_BEST = ("step_time_s", "throughput_samples_per_s", "bottleneck", "hbm_fill")
+"""Columns that are reported of the best point, beside its axes."""
+
+
+def summary(study: Study) -> dict[str, Any]:
+    """Return counts of points and the best one, JSON-able."""
+    best = study.best()
+    names = (*axis_names(study.spec), *_BEST)
+    return {
+        "study": study.spec.file.name,
+        "points": len(study.rows) + len(study.missing),
+        "finished": len(study.rows),
+        "missing": len(study.missing),
+        "counts": study.counts,
+        "best": best and {"point": best.point.number, **_chosen(best.values, names)},
+    }
+
+
+def status(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the same of a folder, and what there is to say of its journal.
+
+    Raises
+    ------
+    InputError
+        If it holds no study.
+    """
+    folder = ResultFolder(directory)
+    folder.require()
+    journal = folder.journal()
+    spec = folder.spec()
+    return {
+        **summary(study_of(spec, expand(spec), journal)),
+        "folder": str(folder.path),
+        "running": folder.owner(),
+        "broken_lines": journal.broken,
+        "other_versions": journal.others,
+    }
+
+
+def _chosen(values: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: values[name] for name in names}

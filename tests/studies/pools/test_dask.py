@@ -1,0 +1,247 @@
+"""Points on Dask workers: real processes, as people start them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("distributed", reason="needs the extra study")
+
+import distributed.protocol
+
+from shardplan.errors import InputError
+from shardplan.studies import load_study, run
+from shardplan.studies.expand import expand
+from shardplan.studies.packing import to_wire
+from shardplan.studies.pools import dask as module
+from shardplan.studies.pools import remote
+from shardplan.studies.pools.task import task_of
+from shardplan.version import VERSION
+from tests.studies import quick
+from tests.studies.pools.clusters import Cluster, cluster, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# distributed leaves sockets and loops to the end of the process.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return quick.write(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def alone(study: Path) -> dict[str, bytes]:
+    """The results of one process."""
+    run(study, study.parent / "alone")
+    return quick.results(study.parent / "alone")
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Cluster]:
+    with cluster(tmp_path / "cluster") as found:
+        yield found
+
+
+def test_processes_of_this_machine(
+    study: Path, alone: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Two of them find the same bytes as one."""
+    run(study, tmp_path / "out", workers=2)
+    assert quick.results(tmp_path / "out") == alone
+
+
+def test_a_worker_is_killed(
+    study: Path, alone: dict[str, bytes], tmp_path: Path, started: Cluster
+) -> None:
+    """Its points are run again by the other one, and the bytes are the same."""
+    first = started.add_worker()
+    started.add_worker()
+    started.wait_for_workers(2)
+    killed = []
+
+    class Killer:
+        def planned(self, points: int, known: int) -> None: ...
+
+        def finished(self, row: Any) -> None:
+            if not killed:
+                first.send_signal(signal.SIGKILL)
+                killed.append(first.wait())
+
+    out = tmp_path / "out"
+    found = run(study, out, scheduler=started.address, observer=Killer())
+    assert killed == [-signal.SIGKILL]
+    assert not found.missing
+    assert quick.results(out) == alone
+
+
+def test_a_scheduler_goes_away(study: Path, tmp_path: Path, started: Cluster) -> None:
+    """What is finished is kept, and it is said how to go on."""
+    started.add_worker()
+    ran = []
+
+    class Killer:
+        def planned(self, points: int, known: int) -> None: ...
+
+        def finished(self, row: Any) -> None:
+            if not ran:
+                started.scheduler.send_signal(signal.SIGKILL)
+                started.scheduler.wait()
+            ran.append(row)
+
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="is gone; what is finished is kept"):
+        run(study, out, scheduler=started.address, observer=Killer())
+    assert len(load_study(out).rows) == len(ran) > 0
+    assert not run(study, out).missing
+
+
+OTHER = "import shardplan.version; shardplan.version.VERSION = '9.9'"
+WITHOUT = """\
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] == 'shardplan':
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+
+
+@pytest.mark.parametrize(
+    ("preload", "has"), [(OTHER, "'9.9'|9.9"), (WITHOUT, "missing")]
+)
+@pytest.mark.parametrize("when", ["before", "later"])
+def test_other_workers_are_refused(
+    preload: str, has: str, when: str, study: Path, tmp_path: Path, started: Cluster
+) -> None:
+    """Those with another shardplan, or without, also where they come later."""
+    path = tmp_path / "preload.py"
+    path.write_text(preload, encoding="utf-8")
+    thread = threading.Timer(0.0, lambda: started.add_worker(str(path)))
+    if when == "before":
+        started.add_worker(str(path))
+        started.wait_for_workers(1)
+    else:
+        thread.start()
+    with pytest.raises(InputError, match=f"install shardplan {VERSION} there") as error:
+        run(study, tmp_path / "out", scheduler=started.address)
+    [problem] = error.value.problems
+    assert problem.value in has.split("|")
+
+
+def test_a_point_that_kills_its_workers_is_lost(
+    study: Path, tmp_path: Path, started: Cluster
+) -> None:
+    """It costs itself and nothing else, and is tried again by the next run."""
+    path = tmp_path / "preload.py"
+    path.write_text(
+        "import os, shardplan.studies.evaluate as module\n"
+        "solve = module.solve_point\n"
+        "def solve_point(resolved):\n"
+        "    if resolved.inputs.workload.global_batch_size == 4000:\n"
+        "        os._exit(1)\n"
+        "    return solve(resolved)\n"
+        "module.solve_point = solve_point\n",
+        encoding="utf-8",
+    )
+    for _ in range(4):
+        started.add_worker(str(path))
+    started.wait_for_workers(4)
+    only = ["hosts=1", "workload.global_batch_size=4000"]
+    only.append("workload.tables.*.num_embeddings=1000")
+    out = tmp_path / "out"
+    found = run(study, out, scheduler=started.address, only=only)
+    assert list(found.lost) == [4]
+    assert found.lost[4].startswith("lost: KilledWorker")
+    assert not found.rows
+    assert len(run(study, out, only=only).rows) == 1
+
+
+def test_nobody_answers(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CONNECT_S", 0.5)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(InputError, match="no scheduler answers there"):
+            run(study, scheduler=address)
+
+
+def test_a_task_is_small(tmp_path: Path) -> None:
+    """Whatever the study holds, a point is below 10 kB."""
+    spec = quick.spec(tmp_path)
+    content = to_wire(spec, ["0" * 64] * 1000)
+    for point in expand(spec):
+        frames = distributed.protocol.dumps((remote.run_task, task_of(point), VERSION))
+        assert sum(map(len, frames)) < 10_000
+        assert len(json.dumps(task_of(point))) < 2000
+    assert len(content) < 100_000
+
+
+def test_workers_remember_few_studies(tmp_path: Path) -> None:
+    """A worker that serves many keeps the last ones."""
+    spec = quick.spec(tmp_path)
+    task = task_of(expand(spec)[1])
+    for number in range(4):
+        content = to_wire(spec, [str(number)])
+        found = remote.run_task(content, str(number), task, VERSION)
+        assert isinstance(found, dict)
+        assert found["id"] == task["id"]
+    assert list(remote._workshops) == ["2", "3"]
+    assert remote.run_task(b"", "", task, "9.9") == VERSION
+
+
+def test_a_script_without_a_guard_is_told(tmp_path: Path) -> None:
+    """Processes import the script: there is an error that says so, and no flood."""
+    import subprocess
+    import sys
+
+    study = quick.write(tmp_path)
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"from shardplan.studies import run\nprint(run({str(study)!r}, workers=2))\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1
+    assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_ctrl_c_is_for_this_process_alone(tmp_path: Path) -> None:
+    """Workers get none from the terminal; they end with the command, in a moment."""
+    import os
+    import subprocess
+    import sys
+
+    study = quick.write(tmp_path)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "shardplan", "study", "run", str(study)]
+    with subprocess.Popen(
+        [*command, "-o", str(out), "--workers", "2"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        journal = out / "journal.jsonl"
+        wait_for(lambda: journal.exists() and journal.read_bytes().count(b"\n") > 2)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=120)
+    text = errors.decode()
+    assert process.returncode == 130
+    assert "have a result in" in text
+    assert "Traceback" not in text
+    assert not run(study, out).missing
