@@ -25,7 +25,7 @@ COMMANDS = {
     "study": ("shardplan.cli.study", "Compare systems and settings."),
     "show": ("shardplan.cli.show", "Show what a plan decides."),
     "explain": ("shardplan.cli.explain", "Explain why a plan costs what it costs."),
-    "report": ("shardplan.cli.report", "Write a page in HTML about a plan."),
+    "report": ("shardplan.cli.report", "Write pages in HTML about a plan or a study."),
     "diff": ("shardplan.cli.diff", "Compare two plans."),
     "export": ("shardplan.cli.export", "Write a plan for the program that runs it."),
     "topology": ("shardplan.cli.topology", "List, show, validate and copy topologies."),

@@ -8,6 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from shardplan.cli.main import cli
+from shardplan.studies.runner import run as run_study
+from tests.studies import quick
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,3 +132,11 @@ def tampered(plan_file: Path, tmp_path: Path) -> Path:
     path = tmp_path / "tampered.json"
     path.write_text(json.dumps(data), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of results of twelve points, of which six fit nowhere."""
+    folder = tmp_path_factory.mktemp("quick")
+    run_study(quick.write(folder), folder / "results")
+    return folder / "results"

@@ -45,6 +45,9 @@ COMMANDS = {
     "study status": ["RESULTS"],
     "study table": ["RESULTS"],
     "study script": ["STUDY", "--cluster", "slurm"],
+    "study pareto": ["RESULTS"],
+    "study report": ["RESULTS", "-o", "FOLDER"],
+    "study diff": ["RESULTS", "RESULTS"],
     "study parameter-servers": SOLVE,
     "show": ["PLAN"],
     "explain": ["PLAN"],
@@ -67,7 +70,7 @@ COMMANDS = {
     "schema": ["plan"],
     "completion": ["bash"],
 }
-"""Arguments of every command; ``PLAN``, ``WORKLOAD`` and ``COPY`` stand for files."""
+"""Arguments of every command; words in capitals stand for files and folders."""
 JSON_IN_EITHER_FORMAT = ("export", "schema")
 DOT = re.compile(
     r'graph "[^"]+" \{\n  rankdir = BT;\n'
@@ -184,6 +187,7 @@ def test_standard_output_is_the_result(
         "RESULTS": str(study_results),
         "STUDY": str(study_file),
         "COPY": str(folder / "copy.toml"),
+        "FOLDER": str(folder / "report"),
     }
     given = [files.get(word, word) for word in COMMANDS[name]]
     arguments = [*name.split(), *given, *(["--format", form] if form else [])]

@@ -18,6 +18,18 @@ COMMANDS = {
         "shardplan.cli.study.script",
         "Print a script that runs a study on a cluster.",
     ),
+    "pareto": (
+        "shardplan.cli.study.pareto",
+        "List the points of a study that no other point beats.",
+    ),
+    "report": (
+        "shardplan.cli.study.report",
+        "Write pages in HTML about a study.",
+    ),
+    "diff": (
+        "shardplan.cli.study.diff",
+        "Compare two studies by their results.",
+    ),
     "parameter-servers": (
         "shardplan.cli.study.parameter_servers",
         "Compare parameter servers on CPUs with the synchronous step of a plan.",
@@ -34,6 +46,8 @@ COMMANDS = {
     shardplan study check study.toml
     shardplan study run study.toml -o results
     shardplan study table results --sort throughput_samples_per_s
+    shardplan study pareto results
+    shardplan study report results -o report
     shardplan study parameter-servers dlrm-dcnv2 --topology dgx-h100:2
     """,
 )

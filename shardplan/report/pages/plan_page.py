@@ -44,13 +44,15 @@ _ITEMS = 8
 """Items of memory that are told apart: as many as there are colours."""
 
 
-def plan_page(data: dict[str, Any]) -> str:
+def plan_page(data: dict[str, Any], origin: str = "") -> str:
     """Write the page of a plan.
 
     Parameters
     ----------
     data : dict
         Of `plan_data.plan_page_data`.
+    origin : str
+        What it is a plan of, if the page lies below the one of a study.
 
     Raises
     ------
@@ -71,6 +73,7 @@ def plan_page(data: dict[str, Any]) -> str:
         version=VERSION,
         title=f"{data['workload']} on {data['topology']}",
         sections=SECTIONS,
+        origin=origin,
         **_facts(data),
         **_fit(data),
         memory=memory,

@@ -37,7 +37,13 @@ def element(name: str, *content: str, **attributes: object) -> Markup:
 
 
 def figure(
-    key: str, title: str, description: str, body: Iterable[Markup], *, height: int
+    key: str,
+    title: str,
+    description: str,
+    body: Iterable[Markup],
+    *,
+    height: int,
+    role: str = "img",
 ) -> Markup:
     """Make a figure of `height` pixels and any width, with words for screen readers."""
     return element(
@@ -47,7 +53,7 @@ def figure(
         *body,
         class_="plot",
         height=height,
-        role="img",
+        role=role,
         aria_labelledby=f"{key}-title {key}-desc",
     )
 

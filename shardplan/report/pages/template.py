@@ -33,7 +33,7 @@ def require_libraries() -> None:
         raise InputError.single("report", "", None, rule) from error
 
 
-def render(template: str, *, data: object, **values: Any) -> str:
+def render(template: str, *, data: object, name: str = "page", **values: Any) -> str:
     """Fill a template that extends ``base.html``.
 
     Parameters
@@ -42,10 +42,12 @@ def render(template: str, *, data: object, **values: Any) -> str:
         File in ``templates/``.
     data : object
         What the script reads; JSON-able.
+    name : str
+        Script in ``assets/``; a style of this name follows that of all pages.
     values
         Names in the template.
     """
-    style, script = _style(), _asset("page.js")
+    style, script = _style(name), _asset(f"{name}.js")
     return (
         _environment()
         .get_template(template)
@@ -94,11 +96,12 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _style() -> str:
-    """Return the style with the colours in front."""
+def _style(name: str) -> str:
+    """Return the style of all pages, with the colours in front, and that of one."""
     names = [f"--s{index}:{value}" for index, value in enumerate(COLOURS)]
     names += [f"--back-{name}:{value}" for name, value in BACKGROUNDS.items()]
-    return f":root{{{';'.join(names)}}}\n{_asset('page.css')}"
+    own = "" if name == "page" else _asset(f"{name}.css")
+    return f":root{{{';'.join(names)}}}\n{_asset('page.css')}{own}"
 
 
 @cache
