@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import escape
 
 from shardplan.printable import printable
+from shardplan.report.pages.study.answers import search_answers
 from shardplan.report.pages.study.figures import cost_figure, front_figure
 from shardplan.report.pages.study.listing import (
     all_points,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SECTIONS = {
     "asked": "What was asked",
     "front": "The front",
+    "answers": "Answers of the search",
     "cost": "Cost against rate",
     "maps": "Maps of two axes",
     "bounds": "What bounds the points",
@@ -53,9 +55,12 @@ def study_content(subject: PageSubject, source: str) -> dict[str, Any]:
         The study file.
     """
     maps = _maps(subject)
+    answers = search_answers(subject)
+    sections = {k: v for k, v in SECTIONS.items() if k != "answers" or answers}
     return {
         "title": subject.study.spec.file.name,
-        "sections": SECTIONS,
+        "sections": sections,
+        "answers": answers,
         "version": VERSION,
         "description": subject.study.spec.file.description,
         "cards": _cards(subject),
