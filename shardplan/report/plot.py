@@ -83,7 +83,7 @@ def memory_plot(memory: dict[str, Any], title: str, form: str) -> bytes:
             ax.set_ylabel("GB")
             _legend(ax)
 
-    return _drawn(title, draw, 2.8 * len(memory) + 0.4, form)
+    return drawn(title, draw, 2.8 * len(memory) + 0.4, form)
 
 
 def phases_plot(phases_s: Mapping[str, list[float]], title: str, form: str) -> bytes:
@@ -109,7 +109,7 @@ def phases_plot(phases_s: Mapping[str, list[float]], title: str, form: str) -> b
         ax.margins(y=0.12)
         _legend(ax)
 
-    return _drawn(title, draw, 3.4, form)
+    return drawn(title, draw, 3.4, form)
 
 
 def timeline_plot(timeline: dict[str, Any], title: str, form: str) -> bytes:
@@ -135,7 +135,7 @@ def timeline_plot(timeline: dict[str, Any], title: str, form: str) -> bytes:
         axes[-1].set_xlim(0, timeline["step_s"] * 1e3)
         _stages(figure)
 
-    return _drawn(title, draw, 0.4 * sum(lanes) + 0.6 * len(ranks) + 0.7, form)
+    return drawn(title, draw, 0.4 * sum(lanes) + 0.6 * len(ranks) + 0.7, form)
 
 
 def _anchor(place: int, count: int) -> Any:
@@ -205,7 +205,7 @@ def _legend(ax: Axes) -> None:
     ax.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1, 1))
 
 
-def _drawn(title: str, draw: Any, height: float, form: str) -> bytes:
+def drawn(title: str, draw: Any, height: float, form: str) -> bytes:
     """Make a figure and return its file; the same figure gives the same bytes."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import output_option
-from shardplan.errors import InputError
+from shardplan.cli.options import output_option, plot_option
 
 
 @click.command(
@@ -28,13 +25,7 @@ from shardplan.errors import InputError
     help="First goal, instead of the study file's: a column that has a better end.",
 )
 @click.option("--y", metavar="COLUMN", help="Second goal.")
-@click.option(
-    "--plot",
-    metavar="FILE",
-    type=click.Path(),
-    callback=console.place,
-    help="Draw the front to FILE, .svg or .png; needs the extra 'report'.",
-)
+@plot_option("the front")
 @click.option(
     "--format",
     "form",
@@ -57,7 +48,10 @@ def command(
     by how much they miss it. Goals are those of [pareto] or [codesign] in the study
     file, else price, or hosts where there are no prices, and throughput.
     """
-    picture_form = _picture_form(plot)
+    if plot is not None:
+        from shardplan.report.plot import require_matplotlib
+
+        require_matplotlib()
     from shardplan.report.study_front import front_csv, front_data, render_front
     from shardplan.studies.front import study_front
     from shardplan.studies.runner import load_study
@@ -68,23 +62,10 @@ def command(
         from shardplan.io.atomic import write_bytes_atomically
         from shardplan.report.pages.study.picture import picture_of
 
-        write_bytes_atomically(plot, picture_of(study, front, picture_form))
+        kind = plot.rpartition(".")[2].lower()
+        write_bytes_atomically(plot, picture_of(study, front, kind))
     data = front_data(study, front)
     if form == "csv":
         console.write(front_csv(data), output)
     else:
         console.report(data, render_front, form, output)
-
-
-def _picture_form(plot: str | None) -> str:
-    """Return what a picture's name ends in, if pictures can be drawn."""
-    if plot is None:
-        return ""
-    form = Path(plot).suffix.lower().removeprefix(".")
-    if form not in ("svg", "png"):
-        rule = "must end in .svg or .png: these can be drawn"
-        raise InputError.single("--plot", "", plot, rule)
-    from shardplan.report.pages.study.picture import require_plots
-
-    require_plots()
-    return form

@@ -38,7 +38,6 @@ def test_goals_of_options(run: Run, results: Path) -> None:
     [
         (["--x", "hbm_fil"], "is no column of results; did you mean 'hbm_fill'?"),
         (["--y", "bottleneck"], "has no better end; a goal is one of hosts"),
-        (["--plot", "front.pdf"], "must end in .svg or .png"),
     ],
 )
 def test_wrong_options(run: Run, results: Path, words: list[str], message: str) -> None:
@@ -47,6 +46,13 @@ def test_wrong_options(run: Run, results: Path, words: list[str], message: str) 
     assert done.exit_code == 1
     assert message in done.stderr
     assert done.stdout == ""
+
+
+def test_a_plot_is_of_a_kind_that_can_be_drawn(run: Run, results: Path) -> None:
+    """The name says which."""
+    done = run("study", "pareto", results, "--plot", "front.pdf")
+    assert done.exit_code == 2
+    assert "does not end in .svg or .png" in done.stderr
 
 
 def test_a_folder_without_a_study(run: Run, tmp_path: Path) -> None:

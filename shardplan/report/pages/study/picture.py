@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError
@@ -11,10 +10,13 @@ from shardplan.report.pages.palette import colour
 from shardplan.report.pages.study.figures import front_figure
 from shardplan.report.pages.study.scatter import bound
 from shardplan.report.pages.study.subject import PageSubject
+from shardplan.report.plot import drawn
 from shardplan.report.study_values import tick_text, unit_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
 
     from shardplan.report.pages.study.scatter import Dot, DotKind, Scatter
     from shardplan.studies.columns import StudyColumn
@@ -22,16 +24,7 @@ if TYPE_CHECKING:
     from shardplan.studies.front import Front
     from shardplan.studies.study import Study, StudyRow
 
-_SIZE = (8.0, 4.8)
-"""Width and height [inches]."""
-_STYLE: Any = {
-    "svg.hashsalt": "shardplan",  # else identifiers are random
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # names are no formulas
-}
+_HEIGHT = 5.0
 _MARKS: dict[DotKind, dict[str, Any]] = {
     "plain": {"marker": "o", "facecolors": "none", "edgecolors": colour(0), "s": 18},
     "missed": {"marker": "x", "color": colour(1), "s": 18, "linewidths": 1},
@@ -44,23 +37,13 @@ _LABELS: dict[DotKind, str] = {
 }
 
 
-def require_plots() -> None:
-    """Refuse to draw without what pictures are drawn with.
-
-    Raises
-    ------
-    InputError
-        If the extra ``report`` is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        rule = "pictures need Matplotlib: pip install 'shardplan[report]'"
-        raise InputError.single("plot", "", None, rule) from error
-
-
 def picture_of(study: Study, front: Front[StudyRow], form: str) -> bytes:
     """Draw the front of a study.
+
+    Parameters
+    ----------
+    form : str
+        ``svg`` or ``png``.
 
     Raises
     ------
@@ -70,47 +53,31 @@ def picture_of(study: Study, front: Front[StudyRow], form: str) -> bytes:
     scatter = front_figure(PageSubject(study, front, {}))
     if scatter is None:
         rule = "nothing to draw: no point has a value of two goals"
-        raise InputError.single("plot", "", None, rule)
-    return draw_picture(scatter, form)
+        raise InputError.single("--plot", "", None, rule)
+
+    def draw(figure: Figure) -> None:
+        _draw(figure, scatter)
+
+    return drawn(scatter.title, draw, _HEIGHT, form)
 
 
-def draw_picture(scatter: Scatter, form: str) -> bytes:
-    """Draw the figure of a front.
-
-    Parameters
-    ----------
-    form : str
-        ``svg`` or ``png``.
-    """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        across, down = scatter.scales()
-        axes.set_xscale("log" if across.is_log else "linear")
-        axes.set_yscale("log" if down.is_log else "linear")
-        axes.set_xlim(across.low, across.high)
-        axes.set_ylim(down.low, down.high)
-        axes.set_xticks(
-            across.ticks(), [tick_text(scatter.x, t) for t in across.ticks()]
-        )
-        axes.set_yticks(down.ticks(), [tick_text(scatter.y, t) for t in down.ticks()])
-        axes.minorticks_off()
-        axes.grid(color="#e3e7eb")
-        axes.set_axisbelow(True)
-        axes.set_xlabel(_name(scatter.x))
-        axes.set_ylabel(_name(scatter.y))
-        axes.set_title(one_line(scatter.title), loc="left")
-        _shade(axes, scatter.on(scatter.x), axes.axvspan, axes.axvline, across.high)
-        _shade(axes, scatter.on(scatter.y), axes.axhspan, axes.axhline, down.high)
-        _draw_dots(axes, scatter.dots, has_line=scatter.has_line)
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, -0.14), ncols=4)
-        target = io.BytesIO()
-        metadata = {"Date": None} if form == "svg" else {"Software": None}
-        figure.savefig(target, format=form, dpi=160, metadata=metadata)
-    return target.getvalue()
+def _draw(figure: Figure, scatter: Scatter) -> None:
+    axes = figure.add_subplot()
+    across, down = scatter.scales()
+    axes.set_xscale("log" if across.is_log else "linear")
+    axes.set_yscale("log" if down.is_log else "linear")
+    axes.set_xlim(across.low, across.high)
+    axes.set_ylim(down.low, down.high)
+    axes.set_xticks(across.ticks(), [tick_text(scatter.x, t) for t in across.ticks()])
+    axes.set_yticks(down.ticks(), [tick_text(scatter.y, t) for t in down.ticks()])
+    axes.minorticks_off()
+    axes.grid(visible=True, axis="both")
+    axes.set_xlabel(_name(scatter.x))
+    axes.set_ylabel(_name(scatter.y))
+    _shade(scatter.on(scatter.x), axes.axvspan, axes.axvline, across.high)
+    _shade(scatter.on(scatter.y), axes.axhspan, axes.axhline, down.high)
+    _draw_dots(axes, scatter.dots, has_line=scatter.has_line)
+    figure.legend(loc="outside lower center", ncols=4)
 
 
 def _name(column: StudyColumn) -> str:
@@ -118,9 +85,7 @@ def _name(column: StudyColumn) -> str:
     return f"{column.name}{unit_text(column)}{better[column.sense]}"
 
 
-def _shade(
-    axes: Any, bounds: Sequence[Constraint], span: Any, line: Any, high: float
-) -> None:
+def _shade(bounds: Sequence[Constraint], span: Any, line: Any, high: float) -> None:
     """Shade what constraints forbid, and name them."""
     for constraint in bounds:
         is_most = constraint.op.startswith("<")
@@ -132,7 +97,8 @@ def _shade(
 
 
 def _draw_dots(axes: Any, dots: Sequence[Dot], *, has_line: bool) -> None:
-    for kind in ("missed", "plain", "front"):
+    kinds: tuple[DotKind, ...] = ("missed", "plain", "front")
+    for kind in kinds:
         chosen = [dot for dot in dots if dot.kind == kind]
         x, y = [dot.x for dot in chosen], [dot.y for dot in chosen]
         if kind == "front" and has_line:

@@ -13,6 +13,8 @@ _LOG_FROM = 30.0
 """Values that differ by this factor and more are drawn over their logarithm."""
 _MARGIN = 0.04
 """Share of the figure that stays free beyond the outermost values."""
+_TINY = 1e-100
+"""Nothing that is measured is so small, and margins below it would end at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Scale:
         if not found:
             return cls(0.0, 1.0)
         low, high = found[0], found[-1]
-        if low > 0 and high / low >= _LOG_FROM:
+        if low > _TINY and high / low >= _LOG_FROM:
             margin = (high / low) ** _MARGIN
             return cls(low / margin, high * margin, is_log=True)
         span = high - low or abs(high) or 1.0
