@@ -71,7 +71,7 @@ def write_study_report(directory: str, output: str, form: str) -> None:
     study = load_study(directory)
     _require_outside(directory, output)
     front = study_front(study)
-    pages = write_report(study, front, _study_file(directory), output, _Progress())
+    pages = write_report(study, front, _study_file(directory), output, _PageProgress())
     console.report(summary_data(output, pages), render_summary, form)
 
 
@@ -116,7 +116,7 @@ def _study_file(directory: str) -> str:
         return ""
 
 
-class _Progress:
+class _PageProgress:
     """Says on a terminal which plan is made."""
 
     def made(self, pages: int, total: int) -> None:

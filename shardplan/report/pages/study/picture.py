@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from shardplan.report.pages.study.scatter import Dot, DotKind, Scatter
+    from shardplan.report.pages.study.scatter import DotKind, Scatter
     from shardplan.studies.columns import StudyColumn
     from shardplan.studies.constraints import Constraint
     from shardplan.studies.front import Front
@@ -76,7 +76,7 @@ def _draw(figure: Figure, scatter: Scatter) -> None:
     axes.set_ylabel(_name(scatter.y))
     _shade(scatter.on(scatter.x), axes.axvspan, axes.axvline, across.high)
     _shade(scatter.on(scatter.y), axes.axhspan, axes.axhline, down.high)
-    _draw_dots(axes, scatter.dots, has_line=scatter.has_line)
+    _draw_dots(axes, scatter)
     figure.legend(loc="outside lower center", ncols=4)
 
 
@@ -96,16 +96,17 @@ def _shade(bounds: Sequence[Constraint], span: Any, line: Any, high: float) -> N
         line(value, color=colour(1), linestyle="--", label=label)
 
 
-def _draw_dots(axes: Any, dots: Sequence[Dot], *, has_line: bool) -> None:
+def _draw_dots(axes: Any, scatter: Scatter) -> None:
     kinds: tuple[DotKind, ...] = ("missed", "plain", "front")
     for kind in kinds:
-        chosen = [dot for dot in dots if dot.kind == kind]
+        chosen = [dot for dot in scatter.dots if dot.kind == kind]
         x, y = [dot.x for dot in chosen], [dot.y for dot in chosen]
-        if kind == "front" and has_line:
+        if kind == "front" and scatter.has_line:
             axes.step(x, y, where="post", color=colour(2), linewidth=1.2)
         if chosen:
             axes.scatter(x, y, label=_LABELS[kind], **_MARKS[kind])
-        if kind == "front":
-            for dot in chosen:
-                place = {"xytext": (5, 4), "textcoords": "offset points"}
-                axes.annotate(str(dot.number), (dot.x, dot.y), fontsize=7, **place)
+    labels = scatter.labels()
+    for dot in scatter.dots:
+        if label := labels.get(dot.number):
+            place = {"xytext": (5, 4), "textcoords": "offset points"}
+            axes.annotate(label, (dot.x, dot.y), fontsize=7, **place)

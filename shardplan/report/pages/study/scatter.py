@@ -106,6 +106,17 @@ class Scatter:
             Scale.over([*(dot.y for dot in self.dots), *(bound(c) for c in ys)]),
         )
 
+    def labels(self) -> dict[int, str]:
+        """Return what stands beside the front: the numbers of all points at a place."""
+        places: dict[tuple[float, float], list[int]] = {}
+        for dot in self._of("front"):
+            places.setdefault((dot.x, dot.y), []).append(dot.number)
+        found = {}
+        for numbers in places.values():
+            shown = ", ".join(map(str, numbers[:3])) + (", ..." * (len(numbers) > 3))
+            found[numbers[-1]] = shown  # the last one lies above the others
+        return found
+
     @property
     def drawn(self) -> list[Constraint]:
         """The constraints that are drawn."""
@@ -200,16 +211,16 @@ class Scatter:
             yield stretched(1000, 1000, element("path", d=path, class_="frontline"))
 
     def _front(self, across: Scale, down: Scale) -> Iterator[Markup]:
-        dots = self._of("front")
+        dots, labels = self._of("front"), self.labels()
         for dot in dots:
             mark = [
                 element("circle", r="12", class_="target"),
                 element("path", d="M0-6.5 6.5 0 0 6.5-6.5 0z"),
             ]
-            if len(dots) <= _MOST_NUMBERS:
+            if dot.number in labels and len(labels) <= _MOST_NUMBERS:
                 is_right = across.share(dot.x) > 0.9
                 side = {"dx": "-9", "class_": "end"} if is_right else {"dx": "9"}
-                mark.append(element("text", str(dot.number), dy="-.5em", **side))
+                mark.append(element("text", labels[dot.number], dy="-.5em", **side))
             found = _placed(dot, *mark, across=across, down=down)
             if dot.href is not None:
                 words = f"Plan page of point {dot.number}"
