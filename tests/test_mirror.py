@@ -42,6 +42,7 @@ TOPICS = {
     "planning": {"new_scope"},
     "simulation": {"adversarial", "properties", "shared_links", "speed"},
     "solvers": {"sliced"},
+    "studies": {"killed"},
 }
 """What is tested of a room as a whole; a test of one module has that module's name."""
 
