@@ -11,6 +11,7 @@ from shardplan.records.brief import Brief
 from shardplan.studies.columns import COLUMNS, StudyColumn, axis_column
 from shardplan.studies.constraints import parse_constraint
 from shardplan.studies.expand import axis_names
+from shardplan.studies.front import study_front
 from shardplan.units import plural
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from shardplan.studies.front import Front
     from shardplan.studies.point import StudyPoint
     from shardplan.studies.spec import StudySpec
 
@@ -124,6 +126,10 @@ class Study(Brief):
         ]
         choose = max if sense == "max" else min
         return choose(rows, key=lambda row: row.values[column], default=None)
+
+    def pareto(self, x: str | None = None, y: str | None = None) -> Front[StudyRow]:
+        """Return the points that no other one beats; see `front.study_front`."""
+        return study_front(self, x, y)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per finished point; ``attrs["units"]`` has the unit of a column."""

@@ -148,7 +148,7 @@ def test_from_the_front_to_a_plan_and_back(tmp_path: Path, tab: Tab) -> None:
     """One click in the figure, or a key; the page of the plan leads back."""
     study = made_study({"axes": {"hosts": [1, 2]}, "subject_to": []})
     folder = tmp_path / "report"
-    pages = write_report(study, made_front(study), "", folder, Quiet())
+    pages = write_report(study, made_front(study), "", "1", folder, Quiet())
     tab.open(folder / "index.html")
     tab.find("#front svg a path").click()
     assert "/points/" in tab.driver.current_url

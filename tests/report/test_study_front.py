@@ -47,6 +47,16 @@ def test_json_has_everything() -> None:
     assert [point["knee"] for point in data["front"]] == [False, True, False]
 
 
+def test_a_study_has_its_front() -> None:
+    """By the goals of its file, or others."""
+    study = made_study()
+    assert study.pareto().rows == made_front(study).rows
+    assert [goal.column for goal in study.pareto("hosts", "hbm_fill").goals] == [
+        "hosts",
+        "hbm_fill",
+    ]
+
+
 def test_csv_has_the_front() -> None:
     """Plain numbers under the names of axes and columns."""
     data = data_of()

@@ -65,13 +65,17 @@ def write_study_report(directory: str, output: str, form: str) -> None:
     require_libraries()
     from shardplan.report.pages.study.folder import write_report
     from shardplan.report.pages.study.summary import render_summary, summary_data
+    from shardplan.studies.directory import ResultFolder
     from shardplan.studies.front import study_front
     from shardplan.studies.runner import load_study
 
     study = load_study(directory)
     _require_outside(directory, output)
     front = study_front(study)
-    pages = write_report(study, front, _study_file(directory), output, _PageProgress())
+    made_by = ResultFolder(directory).journal().version
+    pages = write_report(
+        study, front, _study_file(directory), made_by, output, _PageProgress()
+    )
     console.report(summary_data(output, pages), render_summary, form)
 
 

@@ -46,13 +46,15 @@ _TONES = {"feasible": "good", "error": "bad"}
 _SENSES = {"min": "least", "max": "most"}
 
 
-def study_content(subject: PageSubject, source: str) -> dict[str, Any]:
+def study_content(subject: PageSubject, source: str, made_by: str) -> dict[str, Any]:
     """Return everything that the template of a study shows.
 
     Parameters
     ----------
     source : str
         The study file.
+    made_by : str
+        The release of shardplan that found the results.
     """
     maps = _maps(subject)
     answers = search_answers(subject)
@@ -64,7 +66,7 @@ def study_content(subject: PageSubject, source: str) -> dict[str, Any]:
         "version": VERSION,
         "description": subject.study.spec.file.description,
         "cards": _cards(subject),
-        "asked": _asked(subject),
+        "asked": {**_asked(subject), "results by": f"shardplan {made_by}"},
         "axes": _axes(subject),
         "source": escape(printable(source)),
         **_front(subject),

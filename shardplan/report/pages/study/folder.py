@@ -16,6 +16,7 @@ from shardplan.report.pages.study.subject import PageSubject, PointPage
 from shardplan.report.pages.template import render, require_libraries
 from shardplan.studies.evaluate import solve_point
 from shardplan.studies.resolve import Resolver
+from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     import os
@@ -56,6 +57,7 @@ def write_report(
     study: Study,
     front: Front[StudyRow],
     source: str,
+    made_by: str,
     output: str | os.PathLike[str],
     observer: PageObserver,
 ) -> dict[int, PointPage]:
@@ -65,6 +67,8 @@ def write_report(
     ----------
     source : str
         The study file.
+    made_by : str
+        The release of shardplan that found the results.
     output : path
         A new or empty folder, or an earlier report, which is replaced.
 
@@ -84,13 +88,13 @@ def write_report(
     with folder_draft(output, KIND) as draft:
         pages = _write_plans(study, front, draft, observer)
         subject = PageSubject(study, front, pages)
-        _write(draft / INDEX, study_page(subject, source))
+        _write(draft / INDEX, study_page(subject, source, made_by))
     return pages
 
 
-def study_page(subject: PageSubject, source: str) -> str:
+def study_page(subject: PageSubject, source: str, made_by: str = VERSION) -> str:
     """Write the page of a study; it needs no other file but for its links."""
-    return render("study.html", name="study", **study_content(subject, source))
+    return render("study.html", name="study", **study_content(subject, source, made_by))
 
 
 def rebuilt_plan(study: Study, resolver: Resolver, row: StudyRow) -> RebuiltPlan:

@@ -10,6 +10,7 @@ import pytest
 from shardplan.report.pages.study.folder import study_page
 from shardplan.report.pages.study.subject import PageSubject, PointPage
 from shardplan.studies.study import Study
+from shardplan.version import VERSION
 from tests.report.pages.conftest import Page
 from tests.report.pages.study.made import BATCH, made_front, made_study, made_subject
 
@@ -34,6 +35,7 @@ def test_page_says_what_was_asked_and_found() -> None:
         "hbm_fill <= 0.8 by 12.5 %",  # 0.9 of 0.8
         "HBM is 12.3 GB too small for t1, t2",
         "lookup, busiest link nic",
+        f"results by shardplan {VERSION}",
         "shardplan report DIR --point N -o point-N.html",
     ):
         assert words in page.text, words
