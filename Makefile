@@ -21,7 +21,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-torchrec clean
+.PHONY: demo test test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -80,6 +80,10 @@ bench-solver-quick: $(VENV)/.installed-dev
 bench-parts: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_parts --docs $(if $(FAMILIES),--families $(FAMILIES)) \
 		$(if $(PARTS),--parts $(PARTS)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(LIMIT),--limit $(LIMIT))
+
+# Designs of the optimiser against as many at random, on the examples of studies; points are kept.
+bench-codesign: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_codesign
 
 bench-torchrec: $(VENV)/.installed-dev torchrec
 	@mkdir -p build

@@ -40,13 +40,15 @@ PART = (
     "tests/report",
     "tests/solvers/test_ilp.py",
     "tests/solvers/test_linear_choice.py",
+    "tests/studies/codesign/test_proposals.py",
+    "tests/studies/codesign/test_hypervolume.py",
     "tests/test_api.py",
     "tests/plans/test_frames.py",
     "tests/certify/test_highs.py",
     "tests/records/test_records.py",
 )
-"""What touches click, highspy, networkx, pandas, pulp, pyarrow, pydantic, rich, scipy:
-once each, in real processes where that matters."""
+"""What touches click, highspy, moocore, networkx, optuna, pandas, pulp, pyarrow,
+pydantic, rich, scipy: once each, in real processes where that matters."""
 
 
 class Run(NamedTuple):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 1_000_000
 """Combinations of a study, before any is excluded."""
+MAX_DESIGNS = 10_000
+"""Points of a co-design: the optimiser looks at all of them for every new one."""
 
 Seed = Annotated[Integer, Field(ge=0, lt=2**32)]
 Money = Annotated[Number, Field(ge=0, le=1e12)]
@@ -267,9 +269,10 @@ class Knob(Record):
     log : bool
         Drawn evenly in the logarithm.
     step : number
-        Only every so many from `low` on.
+        Only `low` and so many steps more; by default any value, rounded to three
+        digits.
     integer : bool
-        Whole numbers only.
+        Whole numbers only: a step of 1, unless another is given.
     choices : tuple
         The values, instead of a range.
     """
@@ -288,8 +291,6 @@ class Knob(Record):
                 raise ValueError("choices stand alone: leave low, high and others out")
         elif self.low is None or self.high is None:
             raise ValueError("needs low and high, or choices")
-        if self.log and self.step is not None:
-            raise ValueError("log and step exclude each other")
         return self
 
 
@@ -300,18 +301,25 @@ class Codesign(Record):
     ----------
     points : int
         Points to run.
+    batch : int
+        Points that are chosen at once, and run beside each other.
     seed : int
-        Of the sampler.
+        Of the optimiser.
     minimise, maximise : tuple of str
-        Columns that are objectives, at least one in all.
+        Columns that are objectives, one or two in all.
+    reference : dict of str to float
+        By objective the worst value that counts for the hypervolume; by default the
+        worst of the first batch.
     knobs : dict of str to Knob
         By field of [base] or dotted path.
     """
 
-    points: Annotated[Integer, Field(ge=1, le=MAX_POINTS)]
+    points: Annotated[Integer, Field(ge=1, le=MAX_DESIGNS)]
+    batch: Annotated[Integer, Field(ge=1, le=1024)] = 8
     seed: Seed = 0
     minimise: tuple[Name, ...] = ()
     maximise: tuple[Name, ...] = ()
+    reference: dict[Name, Number] = Field(default_factory=dict)
     knobs: Annotated[dict[Key, Knob], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -321,6 +329,13 @@ class Codesign(Record):
             raise ValueError("needs a column in minimise or maximise")
         if len(set(named)) < len(named):
             raise ValueError("minimise and maximise name a column twice")
+        if len(named) > 2:
+            raise ValueError(
+                f"has {len(named)} objectives, and two are the most: put conditions "
+                "on the others into subject_to"
+            )
+        if self.reference and (len(named) < 2 or {*self.reference} != {*named}):
+            raise ValueError("reference is for two objectives, and has both of them")
         return self
 
 

@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 def axis_names(spec: StudySpec) -> tuple[str, ...]:
     """Return the columns of the axes, in the order in which points have them."""
+    if spec.file.codesign:
+        return tuple(spec.file.codesign.knobs)
     return tuple(name for axis in spec.axes for name in axis.columns)
 
 
 def expand(spec: StudySpec) -> tuple[StudyPoint, ...]:
-    """Return all points in the order of nested loops, the last axis innermost."""
-    return tuple(iterate(spec))
+    """Return all points in the order of nested loops, the last axis innermost.
+
+    A co-design has none: its points are chosen while it runs.
+    """
+    return () if spec.file.codesign else tuple(iterate(spec))
 
 
 def iterate(spec: StudySpec) -> Iterator[StudyPoint]:

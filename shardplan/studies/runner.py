@@ -87,7 +87,8 @@ def run(
     workers = whole("workers", workers, MOST_WORKERS)
     everything = expand(spec)
     points = chosen_points(spec, everything, only)
-    make_pool = _pool_maker(min(workers, max(1, len(points))), scheduler)
+    asked = spec.file.codesign.points if spec.file.codesign else len(points)
+    make_pool = _pool_maker(min(workers, max(1, asked)), scheduler)
     with ExitStack() as stack:
         hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
         heard = stack.enter_context(hearing)
@@ -107,7 +108,7 @@ def run(
             strategy_of(spec)(session)
         except KeyboardInterrupt:
             found = study_of(spec, everything, journal)
-            raise _interrupted(found, len(points), folder, heard) from None
+            raise _interrupted(found, asked, folder, heard) from None
         found = replace(study_of(spec, everything, journal), lost=_lost(session))
         if folder is not None:
             folder.write_table(found)
@@ -135,7 +136,7 @@ def study_of(
     session = Session(spec, points, journal)
     rows = strategy_of(spec)(session)
     found = {row.point.number for row in rows}
-    missing = tuple(point for point in points if point.number not in found)
+    missing = tuple(p for p in session.points if p.number not in found)
     return Study(spec, tuple(rows), missing)
 
 
@@ -158,6 +159,9 @@ def chosen_points(
     InputError
         For a key that is no axis, and a value that no point has.
     """
+    if only and spec.file.codesign:
+        rule = "a co-design chooses its points itself: change its knobs"
+        raise InputError.single("study", "only", only[0], rule)
     wanted: dict[str, list[str]] = {}
     for text in only:
         key, equals, value = text.partition("=")

@@ -97,6 +97,10 @@ class Session:
             self._run(missing)
         return [row for point in points if (row := self.row(point)) is not None]
 
+    def add(self, points: Iterable[StudyPoint]) -> None:
+        """Take note of points that are chosen on the way."""
+        self.points += tuple(points)
+
     def is_known(self, point: StudyPoint) -> bool:
         """Whether a point has a result that stays."""
         return point.id in self._journal.by_id

@@ -14,6 +14,7 @@ from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
 from shardplan.records.study import MAX_POINTS, Axis, StudyFile
 from shardplan.studies.axes import SCENARIO, AxisReader, Choice, StudyAxis
+from shardplan.studies.codesign.faults import find_design_faults
 from shardplan.studies.expand import combinations
 from shardplan.studies.names import find_idle, find_misnamed
 from shardplan.studies.sources import Sources, load_sources
@@ -90,6 +91,7 @@ class StudySpec:
         if not problems:  # else names may be those of what could not be read
             problems += find_misnamed(file, axes, knobs, where)
         problems += reader.problems
+        problems += find_design_faults(file, where)
         found, unread = load_sources(
             where, Path(folder), file, [*axes, *knobs], sources
         )

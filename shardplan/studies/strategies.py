@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shardplan.studies.codesign.strategy import optimised_points
 from shardplan.studies.search import search
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def strategy_of(spec: StudySpec) -> Strategy:
 
     Such a session leaves rows out, as one does whose points are lost.
     """
+    if spec.file.codesign:
+        return optimised_points
     return search if spec.file.search else all_points
 
 

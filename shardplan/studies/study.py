@@ -87,10 +87,16 @@ class Study(Brief):
         """Return what identifies this, by name."""
         return {
             "name": self.spec.file.name,
-            "points": f"{plural(len(self.rows) + len(self.missing), 'point')}",
+            "points": plural(self.num_points, "point"),
             **{status: f"{n:,} {status}" for status, n in self.counts.items()},
-            "missing": f"{len(self.missing):,} missing",
+            "missing": f"{self.num_points - len(self.rows):,} missing",
         }
+
+    @property
+    def num_points(self) -> int:
+        """How many points there are in the end: a co-design chooses them as it runs."""
+        codesign = self.spec.file.codesign
+        return codesign.points if codesign else len(self.rows) + len(self.missing)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -23,9 +23,9 @@ def summary(study: Study) -> dict[str, Any]:
     names = (*axis_names(study.spec), *_BEST)
     return {
         "study": study.spec.file.name,
-        "points": len(study.rows) + len(study.missing),
+        "points": study.num_points,
         "finished": len(study.rows),
-        "missing": len(study.missing),
+        "missing": study.num_points - len(study.rows),
         "counts": study.counts,
         "best": best and {"point": best.point.number, **_chosen(best.values, names)},
     }
