@@ -142,6 +142,7 @@ def place_all(
     scope = problem.options.scope[choice[order]]
     everywhere = order[(scope == Scope.ALL) & ~problem.limited[order]]
     lead = int(everywhere[0]) if len(everywhere) else -1
+    chosen = choice.tolist()
     for number, bundle in enumerate(order.tolist()):
         if (
             give_up is not None
@@ -154,10 +155,10 @@ def place_all(
             problem.objective
         ) > most_s * (1.0 + ROUNDOFF):
             return None
-        option = int(choice[bundle])
+        option = chosen[bundle]
         if bundle == lead:
             placer.place_everywhere(everywhere, choice[everywhere])
-        if placer.option[bundle] == option or placer.place(bundle, option):
+        if placer.option.item(bundle) == option or placer.place(bundle, option):
             continue
         if strictly or not place_fallback(problem, totals, placer, bundle, option):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -61,7 +61,9 @@ class Levels:
         )
         self._kind_class, self._kind_hbm = self._class[first], self._hbm[first]
         self._added: dict[int, Floats] = {}
+        self._is_one_kind = len(first) == 1
         self._level = np.zeros((len(self._scale) + 1, problem.world_size))
+        self._sums_of_all = np.empty_like(self._level)
         self._is_below_zero = False
         self._roomy = 0
 
@@ -121,7 +123,7 @@ class Levels:
         hbm, ddr, ssd = self._menu.item_bytes[item].tolist()
         if sign < 0.0:
             cost, hbm, ddr, ssd = -cost, -hbm, -ddr, -ssd
-        loads.cost[ranks] += cost[self._class[ranks]]
+        loads.cost[ranks] += cost[0] if len(cost) == 1 else cost[self._class[ranks]]
         loads.hbm[ranks] += hbm
         if ddr or ssd:
             pools = loads.rank_pool[ranks]
@@ -157,10 +159,10 @@ class Levels:
         best = int(score.argmin())
         # Where an item does not fit its score only grows, so if it fits where the score
         # is least, that is where.
-        if self._menu.uses_pools.item(item) or level[-1, best] > 1.0:
+        if self._menu.uses_pools.item(item) or level.item(-1, best) > 1.0:
             score = self._limited(score, level, item, ranks, 1)
             best = int(score.argmin())
-        if not math.isfinite(score[best]):
+        if not math.isfinite(score.item(best)):
             return None
         rank: int = best if ranks is None else ranks.item(best)
         self._level[:, rank] = level[:, best]
@@ -206,19 +208,24 @@ class Levels:
         return score
 
     def _with(self, item: int, ranks: Ints | None) -> Floats:
-        """Levels of some ranks, or all, after adding an item (D, N)."""
+        """Levels of some ranks, or all, after adding an item (D, N), until the next."""
+        added = self._added.get(item)
+        if added is None:
+            added = self._adds(item)
+        if ranks is None and self._is_one_kind:
+            return np.add(self._level, added, self._sums_of_all)
         level = self._level if ranks is None else self._level.take(ranks, axis=1)
-        sums: Floats = level + self._per_rank(self._adds(item), ranks)
+        sums: Floats = level + self._per_rank(added, ranks)
         return sums
 
     def _norm(self, level: Floats) -> Floats:
         """Load of ranks with these levels (D, N) -> (N,)."""
         if self._power == np.inf:
-            return np.asarray(np.maximum.reduce(level, axis=0))
+            return cast("Floats", np.maximum.reduce(level, 0))
         # Taking back may leave less than nothing.
         if self._is_below_zero:
             level = np.maximum(level, 0.0)
-        return np.asarray((level**self._power).sum(axis=0))
+        return cast("Floats", np.add.reduce(level**self._power, 0))
 
     def _adds(self, item: int) -> Floats:
         """Levels that an item adds: time per phase or in total, and HBM (D, K)."""

@@ -61,6 +61,8 @@ class Placer:
         self._levels = Levels(problem, scale_s, power)
         self._num_ranks = problem.world_size
         self._bytes = problem.options.largest_hbm_bytes
+        self._is_single, self._is_limited = problem.options.is_single, problem.limited
+        self._ranks = np.arange(self._num_ranks)
         self._users: dict[int, Bools] = {}
         self._groups: dict[tuple[int, bytes], _RanksOfPlaces] = {}
         self._near = np.zeros(0, dtype=np.int64)
@@ -93,6 +95,12 @@ class Placer:
         problem, menu = self._problem, self._problem.options
         if not self._levels.has_room(self._bytes.item(option)):
             return False
+        if (
+            wanted is None
+            and self._is_single.item(option)
+            and not self._is_limited.item(bundle)
+        ):
+            return self._place_single(bundle, option)
         legal = problem.group_places(bundle, option)
         scope = menu.scope.item(option)
         if scope == Scope.ALL:
@@ -122,6 +130,16 @@ class Placer:
         if self._levels.fits_everywhere(size * (1.0 + ROUNDOFF)):
             self._levels.add_everywhere(options)
             self.option[bundles] = options
+
+    def _place_single(self, bundle: int, option: int) -> bool:
+        """Place the one item of an option that may go to any rank: most are such."""
+        item = self._problem.options.item_start.item(option)
+        rank = self._put_on_rank(item, self._ranks, [])
+        if rank is None:
+            return False
+        self.option[bundle] = option
+        self.places[bundle] = self._ranks[rank : rank + 1]
+        return True
 
     def _place_items(
         self, bundle: int, option: int, legal: Ints, wanted: Ints | None = None
@@ -218,15 +236,7 @@ class Placer:
         if not len(legal):
             return None
         if scope == Scope.RANK:
-            ranks = self._or_all(legal)
-            if ranks is None and len(legal) - len(taken) > self._params.many_ranks:
-                # A shard changes one rank of many, so the least loaded ones stay so for
-                # a while; looking at all of them for each shard would take most of the
-                # time.
-                place = self._levels.put(item, self._least_loaded(), taken)
-                if place is not None:
-                    return place
-            return self._levels.put(item, ranks, taken)
+            return self._put_on_rank(item, legal, taken)
         score = self._place_scores(scope, item, legal)
         if taken:
             score[np.isin(legal, taken)] = np.inf
@@ -235,6 +245,18 @@ class Placer:
             return None
         self._add(scope, item, legal.item(best))
         return legal.item(best)
+
+    def _put_on_rank(self, item: int, legal: Ints, taken: list[int]) -> int | None:
+        """Put an item on the legal rank that it leaves the least loaded, if it fits."""
+        ranks = self._or_all(legal)
+        if ranks is None and len(legal) - len(taken) > self._params.many_ranks:
+            # A shard changes one rank of many, so the least loaded ones stay so for
+            # a while; looking at all of them for each shard would take most of the
+            # time.
+            place = self._levels.put(item, self._least_loaded(), taken)
+            if place is not None:
+                return place
+        return self._levels.put(item, ranks, taken)
 
     def _or_all(self, ranks: Ints) -> Ints | None:
         """Legal ranks, or None if they are all: then nothing need be picked."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from shardplan.costs.scopes import Scope
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
@@ -109,6 +110,11 @@ class Options:
         return np.add.reduceat(np.r_[self.item_count, 0], self.item_start[:-1])[
             : len(self)
         ]
+
+    @cached_property
+    def is_single(self) -> Bools:
+        """Options that are one item on one rank, shape (O,)."""
+        return (self.num_copies == 1) & (self.scope == Scope.RANK) & ~self.same_host
 
     @cached_property
     def item_option(self) -> Ints:
