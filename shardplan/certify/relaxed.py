@@ -185,7 +185,7 @@ class Relaxed:
     @cached_property
     def bundle_sizes(self) -> Ints:
         """Number of options of each bundle, shape (B,)."""
-        return np.diff(self.start)
+        return self.start[1:] - self.start[:-1]
 
     @cached_property
     def has_empty_bundle(self) -> bool:

@@ -262,10 +262,14 @@ def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
 
 def option_costs(relaxed: Relaxed, prices: Prices) -> Floats:
     """Cost of each option at prices on its cheapest classes (O,) [s]."""
+    key = (prices.ranks, prices.hbm, prices.ddr, prices.ssd)
+    return relaxed.known(key, lambda: _priced(relaxed, prices))
+
+
+def _priced(relaxed: Relaxed, prices: Prices) -> Floats:
     seconds = np.array(prices.ranks, dtype=np.float64)
     num_bytes = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
-    key = (prices.ranks, prices.hbm, prices.ddr, prices.ssd)
-    return relaxed.known(key, lambda: relaxed.priced(seconds, num_bytes))
+    return relaxed.priced(seconds, num_bytes)
 
 
 def is_refuted(relaxed: Relaxed, prices: PatternPrices, limit: float) -> bool:

@@ -91,6 +91,9 @@ def _ranks(block: ColumnBlock, cluster: Cluster) -> Iterator[str]:
 
 def repeated(ranks: Iterable[int]) -> list[int]:
     """Return the ranks that occur more than once, in order."""
+    ranks = tuple(ranks)
+    if len(set(ranks)) == len(ranks):
+        return []
     return sorted(rank for rank, number in Counter(ranks).items() if number > 1)
 
 

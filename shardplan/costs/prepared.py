@@ -65,7 +65,7 @@ def _prepared(
 ) -> Prepared:
     """Work them out; what is prepared holds for the scopes that there are."""
     cluster = Cluster.of(topology)
-    usage = TableUsage.of(workload, cluster.world_size, target)
+    usage = _usage(workload, cluster.world_size, target)
     pricer = make_pricer(cluster, usage, cost_model)
     return Prepared(
         cluster=cluster,
@@ -74,3 +74,9 @@ def _prepared(
         capacity=pricer.capacity(),
         table_index={table.name: i for i, table in enumerate(workload.tables)},
     )
+
+
+@by_identity
+def _usage(workload: Workload, world_size: int, target: Target) -> TableUsage:
+    """Work out what is the same for all topologies with this many ranks."""
+    return TableUsage.of(workload, world_size, target)

@@ -33,7 +33,7 @@ def by_identity(function: Callable[P, V], most: int = _KEPT) -> Callable[P, V]:
 
     @wraps(function)
     def kept(*args: P.args, **kwargs: P.kwargs) -> V:
-        key = tuple(arg if type(arg) in _BY_VALUE else (id(arg),) for arg in args)
+        key = tuple([arg if type(arg) in _BY_VALUE else (id(arg),) for arg in args])
         found = recent.pop(key, None)
         if found is None:
             found = (args, function(*args, **kwargs))

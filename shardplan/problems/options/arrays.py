@@ -114,7 +114,8 @@ class Options:
     @cached_property
     def is_single(self) -> Bools:
         """Options that are one item on one rank, shape (O,)."""
-        return (self.num_copies == 1) & (self.scope == Scope.RANK) & ~self.same_host
+        is_whole = (self.num_copies == 1) & (self.scope == Scope.RANK)
+        return np.asarray(is_whole & ~self.same_host)
 
     @cached_property
     def item_option(self) -> Ints:

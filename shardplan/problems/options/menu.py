@@ -19,6 +19,7 @@ from shardplan.problems.options.prune import PricedOptions, Pruner
 from shardplan.problems.options.rules import Allowed, allowed
 from shardplan.problems.options.structures import is_offered, structures, variants
 from shardplan.problems.options.template import Template
+from shardplan.records.memo import by_identity
 from shardplan.records.placement import rows_each
 from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.records.targets import RUNTIMES
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from shardplan.costs.usage import TableUsage
     from shardplan.records.arrays import Bools, Ints
     from shardplan.records.tables import DType, TableConstraints
+    from shardplan.records.workload import Workload
 
 
 _ROOMY = 0.7
@@ -47,17 +49,22 @@ _DATA_PARALLEL = SHARDING_TYPES.index(ShardingType.DATA_PARALLEL)
 
 
 class _Kind(NamedTuple):
-    """What tables of one template have in common."""
+    """What tables that are offered the same tiers need to have one template."""
 
     dim: int
     dtype: DType
     is_pooled: bool
     num_buckets: int | None
     constraints: TableConstraints
+    is_together: bool
+
+
+class _Offer(NamedTuple):
+    """What some tables of a kind are offered of slower tiers; see `Offload`."""
+
     to_ddr: bool
     to_ssd: bool
     cut_rows: bool
-    is_together: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +115,7 @@ class Offload:
 def _cut_rows(usage: TableUsage, capacity: Capacity) -> Bools:
     """Tables whose rows may be cut in slower tiers too; companions may need it."""
     is_large = usage.stored_bytes > _SMALL * capacity.rank_hbm.min()
-    return np.asarray(is_large | _colocated(usage))
+    return np.asarray(is_large | _colocated(usage.workload))
 
 
 def enumerate_options(
@@ -134,7 +141,7 @@ def enumerate_options(
     go_on : callable
         Is called now and then; raises to end it.
     """
-    together = _colocated(usage)
+    together = _colocated(usage.workload)
     offload = (
         Offload.everything(usage, capacity)
         if all_tiers
@@ -143,7 +150,7 @@ def enumerate_options(
     pruner = Pruner(cluster, capacity, objective)
     num_tables = len(usage.num_embeddings)
     parts = []
-    for template, members in _kinds(usage, cluster, target, offload, together):
+    for template, members in _templates(usage, cluster, target, offload):
         step = max(1, _CHUNK_ITEMS // len(template.item_option))
         for first in range(0, len(members), step):
             go_on()
@@ -154,41 +161,21 @@ def enumerate_options(
     return concatenate(parts, num_tables)
 
 
-def _colocated(usage: TableUsage) -> Bools:
-    names = {name for group in usage.workload.colocate for name in group}
-    return np.array([table.name in names for table in usage.workload.tables])
+def _colocated(workload: Workload) -> Bools:
+    names = {name for group in workload.colocate for name in group}
+    return np.array([table.name in names for table in workload.tables])
 
 
-def _kinds(
-    usage: TableUsage,
-    cluster: Cluster,
-    target: Target,
-    offload: Offload,
-    together: Bools,
+def _templates(
+    usage: TableUsage, cluster: Cluster, target: Target, offload: Offload
 ) -> Iterator[tuple[Template, Ints]]:
     """Yield the options of each kind of table, and the tables of that kind."""
-    kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
-    workload = usage.workload
-    for index, table in enumerate(workload.tables):
-        limits = workload.table_constraints(table)
-        kinds[
-            _Kind(
-                table.embedding_dim,
-                table.dtype,
-                table.is_pooled,
-                table.torchrec.num_buckets if table.torchrec else None,
-                limits,
-                to_ddr=bool(offload.to_ddr[index]),
-                to_ssd=bool(offload.to_ssd[index]),
-                cut_rows=bool(offload.cut_rows[index]) or not _may_stay(limits),
-                is_together=bool(together[index]),
-            )
-        ].append(index)
-    runtime = RUNTIMES[target]
-    for kind, members in kinds.items():
+    workload, runtime = usage.workload, RUNTIMES[target]
+    for kind, offer, members in _offered(workload, offload):
         table, limits = workload.tables[members[0]], kind.constraints
         rest = allowed(table, limits, cluster, runtime, workload.optimizer)
-        places = variants(_kernels(kind, rest), rest.dtypes, limits.cache_load_factor)
+        kernels = _kernels(limits, offer, rest)
+        places = variants(kernels, rest.dtypes, limits.cache_load_factor)
         cuts = structures(
             kind.dim,
             rest.types,
@@ -201,18 +188,50 @@ def _kinds(
             (cut, place)
             for cut in cuts
             for place in places
-            if is_offered(cut, place, cut_rows=kind.cut_rows)
+            if is_offered(cut, place, cut_rows=offer.cut_rows)
         ]
         if pairs:
-            yield Template.of(kind.dim, pairs), np.array(members)
+            yield Template.of(kind.dim, pairs), members
 
 
-def _kernels(kind: _Kind, rest: Allowed) -> frozenset[ComputeKernel]:
+def _offered(
+    workload: Workload, offload: Offload
+) -> Iterator[tuple[_Kind, _Offer, Ints]]:
+    """Yield the tables of each kind that are offered the same tiers."""
+    for kind, members in _kinds(workload):
+        cut_rows = offload.cut_rows[members] | (not _may_stay(kind.constraints))
+        offers = (offload.to_ddr[members], offload.to_ssd[members], cut_rows)
+        own = [_Offer(*row) for row in zip(*(o.tolist() for o in offers), strict=True)]
+        for offer in dict.fromkeys(own):
+            yield kind, offer, members[[some == offer for some in own]]
+
+
+@by_identity
+def _kinds(workload: Workload) -> tuple[tuple[_Kind, Ints], ...]:
+    """List the kinds of tables, and the tables of each."""
+    kinds: defaultdict[_Kind, list[int]] = defaultdict(list)
+    together = _colocated(workload)
+    for index, table in enumerate(workload.tables):
+        kind = _Kind(
+            table.embedding_dim,
+            table.dtype,
+            table.is_pooled,
+            table.torchrec.num_buckets if table.torchrec else None,
+            workload.table_constraints(table),
+            is_together=bool(together[index]),
+        )
+        kinds[kind].append(index)
+    return tuple((kind, np.array(members)) for kind, members in kinds.items())
+
+
+def _kernels(
+    limits: TableConstraints, offer: _Offer, rest: Allowed
+) -> frozenset[ComputeKernel]:
     """Leave out slower tiers that nobody asked for, where they are not needed."""
-    if kind.constraints.compute_kernels:
+    if limits.compute_kernels:
         return rest.kernels
-    unused = set() if kind.to_ddr else _IN_DDR
-    return rest.kernels - unused - (set() if kind.to_ssd else _ON_SSD)
+    unused = set() if offer.to_ddr else _IN_DDR
+    return rest.kernels - unused - (set() if offer.to_ssd else _ON_SSD)
 
 
 def _may_stay(limits: TableConstraints) -> bool:
