@@ -36,7 +36,7 @@ def render_summary(data: dict[str, Any]) -> RenderableType:
     ]
     if data["best"]:
         best = {name: cell_text(name, value) for name, value in data["best"].items()}
-        parts.append(section("Best throughput", facts(best)))
+        parts.append(section("Best point", facts(best)))
     return Group(*parts)
 
 

@@ -108,9 +108,10 @@ class Study(Brief):
         """Axes in the order of the file, then results."""
         return table_columns(self.spec, (row.values for row in self.rows))
 
-    def best(self, column: str = "throughput_samples_per_s") -> StudyRow | None:
+    def best(self, column: str | None = None) -> StudyRow | None:
         """Return the row that is best in a column; None if none can be.
 
+        The column is by default the first objective of a co-design, else throughput.
         Of those that have a plan and meet all of `subject_to`; the first of equal ones.
 
         Raises
@@ -118,6 +119,10 @@ class Study(Brief):
         InputError
             For a column that has no better end.
         """
+        if column is None:
+            codesign = self.spec.file.codesign
+            goals = (*codesign.minimise, *codesign.maximise) if codesign else ()
+            column = next(iter(goals), "throughput_samples_per_s")
         sense = COLUMNS[column].sense if column in COLUMNS else None
         if sense is None:
             known = ", ".join(name for name, c in COLUMNS.items() if c.sense)

@@ -20,7 +20,9 @@ _BEST = ("step_time_s", "throughput_samples_per_s", "bottleneck", "hbm_fill")
 def summary(study: Study) -> dict[str, Any]:
     """Return counts of points and the best one, JSON-able."""
     best = study.best()
-    names = (*axis_names(study.spec), *_BEST)
+    codesign = study.spec.file.codesign
+    goals = (*codesign.minimise, *codesign.maximise) if codesign else ()
+    names = tuple(dict.fromkeys((*axis_names(study.spec), *goals, *_BEST)))
     return {
         "study": study.spec.file.name,
         "points": study.num_points,

@@ -98,3 +98,16 @@ def test_only_is_for_axes(tmp_path: Path) -> None:
     path = quick.write(tmp_path, small.TWO)
     with pytest.raises(InputError, match="chooses its points itself"):
         run(path, only=["hosts=1"])
+
+
+def test_best_and_front_go_by_the_objectives(tmp_path: Path) -> None:
+    """The first is the cheapest, and on the front of both."""
+    study = run(quick.write(tmp_path, small.TWO))
+    prices = [r.values["cost_per_hour"] for r in study.rows if r.values["feasible"]]
+    best = study.best()
+    assert best is not None
+    assert best.values["cost_per_hour"] == min(prices)
+    front = study.pareto()
+    assert front.rows[0].values["cost_per_hour"] == min(prices)
+    rates = [row.values["throughput_samples_per_s"] for row in front.rows]
+    assert rates == sorted(set(rates))
