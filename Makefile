@@ -21,7 +21,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-torchrec clean
+.PHONY: demo test test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -84,6 +84,10 @@ bench-parts: $(VENV)/.installed-dev
 # Designs of the optimiser against as many at random, on the examples of studies; points are kept.
 bench-codesign: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_codesign
+
+# Points per second of a study beside a plain loop and a shell loop, of today and of an old commit.
+bench-study: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_study $(if $(POINTS),--points $(POINTS))
 
 bench-torchrec: $(VENV)/.installed-dev torchrec
 	@mkdir -p build
