@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from dataclasses import asdict
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,21 @@ def front_data(study: Study, front: Front[StudyRow]) -> dict[str, Any]:
             for beaten in front.dominated
         ],
         "unjudged": [row.point.number for row in front.unjudged],
+        "codesign": _codesign_data(study),
+    }
+
+
+def _codesign_data(study: Study) -> dict[str, Any] | None:
+    """Collect how the best value, or the hypervolume, of a co-design grew."""
+    if study.spec.file.codesign is None:
+        return None
+    from shardplan.studies.codesign.progress import history, reference_point
+
+    reference = reference_point(study.spec, study.rows)
+    return {
+        "measure": "best" if reference is None else "hypervolume",
+        "reference": None if reference is None else list(reference),
+        "history": [asdict(step) for step in history(study.spec, study.rows)],
     }
 
 
@@ -117,6 +133,8 @@ def render_front(data: dict[str, Any]) -> RenderableType:
         }
     )
     body = [_front_section(data)]
+    if data["codesign"]:
+        body.append(_codesign_section(data["codesign"]))
     if data["near"]:
         body.append(_near_section(data))
     if data["unjudged"]:
@@ -149,6 +167,26 @@ def _front_section(data: dict[str, Any]) -> RenderableType:
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     beaten = f"{len(data['dominated']):,} more meet the constraints and are dominated"
     return section(title, table(heads, rows), sentences([beaten]))
+
+
+def _codesign_section(codesign: dict[str, Any]) -> RenderableType:
+    """Lay out how a co-design went on: its first, middle and last batches."""
+    steps = codesign["history"]
+    shown = [steps[i] for i in sorted({0, len(steps) // 2, len(steps) - 1}) if steps]
+    rows = [
+        [
+            f"{step['points']:,}",
+            f"{step['eligible']:,}",
+            "none yet" if step["best"] is None else f"{step['best']:.6g}",
+        ]
+        for step in shown
+    ]
+    heads = [number("designs"), number("eligible"), number(codesign["measure"])]
+    notes = []
+    if codesign["reference"] is not None:
+        corner = ", ".join(f"{value:.6g}" for value in codesign["reference"])
+        notes.append(f"The hypervolume is measured up to the point ({corner}).")
+    return section("How the search went on", table(heads, rows), sentences(notes))
 
 
 def nothing_on_it(data: dict[str, Any]) -> str:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import json
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from shardplan.report.layout import to_text
 from shardplan.report.study_front import front_csv, front_data, render_front
+from shardplan.studies.codesign.progress import history, reference_point
+from shardplan.studies.runner import run
 from shardplan.studies.study import Study
 from tests.report.pages.study.made import BATCH, made_front, made_study
+from tests.studies.codesign import small
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def data_of(changes: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -91,3 +97,26 @@ def test_a_study_without_results() -> None:
     text = to_text(render_front(front_data(empty, made_front(empty))))
     assert "No point has finished yet" in text
     assert "0 points, 16 more have not run" in text
+
+
+def test_co_design_shows_how_its_hypervolume_grew(tmp_path: Path) -> None:
+    """As `history` has it, with the corner up to which it is measured."""
+    spec = small.spec(tmp_path)
+    study = run(spec)
+    data = front_data(study, study.pareto())
+    steps = history(spec, study.rows)
+    assert data["codesign"]["measure"] == "hypervolume"
+    assert data["codesign"]["reference"] == list(reference_point(spec, study.rows))
+    assert [step["best"] for step in data["codesign"]["history"]] == [
+        step.best for step in steps
+    ]
+    text = to_text(render_front(data), 140)
+    assert f"{steps[-1].best:.6g}" in text
+    assert "The hypervolume is measured up to the point" in text
+
+
+def test_other_studies_have_no_history() -> None:
+    """Only a co-design chooses its points."""
+    data = data_of()
+    assert data["codesign"] is None
+    assert "search went on" not in to_text(render_front(data), 140)
