@@ -5,7 +5,7 @@ If a table is wider than the page,
 1. bars are left out;
 2. texts and headings are folded, names shortened in their middle, the widest first;
 3. columns that still have no place go below, in a table of their own that begins
-   with the same first column.
+   with the same columns: the first, and others that tell rows apart.
 
 Numbers, with their units, are never cut, folded or left out.
 """
@@ -63,13 +63,22 @@ class Column(NamedTuple):
 
 
 class Grid:
-    """A table; rich asks it how it looks on a page of some width."""
+    """A table; rich asks it how it looks on a page of some width.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    rows : iterable of sequence of str
+    keys : int
+        How many columns, from the first one on, it takes to tell rows apart.
+    """
 
     def __init__(
-        self, columns: Sequence[Column], rows: Iterable[Sequence[str]]
+        self, columns: Sequence[Column], rows: Iterable[Sequence[str]], keys: int = 1
     ) -> None:
         self.columns = tuple(columns)
         self.rows = [tuple(row) for row in rows]
+        self.keys = keys
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
@@ -87,7 +96,7 @@ class Grid:
         least = [self._least(i, found) for i, found in enumerate(widest)]
         return [
             _squeezed({i: widest[i] for i in part}, least, width)
-            for part in _parts(indices, least, width)
+            for part in _parts(indices, least, width, self.keys)
         ]
 
     def _widest(self, index: int) -> int:
@@ -135,15 +144,20 @@ def _total(widths: Collection[int]) -> int:
 
 
 def _parts(
-    indices: Sequence[int], least: Sequence[int], width: int
+    indices: Sequence[int], least: Sequence[int], width: int, keys: int
 ) -> Iterator[list[int]]:
-    """Put columns that fit beside each other into one part, in their order."""
-    first, *others = indices
-    part = [first]
-    for index in others:
-        if len(part) > 1 and _total([least[i] for i in (*part, index)]) > width:
+    """Put columns that fit beside each other into one part, in their order.
+
+    Of the keys, each part repeats as many as leave half of the page to others.
+    """
+    while keys > 1 and 2 * _total([least[i] for i in indices[:keys]]) > width:
+        keys -= 1
+    repeated = list(indices[:keys])
+    part = list(repeated)
+    for index in indices[keys:]:
+        if len(part) > keys and _total([least[i] for i in (*part, index)]) > width:
             yield part
-            part = [first]
+            part = list(repeated)
         part.append(index)
     yield part
 

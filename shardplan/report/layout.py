@@ -49,12 +49,15 @@ def bars(title: str = "") -> Column:
 
 
 def table(
-    columns: Sequence[Column | str], rows: Iterable[Sequence[str]]
+    columns: Sequence[Column | str], rows: Iterable[Sequence[str]], keys: int = 1
 ) -> RenderableType:
-    """Lay out rows under headings; see `grid` for what a narrow page does to them."""
+    """Lay out rows under headings; see `grid` for what a narrow page does to them.
+
+    The first `keys` columns tell rows apart.
+    """
     shown = [[printable(cell) for cell in row] for row in rows]
     given = [Column(c) if isinstance(c, str) else c for c in columns]
-    return Grid([c._replace(title=printable(c.title)) for c in given], shown)
+    return Grid([c._replace(title=printable(c.title)) for c in given], shown, keys)
 
 
 class _Facts:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 
 from shardplan.report.layout import named, number, table
-from shardplan.studies.columns import COLUMNS
+from shardplan.report.study_values import TIMES, axis_labels, share_text
+from shardplan.studies.columns import AXIS, COLUMNS, FACTORS
 from shardplan.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -18,19 +19,24 @@ _UNITS = {"s": format_seconds, "bytes": format_bytes}
 
 
 def render_rows(data: dict[str, Any]) -> RenderableType:
-    """Lay out the report of `shardplan study table`."""
+    """Lay out the report of `shardplan study table`; axes have short names."""
     columns = data["columns"]
+    axes = [c["name"] for c in columns if c["title"].startswith(AXIS)]
+    titles = axis_labels(axes)
     headings = [
-        named(column["name"])
-        if column["kind"] in ("text", "flag")
-        else number(column["name"])
-        for column in columns
+        (named if c["kind"] in ("text", "flag") else number)(
+            titles.get(c["name"], c["name"])
+        )
+        for c in columns
     ]
-    rows = [
-        [cell_text(c["name"], row[c["name"]], c["unit"]) for c in columns]
-        for row in data["rows"]
-    ]
-    return Group(table(headings, rows))
+    rows = [[_cell(c, row[c["name"]]) for c in columns] for row in data["rows"]]
+    leading = [*(c["name"] in titles for c in columns), False].index(False)
+    return Group(table(headings, rows, keys=max(1, leading)))
+
+
+def _cell(column: dict[str, Any], value: Any) -> str:
+    text = cell_text(column["name"], value, column["unit"])
+    return f"{TIMES}{text}" if text and column["title"] == FACTORS else text
 
 
 def cell_text(name: str, value: Any, unit: str = "") -> str:
@@ -42,6 +48,8 @@ def cell_text(name: str, value: Any, unit: str = "") -> str:
     unit = unit or (COLUMNS[name].unit if name in COLUMNS else "")
     if unit in _UNITS:
         return _UNITS[unit](value)
-    if isinstance(value, int) or abs(value) >= 1e4:
+    if unit == "1" and name in COLUMNS:
+        return share_text(value)
+    if isinstance(value, int) or abs(value) >= 1e3:
         return f"{value:,.0f}"
     return f"{value:.4g}"

@@ -107,6 +107,9 @@ DERIVED = (
 COLUMNS = {column.name: column for column in (*RESULTS, *DERIVED)}
 """All columns of results by name, in the order of the table."""
 
+AXIS = "axis"
+FACTORS = f"{AXIS} of factors"
+"""Title of an axis, and of one of factors of the input's own number."""
 
 _PLAIN_UNITS = {"number": "1", "fraction": "1", "count": "1"}
 
@@ -130,7 +133,7 @@ def axis_column(name: str, values: Sequence[Any], *, scales: bool) -> StudyColum
     return StudyColumn(
         name,
         known.unit if known else _PLAIN_UNITS.get(unit, unit) if quantity else "",
-        "axis of factors" if scales else "axis",
+        FACTORS if scales else AXIS,
         known.sense if known else None,
         kind,
     )

@@ -63,3 +63,15 @@ def test_no_page_is_narrower_than_a_number() -> None:
 def test_empty_tables() -> None:
     """A table without rows has its headings."""
     assert "decision" in layout.to_text(layout.table(COLUMNS, []), 60)
+
+
+def test_all_that_tells_rows_apart_is_repeated() -> None:
+    """As many of the first columns as it takes, while half of the page is left."""
+    columns = [layout.named("gpu"), layout.number("hosts"), *map(layout.number, "abc")]
+    rows = [("h100", str(n), *["123,456,789"] * 3) for n in (1, 2)]
+    text = layout.to_text(layout.table(columns, rows, keys=2), 45)
+    assert (text.count("gpu"), text.count("hosts")) == (2, 2)
+    assert max(map(len, text.splitlines())) <= 45
+    wide = [("a_rather_long_name", str(n), *["123,456,789"] * 3) for n in (1, 2)]
+    text = layout.to_text(layout.table(columns, wide, keys=2), 40)
+    assert (text.count("gpu"), text.count("hosts")) == (3, 1)
