@@ -3,9 +3,9 @@
 What is run, block by block, in one empty folder and one namespace per page:
 
 - ``console``: lines after ``$`` are commands, the rest is their output. A command
-  without output in the page may print anything. A last line ``...`` stands for more
-  lines. ``$ echo $?`` prints the exit code of the command before; without it, a
-  command must succeed.
+  without output in the page may print anything. A first or a last line ``...`` stands
+  for more lines. ``$ echo $?`` prints the exit code of the command before; without
+  it, a command must succeed.
 - ``pycon``: an interactive session, output as it is.
 - ``python``: a program that must run.
 - any block with a file name, such as ``toml my-cluster.toml``: that file.
@@ -238,8 +238,11 @@ def _split(body: str) -> list[tuple[str, str]]:
 
 def _cut(output: str, shown: str) -> str:
     """Keep as many lines of an output as the page shows, if it shows a part."""
-    lines = shown.splitlines()
-    if lines[-1] != _CUT:
+    lines, made = shown.splitlines(), output.splitlines()
+    if lines[0] == _CUT:
+        kept = [_CUT, *made[1 - len(lines) :]]
+    elif lines[-1] == _CUT:
+        kept = [*made[: len(lines) - 1], _CUT]
+    else:
         return output
-    kept = output.splitlines()[: len(lines) - 1]
-    return "".join(f"{line}\n" for line in kept) + f"{_CUT}\n"
+    return "".join(f"{line}\n" for line in kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,3 +92,19 @@ $ echo $?
     assert "must be one of: torchrec, hugectr, manifest, sbp, number; did" in made
     assert "$ echo $?\n1\n" in made
     assert "CHANGED" not in (ROOT / "shardplan" / "version.py").read_text()
+
+
+def test_a_part_of_an_output(examples: ModuleType, tmp_path: Path) -> None:
+    """Its first lines or its last ones, as many as the page has."""
+    page = """\
+```console
+$ shardplan show nowhere.json --mode
+{shown}
+$ echo $?
+2
+```
+"""
+    begins = examples.rerun(page.format(shown="old\n..."), tmp_path)
+    ends = examples.rerun(page.format(shown="...\nold"), tmp_path)
+    assert "--mode\nUsage: shardplan show [OPTIONS] PLAN\n...\n$" in begins
+    assert re.search(r"--mode\n\.\.\.\nError: No such option.*--mode.*\n\$", ends)
