@@ -18,6 +18,7 @@ from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.plans.plan import Plan
 from shardplan.records.fingerprint import fingerprints
 from shardplan.records.inputs import Inputs
+from shardplan.studies import load_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +133,20 @@ def test_example_plan_is_legal(tmp_path: Path) -> None:
     plan = Plan(**data, inputs=inputs, fingerprints=fingerprints(inputs))
     claims = {"objective", "gap", "bound"}
     assert {violation.rule for violation in check(plan)} <= claims
+
+
+STUDIES = sorted((ROOT / "examples" / "studies").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=name_of)
+def test_shipped_studies_are_those_of_the_guide(path: Path) -> None:
+    """Each is valid, nothing in it is without effect, and the guide shows it."""
+    text = path.read_text(encoding="utf-8")
+    guide = (DOCS / "guides" / "what-if-studies.md").read_text(encoding="utf-8")
+    spec = load_spec(path)
+    assert spec.file.name == path.stem
+    assert not spec.warnings
+    assert f"```toml {name_of(path)}\n{text}```" in guide
 
 
 def slugs(path: Path) -> set[str]:
