@@ -139,14 +139,21 @@ STUDIES = sorted((ROOT / "examples" / "studies").glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=name_of)
-def test_shipped_studies_are_those_of_the_guide(path: Path) -> None:
-    """Each is valid, nothing in it is without effect, and the guide shows it."""
-    text = path.read_text(encoding="utf-8")
-    guide = (DOCS / "guides" / "what-if-studies.md").read_text(encoding="utf-8")
+def test_shipped_studies(path: Path) -> None:
+    """Each is valid, nothing in it is without effect, and a page is about it."""
     spec = load_spec(path)
     assert spec.file.name == path.stem
     assert not spec.warnings
-    assert f"```toml {name_of(path)}\n{text}```" in guide
+    assert any(name_of(path) in page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def test_pages_have_studies_as_they_are_shipped() -> None:
+    """A page writes the file that it runs: it is the one in examples/studies."""
+    block = re.compile(r"^```toml (examples/studies/\S+)\n(.*?)^```$", re.M | re.S)
+    shown = [b for page in PAGES for b in block.findall(page.read_text("utf-8"))]
+    assert len(shown) >= 4
+    for name, text in shown:
+        assert text == (ROOT / name).read_text(encoding="utf-8"), name
 
 
 def slugs(path: Path) -> set[str]:
