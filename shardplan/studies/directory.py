@@ -27,7 +27,7 @@ except ImportError:  # Windows
 from shardplan.errors import InputError
 from shardplan.io.atomic import write_bytes_atomically, write_text_atomically
 from shardplan.io.json_file import read_json
-from shardplan.studies.journal import Journal
+from shardplan.studies.journal import Journal, is_cut_header
 from shardplan.studies.packing import pack, unpack
 from shardplan.studies.table import has_parquet, to_csv, to_parquet
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _JOURNAL, _LOCK = "journal.jsonl", "lock"
 _MOST_OWNER = 200
+_HEAD = len('{"journal": ')
 
 
 class ResultFolder:
@@ -143,7 +144,7 @@ class ResultFolder:
 
     def _refuse_others(self) -> None:
         """Refuse a folder with files of somebody else; drafts may be left of ours."""
-        if self.journal_path.exists():
+        if self.journal_path.exists() and self._has_own_journal():
             return
         others = {entry.name for entry in self.path.iterdir()} - {_LOCK}
         others = {name for name in others if not name.endswith(".tmp")}
@@ -151,6 +152,13 @@ class ResultFolder:
             rule = f"has files, such as {min(others)}, but no results of a study: name "
             rule += "a new folder"
             raise InputError.single(str(self.path), "", None, rule)
+
+    def _has_own_journal(self) -> bool:
+        """Whether the journal is, or was, ours: others use that name as well."""
+        if (self.path / "inputs.json").exists():
+            return True
+        with self.journal_path.open("rb") as file:
+            return is_cut_header(file.read(_HEAD))
 
     def _refusal(self, error: OSError) -> InputError:
         rule = f"cannot be written: {error.strerror or error}"

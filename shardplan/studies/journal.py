@@ -98,7 +98,7 @@ class Journal:
         found = cls(ends_line=content[-1:] in (b"", b"\n"))
         for line in content.split(b"\n"):
             found._add_line(line, path)
-        is_journal = found.version or found.by_id or _is_cut_header(content)
+        is_journal = found.version or found.by_id or is_cut_header(content)
         if not is_journal:
             rule = "is no journal of a study: name another folder"
             raise InputError.single(str(path), "", None, rule)
@@ -153,7 +153,7 @@ def _seal(body: bytes) -> bytes:
     return b',"crc":"%08x"}' % zlib.crc32(body)
 
 
-def _is_cut_header(content: bytes) -> bool:
+def is_cut_header(content: bytes) -> bool:
     """Whether a file is what a killed process leaves of a new journal."""
     return header().startswith(content.strip(b"\0\n "))
 

@@ -26,7 +26,7 @@ _MAIN = (
     "hbm_fill",
     "cost_per_hour",
 )
-"""Results that are shown unless columns are chosen, if any row has them."""
+"""Results that are shown unless columns are chosen: those that any row has."""
 _WHERE = "study table"
 
 
@@ -57,7 +57,7 @@ class Selection:
         Parameters
         ----------
         names : sequence of str, optional
-            Columns, or ``all``; by default axes that vary and main results.
+            Columns, or ``all``; by default axes that vary, main results, and `sort`.
         sort : str, optional
             A column: best first, or smallest; rows where it is empty come last.
         where : iterable of str
@@ -90,6 +90,7 @@ class Selection:
             rows = _sorted(rows, known[sort])
         if names is None:
             names = _main(axis_names(study.spec), [row.values for row in study.rows])
+            names += [] if sort is None else [sort]
         chosen = list(known) if ALL in names else list(dict.fromkeys(names))
         return cls(tuple(known[name] for name in chosen), rows)
 
@@ -125,4 +126,4 @@ def _main(axes: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the axes that vary, and the main results that there are."""
     varying = [name for name in axes if len({repr(row[name]) for row in rows}) > 1]
     filled = [name for name in _MAIN if any(row[name] is not None for row in rows)]
-    return [*varying, *filled]
+    return [*varying, *(filled or _MAIN)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,6 @@ from shardplan.studies.sources import Sources, load_sources
 from shardplan.studies.trial import try_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from shardplan.records.record import Record
 
 Left = dict[int, frozenset[int]]
@@ -88,8 +87,7 @@ class StudySpec:
             rule = f"{count:,} points are more than {MAX_POINTS:,}: leave values out"
             raise InputError([*problems, Fault(where, "axes", "", rule)])
         axes, knobs = reader.axes(), reader.knobs()
-        if not problems:  # else names may be those of what could not be read
-            problems += find_misnamed(file, axes, knobs, where)
+        problems += find_misnamed(file, axes, knobs, where)
         problems += reader.problems
         problems += find_design_faults(file, where)
         found, unread = load_sources(
@@ -169,7 +167,7 @@ def load_spec(
 def _read(
     data: StudyFile | Mapping[str, Any], where: str
 ) -> tuple[StudyFile, list[Fault]]:
-    """Read the data of a file; with what is wrong, what else of it can be tried.
+    """Read the data of a file; of one that is wrong, what can be tried without that.
 
     Raises
     ------
@@ -178,15 +176,38 @@ def _read(
     """
     if isinstance(data, StudyFile):
         return data, []
+    plain = dict(data) if isinstance(data, Mapping) else data
     try:
-        return validate(StudyFile, dict(data), where), []
+        return validate(StudyFile, plain, where), []
     except InputError as error:
-        head = {key: data.get(key) for key in ("schema_version", "name", "base")}
-        rest = {**head, "axes": _valid(Axis, data.get("axes"))}
+        cause = error.__cause__
+        if not isinstance(cause, ValidationError) or not isinstance(plain, dict):
+            raise
+        wrong = {str(problem["loc"][0]) for problem in cause.errors() if problem["loc"]}
         try:
-            return validate(StudyFile, rest, where), list(error.problems)
+            rest = validate(StudyFile, _without(plain, wrong), where)
         except InputError:
             raise error from None
+        return rest, list(error.problems)
+
+
+def _without(data: dict[str, Any], wrong: set[str]) -> dict[str, Any]:
+    """Leave out sections that are wrong, and what may name something in them."""
+    rest = {"schema_version": 1, "name": "study"}
+    rest |= {key: value for key, value in data.items() if key not in wrong}
+    left_out: set[str] = set()
+    if "axes" in wrong:
+        rest["axes"] = _valid(Axis, data["axes"])
+    if wrong & {"axes", "zip", "overrides", "scenarios"}:
+        left_out |= {"exclude", "search"}
+    if "overrides" in wrong:
+        left_out.add("scenarios")
+    if "base" in wrong and isinstance(data.get("base"), dict):
+        needed = ("workload", "topology")
+        rest["base"] = {key: data["base"].get(key) for key in needed}
+        left_out |= {"axes", "zip", "overrides", "scenarios", "exclude", "search"}
+        left_out |= {"codesign", "parameter_servers"}
+    return {key: value for key, value in rest.items() if key not in left_out}
 
 
 def _valid(model: type[Record], entries: object) -> dict[str, Any]:

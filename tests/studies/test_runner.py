@@ -137,6 +137,27 @@ def test_only_what_there_is(study: Path, text: str, rule: str) -> None:
         run(study, only=[text])
 
 
+def test_fresh_keeps_what_others_wrote(study: Path, tmp_path: Path) -> None:
+    """Other programs have journals of this name."""
+    theirs = tmp_path / "out" / "journal.jsonl"
+    theirs.parent.mkdir()
+    theirs.write_text('{"op_code": 0}\n', encoding="utf-8")
+    for fresh in (False, True):
+        with pytest.raises(InputError, match=r"has files, such as journal\.jsonl"):
+            run(study, theirs.parent, fresh=fresh)
+    assert theirs.read_text(encoding="utf-8") == '{"op_code": 0}\n'
+
+
+def test_fresh_forgets_a_damaged_journal(study: Path, tmp_path: Path) -> None:
+    """Folders of ours are known by the inputs beside it."""
+    out = tmp_path / "out"
+    run(study, out)
+    (out / "journal.jsonl").write_bytes(b"\xff" * 100)
+    with pytest.raises(InputError, match="is no journal"):
+        run(study, out)
+    assert ran(study, out, fresh=True) == 12
+
+
 def test_fresh_forgets_everything(study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(study, out)

@@ -38,6 +38,20 @@ def test_main_columns_are_those_that_say_something(study: Study) -> None:
     ]
 
 
+def test_the_column_of_the_order_is_shown(study: Study) -> None:
+    """Else nobody sees why rows stand as they do."""
+    names = [column.name for column in Selection.of(study, None, "gap").columns]
+    assert names[-2:] == ["step_time_s", "gap"]
+    again = [column.name for column in Selection.of(study, None, "step_time_s").columns]
+    assert again.count("step_time_s") == 1
+
+
+def test_a_study_without_results_has_columns(study: Study) -> None:
+    """A table needs one; the run may have just begun."""
+    names = [column.name for column in Selection.of(Study(study.spec, ())).columns]
+    assert names[:2] == ["status", "step_time_s"]
+
+
 def test_rows_are_chosen_and_sorted(study: Study) -> None:
     """Empty ones come last, and meet no rule."""
     found = Selection.of(study, ["step_time_s"], "step_time_s")

@@ -169,6 +169,41 @@ def test_sections_that_cannot_be_read_hide_no_other(
     ]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"minimize": 3}, ["exclude[0].hots", "minimize", "subject_to[0]"]),
+        ({"name": 3}, ["exclude[0].hots", "name", "subject_to[0]"]),
+        ({"zip": 3}, ["subject_to[0]", "zip"]),
+        ({"overrides": 3}, ["overrides", "subject_to[0]"]),
+        ({"search": {"minimise": 3}}, ["exclude[0].hots", "search.minimise"]),
+        (
+            {"base": {"workload": "dlrm-dcnv2", "topology": "dgx-h100", "hots": 1}},
+            ["base.hots", "subject_to[0]"],
+        ),
+        ({"base": {"workload": "dlrm-dcnv2", "topology": 3}}, ["base.topology"]),
+    ],
+)
+def test_a_misspelt_key_hides_no_condition(
+    study: dict[str, Any], inputs: Sources, wrong: dict[str, Any], told: list[str]
+) -> None:
+    """What names something in a section that cannot be read is not called wrong."""
+    study |= {"subject_to": ["hbm_fil <= 1"], "axes": {"hosts": [1, 2]}}
+    study |= {"scenarios": {"s": []}, "exclude": [{"hots": 1}], **wrong}
+    with pytest.raises(InputError) as caught:
+        StudySpec.of(study, sources=inputs)
+    keys = {problem.key for problem in caught.value.problems}
+    assert keys >= set(told)
+    assert keys <= {*told, "subject_to[0]"}
+
+
+def test_a_study_that_is_no_table_is_refused() -> None:
+    """From Python anything may come."""
+    wrong: Any = [1]
+    with pytest.raises(InputError, match="study"):
+        StudySpec.of(wrong)
+
+
 def test_a_value_may_need_others(study: dict[str, Any], inputs: Sources) -> None:
     """What fails alone is no error where it is right in its points."""
     study["axes"] = {"solver": ["greedy", "auto"], "work_limit": [1000, 2000]}
