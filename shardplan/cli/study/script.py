@@ -6,7 +6,7 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import WholeRange, output_option
+from shardplan.cli.options import WholeRange, format_option, output_option
 
 
 @click.command(
@@ -37,8 +37,11 @@ from shardplan.cli.options import WholeRange, output_option
     default=8,
     help="Workers; for slurm on each host (default: 8).",
 )
+@format_option
 @output_option
-def command(file: str, cluster: str, results: str, workers: int, output: str) -> None:
+def command(
+    file: str, cluster: str, results: str, workers: int, form: str, output: str
+) -> None:
     """Print a script that runs a study on a cluster.
 
     It starts a Dask scheduler, workers, and `shardplan study run`. A job that ends
@@ -48,4 +51,7 @@ def command(file: str, cluster: str, results: str, workers: int, output: str) ->
     from shardplan.studies.spec import load_spec
 
     load_spec(file)
-    console.write(SCRIPTS[cluster](file, results, workers), output)
+    text = SCRIPTS[cluster](file, results, workers)
+    if form == "json":
+        text = console.json_report({"cluster": cluster, "script": text})
+    console.write(text, output)
