@@ -56,13 +56,14 @@ def evaluate_point(resolved: ResolvedPoint) -> dict[str, Any]:
     -------
     dict
         Column to value, JSON-able and the same on every machine; None where there is
-        nothing to say. That nothing fits is a result, and so is what goes wrong with
-        this point alone.
+        nothing to say. That nothing fits is a result, and so is an input that the
+        planner refuses.
 
     Raises
     ------
-    OSError, MemoryError
-        What may go well the next time.
+    Exception
+        All others, such as of a plug-in or for want of memory: they say nothing of
+        the point, and may not come the next time.
     """
     try:
         found = _evaluate(resolved)
@@ -70,9 +71,7 @@ def evaluate_point(resolved: ResolvedPoint) -> dict[str, Any]:
         found = _not_feasible(error)
     except LimitError as error:
         found = {"status": "not_found", "feasible": False, "message": str(error)}
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
+    except InputError as error:
         found = error_values(error)
     return _table_row({**_cluster(resolved.inputs), **found})
 

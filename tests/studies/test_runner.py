@@ -193,36 +193,39 @@ def raising(error: Exception, times: int = 1) -> Any:
     [
         (PluginError("solver x of y", ["is broken"]), "solver x of y: is broken"),
         (RuntimeError("two\nlines"), "RuntimeError: two; lines"),
+        (MemoryError("none left"), "MemoryError: none left"),
     ],
 )
-def test_what_goes_wrong_with_a_point_is_its_result(
+def test_what_says_nothing_of_a_point_is_tried_again(
     error: Exception,
     message: str,
     study: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A plug-in may be repaired, memory may be free: the next run needs no option."""
     out = tmp_path / "out"
-    monkeypatch.setattr("shardplan.studies.evaluate.solve_point", raising(error))
-    found = run(study, out)
-    assert found.counts == {"error": 1, "infeasible": 6, "feasible": 5}
-    assert found.rows[0].values["message"] == message
-    assert ran(study, out) == 0
-
-
-def test_what_may_go_well_next_time_is_tried_again(
-    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Memory that ran out says nothing about the point."""
-    out = tmp_path / "out"
-    point = raising(MemoryError("none left"))
-    monkeypatch.setattr("shardplan.studies.evaluate.solve_point", point)
-    found = run(study, out)
-    assert len(found.rows) == 11
+    with monkeypatch.context() as patch:
+        patch.setattr("shardplan.studies.evaluate.solve_point", raising(error))
+        found = run(study, out)
+    assert found.counts == {"infeasible": 6, "feasible": 5}
     assert [missing.number for missing in found.missing] == [0]
-    assert found.lost == {0: "MemoryError: none left"}
+    assert found.lost == {0: message}
     assert ran(study, out) == 1
     assert not load_study(out).missing
+
+
+def test_an_input_that_is_refused_is_a_result(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same inputs would be refused again."""
+    out = tmp_path / "out"
+    refused = raising(InputError.single("workload", "tables", None, "are too odd"))
+    monkeypatch.setattr("shardplan.studies.evaluate.solve_point", refused)
+    found = run(study, out)
+    assert found.counts == {"error": 1, "infeasible": 6, "feasible": 5}
+    assert "are too odd" in found.rows[0].values["message"]
+    assert ran(study, out) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT])

@@ -50,7 +50,7 @@ class Workshop:
             return _outcome(task, key, self._recent[key])
         try:
             values = evaluate_point(resolved)
-        except (OSError, MemoryError) as error:
+        except Exception as error:
             return _outcome(task, key, error_values(error), is_final=False)
         self._recent[key] = values
         while len(self._recent) > _KEPT:
