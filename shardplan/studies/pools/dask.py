@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import time
+import warnings
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from itertools import islice
@@ -19,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Self
 from shardplan.errors import InputError
 from shardplan.studies.columns import RESULTS
 from shardplan.studies.packing import to_wire
-from shardplan.studies.pools.remote import run_task, version
+from shardplan.studies.pools.remote import version
 from shardplan.studies.pools.task import PointOutcome
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from shardplan.studies.pools.task import Task
     from shardplan.studies.spec import StudySpec
@@ -35,6 +37,10 @@ _LEAST_AHEAD = 64
 """Tasks handed out at least: workers may come later."""
 _CONNECT_S = 10.0
 """For a scheduler to answer [s]."""
+_LOOK_S = 0.01
+"""Between looks at what has finished [s]."""
+_QUIET_S = 10.0
+"""Without any worker, before it is said that the study waits [s]."""
 _CLOSE_S = 2.0
 """For workers to go before they are ended [s]."""
 _MAIN = (
@@ -61,6 +67,7 @@ class DaskPool:
         cluster: Any = None,
     ) -> None:
         self._client, self._cluster = client, cluster
+        self._errand = _errand()
         content = to_wire(spec, known)
         self._digest = sha256(content).hexdigest()
         self._study = client.submit(
@@ -132,7 +139,7 @@ class DaskPool:
         )
         for task in islice(waiting, ahead):
             running.add(self._submit(task))
-        for batch in running.batches():
+        for batch in self._batches(running):
             found = [self._outcome(future, result) for future, result in batch]
             for task in islice(waiting, len(batch)):
                 running.add(self._submit(task))
@@ -146,24 +153,64 @@ class DaskPool:
             with suppress(Exception):
                 self._cluster.close(timeout=_CLOSE_S)
 
+    def _batches(self, running: Any) -> Iterator[list[tuple[Any, Any]]]:
+        """Yield what has finished; warn once where there is nobody to work."""
+        is_said, quiet_since = False, time.monotonic()
+        while not running.is_empty():
+            if batch := running.next_batch(block=False):
+                yield batch
+                quiet_since = time.monotonic()
+                continue
+            time.sleep(_LOOK_S)
+            if is_said or time.monotonic() - quiet_since < _QUIET_S:
+                continue
+            quiet_since = time.monotonic()
+            with suppress(OSError, TimeoutError, ValueError):  # it is about to end
+                if not self._client.nthreads():
+                    at = self._client.scheduler.address
+                    text = f"the scheduler at {at} has no workers: the study waits"
+                    warnings.warn(f"{text} for some", UserWarning, stacklevel=2)
+                    is_said = True
+
     def _submit(self, task: Task) -> Any:
         key = f"shardplan-point-{task['id']}-{self._digest[:16]}"
         arguments = (self._study, self._digest, task, VERSION)
-        return self._client.submit(run_task, *arguments, key=key, pure=False)
+        return self._client.submit(self._errand, *arguments, key=key, pure=False)
 
     def _outcome(self, future: Any, result: Any) -> PointOutcome:
         if future.status == "finished":
-            if isinstance(result, str):
-                raise _refusal({"a worker": result})
-            outcome: PointOutcome = result
+            worker, found = result
+            if isinstance(found, str):
+                raise _refusal({worker: found})
+            outcome: PointOutcome = found
             return outcome
         if future.status == "error":
             error = result[1]
-            if isinstance(error, ImportError):
-                raise _refusal({"a worker": error}) from error
             return _lost(future.key, error)
         rule = "is gone; what is finished is kept, and the same command goes on"
         raise InputError.single("study", "scheduler", None, rule)
+
+
+def _errand() -> Callable[..., tuple[str, PointOutcome | str]]:
+    """Return what workers are sent: a function that travels by value, for being local.
+
+    A worker without shardplan could not read one of a module, and would end without a
+    word. It returns the worker's address and the outcome, or the release there.
+    """
+
+    def run_there(
+        content: bytes, digest: str, task: Task, wanted: str
+    ) -> tuple[str, PointOutcome | str]:
+        from distributed import get_worker
+
+        address = str(get_worker().address)
+        try:
+            from shardplan.studies.pools.remote import run_task
+        except ImportError:
+            return address, "missing"
+        return address, run_task(content, digest, task, wanted)
+
+    return run_there
 
 
 def _lost(key: str, error: Exception) -> PointOutcome:

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -126,15 +127,13 @@ sys.meta_path.insert(0, Missing())
         (OTHER, "9.9", "before"),
         (WITHOUT, "missing", "before"),
         (OTHER, "9.9", "later"),
+        (WITHOUT, "missing", "later"),
     ],
 )
 def test_other_workers_are_refused(
     preload: str, has: str, when: str, study: Path, tmp_path: Path, started: Cluster
 ) -> None:
-    """Those with another shardplan, also where they come later, or without.
-
-    One without that comes later ends by itself, and others run its points.
-    """
+    """Those with another shardplan or without any, also where they come later."""
     path = tmp_path / "preload.py"
     path.write_text(preload, encoding="utf-8")
     if when == "before":
@@ -146,6 +145,27 @@ def test_other_workers_are_refused(
         run(study, tmp_path / "out", scheduler=started.address)
     [problem] = error.value.problems
     assert problem.value == has
+    assert problem.where.startswith("tcp://")
+
+
+def test_a_study_that_waits_for_workers_says_so(
+    study: Path, tmp_path: Path, started: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And goes on when one joins."""
+    monkeypatch.setattr(module, "_QUIET_S", 0.2)
+    waited: list[str] = []
+
+    def show(message: Any, *others: Any) -> None:
+        waited.append(str(message))
+        started.add_worker()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        monkeypatch.setattr(warnings, "showwarning", show)
+        found = run(study, tmp_path / "out", scheduler=started.address)
+    assert not found.missing
+    [text] = [text for text in waited if "has no workers" in text]
+    assert started.address in text
 
 
 def test_a_point_that_kills_its_workers_is_lost(
