@@ -43,6 +43,11 @@ _QUIET_S = 10.0
 """Without any worker, before it is said that the study waits [s]."""
 _CLOSE_S = 2.0
 """For workers to go before they are ended [s]."""
+_HTTP = "127.0.0.1:0"
+"""Dask serves pages also without a dashboard: not to other machines, at any free port.
+
+At its own port it would warn of every second study of a machine.
+"""
 _MAIN = (
     "workers import the script that starts them: call run() in it only below "
     "if __name__ == '__main__':, or with workers=1"
@@ -95,6 +100,7 @@ class DaskPool:
                     threads_per_worker=1,
                     processes=True,
                     dashboard_address=None,
+                    scheduler_kwargs={"dashboard_address": _HTTP},
                     silence_logs=logging.CRITICAL,
                 )
                 client = distributed.Client(cluster, set_as_default=False)

@@ -22,6 +22,7 @@ from shardplan.studies.packing import to_wire
 from shardplan.studies.pools import dask as module
 from shardplan.studies.pools import remote
 from shardplan.studies.pools.task import task_of
+from shardplan.studies.spec import load_spec
 from shardplan.version import VERSION
 from tests.studies import quick
 from tests.studies.pools.clusters import Cluster, cluster, wait_for
@@ -63,6 +64,16 @@ def test_processes_of_this_machine(
     """Two of them find the same bytes as one."""
     run(study, tmp_path / "out", workers=2)
     assert quick.results(tmp_path / "out") == alone
+
+
+def test_pages_of_dask_are_for_this_machine_alone(study: Path) -> None:
+    """Dask's own port may be taken, and is open to all machines."""
+    pool = module.DaskPool.on_this_machine(1, load_spec(study))
+    try:
+        sockets = pool._cluster.scheduler.http_server._sockets.values()
+        assert {found.getsockname()[0] for found in sockets} == {"127.0.0.1"}
+    finally:
+        pool.close()
 
 
 def test_a_worker_is_killed(
