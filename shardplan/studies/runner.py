@@ -85,6 +85,8 @@ def run(
     """
     spec = _spec(study)
     workers = whole("workers", workers, MOST_WORKERS)
+    if workers == 0:
+        raise InputError.single("study", "workers", 0, "must be at least 1")
     everything = expand(spec)
     points = chosen_points(spec, everything, only)
     asked = spec.file.codesign.points if spec.file.codesign else len(points)

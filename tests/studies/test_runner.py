@@ -137,6 +137,12 @@ def test_only_what_there_is(study: Path, text: str, rule: str) -> None:
         run(study, only=[text])
 
 
+def test_no_workers_are_refused(study: Path) -> None:
+    """A pool without any would wait for ever."""
+    with pytest.raises(InputError, match="workers = 0: must be at least 1"):
+        run(study, workers=0)
+
+
 def test_fresh_keeps_what_others_wrote(study: Path, tmp_path: Path) -> None:
     """Other programs have journals of this name."""
     theirs = tmp_path / "out" / "journal.jsonl"
