@@ -240,10 +240,17 @@ main()
 """What happened before every run made its own scheduler."""
 
 
-@pytest.mark.parametrize("solver", ["ilp", "auto"])
-def test_failure_reaches_the_plan(solver: str) -> None:
+SCARCE = ["--set", "topology.host_groups.*.device.hbm_bytes=12 GB"]
+"""Memory that has a price, for which the search and the bound ask HiGHS."""
+
+
+@pytest.mark.parametrize(
+    ("solver", "inputs"),
+    [("ilp", ["movielens-ncf"]), ("auto", ["dlrm-dcnv2", *SCARCE])],
+)
+def test_failure_reaches_the_plan(solver: str, inputs: list[str]) -> None:
     """A run that HiGHS refuses is a warning, with HiGHS's words, in every output."""
-    arguments = ["solve", "movielens-ncf", "--topology", "dgx-a100-40"]
+    arguments = ["solve", *inputs, "--topology", "dgx-a100-40"]
     arguments += ["--solver", solver, "--work-limit", "1e4", "-o", "-"]
     done = run(WITHOUT_SCHEDULER, *arguments)
     assert done.returncode == 0, done.stderr
