@@ -37,6 +37,10 @@ def render_summary(data: dict[str, Any]) -> RenderableType:
     if data["best"]:
         best = {name: cell_text(name, value) for name, value in data["best"].items()}
         parts.append(section("Best point", facts(best)))
+    for answer in data["answers"]:
+        found = {name: cell_text(name, value) for name, value in answer.items()}
+        title = "Answer" if answer["point"] is not None else "No answer"
+        parts.append(section(title, facts(found)))
     return Group(*parts)
 
 

@@ -153,8 +153,7 @@ def study_front(
         If a column is unknown or has no better end.
     """
     file = study.spec.file
-    rules = [*file.subject_to, *(file.search.subject_to if file.search else ())]
-    constraints = [parse_constraint(rule) for rule in dict.fromkeys(rules)]
+    constraints = [parse_constraint(rule) for rule in file.conditions]
     return find_front(study.rows, study_goals(file, x, y), constraints)
 
 

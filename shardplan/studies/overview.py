@@ -39,7 +39,6 @@ def overview(spec: StudySpec) -> dict[str, Any]:
     file = spec.file
     combinations = math.prod(len(axis.choices) for axis in spec.axes)
     points = sum(1 for _ in iterate(spec))
-    conditions = [*file.subject_to, *(file.search.subject_to if file.search else ())]
     walk = "search" if file.search else "codesign" if file.codesign else "all"
     return {
         "schema_version": SCHEMA_VERSION,
@@ -51,7 +50,7 @@ def overview(spec: StudySpec) -> dict[str, Any]:
         "points": file.codesign.points if file.codesign else points,
         "walk": walk,
         "knobs": list(file.codesign.knobs) if file.codesign else [],
-        "subject_to": conditions,
+        "subject_to": list(file.conditions),
         "inputs": _inputs(spec),
         "empty_columns": _empty(spec, iterate(spec)),
         "warnings": spec.warnings,

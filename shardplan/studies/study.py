@@ -112,7 +112,7 @@ class Study(Brief):
         """Return the row that is best in a column; None if none can be.
 
         The column is by default the first objective of a co-design, else throughput.
-        Of those that have a plan and meet all of `subject_to`; the first of equal ones.
+        Of those that have a plan and meet all conditions; the first of equal ones.
 
         Raises
         ------
@@ -128,7 +128,7 @@ class Study(Brief):
             known = ", ".join(name for name, c in COLUMNS.items() if c.sense)
             rule = f"has no better end; these have: {known}"
             raise InputError.single("study", "column", column, rule)
-        rules = [parse_constraint(text) for text in self.spec.file.subject_to]
+        rules = [parse_constraint(text) for text in self.spec.file.conditions]
         rows = [
             row
             for row in self.rows
