@@ -394,9 +394,3 @@ class StudyFile(Record):
     pareto: ParetoAxes | None = None
     parameter_servers: ServerSettings | None = None
     codesign: Codesign | None = None
-
-    @property
-    def conditions(self) -> tuple[str, ...]:
-        """All conditions that points must meet, those of the search as well."""
-        own = self.search.subject_to if self.search else ()
-        return tuple(dict.fromkeys((*self.subject_to, *own)))

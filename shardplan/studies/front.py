@@ -153,7 +153,7 @@ def study_front(
         If a column is unknown or has no better end.
     """
     file = study.spec.file
-    constraints = [parse_constraint(rule) for rule in file.conditions]
+    constraints = [parse_constraint(rule) for rule in study.spec.conditions]
     return find_front(study.rows, study_goals(file, x, y), constraints)
 
 

@@ -50,7 +50,7 @@ def overview(spec: StudySpec) -> dict[str, Any]:
         "points": file.codesign.points if file.codesign else points,
         "walk": walk,
         "knobs": list(file.codesign.knobs) if file.codesign else [],
-        "subject_to": list(file.conditions),
+        "subject_to": list(spec.conditions),
         "inputs": _inputs(spec),
         "empty_columns": _empty(spec, iterate(spec)),
         "warnings": spec.warnings,

@@ -166,7 +166,7 @@ def lines_of(spec: StudySpec, points: Sequence[StudyPoint]) -> tuple[SearchLine,
     assert asked is not None
     key = asked.minimise if asked.minimise is not None else asked.maximise
     assert key is not None
-    conditions = tuple(map(parse_constraint, spec.file.conditions))
+    conditions = tuple(map(parse_constraint, spec.conditions))
     moving = next(axis.columns for axis in spec.axes if key in axis.columns)
     groups: dict[str, list[tuple[float, StudyPoint]]] = {}
     for point in points:

@@ -104,6 +104,12 @@ class StudySpec:
         return spec
 
     @property
+    def conditions(self) -> tuple[str, ...]:
+        """All conditions that points must meet, those of the search as well."""
+        own = self.file.search.subject_to if self.file.search else ()
+        return tuple(dict.fromkeys((*self.file.subject_to, *own)))
+
+    @property
     def warnings(self) -> list[str]:
         """What of the file has no effect."""
         return find_idle(self)

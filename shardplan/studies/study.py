@@ -128,7 +128,7 @@ class Study(Brief):
             known = ", ".join(name for name, c in COLUMNS.items() if c.sense)
             rule = f"has no better end; these have: {known}"
             raise InputError.single("study", "column", column, rule)
-        rules = [parse_constraint(text) for text in self.spec.file.conditions]
+        rules = [parse_constraint(text) for text in self.spec.conditions]
         rows = [
             row
             for row in self.rows
