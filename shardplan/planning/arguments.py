@@ -24,10 +24,12 @@ def member(kind: type[E], name: str, value: E | str) -> E:
         raise InputError([problem]) from None
 
 
-def whole(name: str, value: object, most: int) -> int:
-    """Return a whole number from 0 to `most`, as an int."""
+def whole(
+    name: str, value: object, most: int, least: int = 0, where: str = "solve"
+) -> int:
+    """Return a whole number from `least` to `most`, as an int."""
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    if is_whole and 0 <= value <= most:  # type: ignore[operator]
+    if is_whole and least <= value <= most:  # type: ignore[operator]
         return int(value)  # type: ignore[call-overload,no-any-return]
-    rule = f"must be a whole number from 0 to {most}"
-    raise InputError([Fault("solve", name, repr(value), rule)])
+    rule = f"must be a whole number from {least} to {most}"
+    raise InputError([Fault(where, name, repr(value), rule)])

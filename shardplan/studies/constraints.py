@@ -36,6 +36,10 @@ _DIMENSIONS = {
 """Of units; everything else is counted: ``1.5 M``."""
 
 
+SHARES = ("link_busy", "hbm_fill", "ddr_fill", "ssd_fill", "goodput")
+"""Columns that are never above 1: who compares them with 90 means 90 %."""
+
+
 @dataclass(frozen=True)
 class Constraint:
     """A column, a comparison, and what it is compared with.
@@ -122,9 +126,13 @@ def _read(text: str, column: StudyColumn) -> float | str | bool:
     if column.kind == "text":
         return text.strip("\"'")
     if _NUMBER.fullmatch(text):
-        return float(text.replace("_", ""))
+        number = float(text.replace("_", ""))
+        if column.name in SHARES and number > 1.0:
+            rule = f"write {number / 100.0:g} or {number:g} %"
+            raise ValueError(f"{column.name} is a share from 0 to 1: {rule}")
+        return number
     dimension = _DIMENSIONS.get(column.unit, Dimension.COUNT)
     try:
         return float(parse_quantity(text, dimension))
     except ValueError as error:
-        raise ValueError(f"{column.name}: {shorten(text)} {error}") from None
+        raise ValueError(f"{column.name}: {shorten(text)}: {error}") from None

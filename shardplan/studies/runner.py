@@ -6,6 +6,7 @@ import os
 import signal
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, LimitError
@@ -83,12 +84,13 @@ def run(
     LimitError
         If Ctrl-C or a signal ended it. Finished points are kept.
     """
+    if directory is not None and not isinstance(directory, (str, os.PathLike)):
+        rule = "must be the path of a folder"
+        raise InputError.single("study", "directory", directory, rule)
     spec = _spec(study)
-    workers = whole("workers", workers, MOST_WORKERS)
-    if workers == 0:
-        raise InputError.single("study", "workers", 0, "must be at least 1")
+    workers = whole("workers", workers, MOST_WORKERS, least=1, where="study")
     everything = expand(spec)
-    points = chosen_points(spec, everything, only)
+    points = chosen_points(spec, everything, [only] if isinstance(only, str) else only)
     asked = spec.file.codesign.points if spec.file.codesign else len(points)
     make_pool = _pool_maker(min(workers, max(1, asked)), scheduler)
     with ExitStack() as stack:
@@ -200,7 +202,14 @@ def _spec(study: Source) -> StudySpec:
 
 
 def _pool_maker(workers: int, scheduler: str | None) -> PoolMaker:
-    """Return what makes a pool once a point is missing: planning imports much."""
+    """Return what makes a pool once a point is missing: planning imports much.
+
+    That dask is missing is said before a folder is made.
+    """
+    if (scheduler is not None or workers > 1) and find_spec("distributed") is None:
+        from shardplan.studies.pools.dask import require_dask
+
+        require_dask("workers" if scheduler is None else "scheduler")
 
     def make(spec: StudySpec, known: Collection[str]) -> Pool:
         if scheduler is None and workers == 1:

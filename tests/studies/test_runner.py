@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,9 +138,46 @@ def test_only_what_there_is(study: Path, text: str, rule: str) -> None:
         run(study, only=[text])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ({"workers": "2"}, "workers = '2': must be a whole number from 1 to 1024"),
+        ({"workers": 2000}, "workers = 2000: must be a whole number from 1"),
+        ({"directory": 5}, "directory = 5: must be the path of a folder"),
+    ],
+)
+def test_wrong_arguments(study: Path, arguments: dict[str, Any], rule: str) -> None:
+    with pytest.raises(InputError, match=rule):
+        run(study, **arguments)
+
+
+def test_one_value_of_an_axis_may_be_text(study: Path) -> None:
+    """`only` takes a single condition as well as several."""
+    assert {row.values["hosts"] for row in run(study, only="hosts=1").rows} == {1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [({"workers": 2}, "workers"), ({"scheduler": "tcp://127.0.0.1:1"}, "scheduler")],
+)
+def test_dask_that_is_missing_is_said_first(
+    study: Path,
+    tmp_path: Path,
+    arguments: dict[str, Any],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No folder is begun for a run that cannot be."""
+    monkeypatch.setattr("shardplan.studies.runner.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(InputError, match=rf"{name}: .*shardplan\[study\]"):
+        run(study, tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_workers_are_refused(study: Path) -> None:
     """A pool without any would wait for ever."""
-    with pytest.raises(InputError, match="workers = 0: must be at least 1"):
+    with pytest.raises(InputError, match="workers = 0: must be a whole number from 1"):
         run(study, workers=0)
 
 

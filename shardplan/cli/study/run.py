@@ -91,6 +91,8 @@ def command(
     from shardplan.studies.runner import run
     from shardplan.studies.summary import summary
 
+    if directory == console.STDOUT:
+        raise click.BadParameter("results need a folder", param_hint="--output")
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers and --scheduler exclude each other")
     if workers is None:

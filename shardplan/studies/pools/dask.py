@@ -90,7 +90,7 @@ class DaskPool:
         InputError
             Without dask, or if they cannot start.
         """
-        distributed = _distributed()
+        distributed = require_dask("workers")
         if multiprocessing.parent_process() is not None:
             raise InputError.single("study", "workers", workers, _MAIN)
         try:
@@ -120,7 +120,7 @@ class DaskPool:
         InputError
             Without dask, if nothing answers, or if a worker has another shardplan.
         """
-        distributed = _distributed()
+        distributed = require_dask("scheduler")
         try:
             client = distributed.Client(
                 address, timeout=_CONNECT_S, set_as_default=False
@@ -140,7 +140,7 @@ class DaskPool:
         waiting = iter(tasks)
         workers = len(self._client.nthreads()) if self._cluster else 0
         ahead = max(_LEAST_AHEAD, _AHEAD * workers)
-        running = _distributed().as_completed(
+        running = require_dask("workers").as_completed(
             loop=self._client.loop, with_results=True, raise_errors=False
         )
         for task in islice(waiting, ahead):
@@ -227,12 +227,19 @@ def _lost(key: str, error: Exception) -> PointOutcome:
     return PointOutcome(id=key.split("-")[2], key="", values=values, is_final=False)
 
 
-def _distributed() -> Any:
+def require_dask(argument: str) -> Any:
+    """Return the library, or say which argument needs it.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
     try:
         import distributed
     except ImportError as error:
-        rule = "more than one process needs dask: pip install 'shardplan[study]'"
-        raise InputError.single("study", "workers", None, rule) from error
+        rule = "other processes need dask: pip install 'shardplan[study]'"
+        raise InputError.single("study", argument, None, rule) from error
     return distributed
 
 

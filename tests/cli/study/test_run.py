@@ -104,3 +104,12 @@ def test_a_full_disk(study: Path, tmp_path: Path) -> None:
     assert not run(study, folder).missing
     run(study, tmp_path / "quiet")
     assert quick.results(folder) == quick.results(tmp_path / "quiet")
+
+
+def test_results_need_a_folder(study: Path) -> None:
+    """Standard output, which `-` is elsewhere, holds no journal."""
+    command = [sys.executable, "-m", "shardplan", "study", "run", str(study), "-o", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=study.parent)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "results need a folder" in done.stderr
+    assert not (study.parent / "-").exists()
