@@ -240,7 +240,7 @@ def _cut(output: str, shown: str) -> str:
     """Keep as many lines of an output as the page shows, if it shows a part."""
     lines, made = shown.splitlines(), output.splitlines()
     if lines[0] == _CUT:
-        kept = [_CUT, *made[1 - len(lines) :]]
+        kept = [_CUT, *made[len(made) - len(lines) + 1 :]]
     elif lines[-1] == _CUT:
         kept = [*made[: len(lines) - 1], _CUT]
     else:

@@ -235,7 +235,10 @@ def _near(word: str, known: Sequence[str]) -> str:
 def _distribution(point: EntryPoint) -> str:
     if point.dist is None:
         return "unknown distribution"
-    facts: Any = point.dist.metadata or ()  # a folder may lack them
+    try:
+        facts: Any = point.dist.metadata or ()  # a folder may lack them
+    except FileNotFoundError:  # what the importlib_metadata of other libraries says
+        facts = ()
     found = [facts[key] for key in ("Name", "Version") if key in facts]
     return " ".join(found) or "unknown distribution"
 

@@ -25,7 +25,6 @@ NOTHING_YET = [
 ]
 SOMETHING = [
     "shardplan.planning.planner:lower_bound",
-    "shardplan.planning.planner:verify",
     "shardplan.planning.planner:placements",
     "shardplan.planning.planner:examine",
     "shardplan.io.atomic:_replace",
