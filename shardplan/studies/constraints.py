@@ -135,4 +135,4 @@ def _read(text: str, column: StudyColumn) -> float | str | bool:
     try:
         return float(parse_quantity(text, dimension))
     except ValueError as error:
-        raise ValueError(f"{column.name}: {shorten(text)}: {error}") from None
+        raise ValueError(f"{column.name}: {error}") from None

@@ -42,7 +42,7 @@ def test_reads(text: str, column: str | None, op: str, value: object) -> None:
         ("<= 0.9", "must be COLUMN OPERATOR VALUE"),
         ("hbm_fil <= 0.9", "'hbm_fil' is no column; did you mean 'hbm_fill'"),
         ("hbm_fill = 0.9", "must be COLUMN OPERATOR VALUE"),
-        ("hbm_fill <= 4 GB", "hbm_fill: '4 GB': 'GB' is a unit of bytes, not fraction"),
+        ("hbm_fill <= 4 GB", "hbm_fill: 'GB' is a unit of bytes, not fraction"),
         ("hbm_fill <= 90", "is a share from 0 to 1: write 0.9 or 90 %"),
         ("step_time_s <= fast", "must be a number"),
         ("step_time_s <= nan", "must be a number"),

@@ -112,9 +112,9 @@ def test_front_is_that_of_brute_force(
 ) -> None:
     """Any number of points, either sense, one goal or two, ties and gaps."""
     goals = (Goal(COST, first), Goal(RATE, second))[:number_of]
-    limit = parse_constraint("hbm_fill <= 2")
+    limit = parse_constraint("gap <= 2")
     made = [
-        Made({"status": "feasible", COST: x, RATE: y, "hbm_fill": fill})
+        Made({"status": "feasible", COST: x, RATE: y, "gap": fill})
         for x, y, fill in drawn
     ]
 
@@ -123,7 +123,7 @@ def test_front_is_that_of_brute_force(
         return all(p <= q for p, q in costs) and any(p < q for p, q in costs)  # type: ignore[operator]
 
     known = [r for r in made if all(g.cost(r.values) is not None for g in goals)]
-    met = [row for row in known if row.values["hbm_fill"] <= 2]
+    met = [row for row in known if row.values["gap"] <= 2]
     found = find_front(made, goals, (limit,))
     ids = {id(row) for row in met if not any(beats(other, row) for other in met)}
     assert {id(row) for row in found.rows} == ids
@@ -131,6 +131,6 @@ def test_front_is_that_of_brute_force(
     assert all(beats(d.by, d.row) and id(d.by) in ids for d in found.dominated)
     firsts = [goals[0].cost(row.values) for row in found.rows]
     assert firsts == sorted(firsts)  # type: ignore[type-var]
-    assert len(found.near) == sum(row.values["hbm_fill"] > 2 for row in known)
+    assert len(found.near) == sum(row.values["gap"] > 2 for row in known)
     for miss in found.near:
         assert miss.joins != any(beats(row, miss.row) for row in met)

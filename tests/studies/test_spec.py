@@ -110,7 +110,7 @@ NIC = "topology.host_groups.*.scale_out.nic_bw"
             "exclude: leaves no point",
         ),
         ({"search": {"minimise": "hosts"}}, "search.minimise: hosts is no axis"),
-        ({"subject_to": ["gap < x"]}, "subject_to[0] = 'gap < x': gap: 'x' must be"),
+        ({"subject_to": ["gap < x"]}, "subject_to[0] = 'gap < x': gap: must be"),
         ({"pareto": {"x": "gap", "y": "cost"}}, "pareto.y = 'cost': is no column"),
         ({"pareto": {"x": "gap", "y": "status"}}, "pareto.y = 'status': has no better"),
         (
