@@ -41,7 +41,7 @@ class Scale:
         if low > _TINY and high / low >= _LOG_FROM:
             margin = (high / low) ** _MARGIN
             return cls(low / margin, high * margin, is_log=True)
-        span = high - low or abs(high) or 1.0
+        span = next(s for s in (high - low, abs(high), 1.0) if s > _TINY)
         start = low - _MARGIN * span
         return cls(0.0 if low >= 0 > start else start, high + _MARGIN * span)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shardplan.report.pages.study.scales import Scale
 
 
 @given(st.lists(st.floats(-1e12, 1e12), max_size=8))
+@example([5e-324])
+@example([0.0, 5e-324])
+@example([1.0, 1.0000000000000002])
 def test_values_lie_inside_in_order(values: list[float]) -> None:
     """Any values: negative, equal, none at all."""
     scale = Scale.over(values)
