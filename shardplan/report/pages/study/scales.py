@@ -67,7 +67,9 @@ class Scale:
         )
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
+        # Values that differ in their last digits alone have one tick.
+        rounded = (float(f"{i * step:.12g}") for i in range(first, last + 1))
+        return list(dict.fromkeys(rounded))
 
     def _powers(self, most: int) -> list[float]:
         """Choose 1, 2 and 5 of every power of ten, or fewer where these are many."""
