@@ -17,6 +17,7 @@ from shardplan.problems.problem import Problem, build_problem
 from shardplan.records.sharding import ComputeKernel, Objective
 from shardplan.records.tables import EmbeddingTable, TableConstraints
 from tests.benchmarks import instances
+from tests.benchmarks.frozen import frozen_cost_model, frozen_topology
 
 if TYPE_CHECKING:
     from shardplan.records.topology import Topology
@@ -102,10 +103,10 @@ def family_inputs(
 def shipped_problem(
     workload: str, topology: str, num_hosts: int | None, objective: Objective
 ) -> Problem:
-    """Build a problem from shipped files, as `shardplan solve` does."""
+    """Build a problem from a shipped workload and the frozen catalogue."""
     return _build(
         catalog.load_workload(workload),
-        catalog.load_topology(topology, num_hosts),
+        frozen_topology(topology, num_hosts),
         objective,
         all_tiers=False,
     )
@@ -114,7 +115,7 @@ def shipped_problem(
 def _build(
     workload: Workload, topology: Topology, objective: Objective, *, all_tiers: bool
 ) -> Problem:
-    cost_model = catalog.load_cost_model(str(topology.cost_model))
+    cost_model = frozen_cost_model(str(topology.cost_model))
     return build_problem(
         workload, topology, cost_model, objective=objective, all_tiers=all_tiers
     )
@@ -130,7 +131,7 @@ def _sized(
     topology = instances._resized(hosts, local, plenty, plenty)
     roomy = _build(workload, topology, Objective.STEP, all_tiers=False)
     needed = instances._whole_bytes(roomy)
-    memory = catalog.load_cost_model(str(topology.cost_model)).memory
+    memory = frozen_cost_model(str(topology.cost_model)).memory
     taken = sum(v for k, v in roomy.capacity.reserved.items() if k != "kept free")
     room = needed / fill
     if ddr_share > 0:  # tables may leave HBM, buffers may not

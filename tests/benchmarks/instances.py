@@ -4,7 +4,7 @@ Tables: row counts are log-normal (median 500,000; sigma 1.9), every fifth table
 a small vocabulary (10 to 10,000 rows); widths 16 to 512; pooling factors are 1 for
 half of the tables and log-normal (median 8, sigma 1.2, at most 200) for the others;
 accesses are Zipf with alpha 0.6 to 1.2. No table holds more than `largest` times the
-mean bytes of a rank. Hosts are those of the shipped `dgx-a100-40`; HBM, and DDR
+mean bytes of a rank. Hosts are those of the frozen `dgx-a100-40`; HBM, and DDR
 where tiers are asked for, are scaled so that the tables fill the wanted share.
 """
 
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.io import catalog
 from shardplan.problems.problem import Problem, build_problem
 from shardplan.records.sharding import ComputeKernel, Objective
 from shardplan.records.tables import EmbeddingTable, TableConstraints, ZipfAccess
 from shardplan.records.workload import Workload
+from tests.benchmarks.frozen import frozen_cost_model, frozen_topology
 
 if TYPE_CHECKING:
     from shardplan.records.topology import Topology
@@ -104,7 +104,7 @@ def random_problem(
     hosts = -(-num_ranks // _HOST_RANKS)
     local = min(num_ranks, _HOST_RANKS)
     topology = _resized(hosts, local, _PLENTY, _PLENTY)
-    cost_model = catalog.load_cost_model(str(topology.cost_model))
+    cost_model = frozen_cost_model(str(topology.cost_model))
     roomy = build_problem(
         workload, topology, cost_model, objective=objective, all_tiers=False
     )
@@ -132,7 +132,7 @@ def _whole_bytes(problem: Problem) -> float:
 
 def _resized(hosts: int, local: int, hbm_bytes: int, ddr_bytes: int) -> Topology:
     """Return hosts like DGX A100 with other memory."""
-    topology = catalog.load_topology("dgx-a100-40", hosts)
+    topology = frozen_topology("dgx-a100-40", hosts)
     group = topology.host_groups[0]
     host_ddr = {"ddr_bytes": ddr_bytes}
     scale_up = group.scale_up.model_copy(update={"domain_size": local})

@@ -16,6 +16,7 @@ from shardplan.io import catalog
 from shardplan.problems.problem import build_problem
 from shardplan.records.sharding import Objective, Target
 from tests.benchmarks.families import Family, family_inputs, family_problem
+from tests.benchmarks.frozen import frozen_cost_model, frozen_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,11 +108,11 @@ def _shipped(seed: int) -> Drawn:
 def _shipped_on(seed: int, workload: str, topology: str, hosts: int) -> Drawn:
     """Build a shipped workload with rows and lookups perturbed by the seed."""
     objective = _objective(seed)
-    cluster = catalog.load_topology(topology, hosts)
+    cluster = frozen_topology(topology, hosts)
     problem = build_problem(
         _perturbed(catalog.load_workload(workload), seed),
         cluster,
-        catalog.load_cost_model(str(cluster.cost_model)),
+        frozen_cost_model(str(cluster.cost_model)),
         objective=objective,
     )
     return Drawn(f"{workload} on {hosts} {topology}", objective, problem)
@@ -140,7 +141,7 @@ def _for_frameworks(seed: int) -> Drawn:
     tables, ranks = _SIZES[seed // 4 % len(_SIZES)]
     objective = _objective(seed)
     workload, topology = family_inputs(Family.HBM, seed, tables, ranks)
-    cost_model = catalog.load_cost_model(str(topology.cost_model))
+    cost_model = frozen_cost_model(str(topology.cost_model))
     problem = build_problem(
         workload, topology, cost_model, objective=objective, target=target
     )

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.io.catalog import load_topology, load_workload
+from shardplan.io.catalog import load_workload
 from shardplan.records.workload import Workload
+from tests.benchmarks.frozen import frozen_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ def shipped(workload: str, topology: str, hosts: int) -> Callable[[], Inputs]:
     def make() -> Inputs:
         work = load_workload(workload)
         local = work.replace(global_batch_size=None, batch_size=4096)
-        return local, load_topology(topology, hosts)
+        return local, frozen_topology(topology, hosts)
 
     return make
 
@@ -69,7 +70,7 @@ def with_hbm(topology: Topology, num_bytes: int, **host: int) -> Topology:
 
 def tight() -> Inputs:
     """Make HBM 12 % larger than what 60 tables need."""
-    work, topology = synthetic(60, load_topology("dgx-a100-40"), rows=(1e5, 1e7))
+    work, topology = synthetic(60, frozen_topology("dgx-a100-40"), rows=(1e5, 1e7))
     stored = sum(t.num_embeddings * t.embedding_dim * 4 for t in work.tables)
     room = stored / 8 / (1 - RESERVE) * 1.12
     return work, with_hbm(topology, int(room) + 2**28)
@@ -77,14 +78,14 @@ def tight() -> Inputs:
 
 def tiered() -> Inputs:
     """Make HBM hold a third of the tables; the rest goes to host memory."""
-    work, topology = synthetic(40, load_topology("dgx-a100-40"), rows=(1e6, 1e7))
+    work, topology = synthetic(40, frozen_topology("dgx-a100-40"), rows=(1e6, 1e7))
     stored = sum(t.num_embeddings * t.embedding_dim * 4 for t in work.tables)
     return work, with_hbm(topology, int(stored / 8 / 3))
 
 
 def uneven_hosts() -> Inputs:
     """Give the second host half of the ranks of the first."""
-    work, topology = synthetic(40, load_topology("dgx-a100-40"))
+    work, topology = synthetic(40, frozen_topology("dgx-a100-40"))
     first = topology.host_groups[0]
     out = first.scale_out
     half = first.replace(
@@ -115,7 +116,7 @@ def binpack() -> Inputs:
     named = [{"name": f"t{i}", **tables[k]} for i, k in enumerate(order)]
     data = {"schema_version": 1, "name": "binpack", "batch_size": 64, "tables": named}
     room = 1000 * unit * 64 * 4 / (1 - RESERVE) / 0.995
-    topology = with_hbm(load_topology("dgx-a100-40"), int(room))
+    topology = with_hbm(frozen_topology("dgx-a100-40"), int(room))
     return Workload.model_validate(data), topology
 
 
@@ -138,7 +139,7 @@ def spread(sizes: tuple[int, ...], num_ranks: int, room: int) -> Inputs:
 
 def on_ranks(num_ranks: int, hbm_bytes: int) -> Topology:
     """Use some ranks of one host, each with so much memory."""
-    topology = with_hbm(load_topology("dgx-a100-40"), hbm_bytes)
+    topology = with_hbm(frozen_topology("dgx-a100-40"), hbm_bytes)
     group = topology.host_groups[0]
     scale_up = group.scale_up.replace(domain_size=num_ranks)
     few = group.replace(local_world_size=num_ranks, scale_up=scale_up)
@@ -158,7 +159,7 @@ def narrow_cut() -> Inputs:
 
 
 def _a100(hosts: int, hbm_gb: int = 40) -> Topology:
-    return load_topology(f"dgx-a100-{hbm_gb}", hosts)
+    return frozen_topology(f"dgx-a100-{hbm_gb}", hosts)
 
 
 CASES: dict[str, Callable[[], Inputs]] = {

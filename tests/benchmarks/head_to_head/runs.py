@@ -139,12 +139,12 @@ class History:
 def plan_ours(case: str, variant: str, limit_s: float, folder: Path) -> Found:
     """Plan with shardplan, in a process without torch."""
     from shardplan.errors import InfeasibleError, LimitError
-    from shardplan.io.catalog import load_cost_model
     from shardplan.planning.planner import solve
     from shardplan.records.torchrec_cost_model import TorchRecCostModel
+    from tests.benchmarks.frozen import frozen_cost_model
 
     work, topology = CASES[case]()
-    model = load_cost_model("torchrec")
+    model = frozen_cost_model("torchrec")
     assert isinstance(model, TorchRecCostModel)
     memory = model.memory.replace(counts_optimizer=False)
     before, history, start = peak_mib(), History(), time.perf_counter()
