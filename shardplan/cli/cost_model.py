@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 @click.argument("cost_model", metavar="COST-MODEL", type=CatalogueEntry("cost_models"))
 @report_options
 def show(cost_model: str, form: str, output: str) -> None:
-    """Show the coefficients of a cost model with their units and sources."""
+    """Show the coefficients of a cost model with their units and sources.
+
+    What a file inherits is shown with the model that it is from.
+    """
+    from shardplan.io.catalog import cost_model_origins
     from shardplan.report.catalog_view import cost_model_data, render_cost_model
 
-    console.report(cost_model_data(_load(cost_model)), render_cost_model, form, output)
+    data = cost_model_data(_load(cost_model), cost_model_origins(cost_model))
+    console.report(data, render_cost_model, form, output)
 
 
 def _load(name: str) -> AnyCostModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError
+from shardplan.io.inheritance import Document, Lineage
 from shardplan.io.json_file import parse_json
 from shardplan.io.recent import by_content
 from shardplan.io.table_file import read_tables
@@ -131,11 +131,18 @@ def load_cost_model(spec: Spec | AnyCostModel) -> AnyCostModel:
     if isinstance(spec, (CostModel, TorchRecCostModel)):
         return spec
     where = os.fspath(spec)
-    file, _ = _find("cost_models", where)
-    document = _read(file, where)
-    if cost_model_kind(document.data) == "torchrec":
-        return _validated(TorchRecCostModel, document)
-    return _validated(CostModel, document)
+    return _cost_model(_with_parents(where))
+
+
+def cost_model_origins(spec: Spec) -> dict[str, str]:
+    """Return which parents gave a cost model what its file does not say, by key path.
+
+    Raises
+    ------
+    InputError
+        If the file, or one that it inherits from, cannot be read.
+    """
+    return _with_parents(os.fspath(spec)).origins
 
 
 def load_workload(spec: Spec | Workload) -> Workload:
@@ -164,26 +171,30 @@ def load_workload(spec: Spec | Workload) -> Workload:
     return _validated(Workload, document)
 
 
-@dataclass(frozen=True, eq=False)
-class _Document:
-    """What a file says, which nobody may change, and how messages name it."""
-
-    data: Any
-    where: str
+def _with_parents(where: str) -> Document:
+    file, _ = _find("cost_models", where)
+    lineage = Lineage(folder("cost_models"), _read, _cost_model)
+    return lineage.document(file, where)
 
 
-def _read(file: Traversable, where: str) -> _Document:
+def _cost_model(document: Document) -> AnyCostModel:
+    if cost_model_kind(document.data) == "torchrec":
+        return _validated(TorchRecCostModel, document)
+    return _validated(CostModel, document)
+
+
+def _read(file: Traversable, where: str) -> Document:
     return _document(file.name, read_bytes(file, where), where)
 
 
 @by_content
-def _document(name: str, content: bytes, where: str) -> _Document:
+def _document(name: str, content: bytes, where: str) -> Document:
     parse = parse_json if name.lower().endswith(".json") else parse_toml
-    return _Document(parse(decode(content, where), where), where)
+    return Document(parse(decode(content, where), where), where)
 
 
 @by_identity
-def _validated(model: type[R], document: _Document) -> R:
+def _validated(model: type[R], document: Document) -> R:
     return validate(model, document.data, document.where)
 
 
@@ -261,7 +272,7 @@ def with_hosts(topology: Topology, num_hosts: int | None, where: str) -> Topolog
         raise InputError.single(where, "num_hosts", num_hosts, str(error)) from error
 
 
-def _with_tables_file(document: _Document, parent: Traversable) -> Workload:
+def _with_tables_file(document: Document, parent: Traversable) -> Workload:
     """Validate a workload whose tables come from `tables_file` as well."""
     where, data = document.where, document.data
     try:
@@ -273,7 +284,7 @@ def _with_tables_file(document: _Document, parent: Traversable) -> Workload:
 
 
 @by_identity
-def _with_tables(document: _Document, tables: tuple[EmbeddingTable, ...]) -> Workload:
+def _with_tables(document: Document, tables: tuple[EmbeddingTable, ...]) -> Workload:
     rest = _without_tables_file(document.data)
     own = rest.get("tables", [])
     merged = [*own, *tables] if isinstance(own, list) else own

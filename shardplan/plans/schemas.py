@@ -14,7 +14,7 @@ from shardplan.errors import InputError
 from shardplan.io.atomic import write_text_atomically
 from shardplan.io.wording import suggest
 from shardplan.plans.plan import Plan
-from shardplan.records.cost_model import CostModel
+from shardplan.records.cost_model import CostModel, Section
 from shardplan.records.study import StudyFile
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload
@@ -46,6 +46,8 @@ def json_schema(kind: str) -> dict[str, Any]:
     schema: dict[str, Any] = _spell_bounds(KINDS[kind].model_json_schema())
     if kind == "workload":
         _allow_tables_file(schema)
+    if kind == "cost-model":
+        _allow_inherits(schema)
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, **schema}
 
@@ -88,6 +90,22 @@ def _allow_tables_file(schema: dict[str, Any]) -> None:
     }
     schema["required"].remove("tables")
     schema["anyOf"] = [{"required": ["tables"]}, {"required": ["tables_file"]}]
+
+
+def _allow_inherits(schema: dict[str, Any]) -> None:
+    """Let a file of a cost model leave out what it inherits."""
+    schema["properties"]["inherits"] = {
+        "type": "string",
+        "title": "Inherits",
+        "description": "Another cost model, by shipped name or by path relative to "
+        "this file, that gives what this file does not.",
+    }
+    own = ["schema_version", "name"]
+    sections = [key for key in schema["required"] if key not in own]
+    schema["required"] = own
+    schema["anyOf"] = [{"required": sections}, {"required": ["inherits"]}]
+    for section in Section.__subclasses__():
+        schema["$defs"].get(section.__name__, {}).pop("required", None)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 
 from shardplan.costs.memory import storage
+from shardplan.io.inheritance import origin
 from shardplan.records.record import dump
 from shardplan.report.layout import (
     count,
@@ -100,12 +101,22 @@ def workload_summary(workload: Workload) -> dict[str, Any]:
     }
 
 
-def cost_model_data(model: AnyCostModel) -> dict[str, Any]:
-    """Collect every coefficient of a cost model with its unit and source."""
+def cost_model_data(model: AnyCostModel, origins: dict[str, str]) -> dict[str, Any]:
+    """Collect every coefficient of a cost model with its unit and source.
+
+    Parameters
+    ----------
+    origins : dict of str to str
+        Which parents gave what the model's file does not say itself, by key path.
+    """
     definition = _definition(model)
+    coefficients = _coefficients(definition)
     return {
         **cost_model_summary(model),
-        "coefficients": list(_coefficients(definition)),
+        "coefficients": [
+            {**entry, "inherited_from": origin(entry["key"], origins)}
+            for entry in coefficients
+        ],
         "definition": definition,
     }
 
@@ -252,12 +263,13 @@ def render_cost_model(data: dict[str, Any]) -> RenderableType:
             entry["key"],
             f"{entry['value']:g}",
             entry["unit"],
+            entry["inherited_from"] or "own",
             " ".join(filter(None, [entry["source"], str(entry["date"] or "")])),
         )
         for entry in data["coefficients"]
     ]
     top = {"name": data["name"], "description": data["description"]}
-    headings = ("coefficient", number("value"), whole("unit"), "source")
+    headings = ("coefficient", number("value"), whole("unit"), "from", "source")
     return Group(facts(top), section("Coefficients", table(headings, rows)))
 
 

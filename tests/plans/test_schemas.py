@@ -43,6 +43,15 @@ def test_workload_may_name_a_tables_file() -> None:
     assert {"required": ["tables_file"]} in schema["anyOf"]
 
 
+def test_cost_model_may_inherit() -> None:
+    """A cost model's file needs its sections, or a parent; then it may say less."""
+    schema = json_schema("cost-model")
+    assert {"required": ["inherits"]} in schema["anyOf"]
+    assert "lookup" in schema["anyOf"][0]["required"]
+    assert "required" not in schema["$defs"]["LookupModel"]
+    assert "value" in schema["$defs"]["Coefficient"]["required"]
+
+
 def test_unknown_kind() -> None:
     """An unknown kind lists the known ones."""
     with pytest.raises(InputError, match="did you mean 'topology'"):
