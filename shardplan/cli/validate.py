@@ -32,14 +32,15 @@ def command(
     """Compare predictions with published measurements.
 
     For every measurement: predicted, measured, error, tolerance; for every group:
-    mean and worst error; for steps: the ranking of systems, their scaling, and the
-    error of a system that takes no part in fitting. The exit code is 1 if a
-    measurement is outside its tolerance.
+    mean and worst error; for steps: the bias of each GPU generation, the ranking of
+    systems, their scaling, and the error of a system or generation that took no part
+    in the fit of constants. Measurements of one's own never take part in a fit. The
+    exit code is 1 if a measurement is outside its tolerance.
     """
     from shardplan.report.validation import render_validation
     from shardplan.validation import load_measurements, validate_model
 
-    validation = validate_model(load_measurements(against))
+    validation = validate_model(load_measurements(against), shipped=not against)
     console.report(validation.to_dict(), render_validation, form, output)
     if not validation.passed:
         ctx.exit(1)

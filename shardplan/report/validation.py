@@ -15,32 +15,37 @@ if TYPE_CHECKING:
 
 def render_validation(data: dict[str, Any]) -> RenderableType:
     """Lay out the report of `shardplan validate`."""
-    failed = [m["id"] for m in data["measurements"] if not m["passed"]]
-    count = len(data["measurements"])
-    top = facts(
-        {
-            "measurements": f"{count - len(failed)} of {count} within tolerance",
-            "outside": ", ".join(failed),
-        }
-    )
-    parts = [
-        top,
-        section("Groups: absolute relative errors", _groups(data["groups"])),
-        section("Measurements", _measurements(data["measurements"])),
-    ]
-    for name, systems in data["scaling"].items():
-        left_out = data["leave_one_out"].get(name)
-        title = f"{name}: throughput, relative to the slowest system"
-        parts.append(section(title, _scaling(systems, left_out)))
-        tau = f"Kendall tau of the ranking {data['kendall_tau'][name]:.2f}"
-        parts.append(facts({"ranking": tau}))
-        if shape := data["scaling_shape"][name]:
-            title = f"{name}: throughput per doubling of ranks"
-            parts.append(section(title, _shape(shape)))
+    parts = [_front(data), section("Groups: absolute relative errors", *_groups(data))]
+    single = [m for m in data["measurements"] if len(m["values"]) == 1]
+    several = [m for m in data["measurements"] if len(m["values"]) > 1]
+    if single:
+        parts.append(section("Measurements of one value", _singles(single)))
+    if several:
+        parts.append(section("Measurements of several values", _curves(several)))
+    for name in data["generations"]:
+        parts += _steps(name, data)
     return Group(*parts)
 
 
-def _groups(groups: dict[str, dict[str, Any]]) -> RenderableType:
+def _front(data: dict[str, Any]) -> RenderableType:
+    """Say how many are met, which are not, and what constants were fitted to."""
+    required = [m for m in data["measurements"] if m["passed"] is not None]
+    failed = [m["id"] for m in required if not m["passed"]]
+    shown = len(data["measurements"]) - len(required)
+    met = f"{len(required) - len(failed)} of {len(required)} within tolerance"
+    return facts(
+        {
+            "measurements": met,
+            "only shown": f"{shown} of low confidence" if shown else "",
+            "outside": ", ".join(failed),
+            "constants": data["fit"],
+        }
+    )
+
+
+def _groups(data: dict[str, Any]) -> tuple[RenderableType, RenderableType]:
+    """Lay out a row for each group, and below them their worst values by name."""
+    groups = data["groups"]
     rows = [
         (
             name,
@@ -49,56 +54,113 @@ def _groups(groups: dict[str, dict[str, Any]]) -> RenderableType:
             _percent(group["mean_error"]),
             _signed(group["bias"]),
             _signed(group["worst_error"]),
-            group["worst"],
         )
         for name, group in groups.items()
     ]
     headings = (
         *("group", number("passed"), number("values"), number("mean")),
-        *(number("bias"), number("worst"), "worst value"),
+        *(number("bias"), number("worst")),
     )
-    return table(headings, rows)
+    worst = {f"worst of {name}": group["worst"] for name, group in groups.items()}
+    return table(headings, rows), facts(worst)
 
 
-def _measurements(measurements: list[dict[str, Any]]) -> RenderableType:
+def _singles(measurements: list[dict[str, Any]]) -> RenderableType:
     rows = []
     for found in measurements:
-        only = found["values"][0] if len(found["values"]) == 1 else None
+        [value] = found["values"]
         rows.append(
             (
                 found["id"],
-                "-" if only is None else _amount(found["kind"], only["predicted"]),
-                "-" if only is None else _amount(found["kind"], only["measured"]),
-                _percent(found["mean_error"]),
-                _signed(found["worst_error"]),
+                _predicted(found["kind"], value),
+                _amount(found["kind"], value["measured"]),
+                _signed(value["error"]),
                 _tolerance(found["tolerance"]),
-                "yes" if found["passed"] else "NO",
+                _passed(found),
             )
         )
     headings = (
-        *("measurement", number("predicted"), number("measured")),
-        *(number("mean"), number("worst"), "tolerance", whole("passed")),
+        *("measurement", number("predicted"), number("measured"), number("error")),
+        *(number("limit"), whole("met")),
     )
     return table(headings, rows)
 
 
-def _scaling(
-    systems: list[dict[str, Any]], left_out: dict[str, Any] | None
-) -> RenderableType:
+def _curves(measurements: list[dict[str, Any]]) -> RenderableType:
     rows = [
         (
-            one["id"],
-            f"{one['predicted']:.2f}",
-            f"{one['measured']:.2f}",
-            "-" if left_out is None else _signed(left_out["errors"][one["id"]]),
+            found["id"],
+            str(len(found["values"])),
+            _percent(found["mean_error"]),
+            _signed(found["worst_error"]),
+            _tolerance(found["tolerance"]),
+            _passed(found),
         )
-        for one in systems
+        for found in measurements
     ]
     headings = (
-        *("system", number("predicted"), number("measured")),
-        number("error, left out of the fit"),
+        *("measurement", number("values"), number("mean"), number("worst")),
+        *("limit", whole("met")),
     )
     return table(headings, rows)
+
+
+def _steps(name: str, data: dict[str, Any]) -> list[RenderableType]:
+    """Lay out what only steps have: generations, systems, ranking, scaling."""
+    parts = [section(f"{name}: generations", _generations(name, data))]
+    if name in data["scaling"]:
+        title = f"{name}: throughput, relative to the slowest system"
+        parts.append(section(title, _scaling(name, data)))
+        parts.append(facts(_summary(name, data)))
+    if shape := data["scaling_shape"][name]:
+        title = f"{name}: throughput per doubling of ranks"
+        parts.append(section(title, _shape(shape)))
+    return parts
+
+
+def _generations(name: str, data: dict[str, Any]) -> RenderableType:
+    left_out = data["leave_one_out"]["generation"].get(name)
+    columns = [number("steps"), number("bias"), number("mean")]
+    rows = []
+    for generation, found in data["generations"][name].items():
+        row = [
+            generation,
+            str(found["steps"]),
+            _signed(found["bias"]),
+            _percent(found["mean_error"]),
+        ]
+        if left_out is not None:
+            row.append(_percent(left_out["means"][generation]))
+        rows.append(row)
+    if left_out is not None:
+        columns.append(number("mean, left out of the fit"))
+    return table(("generation", *columns), rows)
+
+
+def _scaling(name: str, data: dict[str, Any]) -> RenderableType:
+    left_out = data["leave_one_out"]["system"].get(name)
+    columns = [number("predicted"), number("measured")]
+    rows = []
+    for one in data["scaling"][name]:
+        row = [one["id"], f"{one['predicted']:.2f}", f"{one['measured']:.2f}"]
+        if left_out is not None:
+            error = left_out["errors"].get(one["id"])
+            row.append("-" if error is None else _signed(error))
+        rows.append(row)
+    if left_out is not None:
+        columns.append(number("error, left out of the fit"))
+    return table(("system", *columns), rows)
+
+
+def _summary(name: str, data: dict[str, Any]) -> dict[str, str]:
+    """Return the ranking, and the errors of systems that took no part in a fit."""
+    tau = f"Kendall tau {data['kendall_tau'][name]:.2f}"
+    found = {"ranking": tau}
+    for what, fits in data["leave_one_out"].items():
+        if (left := fits.get(name)) is not None:
+            mean, worst = _percent(left["mean_error"]), _signed(left["worst_error"])
+            found[f"one {what} left out"] = f"mean {mean}, worst {worst}"
+    return found
 
 
 def _shape(pairs: list[dict[str, Any]]) -> RenderableType:
@@ -106,7 +168,6 @@ def _shape(pairs: list[dict[str, Any]]) -> RenderableType:
         (
             f"{one['from']} to {one['to']}",
             " to ".join(map(str, one["ranks"])),
-            " to ".join(map(str, one["hosts"])),
             f"{one['predicted_per_doubling']:.2f}",
             f"{one['measured_per_doubling']:.2f}",
             _signed(one["error"]),
@@ -114,20 +175,36 @@ def _shape(pairs: list[dict[str, Any]]) -> RenderableType:
         for one in pairs
     ]
     headings = (
-        *("systems", number("ranks"), number("hosts"), number("predicted")),
+        *("systems", number("ranks"), number("predicted")),
         *(number("measured"), number("error")),
     )
     return table(headings, rows)
 
 
+def _predicted(kind: str, value: dict[str, Any]) -> str:
+    """Format a prediction, or the range of one."""
+    if value["range"] is None:
+        return _amount(kind, value["predicted"])
+    low, high = (_amount(kind, end).split() for end in value["range"])
+    unit = "" if low[1:] == high[1:] else f" {low[1]}"
+    return f"{low[0]}{unit} to {' '.join(high)}"
+
+
 def _amount(kind: str, value: float) -> str:
-    return f"{value / 1e9:,.0f} GB/s" if kind == "bandwidth" else format_seconds(value)
+    if kind == "bandwidth":
+        return f"{value / 1e9:,.0f} GB/s"
+    return f"{value / 1e9:,.1f} GB" if kind == "capacity" else format_seconds(value)
+
+
+def _passed(found: dict[str, Any]) -> str:
+    return {True: "yes", False: "NO", None: "-"}[found["passed"]]
 
 
 def _tolerance(limits: dict[str, float]) -> str:
     """Format limits: of each value without a name, of means with it."""
-    texts = {"each": "{:.0%}", "mean": "mean {:.0%}", "median": "median {:.0%}"}
-    return ", ".join(texts[name].format(limit) for name, limit in limits.items())
+    texts = {"each": "{:.3g} %", "mean": "mean {:.3g} %", "median": "median {:.3g} %"}
+    found = (texts[name].format(100 * limit) for name, limit in limits.items())
+    return ", ".join(found) or "-"
 
 
 def _percent(share: float) -> str:

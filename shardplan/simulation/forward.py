@@ -90,15 +90,16 @@ class ForwardPass(StepParts):
 
     def _id_exchange(self) -> Iterator[Operation]:
         """Lengths, then ids; those of a later batch after this one's outputs."""
-        before = "input_copy"
+        before, network = "input_copy", self.network
         for name, num_bytes in (
             ("length_exchange", self.sparse.length_bytes),
             ("id_exchange", self.sparse.id_bytes),
         ):
+            exchanged = self.settings.id_exchange
             yield self.collective(
                 name,
                 Stage.INPUT_DIST,
-                self.network.gather_ids(num_bytes),
+                network.gather_ids(num_bytes) if exchanged else network.nothing(),
                 after=(before,),
                 behind=START,
                 lead=self.lead.input_dist,

@@ -31,6 +31,9 @@ class SimulationSettings:
         The least time of a fused lookup kernel.
     input_copy : bool
         Copying a batch from the host to the device.
+    id_exchange : bool
+        Off: ids come to the ranks that hold their tables, as with model-parallel
+        input; nobody sends lengths or ids.
     overhead : bool
         What the runtime takes per step.
     num_batches : int
@@ -50,6 +53,7 @@ class SimulationSettings:
     dense: bool = True
     floors: bool = True
     input_copy: bool = True
+    id_exchange: bool = True
     overhead: bool = True
     num_batches: int = 4
     bucket_bytes: float | None = None

@@ -15,9 +15,7 @@ from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
 from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.plans.evaluation import evaluate
-from shardplan.plans.shard_matrix import ShardMatrix
 from shardplan.records.inputs import Inputs
-from shardplan.records.placement import TierSplit
 from shardplan.records.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase
 from shardplan.records.tables import EmbeddingTable, ZipfAccess
 from shardplan.records.topology import ScaleUp, Topology
@@ -25,8 +23,10 @@ from shardplan.records.torchrec_cost_model import measured
 from shardplan.records.workload import Pipeline, Workload
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.simulation.network import Network
+from shardplan.validation.plans import HostTables, MeasuredPlan
 from shardplan.validation.records import (
     BandwidthMeasurement,
+    CapacityMeasurement,
     CollectiveMeasurement,
     GemmMeasurement,
     LookupMeasurement,
@@ -42,16 +42,26 @@ if TYPE_CHECKING:
 
 
 class Value(NamedTuple):
-    """One predicted and measured value: seconds, or bytes per second."""
+    """One predicted and measured value: seconds, or bytes per second.
+
+    Attributes
+    ----------
+    range : (low, high) or None
+        What the prediction may be where the description of a system leaves it open.
+    """
 
     label: str
     predicted: float
     measured: float
+    range: tuple[float, float] | None = None
 
     @property
     def error(self) -> float:
-        """Signed relative error of the prediction."""
-        return self.predicted / self.measured - 1.0
+        """Signed relative error of the prediction, or of the nearest of its range."""
+        if self.range is None:
+            return self.predicted / self.measured - 1.0
+        low, high = self.range
+        return min(max(self.measured, low), high) / self.measured - 1.0
 
 
 def system_topology(system: System) -> Topology:
@@ -113,11 +123,28 @@ def measured_plan(step: StepMeasurement) -> Plan:
     return step.plan.to_plan(inputs)
 
 
+def step_settings(step: StepMeasurement) -> SimulationSettings:
+    """Return what a simulation of a measured step takes into account."""
+    return SimulationSettings(
+        runtime=step.system.runtime,
+        input_copy=step.input_copy,
+        id_exchange=step.id_exchange,
+    )
+
+
+def with_cost_model(plan: Plan, model: CostModel) -> Plan:
+    """Return a plan that is priced with another cost model."""
+    inputs = Inputs(
+        workload=plan.inputs.workload,
+        topology=plan.inputs.topology,
+        cost_model=model,
+    )
+    return plan.model_copy(update={"inputs": inputs})
+
+
 def simulated_step(step: StepMeasurement) -> Simulation:
     """Simulate a measured step."""
-    runtime = step.system.runtime
-    settings = SimulationSettings(runtime=runtime, input_copy=step.input_copy)
-    return simulate(measured_plan(step), settings)
+    return simulate(measured_plan(step), step_settings(step))
 
 
 @predict.register
@@ -188,23 +215,26 @@ def _(measurement: LookupMeasurement) -> list[Value]:
 
 
 def _lookup_plan(measurement: LookupMeasurement) -> Plan:
-    """Return a plan of unpooled tables on one rank."""
+    """Return a plan of all tables on one rank."""
     system = measurement.system.replace(ranks_per_host=1)
     topology = system_topology(system)
+    pooling = measurement.pooling_factor
     tables = tuple(
         EmbeddingTable(
             name=f"t{index}",
             num_embeddings=measurement.num_embeddings,
-            embedding_dim=measurement.embedding_dim,
+            embedding_dim=width,
             dtype=measurement.dtype,
-            is_pooled=False,
+            is_pooled=pooling is not None,
+            pooling_factor=pooling or 1.0,
+            is_weighted=measurement.weighted,
         )
-        for index in range(measurement.num_tables)
+        for index, width in enumerate(measurement.widths)
     )
     workload = Workload(
         schema_version=1,
         name=measurement.id,
-        global_batch_size=measurement.lookups_per_table,
+        global_batch_size=round(measurement.lookups_per_table / (pooling or 1.0)),
         optimizer=measurement.optimizer,
         pipeline=Pipeline.NONE,
         access=ZipfAccess(alpha=measurement.alpha),
@@ -212,16 +242,25 @@ def _lookup_plan(measurement: LookupMeasurement) -> Plan:
     )
     cost_model = system_cost_model(system, topology)
     inputs = Inputs(workload=workload, topology=topology, cost_model=cost_model)
-    matrix = ShardMatrix(ranks=(tuple(range(measurement.num_tables)),))
+    matrix = MeasuredPlan(
+        ranks=(tuple(range(measurement.num_tables)),),
+        host_tables=_host_tables(measurement),
+    )
+    return matrix.to_plan(inputs)
+
+
+def _host_tables(measurement: LookupMeasurement) -> tuple[HostTables, ...]:
     kernel = measurement.compute_kernel
-    tiers = TierSplit(hbm=1.0)
-    if kernel is ComputeKernel.FUSED_UVM:
-        tiers = TierSplit(ddr=1.0)
-    elif kernel in CACHING_KERNELS:
-        tiers = TierSplit(hbm=measurement.cache_load_factor or 0.2, ddr=1.0)
-    plan = matrix.to_plan(inputs)
-    changes = {"compute_kernel": kernel, "tiers": tiers}
-    return plan.replace(tables=tuple(t.replace(**changes) for t in plan.tables))
+    if kernel in (ComputeKernel.FUSED, ComputeKernel.DENSE):
+        return ()
+    cached = kernel in CACHING_KERNELS
+    return (
+        HostTables(
+            tables=tuple(range(measurement.num_tables)),
+            compute_kernel=kernel,
+            cache_load_factor=measurement.cache_load_factor or 0.2 if cached else None,
+        ),
+    )
 
 
 @predict.register
@@ -234,3 +273,9 @@ def _(measurement: BandwidthMeasurement) -> list[Value]:
     else:
         rate = group.host.pcie_bw * model.host_memory.miss_efficiency.value
     return [Value(measurement.link, rate, measurement.bytes_per_s)]
+
+
+@predict.register
+def _(measurement: CapacityMeasurement) -> list[Value]:
+    device = system_topology(measurement.system).host_groups[0].device
+    return [Value("device memory", float(device.hbm_bytes), measurement.num_bytes)]

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shardplan.plans.shard_matrix import ShardMatrix
 from shardplan.records.record import (
     Count,
     Flag,
@@ -17,12 +16,15 @@ from shardplan.records.record import (
     Rows,
     SchemaVersion,
 )
-from shardplan.records.sharding import ComputeKernel
+from shardplan.records.sharding import CACHING_KERNELS, ComputeKernel
 from shardplan.records.tables import DType
 from shardplan.records.workload import Optimizer
+from shardplan.validation.plans import MeasuredPlan
 
 Time = Annotated[Number, Field(gt=0, le=3600)]
 Size = Annotated[Integer, Field(ge=1)]
+Confidence = Literal["high", "medium", "low"]
+"""How far to trust a measurement: low ones are shown, but neither pass nor fail."""
 
 
 class Tolerance(Record):
@@ -54,6 +56,8 @@ class System(Record):
         All-reduces used switches that add up.
     runtime : str or None
         Runtime of the cost model; None takes its default.
+    release : str or None
+        Release of the software, as NCCL or HugeCTR; predictions do not use it.
     """
 
     topology: str
@@ -61,6 +65,7 @@ class System(Record):
     ranks_per_host: Count | None = None
     in_network_reduction: Flag = False
     runtime: Name | None = None
+    release: Annotated[str, Field(min_length=1, max_length=200)] | None = None
 
 
 class _Measured(Record):
@@ -74,11 +79,17 @@ class _Measured(Record):
         Measurements that are summed up together.
     source : str
         Repository with commit and path, or publication.
+    confidence : str
+        ``high``, ``medium``, or ``low`` where hardware, plan or operation is not said.
+    notes : str
+        What was assumed, where the source does not say all.
     """
 
     id: Name
     group: Name
     source: Annotated[str, Field(min_length=1, max_length=500)]
+    confidence: Confidence = "high"
+    notes: Annotated[str, Field(max_length=1000)] = ""
     system: System
     tolerance: Tolerance
 
@@ -96,7 +107,10 @@ class StepMeasurement(_Measured):
         Type of the layers, where it differs from the workload's.
     input_copy : bool
         False where the inputs were on the device already.
-    plan : ShardMatrix
+    id_exchange : bool
+        False where the ids came to the ranks that hold the tables (model-parallel
+        input), so that no ids were exchanged.
+    plan : MeasuredPlan
     step_s : float
         [s].
     """
@@ -107,7 +121,8 @@ class StepMeasurement(_Measured):
     num_embeddings: tuple[Rows, ...] = ()
     dense_dtype: DType | None = None
     input_copy: Flag = True
-    plan: ShardMatrix
+    id_exchange: Flag = True
+    plan: MeasuredPlan
     step_s: Time
 
 
@@ -156,11 +171,19 @@ class GemmMeasurement(_Measured):
 
 
 class LookupMeasurement(_Measured):
-    """The times of an embedding kernel on one rank, without pooling.
+    """The times of an embedding kernel on one rank.
 
     Attributes
     ----------
+    embedding_dim : int
+    embedding_dims : tuple of int
+        Columns of each table, in place of `embedding_dim`, where they differ.
     lookups_per_table : int
+        Of the whole batch.
+    pooling_factor : float or None
+        Lookups that are summed up to one output; None without pooling.
+    weighted : bool
+        Each lookup has a weight.
     alpha : float
         Exponent of the ids' Zipf law; 0 for even ids.
     cache_load_factor : float or None
@@ -172,15 +195,33 @@ class LookupMeasurement(_Measured):
     kind: Literal["lookup"] = "lookup"
     num_tables: Count
     num_embeddings: Rows
-    embedding_dim: Size
+    embedding_dim: Size | None = None
+    embedding_dims: tuple[Size, ...] = ()
     dtype: DType = DType.FP32
     lookups_per_table: Size
+    pooling_factor: Annotated[Number, Field(ge=1)] | None = None
+    weighted: Flag = False
     alpha: Annotated[Number, Field(ge=0, le=10)] = 0.0
     optimizer: Optimizer
     compute_kernel: ComputeKernel
     cache_load_factor: Annotated[Number, Field(gt=0, le=1)] | None = None
     forward_s: Time | None = None
     backward_s: Time | None = None
+
+    @model_validator(mode="after")
+    def _one_width_each(self) -> Self:
+        if (self.embedding_dim is None) == (not self.embedding_dims):
+            raise ValueError("give embedding_dim or embedding_dims")
+        if self.embedding_dims and len(self.embedding_dims) != self.num_tables:
+            raise ValueError("embedding_dims needs one number for each of num_tables")
+        if self.cache_load_factor and self.compute_kernel not in CACHING_KERNELS:
+            raise ValueError(f"{self.compute_kernel} has no cache to load")
+        return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Columns of each table."""
+        return self.embedding_dims or (self.embedding_dim or 0,) * self.num_tables
 
 
 class BandwidthMeasurement(_Measured):
@@ -191,12 +232,20 @@ class BandwidthMeasurement(_Measured):
     bytes_per_s: Annotated[Number, Field(gt=0)]
 
 
+class CapacityMeasurement(_Measured):
+    """The memory that a device reports [bytes], against the topology's."""
+
+    kind: Literal["capacity"] = "capacity"
+    num_bytes: Size
+
+
 Measurement = Annotated[
     StepMeasurement
     | CollectiveMeasurement
     | GemmMeasurement
     | LookupMeasurement
-    | BandwidthMeasurement,
+    | BandwidthMeasurement
+    | CapacityMeasurement,
     Field(discriminator="kind"),
 ]
 

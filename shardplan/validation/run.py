@@ -12,22 +12,27 @@ from shardplan.errors import InputError
 from shardplan.io.catalog import folder
 from shardplan.io.json_file import read_json
 from shardplan.io.validate import validate
+from shardplan.validation.fitting import FITTED, Fit
 from shardplan.validation.predict import Value, predict, system_topology
 from shardplan.validation.records import MeasurementFile, StepMeasurement
 from shardplan.validation.statistics import (
     Sized,
+    generation_bias,
     kendall_tau,
-    leave_one_out,
     scaling,
     scaling_shape,
 )
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from importlib.resources.abc import Traversable
 
     from shardplan.validation.records import Measurement
+
+
+_FIT = "as shipped; fitted again only where a system or generation is left out"
+_NO_FIT = "as shipped; these measurements took no part in a fit"
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,10 @@ class Comparison:
         return self.values[int(np.abs(self.errors).argmax())]
 
     @property
-    def passed(self) -> bool:
-        """Whether all tolerances are kept."""
+    def passed(self) -> bool | None:
+        """Whether all tolerances are kept; None where nothing is required."""
+        if self.measurement.confidence == "low":
+            return None
         tolerance = self.measurement.tolerance
         found = {
             "each": abs(self.worst.error),
@@ -82,6 +89,9 @@ class Comparison:
             "kind": self.measurement.kind,
             "group": self.measurement.group,
             "source": self.measurement.source,
+            "confidence": self.measurement.confidence,
+            "release": self.measurement.system.release,
+            "notes": self.measurement.notes,
             "tolerance": tolerance.model_dump(exclude_none=True),
             "passed": self.passed,
             "mean_error": self.mean_error,
@@ -92,6 +102,7 @@ class Comparison:
                     "label": value.label,
                     "predicted": value.predicted,
                     "measured": value.measured,
+                    "range": value.range,
                     "error": value.error,
                 }
                 for value in self.values
@@ -107,56 +118,79 @@ class Validation:
     ----------
     outcomes : tuple of Comparison
         In order of the files.
+    shipped : bool
+        These are the measurements that constants were fitted to, so fits without
+        some of them can be made; others never take part in a fit.
     """
 
     outcomes: tuple[Comparison, ...]
+    shipped: bool = False
 
     @property
     def passed(self) -> bool:
-        """Whether every measurement is met within its tolerance."""
-        return all(outcome.passed for outcome in self.outcomes)
+        """Whether every measurement that requires it is met within its tolerance."""
+        return all(outcome.passed is not False for outcome in self.outcomes)
 
     def groups(self) -> dict[str, dict[str, Any]]:
-        """Mean, median and worst error of every group, and how many passed."""
+        """Mean, median and worst error of every group, and how many passed.
+
+        Measurements of low confidence count only where a group has no others.
+        """
         members: dict[str, list[Comparison]] = {}
         for outcome in self.outcomes:
             members.setdefault(outcome.measurement.group, []).append(outcome)
         return {name: _summary(found) for name, found in members.items()}
 
     def steps(self) -> dict[str, list[Comparison]]:
-        """Outcomes of steps by group."""
+        """Outcomes of steps by group, without those of low confidence."""
         found: dict[str, list[Comparison]] = {}
         for outcome in self.outcomes:
-            if isinstance(outcome.measurement, StepMeasurement):
-                found.setdefault(outcome.measurement.group, []).append(outcome)
+            step = outcome.measurement
+            if isinstance(step, StepMeasurement) and step.confidence != "low":
+                found.setdefault(step.group, []).append(outcome)
         return found
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able data."""
         steps = self.steps()
+        several = {name: found for name, found in steps.items() if len(found) > 1}
+        fits = self._fits(steps) if self.shipped else {}
         return {
             "passed": self.passed,
+            "fit": _FIT if self.shipped else _NO_FIT,
             "groups": self.groups(),
+            "generations": {
+                name: generation_bias([(_generation(o), _step(o)) for o in found])
+                for name, found in steps.items()
+            },
             "kendall_tau": {
                 name: kendall_tau([_throughput(o) for o in found])
-                for name, found in steps.items()
-                if len(found) > 1
+                for name, found in several.items()
             },
             "scaling": {
                 name: scaling({o.measurement.id: _throughput(o) for o in found})
-                for name, found in steps.items()
-                if len(found) > 1
+                for name, found in several.items()
             },
             "scaling_shape": {
                 name: scaling_shape([_sized(o) for o in found])
                 for name, found in steps.items()
             },
             "leave_one_out": {
-                name: leave_one_out([_step(o) for o in found])
-                for name, found in steps.items()
-                if len(found) > 2
+                what: {name: left for name, left in found.items() if left is not None}
+                for what, found in (
+                    ("system", _left_out(fits, system_name)),
+                    ("generation", _left_out(fits, generation)),
+                )
             },
             "measurements": [outcome.to_dict() for outcome in self.outcomes],
+        }
+
+    def _fits(self, steps: dict[str, list[Comparison]]) -> dict[str, Fit]:
+        """Return a fit of each group that decides constants."""
+        return {
+            name: Fit.of([_as_step(outcome) for outcome in found])
+            for name, found in steps.items()
+            if name in FITTED
         }
 
 
@@ -183,8 +217,16 @@ def load_measurements(
     return tuple(found)
 
 
-def validate_model(measurements: Iterable[Measurement]) -> Validation:
+def validate_model(
+    measurements: Iterable[Measurement], *, shipped: bool = False
+) -> Validation:
     """Predict every measurement.
+
+    Parameters
+    ----------
+    shipped : bool
+        These are all the shipped measurements: what cost models were fitted to. Only
+        then are constants fitted again without one system or generation.
 
     Raises
     ------
@@ -197,15 +239,38 @@ def validate_model(measurements: Iterable[Measurement]) -> Validation:
             outcomes.append(Comparison(measurement, tuple(predict(measurement))))
         except ValueError as error:
             raise InputError.single(measurement.id, "", None, str(error)) from error
-    return Validation(tuple(outcomes))
+    return Validation(tuple(outcomes), shipped)
+
+
+def system_name(step: StepMeasurement) -> str:
+    """Return the machines and software of a step; the same for boxes of one kind."""
+    topology = system_topology(step.system)
+    local = topology.world_size // topology.num_hosts
+    size = f"{topology.name} {topology.num_hosts}x{local}"
+    return " ".join(filter(None, (size, step.system.runtime)))
+
+
+def generation(step: StepMeasurement) -> str:
+    """Return the GPU of a step: H100 for all of its forms, B200 also for GB200."""
+    device = system_topology(step.system).host_groups[0].device.name
+    return device.split("-")[0].removeprefix("G")
+
+
+def _left_out(
+    fits: dict[str, Fit], key: Callable[[StepMeasurement], str]
+) -> dict[str, dict[str, Any] | None]:
+    return {name: fit.leave_out(key) for name, fit in fits.items()}
 
 
 def _summary(outcomes: list[Comparison]) -> dict[str, Any]:
+    required = [outcome for outcome in outcomes if outcome.passed is not None]
+    shown, outcomes = len(outcomes) - len(required), required or outcomes
     errors = np.concatenate([outcome.errors for outcome in outcomes])
     worst = max(outcomes, key=lambda outcome: abs(outcome.worst.error))
     return {
-        "measurements": len(outcomes),
-        "passed": sum(outcome.passed for outcome in outcomes),
+        "measurements": len(required),
+        "passed": sum(outcome.passed is True for outcome in outcomes),
+        "only_shown": shown,
         "values": len(errors),
         "mean_error": float(np.abs(errors).mean()),
         "median_error": float(np.median(np.abs(errors))),
@@ -217,16 +282,14 @@ def _summary(outcomes: list[Comparison]) -> dict[str, Any]:
 
 def _throughput(outcome: Comparison) -> tuple[float, float]:
     """Return predicted and measured samples per second."""
-    assert isinstance(outcome.measurement, StepMeasurement)
-    batch = outcome.measurement.global_batch_size
+    batch = _as_step(outcome).global_batch_size
     value = outcome.values[0]
     return batch / value.predicted, batch / value.measured
 
 
 def _sized(outcome: Comparison) -> Sized:
     """Return the size of a step's system, and which systems it compares with."""
-    step = outcome.measurement
-    assert isinstance(step, StepMeasurement)
+    step = _as_step(outcome)
     topology = system_topology(step.system)
     software = (step.system.runtime, step.system.cost_model, step.dense_dtype)
     family = (topology.name, step.workload, step.num_embeddings, *software)
@@ -239,5 +302,14 @@ def _sized(outcome: Comparison) -> Sized:
     )
 
 
+def _generation(outcome: Comparison) -> str:
+    return generation(_as_step(outcome))
+
+
 def _step(outcome: Comparison) -> Value:
     return outcome.values[0]._replace(label=outcome.measurement.id)
+
+
+def _as_step(outcome: Comparison) -> StepMeasurement:
+    assert isinstance(outcome.measurement, StepMeasurement)
+    return outcome.measurement

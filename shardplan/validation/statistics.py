@@ -106,33 +106,23 @@ def scaling_shape(steps: Sequence[Sized]) -> list[dict[str, Any]]:
     return found
 
 
-def leave_one_out(steps: Sequence[Value]) -> dict[str, Any]:
-    """Return the error of each step when it does not take part in fitting.
+def generation_bias(
+    steps: Sequence[tuple[str, Value]],
+) -> dict[str, dict[str, float]]:
+    """Return number, mean signed error and mean absolute error of each generation.
 
     Parameters
     ----------
-    steps : sequence of Value
-        Predictions with the overhead of the cost model.
-
-    Returns
-    -------
-    dict
-        Mean and worst absolute error, and the signed error of each step.
-
-    Notes
-    -----
-    The overhead c per step is fitted again by least squares of relative errors:
-    with residuals ``r = measured - predicted``, its change is ``sum(r / m^2) /
-    sum(1 / m^2)`` over the other steps.
+    steps : sequence of (generation, Value)
     """
-    predicted = np.array([step.predicted for step in steps])
-    measured = np.array([step.measured for step in steps])
-    weight = 1.0 / measured**2
-    gain = weight * (measured - predicted)
-    change = (gain.sum() - gain) / (weight.sum() - weight)
-    errors = (predicted + change) / measured - 1.0
+    members: dict[str, list[float]] = {}
+    for name, value in steps:
+        members.setdefault(name, []).append(value.error)
     return {
-        "mean_error": float(np.abs(errors).mean()),
-        "worst_error": float(errors[np.abs(errors).argmax()]),
-        "errors": {step.label: float(e) for step, e in zip(steps, errors, strict=True)},
+        name: {
+            "steps": len(errors),
+            "bias": float(np.mean(errors)),
+            "mean_error": float(np.abs(errors).mean()),
+        }
+        for name, errors in sorted(members.items())
     }

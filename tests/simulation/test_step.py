@@ -52,6 +52,25 @@ def test_pipeline_hides_the_input_copy(tiny):
     assert row(simulation, "input_copy").lead == 2
 
 
+def test_ids_that_come_to_their_holders(tiny):
+    """Without an exchange of ids, only that and what waits for it goes away."""
+    plan = tiny.plan(
+        tiny.workload([2], pipeline="none"),
+        tiny.topology(tiny.host_group(ranks=2)),
+        tiny.cost_model(),
+        [tiny.placement(0, [0])],
+    )
+    names = {"length_exchange", "id_exchange"}
+    exchanged = simulate(plan)
+    saved = sum(row(exchanged, name).exposed_s for name in names)
+    assert saved > 0.0
+    local = simulate(plan, SimulationSettings(id_exchange=False))
+    assert {phase.name for phase in exchanged.phases} - names == {
+        phase.name for phase in local.phases
+    }
+    assert local.step_time_s == pytest.approx(exchanged.step_time_s - saved)
+
+
 def test_overhead_and_floors(tiny):
     """Overhead adds to the step; floors replace shorter kernels."""
     plan = one_rank(tiny, overhead_s=1e-3, floor_s=1e-4)
