@@ -248,13 +248,16 @@ class _ThresholdSearch:
         step = params.first_pricing
         target = min(high, low * (1.0 + step))
         priced: PricedItems | None = None
+        most_work = self._params.most_work
         for _ in range(params.most_pricings):
             if high <= low * (1.0 + self._params.close) or self._is_over():
+                break
+            if self._pricer.work > most_work:
                 break
             menu, rounds = self._refuter.left_of_all(target)
             case = Case(rounds=rounds)
             if not menu.has_empty_bundle:
-                priced = self._pricer.price(menu, target, priced)
+                priced = self._pricer.price(menu, target, priced, most_work)
                 if priced is None:
                     return
                 case = Case(rounds=rounds, patterns=(priced.record(),))

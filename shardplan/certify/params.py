@@ -146,6 +146,9 @@ class PatternParams(Record):
     most_choices : int
         Choices of what a rank may hold of a table, in all, above which it is not
         tried: the dynamic program of one step looks at all of them.
+    choice_work : int
+        Options that a choice counts as, against the work limit: a row of the dynamic
+        program takes as long as looking at so many.
     most_pricings : int
         Thresholds that are tried.
     first_pricing : float
@@ -174,6 +177,7 @@ class PatternParams(Record):
 
     tables_per_rank: Weight = 5
     most_choices: Tally = 8_000
+    choice_work: Tally = 80
     most_pricings: Tally = 8
     first_pricing: Factor = 0.01
     step_growth: Growth = 4.0

@@ -66,6 +66,11 @@ class PatternPricer:
         The whole menu.
     prices : Prices
         Of seconds and bytes, where every search begins.
+
+    Attributes
+    ----------
+    work : float
+        Spent so far, in options looked at by other means.
     """
 
     def __init__(
@@ -78,9 +83,14 @@ class PatternPricer:
         self._num_items = int(relaxed.items.item.max(initial=-1)) + 1
         self._prices = prices
         self._stop, self._params = stop, params
+        self.work = 0.0
 
     def price(
-        self, relaxed: Relaxed, threshold: float, before: PricedItems | None
+        self,
+        relaxed: Relaxed,
+        threshold: float,
+        before: PricedItems | None,
+        most_work: float,
     ) -> PricedItems | None:
         """Look for prices of items; None if the menu is too large for that.
 
@@ -90,6 +100,8 @@ class PatternPricer:
             What is left of the menu below the threshold; no bundle is empty.
         before : PricedItems, optional
             Of another threshold.
+        most_work : float
+            End when `work` has grown to this.
         """
         choices = Choices.of(relaxed, threshold)
         if choices is None or len(choices.bundle) > self._params.most_choices:
@@ -97,7 +109,9 @@ class PatternPricer:
         search = _ItemPriceSearch(
             relaxed, choices, threshold, self._prices, before, self._params
         )
-        search.run(self._stop)
+        per_step = float(len(choices.bundle) * self._params.choice_work)
+        search.run(self._stop, (most_work - self.work) / max(per_step, 1.0))
+        self.work += search.steps * per_step
         items = np.zeros(self._num_items)
         items[relaxed.items.item] = search.best.items
         needed = search.value / float(relaxed.class_ranks[0])
@@ -125,7 +139,7 @@ class _ItemPriceSearch:
         start = self._by_sums(relaxed, threshold, prices)
         self._scale = np.maximum(start.items, params.least_price)
         self._master = _PatternProgram(self._sums, self._size)
-        self.value, self.best = -np.inf, start
+        self.value, self.best, self.steps = -np.inf, start, 0
         self._try(start)
         if before is not None:
             old = ItemPrices(
@@ -133,11 +147,13 @@ class _ItemPriceSearch:
             )
             self._try(old.times(before.threshold / threshold))
 
-    def run(self, stop: Clock | None) -> None:
+    def run(self, stop: Clock | None, most_patterns: float) -> None:
         """Improve the prices until they refute, or nothing is gained."""
         params = self._params
         radius = params.radius
         for _ in range(params.most_steps):
+            if self.steps >= most_patterns:
+                break
             if self.value > self._ranks * (1.0 + REFUTED) or (stop and stop.now()):
                 break
             left_s = stop.remaining_s() if stop else np.inf
@@ -169,6 +185,7 @@ class _ItemPriceSearch:
 
     def _try(self, prices: ItemPrices) -> bool:
         """Evaluate prices, keep them if they are the best, and learn a pattern."""
+        self.steps += 1
         dearest, pattern = self._choices.dearest(prices)
         self._master.add(pattern)
         value = self._sums.ranks_needed(prices, dearest)

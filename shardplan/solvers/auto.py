@@ -75,11 +75,8 @@ class Auto:
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(self._rest_s(stop)):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
-        if params.strengthen and not (stop.now() or incumbent.is_close):
-            with stop.sooner(self._rest_s(stop)):
-                value = incumbent.value_s
-                better = strengthen(problem, incumbent.bound, value, stop, proof)
-            incumbent.raise_bound(better)
+        if params.strengthen:
+            self._prove(problem, stop, incumbent)
         return _result(incumbent, stop, is_optimal)
 
     def _quickly(
@@ -186,6 +183,25 @@ class Auto:
             by_sum, totals, regrets, stop, seed, other, params=self._all
         ).run_briefly()
         incumbent.offer(other.assignment)
+
+    def _prove(self, problem: Problem, stop: Stop, incumbent: Incumbent) -> None:
+        """Strengthen the bound: within the time left, or by a budget of work.
+
+        Moves of the search say nothing of the proof, so that it begins where their
+        limit is reached, and no clock ends it.
+        """
+        proof, seconds = self._all.proof, self._rest_s(stop)
+        if stop.is_by_work:
+            seconds = stop.remaining_s()
+            wanted = self._params.proof_work * stop.work_limit
+            work = max(self._params.least_proof_work, min(wanted, proof.most_work))
+            proof = proof.model_copy(update={"most_work": work})
+        with stop.beyond_work(), stop.sooner(seconds):
+            if stop.now() or incumbent.is_close:
+                return
+            value = incumbent.value_s
+            better = strengthen(problem, incumbent.bound, value, stop, proof)
+        incumbent.raise_bound(better)
 
     def _exactly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent

@@ -134,6 +134,16 @@ class Stop:
         finally:
             self.time_limit_s = limit
 
+    @contextmanager
+    def beyond_work(self) -> Iterator[None]:
+        """Within the block, work stops nothing: it has a budget of its own."""
+        limit = self.work_limit
+        self.work_limit = float("inf")
+        try:
+            yield
+        finally:
+            self.work_limit = limit
+
     @property
     def is_endless(self) -> bool:
         """Whether there is no time limit."""

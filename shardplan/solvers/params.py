@@ -108,6 +108,10 @@ class AutoParams(Record):
         proof needs some time at all; a long search should not wait for its bound.
     most_proof_share : float
         See `least_proof_s`.
+    proof_work, least_proof_work : int
+        With a work limit, options that each means of the proof looks at: so many per
+        evaluated move, which takes up to a quarter of the search's time, but never
+        fewer than the latter, some tenths of a second.
     """
 
     greedy: Flag = True
@@ -143,6 +147,8 @@ class AutoParams(Record):
     least_proof_s: Seconds = 0.3
     most_proof_s: Seconds = 30.0
     most_proof_share: Fraction = 0.5
+    proof_work: Tally = 2
+    least_proof_work: Tally = 1_000_000
 
 
 class ChoiceParams(Record):

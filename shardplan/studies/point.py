@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from shardplan.io.settings import Setting
     from shardplan.records.study import StudyBase
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Part of every id and key: it grows when the same inputs give other results."""
 
 

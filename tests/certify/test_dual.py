@@ -12,6 +12,7 @@ from scipy.optimize import linprog
 
 from shardplan.certify.dual import Bound, lower_bound, strengthen
 from shardplan.certify.params import ProofParams
+from shardplan.certify.patterns import Choices
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
@@ -23,6 +24,7 @@ from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, toy_prob
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from shardplan.certify.patterns import ItemPrices, Pattern
     from shardplan.problems.problem import Problem
     from shardplan.records.certificate import Prices
 
@@ -92,6 +94,26 @@ def test_stronger_is_not_weaker() -> None:
         assert strong.value_s >= quick.value_s
         gains += strong.value_s > quick.value_s * (1 + 1e-6)
     assert gains > 0
+
+
+@pytest.mark.parametrize(("most_work", "least", "most"), [(0, 1, 2), (10**8, 20, 2000)])
+def test_patterns_cost_work(
+    most_work: int, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With little of it few are looked at, and what is found is proven all the same."""
+    problem = random_problem(3, 6, 4, objective=Objective.STEP)
+    quick, dearest, calls = lower_bound(problem), Choices.dearest, []
+
+    def counted(choices: Choices, prices: ItemPrices) -> tuple[float, Pattern]:
+        calls.append(prices)
+        return dearest(choices, prices)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Choices, "dearest", counted)
+        params = ProofParams(most_work=most_work, cases=False)
+        bound = strengthen(problem, quick, params=params)
+    assert least <= len(calls) <= most
+    assert verify(problem, bound.certificate) == bound.value_s >= quick.value_s
 
 
 def test_one_large_table_is_the_bound() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.auto import Auto
@@ -145,6 +146,20 @@ def test_a_work_limit_leaves_out_what_stops_by_the_clock(
     assert solve(problem, work=1e9).assignment is not None
     with pytest.raises(AssertionError, match="by the clock"):
         Auto().solve(problem, Stop(), 0, Silent())
+
+
+def test_a_work_limit_has_a_proof_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Better than the first bound, and the clock has no say in it."""
+    rng = np.random.default_rng(1)
+    problem = toy_problem(rng, 4, CLUSTERS["one host"], fill=0.3)
+    first = solve(problem, work=1e3)
+    with monkeypatch.context() as odd:
+        odd.setattr("time.perf_counter", lambda: 1e9 * rng.random())
+        second = solve(problem, work=1e3)
+    assert first.certificate is not None
+    assert second.certificate == first.certificate
+    assert first.lower_bound_s == verify(problem, first.certificate)
+    assert first.lower_bound_s > 1.03 * lower_bound(problem).value_s
 
 
 class Impatient:
