@@ -28,7 +28,8 @@ from pydantic_core import PydanticUndefined
 from shardplan.io.catalog import load_cost_model
 from shardplan.io.table_file import COLUMNS
 from shardplan.plans.plan import Plan
-from shardplan.records.cost_model import Coefficient, CostModel
+from shardplan.records.coefficient import Coefficient
+from shardplan.records.cost_model import CostModel
 from shardplan.records.optimizers import FACTS
 from shardplan.records.placement import format_ranks
 from shardplan.records.quantity import Quantity

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from shardplan.errors import PluginError as PluginError
     from shardplan.errors import ShardplanError as ShardplanError
     from shardplan.io.catalog import load_cost_model as load_cost_model
+    from shardplan.io.catalog import load_network as load_network
     from shardplan.io.catalog import load_topology as load_topology
     from shardplan.io.catalog import load_workload as load_workload
     from shardplan.planning.planner import solve as solve
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "load_cost_model": "io.catalog",
+    "load_network": "io.catalog",
     "load_topology": "io.catalog",
     "load_workload": "io.catalog",
     "check": "checking",

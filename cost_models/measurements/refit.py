@@ -17,8 +17,6 @@ from scipy.optimize import least_squares
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
 
-NVLINK_BW = {"a100": 300e9, "h100": 450e9}
-"""Line rate of one rank's NVLinks, one direction [bytes/s]."""
 HBM_BW = {"a100": 2.039e12, "h100": 3.35e12}
 """Peak of the devices that were measured: A100 80 GB and H100 80 GB SXM [bytes/s]."""
 PEAK_BF16 = {"a100": 312e12, "h100": 989.4e12}
@@ -33,8 +31,6 @@ NIC_BW = 50e9
 MAX_HOSTS = {"all_to_all": 16, "reduce": 4}
 """A ring's latency grows with the hosts, which one coefficient cannot follow."""
 GEMM_TILE = 128
-REDUCE = {"a100": "all_reduce", "h100": "reduce_scatter"}
-"""Collective behind `reduce_scale_up`: no reduce-scatter was measured on A100."""
 SORT_S_PER_ID = 0.25e-9
 
 
@@ -60,28 +56,6 @@ def fit_p_norm(link_bytes: Floats, time_s: Floats) -> tuple[float, float, float]
     start = [np.log(time_s.min()), np.log((link_bytes / time_s).max()), np.log(0.8)]
     latency, bw, exponent = np.exp(least_squares(residuals, start).x)
     return float(latency), float(bw), float(exponent)
-
-
-def link_bytes(collective: str, message_bytes: Floats, num_ranks: int) -> Floats:
-    """Return the bytes that one rank sends: NCCL's size times the bus factor."""
-    factor = (num_ranks - 1) / num_ranks
-    if collective == "all_reduce":
-        factor *= 2
-    return message_bytes * factor
-
-
-def fit_scale_up(
-    device: str, collectives: tuple[str, ...]
-) -> tuple[float, float, float]:
-    """Return latency [s], efficiency of the line rate and exponent for NVLink."""
-    sent, times = [], []
-    for row in read("nccl"):
-        if row["device"] == device and row["collective"] in collectives:
-            size = np.array(float(row["message_bytes"]))
-            sent.append(link_bytes(row["collective"], size, int(row["num_ranks"])))
-            times.append(float(row["time_s"]))
-    latency, bw, exponent = fit_p_norm(np.array(sent), np.array(times))
-    return latency, bw / NVLINK_BW[device], exponent
 
 
 def fit_scale_out(collective: str) -> tuple[float, float, float]:
@@ -167,8 +141,6 @@ def show(what: str, values: tuple[float, ...]) -> None:
 def main() -> None:
     """Print every fitted coefficient."""
     for device in ("a100", "h100"):
-        show(f"{device} all_to_all", fit_scale_up(device, ("all_to_all",)))
-        show(f"{device} reduce", fit_scale_up(device, (REDUCE[device],)))
         show(f"{device} gemm", fit_gemm(device))
     for collective in ("all_to_all", "reduce"):
         show(f"scale out {collective}", fit_scale_out(collective))

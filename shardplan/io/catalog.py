@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from shardplan.errors import Fault, InputError
 from shardplan.io.inheritance import Document, Lineage
 from shardplan.io.json_file import parse_json
+from shardplan.io.network_names import with_networks
 from shardplan.io.recent import by_content
 from shardplan.io.table_file import read_tables
 from shardplan.io.text import decode, read_bytes, read_text
@@ -20,6 +21,7 @@ from shardplan.io.validate import find_problems, validate
 from shardplan.io.wording import suggest
 from shardplan.records.cost_model import CostModel
 from shardplan.records.memo import by_identity
+from shardplan.records.network import NetworkModel
 from shardplan.records.record import MAX_RANKS, Record
 from shardplan.records.topology import Topology
 from shardplan.records.torchrec_cost_model import (
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
     from shardplan.records.tables import EmbeddingTable
 
-Kind = Literal["topologies", "cost_models", "workloads", "measurements"]
+Kind = Literal["topologies", "cost_models", "networks", "workloads", "measurements"]
 """The catalogues of shipped files."""
 Spec = str | os.PathLike[str]
 """A shipped name or a path."""
@@ -43,6 +45,7 @@ R = TypeVar("R", bound=Record)
 _COMMANDS: dict[Kind, str] = {
     "topologies": "topology",
     "cost_models": "cost-model",
+    "networks": "network",
     "workloads": "workload",
     "measurements": "validate",
 }
@@ -52,10 +55,11 @@ _SUFFIXES = (".toml", ".json", *_TABLE_SUFFIXES)
 
 def folder(kind: Kind) -> Traversable:
     """Return the folder of a catalogue, in the wheel or in a source checkout."""
-    installed = files("shardplan") / "library" / kind
+    path = ("cost_models", "networks") if kind == "networks" else (kind,)
+    installed = files("shardplan").joinpath("library", *path)
     if installed.is_dir():
         return installed
-    return Path(__file__).resolve().parents[2] / kind
+    return Path(__file__).resolve().parents[2].joinpath(*path)
 
 
 def names(kind: Kind) -> list[str]:
@@ -111,7 +115,7 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
         rule = f"contradicts num_hosts = {num_hosts}"
         raise InputError.single(os.fspath(spec), "", None, rule)
     file, _ = _find("topologies", base)
-    topology = _validated(Topology, _read(file, base))
+    topology = _with_networks(Topology, _read(file, base))
     return with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
 
@@ -143,6 +147,26 @@ def cost_model_origins(spec: Spec) -> dict[str, str]:
         If the file, or one that it inherits from, cannot be read.
     """
     return _with_parents(os.fspath(spec)).origins
+
+
+def load_network(spec: Spec | NetworkModel) -> NetworkModel:
+    """Load a network model.
+
+    Parameters
+    ----------
+    spec : shipped name, path, or record
+        A record is passed through.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong with the argument or the file.
+    """
+    if isinstance(spec, NetworkModel):
+        return spec
+    where = os.fspath(spec)
+    file, _ = _find("networks", where)
+    return _validated(NetworkModel, _read(file, where))
 
 
 def load_workload(spec: Spec | Workload) -> Workload:
@@ -180,7 +204,7 @@ def _with_parents(where: str) -> Document:
 def _cost_model(document: Document) -> AnyCostModel:
     if cost_model_kind(document.data) == "torchrec":
         return _validated(TorchRecCostModel, document)
-    return _validated(CostModel, document)
+    return _with_networks(CostModel, document)
 
 
 def _read(file: Traversable, where: str) -> Document:
@@ -196,6 +220,18 @@ def _document(name: str, content: bytes, where: str) -> Document:
 @by_identity
 def _validated(model: type[R], document: Document) -> R:
     return validate(model, document.data, document.where)
+
+
+@by_identity
+def _with_networks(model: type[R], document: Document) -> R:
+    """Validate a file that may name networks, by paths relative to its folder."""
+    parent = Path(document.where).parent
+
+    def load(name: str) -> NetworkModel:
+        return load_network(parent / name if looks_like_path(name) else name)
+
+    data = with_networks(document.data, load, document.where)
+    return validate(model, data, document.where)
 
 
 def _find(kind: Kind, spec: str) -> tuple[Traversable, Traversable]:

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic_core import PydanticUndefined
 
 from shardplan.errors import Fault, InputError, shorten
+from shardplan.io.catalog import load_network
 from shardplan.io.location import is_record, members
+from shardplan.io.network_names import with_networks
 from shardplan.io.validate import validate
 from shardplan.io.wording import suggest, unknown_key
 from shardplan.records.inputs import Inputs
@@ -157,7 +159,7 @@ def changed(record: R, root: str, settings: Sequence[Setting]) -> R:
         return record
     data = applied(dump(record), type(record), own)
     try:
-        return validate(type(record), data, _WHERE)
+        return validate(type(record), with_networks(data, load_network, _WHERE), _WHERE)
     except InputError as error:
         raise InputError(
             Fault(p.where, f"{root}.{p.key}" if p.key else root, p.value, p.rule)

@@ -6,133 +6,21 @@ functions of :mod:`shardplan.costs` that a section's `formula` names.
 
 from __future__ import annotations
 
-import datetime
-from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from shardplan.records.brief import Brief
-from shardplan.records.quantity import Quantity, Text
+from shardplan.records.coefficient import (
+    Coefficient,
+    Curve,
+    PositiveCoefficient,
+    Section,
+)
+from shardplan.records.network import LinkModel, NetworkModel
+from shardplan.records.quantity import Quantity
 from shardplan.records.record import Flag, Integer, Name, Record, SchemaVersion
 from shardplan.units import Dimension
-
-_MEASURES = {
-    "fraction": Quantity(
-        Dimension.FRACTION, 1e-6, 2, "a share is 1 at most, or hardly above", ("%",)
-    ),
-    "s": Quantity(
-        Dimension.SECONDS,
-        1e-10,
-        1,
-        "kernels, messages and steps take 1 us to 10 ms",
-        ("us", "ms", "ns"),
-    ),
-    "s/id": Quantity(
-        Dimension.SECONDS_PER_ID,
-        1e-13,
-        1e-4,
-        "an id takes 0.1 ns to 1 us",
-        ("ns/id", "us/id"),
-    ),
-    "bytes/s": Quantity(Dimension.BANDWIDTH),
-    "bytes": Quantity(Dimension.BYTES),
-    "count": Quantity(Dimension.COUNT),
-}
-"""How a coefficient's value is read, and what is believed, by its unit."""
-_PURE = Quantity()
-_Value = Annotated[float, Field(ge=0, le=1e18)]
-
-
-class Coefficient(Record):
-    """One number with its unit and where it comes from ("assumed" if nowhere).
-
-    Attributes
-    ----------
-    value : float
-        In `unit`, or text with a unit of the same dimension: "20 us" where it is "s".
-    """
-
-    unit: Literal[
-        "fraction", "s", "s/id", "bytes/s", "bytes", "ratio", "exponent", "count"
-    ]
-    value: _Value
-    source: Name
-    date: datetime.date | None = None
-
-    def __repr__(self) -> str:
-        """Show the number and its unit."""
-        return f"<{type(self).__name__} {self.value:g} {self.unit}>"
-
-    @field_validator("value", mode="before", json_schema_input_type=_Value | Text)
-    @classmethod
-    def _read(cls, value: object, info: ValidationInfo) -> object:
-        return _MEASURES.get(info.data.get("unit", ""), _PURE).read(value)
-
-
-class PositiveCoefficient(Coefficient):
-    """A coefficient that divides, so it must be above 0."""
-
-    value: Annotated[float, Field(gt=0, le=1e18)]
-
-
-class Curve(Record):
-    """Measured times over message sizes, interpolated in log-log.
-
-    Attributes
-    ----------
-    num_ranks : int
-        Ranks that took part.
-    message_bytes, time_s : tuple of float
-        Sizes (NCCL's convention) and times [s]; sizes increase.
-    """
-
-    num_ranks: Annotated[Integer, Field(ge=2)]
-    message_bytes: tuple[Annotated[float, Field(gt=0), Quantity(Dimension.BYTES)], ...]
-    time_s: tuple[Annotated[float, Field(gt=0), _MEASURES["s"]], ...]
-    source: Name
-    date: datetime.date | None = None
-
-    @model_validator(mode="after")
-    def _same_length(self) -> Self:
-        if len(self.message_bytes) != len(self.time_s) or len(self.time_s) < 2:
-            raise ValueError(
-                "message_bytes and time_s need the same length, at least 2"
-            )
-        return self
-
-    @field_validator("message_bytes")
-    @classmethod
-    def _increasing(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:
-        if any(b <= a for a, b in pairwise(sizes)):
-            raise ValueError("message_bytes must increase strictly")
-        return sizes
-
-
-_UNITS_OF_NAMES = {
-    "_s_per_id": ("s/id",),
-    "_s": ("s",),
-    "_bytes": ("bytes",),
-    "_fraction": ("fraction",),
-    "_efficiency": ("fraction", "ratio"),
-}
-
-
-class Section(Record):
-    """Coefficients whose units are those that their names end in."""
-
-    @model_validator(mode="after")
-    def _units_follow_names(self) -> Self:
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            ends = [end for end in _UNITS_OF_NAMES if name.endswith(end)]
-            if not ends or not isinstance(value, Coefficient):
-                continue
-            units = _UNITS_OF_NAMES[ends[0]]
-            if value.unit not in units:
-                known = " or ".join(map(repr, units))
-                raise ValueError(f"{name} must have unit {known}, not {value.unit!r}")
-        return self
 
 
 class WidthPenalty(Record):
@@ -187,26 +75,11 @@ class HostMemoryModel(Section):
     ssd_efficiency: PositiveCoefficient
 
 
-class LinkModel(Section):
-    """One operation on one kind of link: t = (alpha^p + (V/beta)^p)^(1/p).
-
-    Attributes
-    ----------
-    latency_s : time alpha of an empty operation [s]
-    link_latency_s : of it, one message's way over the link that was measured; the
-        topology's own latency takes its place. Without it, that makes no difference
-    bw_efficiency : beta as a fraction of the line rate
-    exponent : p
-    """
-
-    latency_s: Coefficient
-    link_latency_s: Coefficient | None = None
-    bw_efficiency: PositiveCoefficient
-    exponent: PositiveCoefficient
-
-
 class CollectiveModel(Section):
     """Collectives; formulas in :mod:`shardplan.costs.communication.collectives`.
+
+    A cost model that gives them itself is of release 0.2 or before, or means that they
+    hold on whatever network: they take the place of what a topology names.
 
     Attributes
     ----------
@@ -228,6 +101,13 @@ class CollectiveModel(Section):
     all_to_all_curve: Curve | None = None
     all_reduce_curve: Curve | None = None
     reduce_scatter_curve: Curve | None = None
+
+
+class Networks(Record):
+    """The networks of a topology that names none."""
+
+    scale_up: NetworkModel
+    scale_out: NetworkModel
 
 
 class DenseCostModel(Section):
@@ -306,6 +186,10 @@ class CostModel(Brief, Record):
 
     Attributes
     ----------
+    networks : Networks or None
+        Taken where a topology names no network of its own.
+    collectives : CollectiveModel or None
+        Given here, they hold on whatever network.
     runtime : RuntimeModel
         The program that a simulation assumes unless it names another.
     runtimes : dict of str to RuntimeModel
@@ -318,11 +202,20 @@ class CostModel(Brief, Record):
     description: str = ""
     lookup: LookupModel
     host_memory: HostMemoryModel
-    collectives: CollectiveModel
+    networks: Networks | None = None
+    collectives: CollectiveModel | None = None
     dense: DenseCostModel
     runtime: RuntimeModel
     runtimes: dict[Name, RuntimeModel] = Field(default_factory=dict)
     memory: MemoryModel
+
+    @model_validator(mode="after")
+    def _has_networks(self) -> Self:
+        if self.networks is None and self.collectives is None:
+            raise ValueError(
+                "needs networks: the network models for topologies that name none"
+            )
+        return self
 
     def facts(self) -> dict[str, str]:
         """Return what identifies this, by name."""

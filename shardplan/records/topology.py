@@ -22,6 +22,7 @@ from shardplan.records.hardware import (
     SsdBandwidth,
     SsdBytes,
 )
+from shardplan.records.network import NetworkModel
 from shardplan.records.record import (
     MAX_RANKS,
     Count,
@@ -139,12 +140,16 @@ class ScaleUp(Record):
         Per rank, one direction, all links together [bytes/s].
     latency_s : float
         Of one message; 0 if unknown [s].
+    network : NetworkModel or None
+        What collectives reach in a domain; a file gives its name or path. Without it,
+        what the cost model names.
     """
 
     kind: Literal["switch", "mesh", "none"]
     domain_size: Count = 1
     bw: ScaleUpBandwidth = 0.0
     latency_s: Latency = 0.0
+    network: NetworkModel | None = None
     sources: Sources = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -224,12 +229,16 @@ class Fabric(Record):
         What the way through the spine adds to a message's latency [s].
     in_network_reduction : bool
         Switches add up what passes through them (SHARP), and all-reduces use it.
+    network : NetworkModel or None
+        What collectives reach between hosts; a file gives its name or path. Without
+        it, what the cost model names.
     """
 
     hosts_per_leaf: Annotated[Integer, Field(ge=0, le=MAX_RANKS)] = 0
     oversubscription: Annotated[Number, Field(ge=1, le=1000)] = 1.0
     spine_latency_s: Latency = 0.0
     in_network_reduction: Flag = False
+    network: NetworkModel | None = None
     sources: Sources = Field(default_factory=dict)
 
 

@@ -17,13 +17,12 @@ from pydantic import (
 
 from shardplan.errors import InputError
 from shardplan.records.brief import Brief
-from shardplan.records.cost_model import (
+from shardplan.records.coefficient import (
     Coefficient,
-    CostModel,
     PositiveCoefficient,
     Section,
-    WidthPenalty,
 )
+from shardplan.records.cost_model import CostModel, WidthPenalty
 from shardplan.records.record import (
     Count,
     Flag,

@@ -9,8 +9,7 @@ import numpy as np
 
 from shardplan.costs.communication.all_reduce import all_reduce_seconds
 from shardplan.costs.communication.latency import link_latency
-from shardplan.costs.communication.links import joined_by_switch
-from shardplan.costs.communication.message_time import curve_time, p_norm_time
+from shardplan.costs.communication.link_time import link_time
 from shardplan.costs.communication.traffic import Traffic
 from shardplan.costs.scopes import Scope
 from shardplan.simulation.sparse_work import Exchange
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
     from shardplan.costs.communication.routing import Routes
     from shardplan.costs.rates import ClassRates
     from shardplan.records.arrays import Floats
-    from shardplan.records.cost_model import LinkModel, RuntimeModel
+    from shardplan.records.cost_model import RuntimeModel
+    from shardplan.records.network import LinkModel
     from shardplan.simulation.settings import SimulationSettings
 
 
@@ -40,8 +40,8 @@ class Network:
     Notes
     -----
     A rank's seconds by bandwidth x = V / beta become
-    ``(alpha^p + x^p)^(1/p)``, with the latency alpha and the exponent p of the
-    operation on scale-up links, or on the network if it leaves hosts and domains.
+    those of `link_time`: on scale-up links, or on the network if it leaves hosts
+    and domains.
     An operation in which no rank has anything to send takes no time.
     """
 
@@ -96,7 +96,7 @@ class Network:
 
     def reduce(self, array: Floats, scope: Scope) -> Transfer:
         """Return a reduce-scatter or all-gather of each rank's array (W,) [bytes]."""
-        model = self.rates.cost_model.collectives
+        model = self.rates.collectives.model
         out = self.routes.leaves_hosts(scope)
         link = model.reduce_scale_out if out else model.reduce_scale_up
         traffic = self.routes.ring(array, scope)
@@ -125,18 +125,7 @@ class Network:
         if not self.settings.latency or num_bytes <= 0:
             per_byte = 2.0 * self._of_ranks(self.rates.reduce_scatter[Scope.ALL])
             return Transfer(num_bytes * per_byte, traffic)
-        curve = self.rates.cost_model.collectives.all_reduce_curve
-        if (
-            self.settings.curves
-            and curve is not None
-            and curve.num_ranks == cluster.world_size
-            and not self.routes.leaves_hosts(Scope.ALL)
-            and joined_by_switch(cluster)
-        ):
-            time = curve_time(num_bytes, curve.message_bytes, curve.time_s)
-        else:
-            collectives, model = self.rates.collectives, self.rates.cost_model
-            time = all_reduce_seconds(num_bytes, collectives, model.collectives)
+        time = all_reduce_seconds(num_bytes, self.rates.collectives)
         return Transfer(np.full(cluster.world_size, float(time)), traffic)
 
     def uses(self, transfer: Transfer) -> Floats | None:
@@ -156,7 +145,7 @@ class Network:
 
     def _all_to_all(self, exchange: Exchange, traffic: Traffic) -> Transfer:
         """Time the loads of an all-to-all; with links off, take prices."""
-        model = self.rates.cost_model.collectives
+        model = self.rates.collectives.model
         out = self.routes.leaves_hosts(Scope.ALL)
         link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
         ranks = 1 if out else self.cluster.world_size
@@ -193,8 +182,8 @@ class Network:
     ) -> Floats:
         if not self.settings.latency or not seconds.any():
             return seconds
-        model = self.rates.cost_model.collectives
+        model = self.rates.collectives.model
         latency = link_latency(
             link, self.cluster, model, num_ranks, leaves=out, rounds=rounds
         )
-        return p_norm_time(seconds, latency, 1.0, link.exponent.value)
+        return link_time(seconds, link, num_ranks, latency)

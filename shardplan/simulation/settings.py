@@ -22,9 +22,6 @@ class SimulationSettings:
         Collectives take the time of the fullest link, ranks that share links and
         rails among them, in place of the slowest rank's price; and operations that
         run beside each other share links. Needs `latency`.
-    curves : bool
-        Use the cost model's measured curve of all-reduce where it was measured
-        with as many ranks inside one host or domain; needs `latency`.
     dense : bool
         The dense layers and the all-reduce of their gradients.
     floors : bool
@@ -49,7 +46,6 @@ class SimulationSettings:
     overlap: bool = True
     latency: bool = True
     links: bool = True
-    curves: bool = True
     dense: bool = True
     floors: bool = True
     input_copy: bool = True
@@ -78,7 +74,6 @@ class SimulationSettings:
             overlap=False,
             latency=False,
             links=False,
-            curves=False,
             dense=False,
             floors=False,
             input_copy=False,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shardplan.costs.communication.networks import collectives_on
+from shardplan.records.network import LinkModel
 from shardplan.records.topology import PeakFlops
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.simulation.step import simulate
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.plans.plan import Plan
-    from shardplan.records.cost_model import LinkModel, RuntimeModel
+    from shardplan.records.cost_model import RuntimeModel
     from shardplan.records.inputs import Inputs
     from shardplan.simulation.result import Simulation
     from shardplan.simulation.settings import SimulationSettings
@@ -137,20 +139,32 @@ def _hardware(part: str, *fields: str) -> Callable[[Inputs], Inputs]:
 
 
 def _latency(inputs: Inputs) -> Inputs:
-    model = measured(inputs.cost_model).collectives
-
-    def shorter(link: LinkModel) -> LinkModel:
-        value = link.latency_s.value * (1.0 - MORE)
-        return link.replace(latency_s=link.latency_s.replace(value=value))
-
-    names = ["all_to_all_scale_up", "all_to_all_scale_out"]
-    names += ["reduce_scale_up", "reduce_scale_out"]
-    changes = {name: shorter(getattr(model, name)) for name in names}
-    if model.all_reduce_scale_up is not None:
-        changes["all_reduce_scale_up"] = shorter(model.all_reduce_scale_up)
-    collectives = model.replace(**changes)
-    changed = measured(inputs.cost_model).replace(collectives=collectives)
+    model = measured(inputs.cost_model)
+    collectives = collectives_on(inputs.topology, model)
+    links = {
+        name: _shorter(getattr(collectives, name))
+        for name in type(collectives).model_fields
+        if isinstance(getattr(collectives, name), LinkModel)
+    }
+    changed = model.replace(collectives=collectives.replace(**links))
     return inputs.replace(cost_model=changed)
+
+
+def _shorter(link: LinkModel) -> LinkModel:
+    """Return a link of less latency; a curve stays above what its bytes take."""
+    value = link.latency_s.value * (1.0 - MORE)
+    latency = link.latency_s.replace(value=value)
+    curves = [
+        curve.replace(
+            time_s=[
+                max(time - MORE * curve.time_s[0], sent / rate)
+                for sent, time in zip(curve.sent_bytes, curve.time_s, strict=True)
+            ]
+        )
+        for curve in link.curves
+        for rate in [curve.bw_efficiency * curve.line_bw]
+    ]
+    return link.replace(latency_s=latency, curves=curves)
 
 
 def _overhead(inputs: Inputs) -> Inputs:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shardplan.costs.cluster import Cluster
+from shardplan.costs.communication.networks import collectives_on
 from shardplan.costs.communication.staleness import (
     asynchronous_step_time,
     bounded_staleness_step_time,
@@ -200,9 +201,9 @@ def worker_step(hosts: Inputs, setup: ServerSetup) -> WorkerStep:
     """
     pulled, pushed = _exchanged_bytes(hosts.workload, setup)
     out = hosts.topology.host_groups[0].scale_out
-    model = measured(hosts.cost_model)
+    model = collectives_on(hosts.topology, measured(hosts.cost_model))
     nic = out.nics_per_host * out.nic_bw
-    nic *= model.collectives.all_to_all_scale_out.bw_efficiency.value
+    nic *= model.all_to_all_scale_out.bw_efficiency.value
     busier = max(pulled, pushed)
     memory_s = _server_memory_s(hosts, setup)
     parts = {

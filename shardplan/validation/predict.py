@@ -155,11 +155,10 @@ def _(measurement: StepMeasurement) -> list[Value]:
 
 @predict.register
 def _(measurement: CollectiveMeasurement) -> list[Value]:
-    """Predict by formula: a measured curve would only be compared with itself."""
     topology = system_topology(measurement.system)
     cluster = Cluster.of(topology)
     rates = ClassRates.of(cluster, system_cost_model(measurement.system, topology))
-    network = Network(cluster, rates, SimulationSettings(curves=False))
+    network = Network(cluster, rates, SimulationSettings())
     values = []
     for size, time in zip(measurement.message_bytes, measurement.time_s, strict=True):
         if measurement.operation == "all_to_all":

@@ -12,7 +12,7 @@ import pytest
 from shardplan.checking import check
 from shardplan.io.catalog import load_cost_model, load_topology, load_workload
 from shardplan.planning.planner import solve
-from shardplan.records.cost_model import Coefficient
+from shardplan.records.coefficient import Coefficient
 from shardplan.records.record import Record
 from shardplan.simulation import simulate
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shardplan.io.catalog import load_cost_model
-from shardplan.records.cost_model import Curve, LinkModel
+from shardplan.io.catalog import load_cost_model, load_network
 from shardplan.validation.fitting import FITTED
+
+if TYPE_CHECKING:
+    from shardplan.records.network import LinkModel
 
 MEASUREMENTS = Path(__file__).resolve().parents[2] / "cost_models" / "measurements"
 TOLERANCE = 0.01
@@ -27,25 +28,31 @@ def _values(link: LinkModel) -> tuple[float, float, float]:
     return link.latency_s.value, link.bw_efficiency.value, link.exponent.value
 
 
-@pytest.mark.parametrize("device", ["a100", "h100"])
-def test_scale_up_fits(refit: dict[str, Any], device: str) -> None:
-    """The p-norm of NVLink collectives follows the NCCL measurements."""
-    model = load_cost_model(device).collectives
-    reduce = refit["REDUCE"][device]
-    for link, name in (
-        (model.all_to_all_scale_up, "all_to_all"),
-        (model.reduce_scale_up, reduce),
-    ):
-        expected = refit["fit_scale_up"](device, (name,))
-        assert _values(link) == pytest.approx(expected, rel=TOLERANCE)
+REFIT = runpy.run_path(str(MEASUREMENTS / "refit_networks.py"))
+
+
+@pytest.mark.parametrize("network", REFIT["NETWORKS"])
+@pytest.mark.parametrize("operation", REFIT["COLLECTIVES"])
+def test_networks_are_the_measurements(network: str, operation: str) -> None:
+    """Curves and p-norms of a network follow the NCCL measurements."""
+    link = getattr(load_network(network), operation)
+    assert _values(link) == pytest.approx(
+        REFIT["p_norm"](network, operation), rel=TOLERANCE
+    )
+    assert [curve.num_ranks for curve in link.curves] == [2, 4, 8]
+    for curve in link.curves:
+        sent, times, share = REFIT["curve"](network, operation, curve.num_ranks)
+        assert curve.bw_efficiency == pytest.approx(share, rel=1e-3)
+        assert curve.sent_bytes == pytest.approx(sent.tolist(), rel=1e-3)
+        assert curve.time_s == pytest.approx(times.tolist(), rel=1e-3)
 
 
 def test_scale_out_fits(refit: dict[str, Any]) -> None:
     """The p-norm of collectives between hosts follows SimAI's measurements."""
-    model = load_cost_model("h100").collectives
+    model = load_network("infiniband-rail")
     for link, name in (
-        (model.all_to_all_scale_out, "all_to_all"),
-        (model.reduce_scale_out, "reduce"),
+        (model.all_to_all, "all_to_all"),
+        (model.reduce, "reduce"),
     ):
         expected = refit["fit_scale_out"](name)
         assert _values(link) == pytest.approx(expected, rel=TOLERANCE)
@@ -88,30 +95,6 @@ def test_gemm_fits(refit: dict[str, Any]) -> None:
     _, launch = refit["fit_gemm"]("a100")
     dense = load_cost_model("a100").dense
     assert dense.gemm_launch_s.value == pytest.approx(launch, rel=0.03)
-
-
-@pytest.mark.parametrize(
-    ("device", "collective"),
-    [
-        ("a100", "all_to_all"),
-        ("a100", "all_reduce"),
-        ("h100", "all_to_all"),
-        ("h100", "all_reduce"),
-        ("h100", "reduce_scatter"),
-    ],
-)
-def test_curves_are_the_measurements(device: str, collective: str) -> None:
-    """The curve of a cost model has the points of the NCCL measurements."""
-    curve = getattr(load_cost_model(device).collectives, f"{collective}_curve")
-    with (MEASUREMENTS / "nccl.csv").open(newline="") as file:
-        rows = [
-            row
-            for row in csv.DictReader(file)
-            if (row["device"], row["collective"]) == (device, collective)
-        ]
-    assert isinstance(curve, Curve)
-    assert curve.message_bytes == tuple(float(row["message_bytes"]) for row in rows)
-    assert curve.time_s == pytest.approx([float(row["time_s"]) for row in rows])
 
 
 def test_runtime_fits() -> None:

@@ -260,7 +260,7 @@ ONE_PROBLEM = [
         "topology/unknown_key.toml",
         "fabric.colour",
         "unknown key; known: hosts_per_leaf, oversubscription, spine_latency_s, "
-        "in_network_reduction, sources",
+        "in_network_reduction, network, sources",
     ),
     (
         "topology/unknown_key_with_typo.toml",

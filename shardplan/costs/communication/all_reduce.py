@@ -8,7 +8,7 @@ import numpy as np
 
 from shardplan.costs.communication.collectives import all_reduce_link
 from shardplan.costs.communication.latency import link_latency
-from shardplan.costs.communication.message_time import p_norm_time
+from shardplan.costs.communication.link_time import link_time
 from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
@@ -16,12 +16,9 @@ if TYPE_CHECKING:
 
     from shardplan.costs.communication.collectives import Collectives
     from shardplan.records.arrays import Floats
-    from shardplan.records.cost_model import CollectiveModel
 
 
-def all_reduce_seconds(
-    num_bytes: ArrayLike, collectives: Collectives, model: CollectiveModel
-) -> Floats:
+def all_reduce_seconds(num_bytes: ArrayLike, collectives: Collectives) -> Floats:
     """Return the time of an all-reduce over all ranks.
 
     Parameters
@@ -29,9 +26,8 @@ def all_reduce_seconds(
     num_bytes : float array
         Size S of the array [bytes].
     collectives : Collectives
-        Of W ranks in G groups (hosts or larger domains) of g.
-    model : CollectiveModel
-        Its ``all_reduce_scale_up`` (``reduce_scale_up`` where ranks of a host are not
+        Of W ranks in G groups (hosts or larger domains) of g. Of its model,
+        ``all_reduce_scale_up`` (``reduce_scale_up`` where ranks of a host are not
         joined by a switch) and ``reduce_scale_out`` are used.
 
     Returns
@@ -53,17 +49,17 @@ def all_reduce_seconds(
     nccl-tests, doc/PERFORMANCE.md; Cho et al. 2019, BlueConnect, MLSys; Graham et
     al. 2016, SHARP, COMHPC.
     """
-    routes = collectives.routes
+    routes, model = collectives.routes, collectives.model
     cluster = routes.cluster
     near, far = all_reduce_link(cluster, model), model.reduce_scale_out
     ranks = float(cluster.world_size)
-    inside = float(routes.near[Scope.RANK][2].size.max())
+    inside = routes.most_ranks_near
     latency = near_latency = link_latency(
         near, cluster, model, inside, leaves=False, rounds=_rounds(inside)
     )
-    exponent = near.exponent.value
+    link = near
     if routes.leaves_hosts(Scope.ALL):
-        exponent = far.exponent.value
+        link = far
         latency = link_latency(
             far, cluster, model, 1, leaves=True, rounds=_rounds(ranks / inside)
         )
@@ -71,7 +67,7 @@ def all_reduce_seconds(
             hops = max(2.0 * one.scale_out.latency_s for one in cluster.host_groups)
             latency = near_latency + hops
     seconds = np.asarray(num_bytes, float) * collectives.all_reduce_s_per_byte()
-    time = p_norm_time(seconds, latency, 1.0, exponent)
+    time = link_time(seconds, link, inside, latency)
     return np.asarray(time * (ranks > 1))
 
 

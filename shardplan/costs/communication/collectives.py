@@ -13,6 +13,7 @@ import numpy as np
 
 from shardplan.costs.communication.link_rates import LinkRates
 from shardplan.costs.communication.links import joined_by_switch
+from shardplan.costs.communication.networks import collectives_on
 from shardplan.costs.communication.routing import routes_of
 from shardplan.costs.scopes import Scope
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.communication.routing import Routes
     from shardplan.records.arrays import Floats
-    from shardplan.records.cost_model import CollectiveModel, CostModel, LinkModel
+    from shardplan.records.cost_model import CollectiveModel, CostModel
+    from shardplan.records.network import LinkModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +32,15 @@ class Collectives:
     Attributes
     ----------
     routes : Routes
+    model : CollectiveModel
+        What they reach on the networks of the cluster.
     all_to_all, reduce, all_reduce : LinkRates
         What links carry in an all-to-all; in a reduce-scatter or an all-gather; and
         in an all-reduce.
     """
 
     routes: Routes
+    model: CollectiveModel
     all_to_all: LinkRates
     reduce: LinkRates
     all_reduce: LinkRates
@@ -43,10 +48,12 @@ class Collectives:
     @classmethod
     def of(cls, cluster: Cluster, cost_model: CostModel) -> Self:
         """Combine a cluster's links with the efficiencies of a cost model."""
-        routes, model = routes_of(cluster), cost_model.collectives
+        routes = routes_of(cluster)
+        model = collectives_on(cluster.topology, cost_model)
         far = model.reduce_scale_out
         return cls(
             routes,
+            model,
             LinkRates.of(
                 routes,
                 cost_model,

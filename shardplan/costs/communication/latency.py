@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.communication.link_time import first_time, measured_ranks
+
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
-    from shardplan.records.cost_model import CollectiveModel, LinkModel
+    from shardplan.records.cost_model import CollectiveModel
+    from shardplan.records.network import LinkModel
 
 _MEASURED_RANKS = 8
 
@@ -49,7 +52,9 @@ def link_latency(
     ----------
     NVIDIA/nccl, tuning.cc (latency of an algorithm: base and per-hop hardware part).
     """
-    alpha = link.latency_s.value * latency_growth(num_ranks, model)
+    measured = measured_ranks(link, _MEASURED_RANKS)
+    growth = latency_growth(num_ranks, model, measured)
+    alpha = first_time(link, num_ranks) * growth
     more = _spine_latency(cluster, leaves=leaves)
     own = max(
         (group.scale_out if leaves else group.scale_up).latency_s
@@ -60,15 +65,17 @@ def link_latency(
     return max(alpha + rounds * more, 0.0)
 
 
-def latency_growth(num_ranks: float, model: CollectiveModel) -> float:
-    """Return by how much latency in a domain exceeds that of 8 ranks.
+def latency_growth(
+    num_ranks: float, model: CollectiveModel, measured: int = _MEASURED_RANKS
+) -> float:
+    """Return by how much latency in a domain exceeds that of the most ranks measured.
 
     Notes
     -----
-    ``1 + c log2(n / 8)`` for n ranks above 8: rounds of a tree.
+    ``1 + c log2(n / m)`` for n ranks above m: rounds of a tree.
     """
     growth = 0.0 if model.latency_growth is None else model.latency_growth.value
-    return 1.0 + growth * max(float(np.log2(num_ranks / _MEASURED_RANKS)), 0.0)
+    return 1.0 + growth * max(float(np.log2(num_ranks / measured)), 0.0)
 
 
 def _spine_latency(cluster: Cluster, *, leaves: bool) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from shardplan.costs.communication.link_time import efficiency
 from shardplan.costs.communication.links import (
     host_link_bw,
     load_time,
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from shardplan.costs.communication.routing import Routes
     from shardplan.costs.communication.traffic import Traffic
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.records.cost_model import CostModel, LinkModel
+    from shardplan.records.cost_model import CostModel
+    from shardplan.records.network import LinkModel
 
 
 KINDS = ("scale-up links", "PCIe link", "PCIe lane", "NIC", "uplink of the leaf")
@@ -70,7 +72,8 @@ class LinkRates:
             The collective inside a host or a domain, and between them.
         """
         cluster = routes.cluster
-        inside, outside = near.bw_efficiency.value, far.bw_efficiency.value
+        inside = efficiency(near, routes.most_ranks_near)
+        outside = far.bw_efficiency.value
         groups, rank_class = cluster.host_groups, cluster.rank_class
         link, link_class = pcie_links(cluster)
         up = np.array([group.scale_up.bw for group in groups])

@@ -238,6 +238,11 @@ class Routes:
         return np.maximum(everywhere - here.sum(each), 0.0)
 
     @cached_property
+    def most_ranks_near(self) -> float:
+        """Ranks of the largest host or domain."""
+        return float(self.near[Scope.RANK][2].size.max())
+
+    @cached_property
     def _near_position(self) -> Level:
         """Ranks at the same position that no NIC is needed for."""
         return self.near[Scope.RANK][2].split(self.position)

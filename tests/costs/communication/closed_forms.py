@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.groups import Level, Union
+from shardplan.costs.communication.link_time import efficiency
 from shardplan.costs.communication.links import (
     host_link_bw,
     leaf_of_host,
     load_time,
     nic_bw_per_host,
 )
+from shardplan.costs.communication.networks import collectives_on
 from shardplan.costs.scopes import Scope
 
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
     from shardplan.records.arrays import Bools, Floats
-    from shardplan.records.cost_model import CostModel, LinkModel
+    from shardplan.records.cost_model import CostModel
+    from shardplan.records.network import LinkModel
 
 
 def all_to_all_s_per_byte(
@@ -34,8 +37,8 @@ def all_to_all_s_per_byte(
     Of W ranks, ``d - g`` are in the domain beside the group, ``h - d`` on the host, the
     others behind NICs.
     """
-    near = cost_model.collectives.all_to_all_scale_up
-    far = cost_model.collectives.all_to_all_scale_out
+    model = collectives_on(cluster.topology, cost_model)
+    near, far = model.all_to_all_scale_up, model.all_to_all_scale_out
     group, local = group_size(cluster, scope), group_size(cluster, Scope.HOST)
     domain, ranks = group_size(cluster, Scope.DOMAIN), cluster.world_size
     by_scale_up = np.maximum(domain - group, 0.0) / ranks
@@ -43,7 +46,7 @@ def all_to_all_s_per_byte(
     by_nic = np.maximum(ranks - np.maximum(np.maximum(local, domain), group), 0) / ranks
     if _has_rails(cluster) and group.max() < local.max():
         by_scale_up += by_nic * (1.0 - group / local)
-    up_bw = near.bw_efficiency.value * _scale_up_bw(cluster, domain)
+    up_bw = near_efficiency(cluster, near) * _scale_up_bw(cluster, domain)
     times = [
         load_time(by_scale_up, up_bw),
         *_shared_links(cluster, cost_model, near, by_pcie, by_nic),
@@ -67,14 +70,14 @@ def reduce_s_per_byte(
     share a host or the larger domain; ``1/2n`` where switches add up. A ring enters
     each leaf once, and classes that share a group wait for the slowest.
     """
-    near = near or cost_model.collectives.reduce_scale_up
-    far = cost_model.collectives.reduce_scale_out
+    model = collectives_on(cluster.topology, cost_model)
+    near, far = near or model.reduce_scale_up, model.reduce_scale_out
     group, domain = group_size(cluster, scope), group_size(cluster, Scope.DOMAIN)
     part = np.minimum(group, near_size(cluster))
     moved, fits = (part - 1.0) / part, part <= domain
     share = 0.5 / part if adds_up else 1.0 / part - 1.0 / group
     by_nic = np.where(part < group, share, 0.0)
-    up_bw = near.bw_efficiency.value * _scale_up_bw(cluster, part)
+    up_bw = near_efficiency(cluster, near) * _scale_up_bw(cluster, part)
     nic = far.bw_efficiency.value * nic_bw(cluster)
     times = [
         load_time(np.where(fits, moved, 0.0), up_bw),
@@ -96,6 +99,11 @@ def near_size(cluster: Cluster) -> Floats:
     )
 
 
+def near_efficiency(cluster: Cluster, link: LinkModel) -> float:
+    """Share of the line rate that a link reaches in the largest host or domain."""
+    return efficiency(link, near_size(cluster).max())
+
+
 def _shared_links(
     cluster: Cluster,
     cost_model: CostModel,
@@ -109,7 +117,7 @@ def _shared_links(
     lane = lane * cost_model.host_memory.miss_efficiency.value
     if cluster.is_cpu:
         lane = np.full_like(lane, np.inf)
-    to_host = load_time(on_link, link.bw_efficiency.value * _pcie_bw(cluster))
+    to_host = load_time(on_link, near_efficiency(cluster, link) * _pcie_bw(cluster))
     return to_host, load_time(by_pcie + by_nic, lane)
 
 

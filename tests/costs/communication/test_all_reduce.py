@@ -10,8 +10,8 @@ import pytest
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.communication.all_reduce import all_reduce_seconds
 from shardplan.costs.communication.collectives import Collectives
-from shardplan.costs.communication.message_time import p_norm_time
-from shardplan.io.catalog import load_cost_model, load_topology
+from shardplan.costs.communication.link_time import efficiency
+from shardplan.io.catalog import load_cost_model, load_network, load_topology
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shardplan.records.topology import Topology
 
 MODEL = load_cost_model("h100")
+HOST = load_topology("dgx-h100")
+FAR = load_network("infiniband-rail")
 LARGE = 1e12  # so large that latency does not count
 
 
@@ -31,29 +33,29 @@ def seconds(topology: Topology, size: float, model: CostModel = MODEL) -> float:
 
 
 def times(sizes: ArrayLike, cluster: Cluster, model: CostModel) -> Floats:
-    collectives = Collectives.of(cluster, model)
-    return all_reduce_seconds(sizes, collectives, model.collectives)
+    return all_reduce_seconds(sizes, Collectives.of(cluster, model))
 
 
 def test_inside_a_switched_host() -> None:
-    """2 * 7/8 of the array on each rank's NVLinks, with the all-reduce's own fit."""
-    link = MODEL.collectives.all_reduce_scale_up
+    """The measured time of 8 ranks, where 2 * 7/8 of the array pass each NVLink."""
+    link = load_network("nvlink4").all_reduce
     assert link is not None
-    x = 2 * 7 / 8 * 1e6 / (450e9 * link.bw_efficiency.value)
-    expected = p_norm_time(x, link.latency_s.value, 1.0, link.exponent.value)
-    assert seconds(load_topology("dgx-h100"), 1e6) == pytest.approx(float(expected))
+    (curve,) = [one for one in link.curves if one.num_ranks == 8]
+    for sent, time in zip(curve.sent_bytes, curve.time_s, strict=True):
+        assert seconds(HOST, sent / (2 * 7 / 8)) == pytest.approx(time)
 
 
 def test_over_pcie() -> None:
     """Without NVLink, two ranks share a PCIe link, at the efficiency of rings."""
-    peak = 63e9 / 2 * MODEL.collectives.reduce_scale_up.bw_efficiency.value
+    reduce = load_network("pcie5").reduce
+    peak = 63e9 / 2 * efficiency(reduce, 8)
     time = seconds(load_topology("h100-pcie"), LARGE)
     assert time == pytest.approx(2 * 7 / 8 * LARGE / peak, rel=0.01)
 
 
 def test_ring_between_hosts() -> None:
     """2 (1/8 - 1/32) of the array passes each rank's NIC."""
-    peak = 50e9 * MODEL.collectives.reduce_scale_out.bw_efficiency.value
+    peak = 50e9 * FAR.reduce.bw_efficiency.value
     time = seconds(load_topology("dgx-h100", 4), LARGE)
     assert time == pytest.approx(2 * (1 / 8 - 1 / 32) * LARGE / peak, rel=0.01)
 
@@ -72,7 +74,7 @@ def test_latency_grows_with_a_domain() -> None:
     b200 = load_cost_model("b200")
     small = seconds(load_topology("gb200-nvl72", 2), 1.0, b200)
     large = seconds(load_topology("gb200-nvl72", 16), 1.0, b200)
-    growth = b200.collectives.latency_growth
+    growth = load_network("nvlink5-nvl72").latency_growth
     assert growth is not None
     assert large / small == pytest.approx(1 + 3 * growth.value, rel=0.01)
 
