@@ -14,7 +14,9 @@ from shardplan.errors import InputError
 from shardplan.io.atomic import write_text_atomically
 from shardplan.io.wording import suggest
 from shardplan.plans.plan import Plan
-from shardplan.records.cost_model import CostModel, Section
+from shardplan.records.coefficient import Section
+from shardplan.records.cost_model import CostModel
+from shardplan.records.network import NetworkModel
 from shardplan.records.study import StudyFile
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload
@@ -28,6 +30,7 @@ KINDS: dict[str, type[Record]] = {
     "workload": Workload,
     "plan": Plan,
     "study": StudyFile,
+    "network": NetworkModel,
 }
 """The kinds of files and their records."""
 
@@ -48,6 +51,8 @@ def json_schema(kind: str) -> dict[str, Any]:
         _allow_tables_file(schema)
     if kind == "cost-model":
         _allow_inherits(schema)
+    if kind in ("cost-model", "topology"):
+        _allow_names_of_networks(schema)
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, **schema}
 
@@ -106,6 +111,20 @@ def _allow_inherits(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"required": sections}, {"required": ["inherits"]}]
     for section in Section.__subclasses__():
         schema["$defs"].get(section.__name__, {}).pop("required", None)
+
+
+def _allow_names_of_networks(schema: dict[str, Any]) -> None:
+    """Let a file name a network, or give the path of one, in place of all of it."""
+    reference = {"$ref": "#/$defs/NetworkModel"}
+    for definition in schema["$defs"].values():
+        for name, value in definition.get("properties", {}).items():
+            if value == reference:
+                definition["properties"][name] = {"anyOf": [reference, _NAME]}
+            elif reference in value.get("anyOf", ()):
+                value["anyOf"].append(_NAME)
+
+
+_NAME = {"type": "string", "description": "Shipped name, or path from this file."}
 
 
 if __name__ == "__main__":
