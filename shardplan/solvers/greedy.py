@@ -7,7 +7,7 @@ rank with the least total. Memory counts as one more dimension of the load.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,13 @@ from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import OptionTotals
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
-from shardplan.solvers.params import DEFAULTS, PlacementParams, SolverParams
+from shardplan.solvers.lockstep import Placed, place_in_lockstep
+from shardplan.solvers.params import (
+    DEFAULTS,
+    AttemptParams,
+    PlacementParams,
+    SolverParams,
+)
 from shardplan.solvers.placement import (
     CLOCK_EVERY,
     Placer,
@@ -25,6 +31,7 @@ from shardplan.solvers.placement import (
     place_fallback,
     placing_order,
 )
+from shardplan.solvers.queue import Queue
 from shardplan.solvers.selection import select
 from shardplan.solvers.tolerances import ROUNDOFF
 
@@ -32,7 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shardplan.problems.problem import Assignment, Problem
-    from shardplan.records.arrays import Ints
+    from shardplan.records.arrays import Floats, Ints
+
+    _Way = tuple[bytes, float | None]
+    """A choice and the order of its norm."""
 
 
 VALUE_EVERY = 16
@@ -58,52 +68,97 @@ class Greedy:
             return finished(None, np.inf, bound, stop)
         measured = _by_phases(problem, totals, relaxed)
         mean = max(float(totals.seconds[relaxed].sum()) / problem.world_size, bound)
+        params, fill = self._params.greedy, self._params.choice
+        attempts = params.attempts + params.last_resorts
+
+        @cache
+        def choose(number: int) -> Ints | None:
+            by, share = attempts[number], attempts[number].item_share * mean
+            seconds = measured if by.by_phases else totals
+            return select(problem, seconds, share, by.fill, by.item_fill, fill)
+
         best: Assignment | None = None
         value, work = np.inf, 0.0
+        together = {} if stop.now() else self._together(problem, totals, choose, stop)
         # Where limits do not bind, attempts choose alike.
-        tried: set[tuple[bytes, float | None]] = set()
-        params = self._params.greedy
-        for number, attempt in enumerate(params.attempts + params.last_resorts):
+        tried: set[_Way] = set()
+        for number, attempt in enumerate(attempts):
             # Without a plan neither the time nor the work is over: whoever solves
             # wants at least one.
             is_last_resort = number >= len(params.attempts)
             enough = stop.now() or work > params.most_scores or is_last_resort
             if stop.is_overdue() or (best is not None and enough):
                 break
-            choice = select(
-                problem,
-                measured if attempt.by_phases else totals,
-                attempt.item_share * mean,
-                attempt.fill,
-                attempt.item_fill,
-                self._params.choice,
-            )
+            choice = choose(number)
             if choice is None:
                 continue
-            scored = min(problem.world_size, params.scored_ranks)
-            work += float(problem.options.num_copies[choice].sum()) * scored
+            work += self._work(problem, choice)
             way = choice.tobytes(), attempt.power
             if way in tried:
                 continue
             tried.add(way)
-            placer = place_all(
+            placed = together.get(way) or place_all(
                 problem,
                 totals,
                 choice,
-                np.inf if attempt.power is None else attempt.power,
+                _power(attempt),
                 params=self._params.placement,
                 give_up=partial(stop.give_up, has_plan=best is not None),
                 most_s=value,
             )
-            if placer is None:
+            if placed is None:
                 continue
-            found = placer.loads.value(problem.objective)
+            found = placed.loads.value(problem.objective)
             if found < value:
-                best, value = placer.assignment(), found
+                best, value = placed.assignment(), found
                 observer.improved(value, bound)
             if stop.close_enough(value, bound):
                 break
         return finished(best, value, bound, stop)
+
+    def _together(
+        self,
+        problem: Problem,
+        totals: OptionTotals,
+        choose: Callable[[int], Ints | None],
+        stop: Stop,
+    ) -> dict[_Way, Placed]:
+        """Place in lockstep the attempts that are made whatever the first ones find.
+
+        Returns
+        -------
+        dict
+            Those that `place_all` need not place.
+        """
+        params, work = self._params.greedy, 0.0
+        queues: dict[bytes, Queue | None] = {}
+        ways: dict[_Way, tuple[Queue, float]] = {}
+        for number, attempt in enumerate(params.attempts):
+            if work > params.most_scores:
+                break
+            choice = choose(number)
+            if choice is None:
+                continue
+            work += self._work(problem, choice)
+            key = choice.tobytes()
+            if key not in queues:
+                scale = phase_scale(problem, choice)
+                queues[key] = Queue.of(problem, totals, choice, scale)
+            if queue := queues[key]:
+                ways[key, attempt.power] = queue, _power(attempt)
+        if len(ways) < 2 or problem.world_size > self._params.placement.many_ranks:
+            return {}
+        placed = place_in_lockstep(tuple(ways.values()), stop.now)
+        return {way: one for way, one in zip(ways, placed, strict=True) if one}
+
+    def _work(self, problem: Problem, choice: Ints) -> float:
+        """Scores of a shard on a rank that placing a choice takes."""
+        scored = min(problem.world_size, self._params.greedy.scored_ranks)
+        return float(problem.options.num_copies[choice].sum()) * scored
+
+
+def _power(attempt: AttemptParams) -> float:
+    return np.inf if attempt.power is None else attempt.power
 
 
 def _by_phases(problem: Problem, totals: OptionTotals, relaxed: Ints) -> OptionTotals:
@@ -133,9 +188,7 @@ def place_all(
     the choice counts (`strictly`); None if a bundle has none, if `give_up`, asked now
     and then, says so, or if the value will not be below `most_s` [s].
     """
-    by_phases = problem.objective is Objective.STEP
-    load = peak_phase_load if by_phases else mean_phase_load
-    placer = Placer(problem, load(problem, choice), power, params)
+    placer = Placer(problem, phase_scale(problem, choice), power, params)
     placer.prepare(choice)
     order = placing_order(problem, totals, choice)
     # What is on all ranks comes in one row and needs no look at them in between.
@@ -163,3 +216,9 @@ def place_all(
         if strictly or not place_fallback(problem, totals, placer, bundle, option):
             return None
     return placer
+
+
+def phase_scale(problem: Problem, choice: Ints) -> Floats:
+    """Return what counts as one unit of load per phase for a choice (P,) [s]."""
+    by_phases = problem.objective is Objective.STEP
+    return (peak_phase_load if by_phases else mean_phase_load)(problem, choice)

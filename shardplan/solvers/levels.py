@@ -14,6 +14,7 @@ from shardplan.solvers.tolerances import LEAST_ROOM
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shardplan.problems.options.arrays import Options
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Floats, Ints
 
@@ -45,8 +46,7 @@ class Levels:
 
     def __init__(self, problem: Problem, scale_s: Floats, power: float) -> None:
         self._menu = problem.options
-        self._sums = problem.objective is Objective.MAX_RANK
-        self._scale = scale_s.sum(keepdims=True) if self._sums else scale_s
+        self._scale = level_scale(problem, scale_s)
         self._power = power
         self._class = problem.cluster.rank_class
         self.loads = Loads.empty(
@@ -69,11 +69,8 @@ class Levels:
 
     def prepare(self, items: Ints) -> None:
         """Work out what many items add at once: one by one it takes longer."""
-        cost = self._menu.item_cost[items]
-        time = (cost.sum(axis=2, keepdims=True) if self._sums else cost) / self._scale
-        added = np.empty((len(items), len(self._level), len(self._kind_hbm)))
-        added[:, :-1] = time[:, self._kind_class].transpose(0, 2, 1)
-        added[:, -1] = self._menu.item_bytes[items, :1] / self._kind_hbm
+        kinds = self._kind_class, self._kind_hbm
+        added = added_levels(self._menu, items, self._scale, kinds)
         self._added.update(zip(items.tolist(), added, strict=True))
 
     def has_room(self, num_bytes: float) -> bool:
@@ -220,12 +217,10 @@ class Levels:
 
     def _norm(self, level: Floats) -> Floats:
         """Load of ranks with these levels (D, N) -> (N,)."""
-        if self._power == np.inf:
-            return cast("Floats", np.maximum.reduce(level, 0))
         # Taking back may leave less than nothing.
-        if self._is_below_zero:
+        if self._is_below_zero and self._power < np.inf:
             level = np.maximum(level, 0.0)
-        return cast("Floats", np.add.reduce(level**self._power, 0))
+        return norm(level, self._power)
 
     def _adds(self, item: int) -> Floats:
         """Levels that an item adds: time per phase or in total, and HBM (D, K)."""
@@ -241,3 +236,39 @@ class Levels:
             return added
         kind = self._kind if ranks is None else self._kind[ranks]
         return np.asarray(added.take(kind, axis=1))
+
+
+def norm(level: Floats, power: float, out: Floats | None = None) -> Floats:
+    """Load of ranks with these levels, which are not below 0 (D, ...) -> (...).
+
+    The largest of each rank, or the sum of their powers.
+    """
+    if power == np.inf:
+        return cast("Floats", np.maximum.reduce(level, 0, out=out))
+    return cast("Floats", np.add.reduce(level**power, 0, out=out))
+
+
+def level_scale(problem: Problem, scale_s: Floats) -> Floats:
+    """One unit of load in each dimension of time, (P,) or (1,) [s]."""
+    sums = problem.objective is Objective.MAX_RANK
+    return scale_s.sum(keepdims=True) if sums else scale_s
+
+
+def added_levels(
+    menu: Options, items: Ints, scale: Floats, kinds: tuple[Ints, Floats]
+) -> Floats:
+    """Levels that items add to ranks of each kind (N, D, K).
+
+    Parameters
+    ----------
+    scale : float array (D - 1,)
+        See `level_scale`.
+    kinds : int array (K,) and float array (K,)
+        Class and HBM of each kind.
+    """
+    cost, (classes, hbm) = menu.item_cost[items], kinds
+    time = (cost.sum(axis=2, keepdims=True) if len(scale) == 1 else cost) / scale
+    added = np.empty((len(items), len(scale) + 1, len(hbm)))
+    added[:, :-1] = time[:, classes].transpose(0, 2, 1)
+    added[:, -1] = menu.item_bytes[items, :1] / hbm
+    return added

@@ -264,6 +264,40 @@ def toy_problem(
     )
 
 
+def plain_problem(
+    seed: int,
+    groups: Sequence[Hosts] = (Hosts(3, 4, 4),),
+    *,
+    shapes: Sequence[Shape] | None = None,
+    objective: Objective = Objective.STEP,
+) -> Problem:
+    """Draw 20 tables in roomy HBM alone, cut in any way that lets any rank do."""
+    rng = np.random.default_rng(seed)
+    # A domain of one host is no place of its own.
+    usual = [
+        s for s in shapes_on(groups) if not (s.same_host or s.scope == Scope.DOMAIN)
+    ]
+    menus = [list(shapes or usual)] * 20
+    sizes = [
+        size / shape.row_shards / sum(shape.counts)
+        for size, menu in zip(rng.lognormal(0.0, 1.0, 20), menus, strict=True)
+        for shape in menu
+        for _ in shape.counts
+    ]
+    cost = np.multiply.outer(sizes, rng.uniform(0.5, 2.0, (len(groups), len(PHASES))))
+    tier_bytes = np.multiply.outer(sizes, [1e6, 0.0, 0.0])
+    ranks = sum(group.num_hosts * group.local for group in groups)
+    hosts = sum(group.num_hosts for group in groups)
+    capacity = (np.full(ranks, 1e9), np.zeros(hosts), np.zeros(hosts))
+    return make_problem(groups, menus, cost, tier_bytes, capacity, objective=objective)
+
+
+def random_choice(problem: Problem, seed: int) -> Ints:
+    """Draw an option of each bundle."""
+    start = problem.options.start
+    return np.random.default_rng(seed).integers(start[:-1], start[1:])
+
+
 def _limits(
     rng: np.random.Generator, num_tables: int, world: int
 ) -> tuple[dict[int, NDArray[np.bool_]], dict[int, frozenset[int]]]:

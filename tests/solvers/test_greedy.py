@@ -19,6 +19,7 @@ from tests.solvers.helpers import (
     Hosts,
     brute_force,
     make_problem,
+    plain_problem,
     toy_problem,
 )
 
@@ -165,21 +166,50 @@ def test_an_attempt_that_cannot_win_is_left(
     assert greedy.place_all(problem, totals, choice, most_s=0.5 * value) is None
 
 
+@pytest.mark.parametrize("together", [True, False])
 def test_equal_choices_are_placed_once(
-    one_host: Instance, monkeypatch: pytest.MonkeyPatch
+    one_host: Instance, monkeypatch: pytest.MonkeyPatch, *, together: bool
 ) -> None:
     """An attempt that chooses as an earlier one, by the same norm, is passed over."""
     problem, placed = one_host.problem(), []
-    before = greedy.place_all
+    before = greedy.place_all, greedy.place_in_lockstep
 
     def place_all(*given: Any, **options: Any) -> Any:
         placed.append((given[2].tolist(), given[3]))
-        return before(*given, **options)
+        return before[0](*given, **options)
+
+    def place_in_lockstep(ways: Any, give_up: Any) -> Any:
+        if not together:
+            return [None] * len(ways)
+        placed.extend((queue.choice.tolist(), power) for queue, power in ways)
+        return before[1](ways, give_up)
 
     monkeypatch.setattr(greedy, "place_all", place_all)
+    monkeypatch.setattr(greedy, "place_in_lockstep", place_in_lockstep)
     run("greedy", problem, Stop(gap=0.0))
     assert len(placed) > 1
     assert all(way not in placed[:number] for number, way in enumerate(placed))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lockstep_finds_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts in lockstep, one by one, or some of each end with the same plan."""
+    problem = plain_problem(seed)
+    together = run("greedy", problem).assignment
+    before = greedy.place_in_lockstep
+    for share in (1, 2):
+
+        def some(ways: Any, give_up: Any, share: int = share) -> Any:
+            found = before(ways, give_up)
+            return [None if n % share == 0 else one for n, one in enumerate(found)]
+
+        monkeypatch.setattr(greedy, "place_in_lockstep", some)
+        alone = run("greedy", problem).assignment
+        assert together is not None
+        assert alone is not None
+        assert together.option.tolist() == alone.option.tolist()
+        places = zip(together.places, alone.places, strict=True)
+        assert all(np.array_equal(*pair) for pair in places)
 
 
 @pytest.mark.parametrize("name", SOLVERS)
