@@ -21,7 +21,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-torchrec clean
+.PHONY: demo test test-long test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -32,12 +32,17 @@ demo: $(VENV)/.installed
 	@echo "Plan: build/demo/plan.json. Trace for https://ui.perfetto.dev: build/demo/trace.json"
 
 # Tests run in as many processes as there are cores, and start many more: they share compiled modules.
-test: export PYTHONDONTWRITEBYTECODE =
+# Without, each of those would compile what it imports, which takes longer than most tests.
+export PYTHONDONTWRITEBYTECODE =
 
 # Without TorchRec its tests are left out, and pytest says so (-rs).
 test: $(VENV)/.installed-dev lint
 	@$(MAKE) --no-print-directory torchrec || echo "TorchRec cannot be installed here: its tests are left out."
-	$(BIN)/python -m pytest -q -rs -n auto
+	$(BIN)/python -m pytest -q -rs -n auto --dist worksteal
+
+# Tests that are drawn at random, with many more draws than in CI.
+test-long: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -q -n auto -m long
 
 # The newest and the lowest dependencies, on every Python found; RUNS=3.13-lowest runs one.
 test-versions:

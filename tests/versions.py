@@ -4,7 +4,8 @@
 environment per Python and end under ``build/versions``: ``newest`` has the newest
 releases that ``pyproject.toml`` allows, resolved anew each time; ``lowest`` the lowest
 that it declares and that have a wheel for the Python. The newest Python with the newest
-releases runs the whole suite, the others the part that touches dependencies.
+releases runs all tests but the slow ones, which run with the newest releases already,
+the others the part that touches dependencies.
 """
 
 from __future__ import annotations
@@ -131,9 +132,12 @@ def test(uv: str, name: str, python: str, resolution: str, *, is_whole: bool) ->
     ]
     if any(subprocess.run(step, cwd=ROOT).returncode for step in steps):
         return "cannot be installed"
-    tests = ["-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider"]
-    tests += [] if is_whole else ["-m", "not slow and not benchmark", *PART]
-    done = subprocess.run([folder / "bin" / "python", *tests], cwd=ROOT)
+    tests = ["-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
+    tests += ["-p", "no:cacheprovider", "-m", "not slow and not benchmark and not long"]
+    tests += [] if is_whole else PART
+    # Tests start many processes; each would compile all that it imports.
+    shared = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run([folder / "bin" / "python", *tests], cwd=ROOT, env=shared)
     return f"tests ended with exit code {done.returncode}" if done.returncode else ""
 
 

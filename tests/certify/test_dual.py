@@ -72,6 +72,7 @@ def test_never_above_the_optimum(groups: list[Hosts], objective: Objective) -> N
             )
 
 
+@pytest.mark.slow
 def test_cases_are_needed_and_valid() -> None:
     """Splits by a phase's slowest rank occur in tiny problems, and stay below."""
     split = 0

@@ -336,19 +336,18 @@ def changed_plan(rng: np.random.Generator, plan: Plan, dims: int) -> Plan | None
     return mutant.model_copy(update={"certificate": certificate})
 
 
-NUM_PLANS = 5_000
-
-
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1_000, pytest.param(5_000, marks=pytest.mark.long)])
 @pytest.mark.parametrize("objective", list(Objective))
-def test_no_changed_plan_is_wrongly_accepted(objective: Objective) -> None:
-    """Of 10,000 mutants, those accepted are true: whole, worth it, and proven."""
+def test_no_changed_plan_is_wrongly_accepted(objective: Objective, count: int) -> None:
+    """Those accepted are true: whole, worth it, and proven."""
     rng = np.random.default_rng(1)
     instance, problem = tiny(objective)
     plan = instance.solve(objective=objective, solver="greedy").plan
     optimum = instance.solve(objective=objective, solver="ilp").objective_s
     dims = Relaxed.of(problem).num_dimensions
     accepted = changed_ranks = illegible = refused = 0
-    for _ in range(NUM_PLANS):
+    for _ in range(count):
         mutant = changed_plan(rng, plan, dims)
         if mutant is None:
             illegible += 1
@@ -370,10 +369,10 @@ def test_no_changed_plan_is_wrongly_accepted(objective: Objective) -> None:
         assert verdict.bound == "proven" or not mutant.outcome.lower_bound_s
         assert mutant.outcome.lower_bound_s <= optimum * (1 + 1e-9)
         assert value >= optimum * (1 - 1e-6)
-    assert accepted > 200
-    assert changed_ranks > 5
-    assert refused > NUM_PLANS / 2
-    assert illegible < NUM_PLANS / 3
+    assert accepted > count / 25
+    assert changed_ranks > count / 1_000
+    assert refused > count / 2
+    assert illegible < count / 3
 
 
 def test_a_certificate_survives_its_file(tmp_path: Any) -> None:

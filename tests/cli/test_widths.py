@@ -94,6 +94,7 @@ def wide(commands: list[str]) -> dict[str, str]:
     return reports(commands, 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 80, 100])
 def test_no_number_is_lost(
     commands: list[str], wide: dict[str, str], columns: int

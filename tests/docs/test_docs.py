@@ -68,6 +68,7 @@ def first_block(page: str, kind: str) -> str:
     return block[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", RUNNABLE, ids=name_of)
 def test_examples_print_what_is_shown(path: Path, tmp_path: Path) -> None:
     """Every example runs; if this fails, `python docs/generate.py` writes it anew."""

@@ -38,6 +38,7 @@ def solve(problem: Problem, work: float = 5e5, seed: int = 0) -> SolverResult:
     return Auto().solve(problem, Stop(work_limit=work), seed, Silent())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", Objective)
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_never_worse_and_legal(cluster: str, objective: Objective) -> None:

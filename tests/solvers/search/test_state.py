@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from shardplan.problems.problem import Problem
 
-NUM_MOVES = 100_000
 NUM_TABLES = 40
 
 
@@ -124,10 +123,13 @@ class Mover:
         self.kinds[int(self.rng.integers(len(self.kinds)))]()
 
 
+@pytest.mark.parametrize(
+    "num_moves", [10_000, pytest.param(100_000, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("objective", Objective)
 @pytest.mark.parametrize("cluster", CLUSTERS)
-def test_loads_stay_right(cluster: str, objective: Objective) -> None:
-    """Before, amid and after 100,000 random moves everything equals a fresh sum."""
+def test_loads_stay_right(cluster: str, objective: Objective, num_moves: int) -> None:
+    """Before, amid and after many random moves everything equals a fresh sum."""
     rng = np.random.default_rng(7)
     problem = toy_problem(
         rng,
@@ -141,7 +143,7 @@ def test_loads_stay_right(cluster: str, objective: Objective) -> None:
     state = mover.state
     assert isinstance(state, Counting)
     for checkpoint in range(11):
-        while state.moves < NUM_MOVES * checkpoint / 10:
+        while state.moves < num_moves * checkpoint / 10:
             mover.step()
         assert_right(problem, state)
 

@@ -63,6 +63,7 @@ def change(before: Assignment, after: Assignment) -> Change:
     return Change(options, places, ranks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", Objective)
 @pytest.mark.parametrize("cluster", CLUSTERS)
 @pytest.mark.parametrize("kind", ["exchanger", "divider", "recutter", "changer"])
