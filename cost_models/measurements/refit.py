@@ -28,8 +28,6 @@ SIMAI_USABLE_NIC_BW = 48.5e9
 """What SimAI's efficiencies refer to; the NIC's line rate is 50e9 [bytes/s]."""
 NIC_BW = 50e9
 """Line rate of a 400 Gb/s NIC, one direction [bytes/s]."""
-MAX_HOSTS = {"all_to_all": 16, "reduce": 4}
-"""A ring's latency grows with the hosts, which one coefficient cannot follow."""
 GEMM_TILE = 128
 SORT_S_PER_ID = 0.25e-9
 
@@ -58,24 +56,17 @@ def fit_p_norm(link_bytes: Floats, time_s: Floats) -> tuple[float, float, float]
     return float(latency), float(bw), float(exponent)
 
 
-def fit_scale_out(collective: str) -> tuple[float, float, float]:
+def fit_scale_out() -> tuple[float, float, float]:
     """Return latency [s], efficiency of the line rate and exponent for NICs.
 
     SimAI gives efficiencies of the NIC; the time is bytes through one rank's NIC over
-    efficiency * usable rate. An all-to-all sends (N - 1) / N of the message through
-    it, a ring all-reduce over all ranks 2 (n - 1) / n of the host's share.
+    efficiency * usable rate. An all-to-all sends (N - 1) / N of the message through it.
     """
     sent, times = [], []
     for row in read("simai"):
-        hosts, local = int(row["num_hosts"]), int(row["ranks_per_host"])
-        if row["collective"] == collective and hosts <= MAX_HOSTS[collective]:
-            size, n = float(row["message_bytes"]), hosts * local
-            all_to_all = size * (hosts - 1) / hosts
-            ring = 2 * size * (n - 1) / n / local
-            sent.append(all_to_all if collective == "all_to_all" else ring)
-            times.append(
-                sent[-1] / (float(row["nic_efficiency"]) * SIMAI_USABLE_NIC_BW)
-            )
+        hosts, size = int(row["num_hosts"]), float(row["message_bytes"])
+        sent.append(size * (hosts - 1) / hosts)
+        times.append(sent[-1] / (float(row["nic_efficiency"]) * SIMAI_USABLE_NIC_BW))
     latency, bw, exponent = fit_p_norm(np.array(sent), np.array(times))
     return latency, bw / NIC_BW, exponent
 
@@ -142,8 +133,7 @@ def main() -> None:
     """Print every fitted coefficient."""
     for device in ("a100", "h100"):
         show(f"{device} gemm", fit_gemm(device))
-    for collective in ("all_to_all", "reduce"):
-        show(f"scale out {collective}", fit_scale_out(collective))
+    show("scale out all_to_all", fit_scale_out())
     for name, value in lookup_coefficients().items():
         show(f"h100 {name}", (value,))
 

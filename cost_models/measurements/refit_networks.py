@@ -9,11 +9,22 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, least_squares
+
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.communication.all_reduce import all_reduce_seconds
+from shardplan.costs.communication.collectives import Collectives
+from shardplan.io.catalog import load_network
+from shardplan.validation import load_measurements
+from shardplan.validation.predict import system_cost_model, system_topology
+
+if TYPE_CHECKING:
+    from shardplan.records.network import NetworkModel
+    from shardplan.validation.records import CollectiveMeasurement
 
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
@@ -117,9 +128,53 @@ def p_norm(network: str, operation: str) -> tuple[float, float, float]:
     return float(latency), share, float(exponent)
 
 
+def reduction_between_hosts() -> tuple[float, float]:
+    """Return efficiency and exponent of reductions between hosts on rails.
+
+    Least squares of log t over the all-reduces on several hosts that are not of low
+    confidence, each curve with the same weight; latencies are the network's own.
+    """
+    network = load_network("infiniband-rail")
+    curves = [
+        one
+        for one in load_measurements()
+        if one.group == "nccl-hosts"
+        and one.operation == "all_reduce"
+        and one.confidence != "low"
+        and one.system.network is None
+    ]
+
+    def residuals(x: Floats) -> Floats:
+        share, exponent = x
+        reduce = network.reduce.replace(
+            bw_efficiency=network.reduce.bw_efficiency.replace(value=share),
+            exponent=network.reduce.exponent.replace(value=exponent),
+        )
+        changed = network.replace(reduce=reduce)
+        return np.concatenate([_log_errors(one, changed) for one in curves])
+
+    bounds = ([0.3, 0.3], [1.0, 2.0])
+    fit = least_squares(residuals, [0.9, 0.5], bounds=bounds, loss="soft_l1")
+    return float(fit.x[0]), float(fit.x[1])
+
+
+def _log_errors(one: CollectiveMeasurement, network: NetworkModel) -> Floats:
+    topology = system_topology(one.system)
+    fabric = topology.fabric.replace(network=network)
+    cluster = Cluster.of(topology.replace(fabric=fabric))
+    model = system_cost_model(one.system, topology)
+    sizes = np.array(one.message_bytes, float)
+    predicted = all_reduce_seconds(sizes, Collectives.of(cluster, model))
+    return np.log(predicted / one.time_s) / np.sqrt(len(sizes))
+
+
 def main() -> None:
     """Print the operations of a network as TOML."""
     network = sys.argv[1]
+    if network == "infiniband-rail":
+        share, exponent = reduction_between_hosts()
+        sys.stdout.write(f"reduce: {share:.3g} of the line rate, p {exponent:.3g}\n")
+        return
     for operation, kinds in COLLECTIVES.items():
         ranks = NETWORKS[network].systems
         names = ", ".join(kinds)

@@ -68,6 +68,8 @@ class LinkModel(Section):
     latency_s : time alpha of an empty operation [s]
     link_latency_s : of it, one message's way over the link that was measured; the
         topology's own latency takes its place. Without it, that makes no difference
+    hop_s : of a reduction between hosts, what each step of a tree adds to the latency
+        inside a host; `latency_s` is then what is left [s]
     bw_efficiency : beta as a fraction of the line rate
     exponent : p
     curves : measured times, by ascending ranks; they take the place of the formula
@@ -75,6 +77,7 @@ class LinkModel(Section):
 
     latency_s: Coefficient
     link_latency_s: Coefficient | None = None
+    hop_s: Coefficient | None = None
     bw_efficiency: PositiveCoefficient
     exponent: PositiveCoefficient
     curves: tuple[LinkCurve, ...] = ()

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.communication.all_reduce import all_reduce_seconds
-from shardplan.costs.communication.latency import link_latency
+from shardplan.costs.communication.latency import (
+    HostGroups,
+    between_hosts_latency,
+    link_latency,
+)
 from shardplan.costs.communication.link_time import link_time
 from shardplan.costs.communication.traffic import Traffic
 from shardplan.costs.scopes import Scope
@@ -96,20 +100,30 @@ class Network:
 
     def reduce(self, array: Floats, scope: Scope) -> Transfer:
         """Return a reduce-scatter or all-gather of each rank's array (W,) [bytes]."""
-        model = self.rates.collectives.model
-        out = self.routes.leaves_hosts(scope)
-        link = model.reduce_scale_out if out else model.reduce_scale_up
         traffic = self.routes.ring(array, scope)
         if self._follows_links:
             seconds = self.rates.collectives.reduce.seconds(traffic)
         else:
             seconds = array * self._of_ranks(self.rates.reduce_scatter[scope])
-        ranks = int(self.cluster.groups(scope).num_ranks.max())
+        return Transfer(self._timed_reduce(seconds, scope), traffic)
+
+    def _timed_reduce(self, seconds: Floats, scope: Scope) -> Floats:
+        """Add latency to a reduce-scatter or all-gather in the groups of a scope."""
+        cluster, model = self.cluster, self.rates.collectives.model
+        groups = cluster.groups(scope)
+        ranks = int(groups.num_ranks.max())
+        near, far = model.reduce_scale_up, model.reduce_scale_out
         rounds = float(np.log2(max(ranks, 2)))
-        # On the network, latency does not grow with the number of ranks.
-        near_ranks = 1 if out else ranks
-        timed = self._with_latency(seconds, link, near_ranks, out=out, rounds=rounds)
-        return Transfer(timed, traffic)
+        if not self.routes.leaves_hosts(scope):
+            return self._with_latency(seconds, near, ranks, out=False, rounds=rounds)
+        part = self.routes.near[Scope.RANK][2].split(groups.of_rank).size.max()
+        inside = link_latency(near, cluster, model, part, leaves=False, rounds=1.0)
+        ring = HostGroups(ranks, part, tree=False)
+        latency = between_hosts_latency(inside, near, cluster, model, ring)
+        if latency is None:
+            # In older models, latency does not grow with the ranks on a network.
+            return self._with_latency(seconds, far, 1, out=True, rounds=rounds)
+        return self._at_latency(seconds, far, 1, latency)
 
     def all_reduce(self, num_bytes: float) -> Transfer:
         """Return an all-reduce of an array over all ranks [bytes].
@@ -180,10 +194,15 @@ class Network:
         out: bool,
         rounds: float,
     ) -> Floats:
-        if not self.settings.latency or not seconds.any():
-            return seconds
         model = self.rates.collectives.model
         latency = link_latency(
             link, self.cluster, model, num_ranks, leaves=out, rounds=rounds
         )
+        return self._at_latency(seconds, link, num_ranks, latency)
+
+    def _at_latency(
+        self, seconds: Floats, link: LinkModel, num_ranks: int, latency: float
+    ) -> Floats:
+        if not self.settings.latency or not seconds.any():
+            return seconds
         return link_time(seconds, link, num_ranks, latency)

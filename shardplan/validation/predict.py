@@ -13,7 +13,12 @@ from shardplan.costs.layers.times import DenseDevice
 from shardplan.costs.memory.storage import element_bytes
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
-from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.io.catalog import (
+    load_cost_model,
+    load_network,
+    load_topology,
+    load_workload,
+)
 from shardplan.plans.evaluation import evaluate
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase
@@ -69,6 +74,9 @@ def system_topology(system: System) -> Topology:
     topology = load_topology(system.topology)
     if system.ranks_per_host is not None:
         topology = topology.changed(partial(_with_ranks, ranks=system.ranks_per_host))
+    if system.network is not None:
+        fabric = topology.fabric.replace(network=load_network(system.network))
+        topology = topology.replace(fabric=fabric)
     if system.in_network_reduction:
         fabric = topology.fabric.replace(in_network_reduction=True)
         topology = topology.replace(fabric=fabric)

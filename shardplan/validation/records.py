@@ -50,6 +50,8 @@ class System(Record):
         Shipped name or path, with ``:HOSTS`` for another number of hosts.
     cost_model : str or None
         Shipped name or path; None takes the one that the topology names.
+    network : str or None
+        Shipped name or path of the network between hosts; None takes the topology's.
     ranks_per_host : int or None
         Ranks of each host that took part; None for all.
     in_network_reduction : bool
@@ -62,6 +64,7 @@ class System(Record):
 
     topology: str
     cost_model: str | None = None
+    network: str | None = None
     ranks_per_host: Count | None = None
     in_network_reduction: Flag = False
     runtime: Name | None = None

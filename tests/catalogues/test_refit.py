@@ -48,14 +48,13 @@ def test_networks_are_the_measurements(network: str, operation: str) -> None:
 
 
 def test_scale_out_fits(refit: dict[str, Any]) -> None:
-    """The p-norm of collectives between hosts follows SimAI's measurements."""
-    model = load_network("infiniband-rail")
-    for link, name in (
-        (model.all_to_all, "all_to_all"),
-        (model.reduce, "reduce"),
-    ):
-        expected = refit["fit_scale_out"](name)
-        assert _values(link) == pytest.approx(expected, rel=TOLERANCE)
+    """The network of rails follows SimAI's all-to-all and public all-reduces."""
+    network = load_network("infiniband-rail")
+    expected = refit["fit_scale_out"]()
+    assert _values(network.all_to_all) == pytest.approx(expected, rel=TOLERANCE)
+    share, exponent = REFIT["reduction_between_hosts"]()
+    assert network.reduce.bw_efficiency.value == pytest.approx(share, rel=TOLERANCE)
+    assert network.reduce.exponent.value == pytest.approx(exponent, rel=TOLERANCE)
 
 
 def test_lookup_coefficients(refit: dict[str, Any]) -> None:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.collectives import all_reduce_link
-from shardplan.costs.communication.latency import link_latency
+from shardplan.costs.communication.latency import (
+    HostGroups,
+    between_hosts_latency,
+    link_latency,
+)
 from shardplan.costs.communication.link_time import link_time
 from shardplan.costs.scopes import Scope
 
@@ -40,9 +44,9 @@ def all_reduce_seconds(num_bytes: ArrayLike, collectives: Collectives) -> Floats
     Inside a group ``2 (g - 1) / g S`` pass each rank's links; between groups
     ``2 (1/g - 1/W) S`` each NIC in a ring, or ``S / g`` where switches add up. The
     uplink of a leaf carries one host's flow, summed up or in a ring. The two levels
-    go on at once, so ``t = (alpha^p + max(x_in, x_out)^p)^(1/p)``. The latency
-    is that of ``2 log2`` messages in a row; where switches add up, that of the group
-    and one way up and down.
+    go on at once, so ``t = (alpha^p + max(x_in, x_out)^p)^(1/p)``. The latency is
+    that of a tree over hosts; where switches add up, that of the group and one way
+    up and down.
 
     References
     ----------
@@ -60,12 +64,17 @@ def all_reduce_seconds(num_bytes: ArrayLike, collectives: Collectives) -> Floats
     link = near
     if routes.leaves_hosts(Scope.ALL):
         link = far
-        latency = link_latency(
-            far, cluster, model, 1, leaves=True, rounds=_rounds(ranks / inside)
-        )
+        groups = HostGroups(ranks, inside, tree=True)
+        tree = between_hosts_latency(near_latency, near, cluster, model, groups)
         if cluster.topology.fabric.in_network_reduction:
             hops = max(2.0 * one.scale_out.latency_s for one in cluster.host_groups)
             latency = near_latency + hops
+        elif tree is not None:
+            latency = tree
+        else:
+            latency = link_latency(
+                far, cluster, model, 1, leaves=True, rounds=_rounds(ranks / inside)
+            )
     seconds = np.asarray(num_bytes, float) * collectives.all_reduce_s_per_byte()
     time = link_time(seconds, link, inside, latency)
     return np.asarray(time * (ranks > 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,78 @@ def link_latency(
     if link.link_latency_s is not None and own > 0:
         more += own - link.link_latency_s.value
     return max(alpha + rounds * more, 0.0)
+
+
+def between_hosts_latency(
+    inside: float,
+    near: LinkModel,
+    cluster: Cluster,
+    model: CollectiveModel,
+    groups: HostGroups,
+) -> float | None:
+    """Return the time of an empty reduction that leaves hosts [s].
+
+    Parameters
+    ----------
+    inside : float
+        That of the operation inside a host or a domain [s].
+    near : LinkModel
+        The operation inside a host or a domain.
+    groups : HostGroups
+        Who takes part, and whether in a tree.
+
+    Returns
+    -------
+    float or None
+        None where a model has one latency for all numbers of hosts.
+
+    Notes
+    -----
+    On n ranks of N hosts with g ranks each, a tree goes up and down again:
+    ``alpha_near(g) + 2 log2(N) hop``. A ring of reduce-scatter or all-gather passes
+    N - 1 times between hosts and n - N times inside one, of which alpha_near(g) has
+    g - 1: ``alpha_near(g) + (N - 1) lambda_far + ((n - N) - (g - 1)) lambda_near``.
+
+    References
+    ----------
+    NVIDIA/nccl, tuning.cc, ncclTopoTuneModel (latencies of trees and rings).
+    """
+    far = model.reduce_scale_out
+    if far.hop_s is None:
+        return None
+    own = max(group.scale_out.latency_s for group in cluster.host_groups)
+    measured = far.link_latency_s.value if far.link_latency_s is not None else own
+    message = (own or measured) + _spine_latency(cluster, leaves=True)
+    if groups.tree:
+        steps = 2.0 * float(np.log2(max(groups.hosts, 2.0)))
+        between = steps * (far.hop_s.value + message - measured)
+    else:
+        here = near.link_latency_s.value if near.link_latency_s is not None else 0.0
+        more = max(groups.ranks - groups.hosts - (groups.near - 1.0), 0.0)
+        between = (groups.hosts - 1.0) * message + more * here
+    return max(inside + far.latency_s.value + between, 0.0)
+
+
+class HostGroups(NamedTuple):
+    """Who takes part in a reduction between hosts.
+
+    Attributes
+    ----------
+    ranks : float
+    near : float
+        Of them, on one host or in one domain.
+    tree : bool
+        They add up in a tree, not in a ring.
+    """
+
+    ranks: float
+    near: float
+    tree: bool
+
+    @property
+    def hosts(self) -> float:
+        """Hosts, or domains."""
+        return self.ranks / self.near
 
 
 def latency_growth(
