@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from shardplan.records.cost_model import CollectiveModel
@@ -45,18 +46,24 @@ def _latency(network: NetworkModel) -> float:
 
 
 def _with_curve(model: CollectiveModel, topology: Topology) -> CollectiveModel:
-    """Use the all-reduce curve of an older cost model where its ranks are all ranks."""
+    """Use the all-reduce curve of an older cost model where its ranks are all ranks.
+
+    It was measured on ranks of one switch. Where the curve falls, noise made it: a
+    longer message takes no less.
+    """
     curve, ranks = model.all_reduce_curve, topology.world_size
-    if curve is None or curve.num_ranks != ranks:
+    domains = [group.scale_up for group in topology.host_groups]
+    switched = all(up.kind == "switch" and up.domain_size >= ranks for up in domains)
+    if curve is None or curve.num_ranks != ranks or not switched:
         return model
     link = model.all_reduce_scale_up or model.reduce_scale_up
     factor = 2.0 * (ranks - 1) / ranks
     known = LinkCurve(
         num_ranks=ranks,
-        line_bw=max(group.scale_up.bw for group in topology.host_groups),
+        line_bw=max(up.bw for up in domains),
         bw_efficiency=link.bw_efficiency.value,
         sent_bytes=tuple(size * factor for size in curve.message_bytes),
-        time_s=curve.time_s,
+        time_s=tuple(accumulate(curve.time_s, max)),
         source=curve.source,
     )
     return model.replace(all_reduce_scale_up=link.replace(curves=(known,)))
