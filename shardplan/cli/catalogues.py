@@ -38,6 +38,8 @@ class Catalogue:
         From the data of the list to its layout.
     example, shipped : str
         What examples call a file of the user's own, and an entry to copy.
+    check : callable, optional
+        As `load`, with more to tell of a file that is validated.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ class Catalogue:
     load: Callable[[str], Any]
     summary: Callable[[Any], Data]
     render: Render
+    check: Callable[[str], Any] | None = None
 
     def group(self, *own: click.Command) -> Group:
         """Make the group of commands, with those of its own that show an entry."""
@@ -116,7 +119,7 @@ class Catalogue:
 
     def _validation(self, file: str) -> Data:
         try:
-            name = self.load(file).name
+            name = (self.check or self.load)(file).name
         except InputError as error:
             problems = [
                 {"where": p.where, "key": p.key, "value": p.value, "rule": p.rule}

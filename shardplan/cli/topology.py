@@ -109,6 +109,15 @@ def _load(name: str) -> Topology:
     return load_topology(name)
 
 
+def _check(name: str) -> Topology:
+    from shardplan.io.catalog import load_cost_model, load_topology
+    from shardplan.io.topology_faults import require_cost_model
+
+    topology = load_topology(name)
+    require_cost_model(topology, name, load_cost_model)
+    return topology
+
+
 def _summary(topology: Topology) -> dict[str, Any]:
     from shardplan.report.catalog_view import topology_summary
 
@@ -130,4 +139,5 @@ command = Catalogue(
     load=_load,
     summary=_summary,
     render=_render,
+    check=_check,
 ).group(show, graph)

@@ -17,6 +17,7 @@ from shardplan.io.recent import by_content
 from shardplan.io.table_file import read_tables
 from shardplan.io.text import decode, read_bytes, read_text
 from shardplan.io.toml import parse_toml, read_toml
+from shardplan.io.topology_faults import require_domains
 from shardplan.io.validate import find_problems, validate
 from shardplan.io.wording import suggest
 from shardplan.records.cost_model import CostModel
@@ -116,6 +117,7 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
         raise InputError.single(os.fspath(spec), "", None, rule)
     file, _ = _find("topologies", base)
     topology = _with_networks(Topology, _read(file, base))
+    require_domains(topology, base)
     return with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
 
