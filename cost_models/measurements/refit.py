@@ -17,11 +17,11 @@ from scipy.optimize import least_squares
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
 
-HBM_BW = {"a100": 2.039e12, "h100": 3.35e12}
-"""Peak of the devices that were measured: A100 80 GB and H100 80 GB SXM [bytes/s]."""
-PEAK_BF16 = {"a100": 312e12, "h100": 989.4e12}
+HBM_BW = {"a100": 2.039e12, "h100": 3.35e12, "b200": 8e12, "b300": 7.75e12}
+"""Peak of the devices that were measured, of A100 that with 80 GB [bytes/s]."""
+PEAK_BF16 = {"a100": 312e12, "h100": 989.4e12, "b200": 2250e12, "b300": 2250e12}
 """Dense peak [FLOP/s]."""
-NUM_SMS = {"a100": 108, "h100": 132}
+NUM_SMS = {"a100": 108, "h100": 132, "b200": 148, "b300": 148}
 PCIE5_BW = 63e9
 """PCIe 5.0 x16, one direction [bytes/s]."""
 SIMAI_USABLE_NIC_BW = 48.5e9
@@ -131,7 +131,7 @@ def show(what: str, values: tuple[float, ...]) -> None:
 
 def main() -> None:
     """Print every fitted coefficient."""
-    for device in ("a100", "h100"):
+    for device in PEAK_BF16:
         show(f"{device} gemm", fit_gemm(device))
     show("scale out all_to_all", fit_scale_out())
     for name, value in lookup_coefficients().items():

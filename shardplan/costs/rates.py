@@ -61,6 +61,7 @@ class ClassRates:
         memory = np.array([g.device.hbm_bw for g in cluster.host_groups])
         memory = ddr if cluster.is_cpu else memory
         lookup, ssd = cost_model.lookup, host.ssd_efficiency.value
+        reads = (host.ssd_iops_efficiency or host.ssd_efficiency).value
         collectives = Collectives.of(cluster, cost_model)
         across = {s: collectives.all_to_all_s_per_byte(s) for s in SCOPES}
         return cls(
@@ -72,7 +73,7 @@ class ClassRates:
             uvm_forward_bw=np.minimum(pcie * host.uvm_forward_efficiency.value, ddr),
             uvm_backward_bw=np.minimum(pcie * host.uvm_backward_efficiency.value, ddr),
             miss_bw=np.minimum(pcie * host.miss_efficiency.value, ddr),
-            ssd_iops=np.array([h.ssd_read_iops for h in hosts]) * ssd / local,
+            ssd_iops=np.array([h.ssd_read_iops for h in hosts]) * reads / local,
             ssd_read_bw=np.array([h.ssd_read_bw for h in hosts]) * ssd / local,
             ssd_write_bw=np.array([h.ssd_write_bw for h in hosts]) * ssd / local,
             collectives=collectives,

@@ -39,11 +39,14 @@ class Document:
     ----------
     origins : dict of str to str
         Which parents gave what the file does not say itself, by key path.
+    facts : frozenset of str
+        The key paths of what parts gave.
     """
 
     data: Any
     where: str
     origins: dict[str, str] = field(default_factory=dict)
+    facts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -146,11 +149,13 @@ def _heir(document: Document, parent: Document) -> Document:
     lent = {key: value for key, value in parent.data.items() if key not in _OWN}
     name = str(parent.data.get("name", parent.where))
     given = {**dict.fromkeys(_paths(lent), name), **parent.origins}
-    said = set(_paths(own))
+    facts = frozenset(given) if _is_part(parent.data) else parent.facts
+    said = frozenset(_paths(own))
     return Document(
-        _merged(own, lent if _is_part(parent.data) else _as_on(name, lent)),
+        _merged(own, _as_on(name, lent, facts)),
         document.where,
         {key: giver for key, giver in given.items() if key not in said},
+        facts - said,
     )
 
 
@@ -165,13 +170,20 @@ def _merged(own: Any, lent: Any) -> Any:
     return {**lent, **own, **both}
 
 
-def _as_on(name: str, lent: Any) -> Any:
-    """Say of every source that it is another device's."""
+def _as_on(name: str, lent: Any, facts: frozenset[str], path: str = "") -> Any:
+    """Say of every source that it is another device's, except those of facts."""
+    if path in facts:
+        return lent
     if isinstance(lent, list):
-        return [_as_on(name, item) for item in lent]
-    if _is_section(lent):
-        return {key: _as_on(name, value) for key, value in lent.items()}
-    source = lent.get("source") if isinstance(lent, dict) else None
+        return [_as_on(name, item, facts, path) for item in lent]
+    if not isinstance(lent, dict):
+        return lent
+    if not _LEAF & set(lent):
+        return {
+            key: _as_on(name, value, facts, f"{path}.{key}".lstrip("."))
+            for key, value in lent.items()
+        }
+    source = lent.get("source")
     if not isinstance(source, str) or source.startswith(_ASSUMED):
         return lent
     said = f"{_ASSUMED}: as on {name}: {source}"

@@ -62,7 +62,9 @@ class HostMemoryModel(Section):
     miss_efficiency : fraction of a PCIe link that fetched rows reach
     ddr_efficiency : fraction of the host's peak memory bandwidth
     ssd_block_bytes : bytes read for one row
-    ssd_efficiency : fraction of the SSD's IOPS and bandwidth
+    ssd_efficiency : fraction of the SSD's bandwidth
+    ssd_iops_efficiency : fraction of its random reads per second; without it, that of
+        the bandwidth
     """
 
     formula: Literal["uvm_and_cache"] = "uvm_and_cache"
@@ -73,6 +75,7 @@ class HostMemoryModel(Section):
     ddr_efficiency: PositiveCoefficient
     ssd_block_bytes: PositiveCoefficient
     ssd_efficiency: PositiveCoefficient
+    ssd_iops_efficiency: PositiveCoefficient | None = None
 
 
 class CollectiveModel(Section):

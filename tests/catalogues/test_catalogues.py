@@ -39,13 +39,16 @@ TOPOLOGIES = {
     "hgx-h100-mesh4": 4,
     "h100-pcie": 8,
     "dgx-h200": 8,
+    "h200-nvl": 4,
     "dgx-b200": 8,
+    "hgx-b300": 8,
     "gb200-nvl72": 72,
+    "gb300-nvl72": 72,
     "a100-pcie-box": 8,
     "cpu-host": 2,
 }
 """Required names, with their ranks."""
-MEASURED = ("v100", "a100", "h100", "h200", "b200", "cpu")
+MEASURED = ("v100", "a100", "h100", "h200", "b200", "b300", "cpu")
 COST_MODELS = (*MEASURED, "torchrec")
 PARAMETERS = {
     # mlcommons/training: 204,184,588 rows of 128 columns.
@@ -163,6 +166,49 @@ def _uncovered(
             yield f"{section}.{key}"
 
 
+REPORTED_MIB = {
+    "zion-v100": 32_768,
+    "dgx-a100-40": 40_960,
+    "zionex": 40_960,
+    "dgx-a100-80": 81_920,
+    "a100-pcie-box": 81_920,
+    "dgx-h100": 81_559,
+    "hgx-h100-mesh4": 81_559,
+    "h100-pcie": 81_559,
+    "dgx-h200": 143_771,
+    "h200-nvl": 143_771,
+    "dgx-b200": 183_359,
+    "gb200-nvl72": 189_471,
+    "hgx-b300": 275_040,
+    "gb300-nvl72": 284_208,
+}
+"""What nvidia-smi reports as the memory of a device."""
+
+
+@pytest.mark.parametrize(("name", "mib"), REPORTED_MIB.items())
+def test_capacity_is_what_the_device_reports(name: str, mib: int) -> None:
+    """Data sheets round down to decimal gigabytes that no device has."""
+    assert load_topology(name).host_groups[0].device.hbm_bytes == mib * 2**20
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_host_memory_is_binary(name: str) -> None:
+    """DIMMs have whole GiB."""
+    assert load_topology(name).host_groups[0].host.ddr_bytes % 2**30 == 0
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_drives_are_drives(name: str) -> None:
+    """Reads of 4 KiB fill most of the bandwidth of drives, and never more than all."""
+    host = load_topology(name).host_groups[0].host
+    if host.ssd_bytes:
+        share = host.ssd_read_iops * 4096 / host.ssd_read_bw
+        assert 0.5 < share < 1
+        assert host.ssd_write_bw < host.ssd_read_bw
+        # PCI Express 4.0 x4, and drives of 1 TB at least.
+        assert host.ssd_read_bw < 8e9 * host.ssd_bytes / 1e12
+
+
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_every_number_of_a_topology_has_a_source(name: str) -> None:
     """A source, or the word "assumed", covers each number of a topology."""
@@ -188,6 +234,57 @@ def test_measured_coefficients_have_a_date(name: str) -> None:
     assert len(found) > 14
     undated = [c for c in found if not c.source.startswith("assumed") and not c.date]
     assert undated == []
+
+
+def _leaves(data: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in data.items():
+        here = f"{path}.{key}".lstrip(".")
+        if isinstance(value, dict) and not {"value", "source"} & set(value):
+            yield from _leaves(value, here)
+        else:
+            yield here, value
+
+
+def _number(value: Any) -> Any:
+    """Return what a coefficient, a curve or a list of them says, without sources."""
+    if isinstance(value, list):
+        return [_number(item) for item in value]
+    if isinstance(value, dict):
+        said = {"source", "date"}
+        return {k: _number(v) for k, v in value.items() if k not in said}
+    return value
+
+
+def _families() -> list[tuple[str, Path, Path]]:
+    """Return key, heir and ancestor of all that two files of a family both say."""
+    files = {p.stem: p for p in (ROOT / "cost_models").glob("*.toml")}
+    files |= {p.stem: p for p in (ROOT / "cost_models" / "parts").glob("*.toml")}
+    texts = {n: tomllib.loads(p.read_text("utf-8")) for n, p in files.items()}
+    found = []
+    for name, data in texts.items():
+        own, above = dict(_leaves(data)), data.get("inherits")
+        while above is not None:
+            lent = dict(_leaves(texts[above]))
+            both = {k for k in own if k in lent and k != "schema_version"}
+            found += [
+                (key, files[name], files[above])
+                for key in sorted(both)
+                if _number(own[key]) == _number(lent[key])
+            ]
+            above = texts[above].get("inherits")
+    return found
+
+
+def test_no_coefficient_stands_twice() -> None:
+    """What a cost model inherits it does not repeat."""
+    assert _families() == []
+
+
+def test_software_is_the_same_everywhere() -> None:
+    """Parts lend their sources as they are: nobody measured them on one device."""
+    for name in MEASURED:
+        metadata = load_cost_model(name).memory.cache_metadata_bytes_per_row
+        assert metadata.source.startswith("pytorch/torchrec")
 
 
 @pytest.mark.parametrize("name", MEASURED)

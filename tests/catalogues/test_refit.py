@@ -84,13 +84,14 @@ def test_lookups_of_cpus() -> None:
 
 
 def test_gemm_fits(refit: dict[str, Any]) -> None:
-    """The launch time is the fit; the H100's efficiency is that at sustained clocks."""
-    efficiency, launch = refit["fit_gemm"]("h100")
-    dense = load_cost_model("h100").dense
-    assert dense.gemm_launch_s.value == pytest.approx(launch, rel=TOLERANCE)
-    assert dense.gemm_efficiency.value == pytest.approx(
-        efficiency / 1.15, rel=TOLERANCE
-    )
+    """The launch time is the fit; efficiencies are those at sustained clocks."""
+    for device in ("h100", "b200", "b300"):
+        efficiency, launch = refit["fit_gemm"](device)
+        dense = load_cost_model(device).dense
+        assert dense.gemm_launch_s.value == pytest.approx(launch, rel=TOLERANCE)
+        assert dense.gemm_efficiency.value == pytest.approx(
+            efficiency / 1.15, rel=TOLERANCE
+        )
     _, launch = refit["fit_gemm"]("a100")
     dense = load_cost_model("a100").dense
     assert dense.gemm_launch_s.value == pytest.approx(launch, rel=0.03)

@@ -45,7 +45,7 @@ def test_show_topology_with_hosts(run: Run) -> None:
     """NAME:HOSTS shows the cluster of that size."""
     data = json.loads(run("topology", "show", "dgx-h100:4", "--format", "json").stdout)
     assert (data["num_hosts"], data["world_size"]) == (4, 32)
-    assert data["hbm_bytes"] == 32 * 80_000_000_000
+    assert data["hbm_bytes"] == 32 * 81_559 * 2**20
 
 
 def test_show_workload_limit(run: Run) -> None:
@@ -73,6 +73,19 @@ def test_validate_accepts(run: Run, kind: str) -> None:
     result = run(kind, "validate", file)
     assert result.exit_code == 0
     assert result.stdout.startswith("valid: ")
+
+
+def test_validate_looks_for_the_cost_model(run: Run, tmp_path: Path) -> None:
+    """A topology that names a cost model which is not there is not valid."""
+    text = (DATA / "valid" / "topology.toml").read_text(encoding="utf-8")
+    file = tmp_path / "mine.toml"
+    top, groups = text.split("[[host_groups]]", 1)
+    lines = [line for line in top.split("\n") if not line.startswith("cost_model")]
+    top = "\n".join([*lines, 'cost_model = "h10"', ""])
+    file.write_text(f"{top}\n[[host_groups]]{groups}", encoding="utf-8")
+    result = run("topology", "validate", file)
+    assert result.exit_code == 1
+    assert "cost_model = 'h10'" in " ".join(result.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,18 @@ def test_rates_of_a_gpu_host() -> None:
     assert rates.ssd_write_bw.tolist() == [2.5e8]
 
 
+def test_reads_of_ssds_have_an_efficiency_of_their_own() -> None:
+    """A tenth of the IOPS; the bandwidth keeps half."""
+    half = COST_MODEL.host_memory.ssd_efficiency
+    host = COST_MODEL.host_memory.replace(
+        ssd_iops_efficiency=half.model_copy(update={"value": 0.1})
+    )
+    model = COST_MODEL.replace(host_memory=host)
+    rates = ClassRates.of(Cluster.of(CLUSTERS["one_host"]), model)
+    assert rates.ssd_iops == pytest.approx([1e4])
+    assert rates.ssd_read_bw.tolist() == [5e8]
+
+
 def test_host_memory_may_be_narrower_than_pcie() -> None:
     """Four ranks on a host of 16 GB/s get 16 * 0.8 / 4 = 3.2 GB/s each."""
     host = {**host_group()["host"], "ddr_bw": 1.6e10}

@@ -93,6 +93,9 @@ def test_a_part_lends_facts(base: Path) -> None:
     (base / "base.toml").write_text(text, encoding="utf-8")
     source = loaded(child(base)).lookup.backward_efficiency.source
     assert source.startswith("measured")
+    third = child(base, CHILD.replace("base.toml", "child.toml"), "third.toml")
+    model = loaded(third)
+    assert model.lookup.backward_efficiency.source == source
 
 
 def test_shipped_names_are_parents(tmp_path: Path) -> None:
