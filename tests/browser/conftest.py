@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +127,24 @@ class Tab:
         from selenium.webdriver.common.action_chains import ActionChains
 
         ActionChains(self.driver).send_keys(*keys).perform()
+
+    def axe_findings(self) -> list[tuple[str, list[str]]]:
+        """Open all details, and return what axe-core objects to, with some elements."""
+        reason = "make test-browser has it"
+        pytest.importorskip("axe_playwright_python", reason=reason)
+        source = files("axe_playwright_python").joinpath("axe.min.js")
+        self.run("for (const d of document.querySelectorAll('details')) d.open = true")
+        self.command("Runtime.evaluate", expression=source.read_text(encoding="utf-8"))
+        done = self.command(
+            "Runtime.evaluate",
+            expression="axe.run({resultTypes: ['violations']}).then(JSON.stringify)",
+            awaitPromise=True,
+            returnByValue=True,
+        )
+        return [
+            (found["id"], [node["html"][:200] for node in found["nodes"][:3]])
+            for found in json.loads(done["result"]["value"])["violations"]
+        ]
 
     def picture(self, name: str, most: int = 12_000) -> None:
         """Keep a picture of the whole page."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.report.pages.study.folder import study_page, write_report
+from shardplan.report.pages.study.subject import PageSubject
+from shardplan.studies import run
+from shardplan.studies.front import study_front
 from tests.browser.conftest import WIDTHS
 from tests.report.pages.study.made import (
     BATCH,
@@ -15,6 +18,7 @@ from tests.report.pages.study.made import (
     made_study,
     made_subject,
 )
+from tests.studies.codesign import small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,6 +207,45 @@ def test_fits_the_screen(index: Path, tab: Tab, scheme: str, width: str) -> None
     wide = tab.run("return document.documentElement.scrollWidth")
     assert wide <= WIDTHS[width]
     tab.picture(f"study-{scheme}-{width}")
+
+
+@pytest.fixture(scope="session")
+def designs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a co-design, which has no axes but a history."""
+    folder = tmp_path_factory.mktemp("designs")
+    study = run(small.spec(folder))
+    front = study_front(study)
+    path = folder / "index.html"
+    path.write_text(study_page(PageSubject(study, front, {}), ""), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a search along an axis."""
+    path = tmp_path_factory.mktemp("answers") / "index.html"
+    search = {"minimise": "hosts", "subject_to": ["hbm_fill <= 0.8"]}
+    path.write_text(study_page(made_subject({"search": search}), ""), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["index", "designs", "answers"])
+def test_axe_finds_nothing(
+    kind: str, scheme: str, tab: Tab, request: pytest.FixtureRequest
+) -> None:
+    """The rules of axe-core: labels, contrast, roles, headings, landmarks."""
+    tab.emulate(scheme)
+    tab.open(request.getfixturevalue(kind))
+    assert tab.axe_findings() == []
+
+
+def test_the_growth_of_designs_is_drawn(designs: Path, tab: Tab) -> None:
+    """The figure, and a row per batch."""
+    tab.open(designs)
+    assert tab.find("#growth-figure-title").get_attribute("textContent")
+    assert len(tab.all("#growth tbody tr")) == 5
+    tab.picture("study-designs")
 
 
 def test_ten_thousand_points(tmp_path: Path, tab: Tab) -> None:

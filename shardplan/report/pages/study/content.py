@@ -10,6 +10,7 @@ from markupsafe import escape
 from shardplan.printable import printable
 from shardplan.report.pages.study.answers import search_answers
 from shardplan.report.pages.study.figures import cost_figure, front_figure
+from shardplan.report.pages.study.growth import design_growth
 from shardplan.report.pages.study.listing import (
     all_points,
     list_points,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 SECTIONS = {
     "asked": "What was asked",
     "front": "The front",
+    "growth": "How the search went on",
     "answers": "Answers of the search",
     "cost": "Cost against rate",
     "maps": "Maps of two axes",
@@ -57,19 +59,23 @@ def study_content(subject: PageSubject, source: str, made_by: str) -> dict[str, 
         The release of shardplan that found the results.
     """
     maps = _maps(subject)
-    answers = search_answers(subject)
-    sections = {k: v for k, v in SECTIONS.items() if k != "answers" or answers}
+    front = _front(subject)
+    optional = {
+        "answers": search_answers(subject),
+        "growth": design_growth(front["front"]["codesign"]),
+    }
+    sections = {k: v for k, v in SECTIONS.items() if optional.get(k, True)}
     return {
         "title": subject.study.spec.file.name,
         "sections": sections,
-        "answers": answers,
+        **optional,
         "version": VERSION,
         "description": subject.study.spec.file.description,
         "cards": _cards(subject),
         "asked": {**_asked(subject), "results by": f"shardplan {made_by}"},
         "axes": _axes(subject),
         "source": escape(printable(source)),
-        **_front(subject),
+        **front,
         "cost": cost_figure(subject),
         "bounds": _bounds(subject),
         "maps": _drawn_maps(subject, maps),
