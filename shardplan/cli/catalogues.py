@@ -1,4 +1,4 @@
-"""The commands that the three catalogues share: list, show, validate, copy."""
+"""The commands that the catalogues share: list, show, validate, copy."""
 
 from __future__ import annotations
 

@@ -34,6 +34,10 @@ COMMANDS = {
         "shardplan.cli.cost_model",
         "List, show, validate and copy cost models.",
     ),
+    "network": (
+        "shardplan.cli.network",
+        "List, show, validate and copy networks, or fit one to measurements.",
+    ),
     "schema": ("shardplan.cli.schema", "Print the JSON Schema of a kind of file."),
     "completion": ("shardplan.cli.completion", "Print a shell completion script."),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shardplan.errors import Fault, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from shardplan.records.network import NetworkModel
 
@@ -18,6 +18,11 @@ _PLACES = (
     ("networks", "scale_out"),
 )
 """Where a file may name a network; a list on the way stands for all its items."""
+
+
+def names_network(path: Sequence[object]) -> bool:
+    """Tell whether the end of a path of keys is where a file may name a network."""
+    return any(tuple(path[-2:]) == place[-2:] for place in _PLACES)
 
 
 def with_networks(data: Any, load: Callable[[str], NetworkModel], where: str) -> Any:

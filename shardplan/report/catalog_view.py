@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from shardplan.records.network import NetworkModel
     from shardplan.records.record import Record
     from shardplan.records.tables import EmbeddingTable
-    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.topology import HostGroup, ScaleUp, Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
     from shardplan.records.workload import Workload
 
@@ -45,6 +46,12 @@ def topology_data(topology: Topology) -> dict[str, Any]:
     groups = topology.host_groups
     return {
         **topology_summary(topology),
+        "networks": {
+            "scale_up": {
+                g.name: g.scale_up.network and g.scale_up.network.name for g in groups
+            },
+            "fabric": topology.fabric.network and topology.fabric.network.name,
+        },
         "hbm_bytes": sum(g.world_size * g.device.hbm_bytes for g in groups),
         "ddr_bytes": sum(g.num_hosts * g.host.ddr_bytes for g in groups),
         "ssd_bytes": sum(g.num_hosts * g.host.ssd_bytes for g in groups),
@@ -110,12 +117,12 @@ def cost_model_data(model: AnyCostModel, origins: dict[str, str]) -> dict[str, A
         Which parents gave what the model's file does not say itself, by key path.
     """
     definition = _definition(model)
-    coefficients = _coefficients(definition)
+    found = coefficients(definition)
     return {
         **cost_model_summary(model),
         "coefficients": [
             {**entry, "inherited_from": origin(entry["key"], origins)}
-            for entry in coefficients
+            for entry in found
         ],
         "definition": definition,
     }
@@ -146,7 +153,7 @@ def _table_data(record: EmbeddingTable, workload: Workload) -> dict[str, Any]:
     }
 
 
-def _coefficients(node: Any, path: str = "") -> list[dict[str, Any]]:
+def coefficients(node: Any, path: str = "") -> list[dict[str, Any]]:
     """Find all values that carry a unit and a source."""
     if isinstance(node, dict) and {"value", "unit", "source"} <= set(node):
         return [{"key": path, "date": None, **node}]
@@ -155,7 +162,7 @@ def _coefficients(node: Any, path: str = "") -> list[dict[str, Any]]:
         children = [(f"{path}.{key}".lstrip("."), v) for key, v in node.items()]
     elif isinstance(node, list):
         children = [(f"{path}[{index}]", v) for index, v in enumerate(node)]
-    return [entry for key, value in children for entry in _coefficients(value, key)]
+    return [entry for key, value in children for entry in coefficients(value, key)]
 
 
 def render_topology(data: dict[str, Any]) -> RenderableType:
@@ -182,7 +189,12 @@ def _fabric(topology: Topology) -> str:
     fabric = topology.fabric
     leaf = f"{fabric.hosts_per_leaf} hosts per leaf" if fabric.hosts_per_leaf else ""
     over = f"oversubscription {fabric.oversubscription:g}"
-    return ", ".join(filter(None, [leaf or "all hosts under one leaf", over]))
+    parts = [_network(fabric.network), leaf or "all hosts under one leaf", over]
+    return ", ".join(filter(None, parts))
+
+
+def _network(network: NetworkModel | None) -> str:
+    return f"network {network.name}" if network else ""
 
 
 def _group(group: HostGroup) -> RenderableType:
@@ -205,16 +217,21 @@ def _group(group: HostGroup) -> RenderableType:
             if host.ssd_bytes
             else "none",
             "PCIe": link,
-            "scale-up": f"{up.kind}, {up.domain_size} ranks, "
-            f"{format_bandwidth(up.bw)} per rank, {format_seconds(up.latency_s)}"
-            if up.bw
-            else "none",
+            "scale-up": _scale_up(up),
             "scale-out": f"{nics}, {format_seconds(out.latency_s)}"
             + (", rails" if out.rail_optimized else "")
             if out.nics_per_host
             else "none",
         }
     )
+
+
+def _scale_up(up: ScaleUp) -> str:
+    links = "none"
+    if up.bw:
+        rate, latency = format_bandwidth(up.bw), format_seconds(up.latency_s)
+        links = f"{up.kind}, {up.domain_size} ranks, {rate} per rank, {latency}"
+    return ", ".join(filter(None, [links, _network(up.network)]))
 
 
 def render_workload(data: dict[str, Any]) -> RenderableType:
@@ -275,7 +292,7 @@ def render_cost_model(data: dict[str, Any]) -> RenderableType:
 
 def render_topologies(data: dict[str, Any]) -> RenderableType:
     """Lay out the list of topologies."""
-    return _catalogue(
+    return catalogue(
         data["topologies"],
         (number("hosts"), number("ranks"), "devices"),
         lambda e: (str(e["num_hosts"]), str(e["world_size"]), ", ".join(e["devices"])),
@@ -284,7 +301,7 @@ def render_topologies(data: dict[str, Any]) -> RenderableType:
 
 def render_workloads(data: dict[str, Any]) -> RenderableType:
     """Lay out the list of workloads."""
-    return _catalogue(
+    return catalogue(
         data["workloads"],
         (number("tables"), number("parameters"), number("batch")),
         lambda e: (
@@ -298,12 +315,13 @@ def render_workloads(data: dict[str, Any]) -> RenderableType:
 
 def render_cost_models(data: dict[str, Any]) -> RenderableType:
     """Lay out the list of cost models."""
-    return _catalogue(data["cost_models"], (), lambda e: ())
+    return catalogue(data["cost_models"], (), lambda e: ())
 
 
-def _catalogue(
+def catalogue(
     entries: Sequence[dict[str, Any]], columns: Any, values: Any
 ) -> RenderableType:
+    """Lay out a list of entries by name and description, with columns between."""
     rows = [(e["name"], *values(e), _first_sentence(e["description"])) for e in entries]
     return table((whole("name"), *columns, "description"), rows)
 

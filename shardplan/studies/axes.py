@@ -6,9 +6,12 @@ import math
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError, shorten
+from shardplan.io.catalog import load_network, looks_like_path
+from shardplan.io.network_names import names_network
 from shardplan.io.settings import Setting, parse_path
 from shardplan.io.validate import validate
 from shardplan.io.wording import suggest
@@ -21,6 +24,7 @@ from shardplan.studies.values import count_of, kind_of, values_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shardplan.records.network import NetworkModel
     from shardplan.records.study import Axis, StudyFile
 
 SCENARIO = "scenario"
@@ -81,13 +85,31 @@ def joined(key: str, choices: Sequence[Choice]) -> Choice:
 class AxisReader:
     """Reads the axes of a file, and collects what is wrong with them.
 
+    Parameters
+    ----------
+    file : StudyFile
+    where : str
+        How messages name it.
+    networks : dict of str to NetworkModel
+        Those in files of their own, by the path that the study has; what is not there
+        is loaded, and added.
+    folder : Path, optional
+        What paths are relative to.
+
     Attributes
     ----------
     problems : list of Fault
     """
 
-    def __init__(self, file: StudyFile, where: str) -> None:
+    def __init__(
+        self,
+        file: StudyFile,
+        where: str,
+        networks: dict[str, NetworkModel],
+        folder: Path | None = None,
+    ) -> None:
         self._file, self._where = file, where
+        self._networks, self._folder = networks, folder or Path()
         self._base = dump(file.base)
         self.problems: list[Fault] = []
 
@@ -132,8 +154,24 @@ class AxisReader:
             return self._of_base(at, key, value, scales=scales)
         if not self._is_key(at, key):
             return None
-        setting = Setting(parse_path(key), value, scales=scales)
-        return Choice(at, {key: value}, {}, (setting,))
+        steps = parse_path(key)
+        try:
+            new = self._network(value) if names_network(steps) else value
+        except InputError as error:
+            self.problems += [
+                p if p.key else Fault(self._where, at, shorten(value), p.rule)
+                for p in error.problems
+            ]
+            return None
+        return Choice(at, {key: value}, {}, (Setting(steps, new, scales=scales),))
+
+    def _network(self, value: Any) -> Any:
+        """Return a network beside the study itself, for workers have no such file."""
+        if not isinstance(value, str) or not looks_like_path(value):
+            return value
+        if value not in self._networks:
+            self._networks[value] = load_network(self._folder / value)
+        return dump(self._networks[value])
 
     def _is_key(self, at: str, key: str) -> bool:
         """Tell whether a key is a field of the base or a path; if not, note it."""

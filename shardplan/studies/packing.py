@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from shardplan.io.validate import validate
+from shardplan.records.network import NetworkModel
 from shardplan.records.record import Record, SchemaVersion, dump
 from shardplan.records.study import StudyFile
 from shardplan.records.topology import Topology
@@ -37,6 +38,7 @@ class PackedStudy(Record):
     workloads: dict[str, Workload] = Field(default_factory=dict)
     topologies: dict[str, Topology] = Field(default_factory=dict)
     cost_models: dict[str, AnyCostModel] = Field(default_factory=dict)
+    networks: dict[str, NetworkModel] = Field(default_factory=dict)
 
 
 def pack(spec: StudySpec) -> str:
@@ -49,6 +51,7 @@ def pack(spec: StudySpec) -> str:
         "workloads": _dumped(sources.workloads),
         "topologies": _dumped(sources.topologies),
         "cost_models": _dumped(sources.cost_models),
+        "networks": _dumped(sources.networks),
     }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
 
@@ -62,7 +65,9 @@ def unpack(data: object, where: str) -> StudySpec:
         If it is not what `pack` makes.
     """
     packed = validate(PackedStudy, data, where)
-    sources = Sources(packed.workloads, packed.topologies, packed.cost_models)
+    sources = Sources(
+        packed.workloads, packed.topologies, packed.cost_models, packed.networks
+    )
     return StudySpec.of(packed.study, where=packed.where, sources=sources)
 
 

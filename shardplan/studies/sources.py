@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shardplan.io.settings import Setting
+    from shardplan.records.network import NetworkModel
     from shardplan.records.study import StudyBase, StudyFile
     from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
@@ -28,11 +29,14 @@ class Sources:
     ----------
     workloads, topologies, cost_models : dict of str to record
         A topology's own cost model is among the latter by the name that it has there.
+    networks : dict of str to NetworkModel
+        Those that axes name by paths.
     """
 
     workloads: Mapping[str, Workload]
     topologies: Mapping[str, Topology]
     cost_models: Mapping[str, AnyCostModel]
+    networks: Mapping[str, NetworkModel] = field(default_factory=dict)
 
     def has(self, base: StudyBase, settings: Iterable[Setting]) -> bool:
         """Tell whether everything that a point names is there."""
@@ -85,11 +89,11 @@ def load_sources(
         What is there already.
     """
     loader = _Loader(where, folder, known)
-    for field, name in file.base:
-        loader.add(field, name, f"base.{field}")
+    for part, name in file.base:
+        loader.add(part, name, f"base.{part}")
     for choice in (choice for axis in axes for choice in axis.choices):
-        for field, name in choice.base.items():
-            loader.add(field, name, choice.key)
+        for part, name in choice.base.items():
+            loader.add(part, name, choice.key)
         for setting in choice.settings:
             if _names_cost_model(setting):
                 loader.add("cost_model", setting.value, choice.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,8 @@ class StudySpec:
         file, problems = (
             (data, []) if isinstance(data, StudyFile) else _read(data, where)
         )
-        reader = AxisReader(file, where)
+        networks = {} if sources is None else dict(sources.networks)
+        reader = AxisReader(file, where, networks, Path(folder))
         count = reader.count()
         if count > MAX_POINTS:
             rule = f"{count:,} points are more than {MAX_POINTS:,}: leave values out"
@@ -94,6 +95,7 @@ class StudySpec:
             where, Path(folder), file, [*axes, *knobs], sources
         )
         problems += unread
+        found = replace(found, networks=networks)
         spec = cls(file, where, axes, _excluded(file, axes), found)
         problems += try_values(spec, knobs)
         if not problems and next(combinations(spec), None) is None:
@@ -129,7 +131,7 @@ class StudySpec:
         InputError
             For a key or value that leads nowhere.
         """
-        reader = AxisReader(self.file, self.where)
+        reader = AxisReader(self.file, self.where, dict(self.sources.networks))
         scaled = any(
             setting.scales
             for axis in self.axes

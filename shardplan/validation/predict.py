@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.costs.cluster import Cluster
 from shardplan.costs.layers.gemm import gemm_time
 from shardplan.costs.layers.times import DenseDevice
 from shardplan.costs.memory.storage import element_bytes
-from shardplan.costs.rates import ClassRates
-from shardplan.costs.scopes import Scope
 from shardplan.io.catalog import (
     load_cost_model,
     load_network,
@@ -27,7 +24,7 @@ from shardplan.records.topology import ScaleUp, Topology
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.records.workload import Pipeline, Workload
 from shardplan.simulation import SimulationSettings, simulate
-from shardplan.simulation.network import Network
+from shardplan.simulation.collective_times import collective_seconds
 from shardplan.validation.plans import HostTables, MeasuredPlan
 from shardplan.validation.records import (
     BandwidthMeasurement,
@@ -164,20 +161,15 @@ def _(measurement: StepMeasurement) -> list[Value]:
 @predict.register
 def _(measurement: CollectiveMeasurement) -> list[Value]:
     topology = system_topology(measurement.system)
-    cluster = Cluster.of(topology)
-    rates = ClassRates.of(cluster, system_cost_model(measurement.system, topology))
-    network = Network(cluster, rates, SimulationSettings())
-    values = []
-    for size, time in zip(measurement.message_bytes, measurement.time_s, strict=True):
-        if measurement.operation == "all_to_all":
-            seconds = network.even_all_to_all(float(size)).seconds
-        elif measurement.operation == "all_reduce":
-            seconds = network.all_reduce(float(size)).seconds
-        else:
-            array = np.full(cluster.world_size, float(size))
-            seconds = network.reduce(array, Scope.ALL).seconds
-        values.append(Value(f"{size} B", float(seconds.max()), time))
-    return values
+    model = system_cost_model(measurement.system, topology)
+    sizes = measurement.message_bytes
+    seconds = collective_seconds(topology, model, measurement.operation, sizes)
+    return [
+        Value(f"{size} B", float(predicted), time)
+        for size, predicted, time in zip(
+            sizes, seconds, measurement.time_s, strict=True
+        )
+    ]
 
 
 @predict.register

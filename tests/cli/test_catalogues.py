@@ -1,4 +1,4 @@
-"""topology, workload, cost-model: list, show, validate."""
+"""topology, workload, cost-model, network: list, show, validate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-KINDS = {"topology": "topologies", "workload": "workloads", "cost-model": "cost_models"}
+KINDS = {
+    "topology": "topologies",
+    "workload": "workloads",
+    "cost-model": "cost_models",
+    "network": "networks",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

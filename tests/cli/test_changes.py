@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
     from tests.cli.conftest import Run
 
-KINDS = {"topology": "topologies", "workload": "workloads", "cost-model": "cost_models"}
+KINDS = {
+    "topology": "topologies",
+    "workload": "workloads",
+    "cost-model": "cost_models",
+    "network": "networks",
+}
 
 
 @pytest.fixture
@@ -96,6 +101,7 @@ def test_copies_are_the_shipped_files(run: Run, tmp_path: Path, kind: str) -> No
         "topology": catalog.load_topology,
         "workload": catalog.load_workload,
         "cost-model": catalog.load_cost_model,
+        "network": catalog.load_network,
     }[kind]
     folder = catalog.folder(KINDS[kind])  # type: ignore[arg-type]
     for name in catalog.names(KINDS[kind]):  # type: ignore[arg-type]

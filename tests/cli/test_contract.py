@@ -67,6 +67,10 @@ COMMANDS = {
     "cost-model copy": ["h100", "COPY", "--force"],
     "cost-model show": ["h100"],
     "cost-model validate": ["h100"],
+    "network list": [],
+    "network copy": ["nvlink4", "COPY", "--force"],
+    "network show": ["nvlink4"],
+    "network validate": ["nvlink4"],
     "schema": ["plan"],
     "completion": ["bash"],
 }

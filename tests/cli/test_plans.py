@@ -141,7 +141,7 @@ def test_reports_carry_versions(run: Run, plan_file: Path) -> None:
     reports = [
         *((command, plan_file) for command in ABOUT_A_PLAN),
         ("diff", plan_file, plan_file),
-        *((kind, "list") for kind in ("topology", "workload", "cost-model")),
+        *((kind, "list") for kind in ("topology", "workload", "cost-model", "network")),
         ("topology", "show", "dgx-h100"),
         ("topology", "validate", "dgx-h100"),
         ("completion", "bash"),
@@ -274,7 +274,9 @@ def test_diff_of_two_plans(run: Run, plan_file: Path, other_plan_file: Path) -> 
     assert data["same_inputs"]["workload"] is False
 
 
-@pytest.mark.parametrize("kind", ["topology", "cost-model", "workload", "plan"])
+@pytest.mark.parametrize(
+    "kind", ["topology", "cost-model", "network", "workload", "plan"]
+)
 def test_schema(run: Run, kind: str) -> None:
     """The schema of every kind of file is JSON in either format."""
     text = run("schema", kind).stdout

@@ -61,9 +61,9 @@ def commands(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "solve|movielens-ncf|--topology|dgx-a100-40:2|--solver|greedy",
         f"study|check|{folder / 'study.toml'}",
         "study|parameter-servers|movielens-ncf|--topology|dgx-a100-40",
-        *(f"{kind}|list" for kind in ("topology", "workload", "cost-model")),
+        *(f"{kind}|list" for kind in ("topology", "workload", "cost-model", "network")),
         *("topology|show|zionex", f"workload|show|{folder / 'w.toml'}"),
-        *("cost-model|show|h100", "validate"),
+        *("cost-model|show|h100", "network|show|pcie5", "validate"),
     ]
 
 

@@ -11,7 +11,12 @@ import pytest
 
 from shardplan.errors import InputError
 from shardplan.io import catalog
-from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.io.catalog import (
+    load_cost_model,
+    load_network,
+    load_topology,
+    load_workload,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +25,11 @@ if TYPE_CHECKING:
 
 VALID = Path(__file__).parents[1] / "data" / "valid"
 TOPOLOGY = VALID / "topology.toml"
-KINDS: tuple[Kind, ...] = ("topologies", "cost_models", "workloads")
+KINDS: tuple[Kind, ...] = ("topologies", "cost_models", "networks", "workloads")
 LOADERS: dict[Kind, Callable[[str], object]] = {
     "topologies": load_topology,
     "cost_models": load_cost_model,
+    "networks": load_network,
     "workloads": load_workload,
 }
 SHIPPED = [(kind, name) for kind in KINDS for name in catalog.names(kind)]

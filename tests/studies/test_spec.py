@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -261,3 +262,55 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         spec.sources.cost_models,
     )
     assert load_spec(file, kept).sources.topologies.keys() == {"yours.toml"}
+
+
+def test_networks_are_named_or_beside_the_file(tmp_path: Path) -> None:
+    """An axis names networks; those in files go along with the packed study."""
+    from shardplan.io.catalog import shipped_files
+    from shardplan.studies.packing import pack, unpack
+    from shardplan.studies.resolve import Resolver
+
+    (text,) = shipped_files("networks", "ethernet-100").values()
+    (tmp_path / "mine.toml").write_text(text, encoding="utf-8")
+    file = tmp_path / "study.toml"
+    head = 'schema_version = 1\nname = "x"\n[base]\nworkload = "dlrm-dcnv2"\n'
+    head += 'topology = "dgx-h100:2"\n[axes]\n"topology.fabric.network" = '
+    file.write_text(head + '["roce-2021", "./mine.toml"]\n', encoding="utf-8")
+    packed = pack(load_spec(file))
+    (tmp_path / "mine.toml").unlink()
+    spec = unpack(json.loads(packed), "packed")
+    resolver = Resolver(spec)
+    inputs = [resolver.resolve(point).inputs for point in expand(spec)]
+    found = [one.topology.fabric.network for one in inputs]
+    assert [network.name for network in found if network] == [
+        *("roce-2021", "ethernet-100")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        (
+            "topology.fabric.network",
+            "infiniband-rial",
+            "is not a shipped network; did you mean 'infiniband-rail'?",
+        ),
+        (
+            "topology.host_groups.*.scale_up.network",
+            "nvlink44",
+            "is not a shipped network; did you mean 'nvlink4'?",
+        ),
+        ("cost_model.networks.scale_out", "./none.toml", "no such file"),
+    ],
+)
+def test_a_wrong_network_is_told_by_key(
+    study: dict[str, Any], inputs: Sources, key: str, value: str, problem: str
+) -> None:
+    """The axis, the value, and the nearest name."""
+    study["axes"] = {key: [value]}
+    with pytest.raises(InputError) as caught:
+        StudySpec.of(study, sources=inputs)
+    (line,) = caught.value.problems
+    assert line.key == f'axes."{key}"[0]'
+    assert value in str(line)
+    assert problem in str(line)

@@ -1,0 +1,132 @@
+"""How long single collectives take, as nccl-tests would measure them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from shardplan.costs.cluster import Cluster
+from shardplan.costs.rates import ClassRates
+from shardplan.costs.scopes import Scope
+from shardplan.io.catalog import load_cost_model, load_network
+from shardplan.records.topology import (
+    Device,
+    Fabric,
+    Host,
+    HostGroup,
+    ScaleOut,
+    ScaleUp,
+    Topology,
+)
+from shardplan.records.torchrec_cost_model import measured
+from shardplan.simulation.network import Network
+from shardplan.simulation.settings import SimulationSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shardplan.records.arrays import Floats
+    from shardplan.records.cost_model import CostModel
+    from shardplan.records.network import NetworkModel
+
+Collective = Literal["all_to_all", "all_gather", "reduce_scatter", "all_reduce"]
+_WIDE = 1e13
+"""A rate in whose way nothing is [bytes/s]."""
+
+
+def collective_seconds(
+    topology: Topology,
+    cost_model: CostModel,
+    collective: Collective,
+    message_bytes: Iterable[float],
+) -> Floats:
+    """Return the times of a collective over all ranks [s].
+
+    Parameters
+    ----------
+    message_bytes : iterable of float
+        Sizes in nccl-tests' sense: what a rank sends in an all-to-all; the whole
+        array in the others [bytes].
+
+    References
+    ----------
+    nccl-tests, doc/PERFORMANCE.md.
+    """
+    cluster = Cluster.of(topology)
+    network = Network(cluster, ClassRates.of(cluster, cost_model), SimulationSettings())
+
+    def seconds(size: float) -> float:
+        if collective == "all_to_all":
+            found = network.even_all_to_all(size)
+        elif collective == "all_reduce":
+            found = network.all_reduce(size)
+        else:
+            array = np.full(cluster.world_size, size)
+            found = network.reduce(array, Scope.ALL)
+        return float(found.seconds.max())
+
+    return np.array([seconds(float(size)) for size in message_bytes])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Even ranks on which a network is measured, with nothing else in the way.
+
+    On one host, the network joins the ranks by a switch; otherwise it is what is
+    between the hosts.
+
+    Attributes
+    ----------
+    line_bw : float
+        Of one rank and one direction [bytes/s].
+    inside : str
+        The network inside hosts, whose latency reductions between hosts have as well.
+    """
+
+    num_hosts: int
+    ranks_per_host: int
+    line_bw: float
+    inside: str
+
+
+def bench_seconds(
+    network: NetworkModel,
+    bench: Bench,
+    collective: Collective,
+    message_bytes: Iterable[float],
+) -> Floats:
+    """Return the times of a collective on a network alone [s]."""
+    model = measured(load_cost_model("h100"))
+    topology = _topology(network, bench)
+    return collective_seconds(topology, model, collective, message_bytes)
+
+
+def _topology(network: NetworkModel, bench: Bench) -> Topology:
+    """Return a cluster whose links have no latency of their own to correct for."""
+    between_hosts, ranks = bench.num_hosts > 1, bench.ranks_per_host
+    scale_up = ScaleUp(kind="none")
+    if ranks > 1:
+        scale_up = ScaleUp(
+            kind="switch",
+            domain_size=ranks,
+            bw=_WIDE if between_hosts else bench.line_bw,
+            network=load_network(bench.inside) if between_hosts else network,
+        )
+    nics = ScaleOut(nics_per_host=ranks, nic_bw=bench.line_bw, rail_optimized=True)
+    group = HostGroup(
+        name="bench",
+        num_hosts=bench.num_hosts,
+        local_world_size=ranks,
+        device=Device(name="rank", hbm_bytes=10**10, hbm_bw=_WIDE),
+        host=Host(ddr_bytes=10**12, ddr_bw=_WIDE, pcie_bw=_WIDE),
+        scale_up=scale_up,
+        scale_out=nics if between_hosts else ScaleOut(),
+    )
+    return Topology(
+        schema_version=1,
+        name="bench",
+        host_groups=(group,),
+        fabric=Fabric(network=network if between_hosts else None),
+    )

@@ -1,0 +1,52 @@
+"""Single collectives, as nccl-tests would measure them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.io.catalog import load_cost_model, load_network, load_topology
+from shardplan.records.torchrec_cost_model import measured
+from shardplan.simulation.collective_times import (
+    Bench,
+    Collective,
+    bench_seconds,
+    collective_seconds,
+)
+
+SIZES = [2.0**10, 2.0**20, 2.0**30]
+BUS = {"all_to_all": 1.0, "all_gather": 1.0, "reduce_scatter": 1.0, "all_reduce": 2.0}
+
+
+@pytest.mark.parametrize("collective", BUS)
+@pytest.mark.parametrize("ranks", [2, 8])
+def test_a_domain_gives_its_curve_back(collective: Collective, ranks: int) -> None:
+    """At measured sizes the time is the measured one."""
+    network = load_network("nvlink4")
+    reduces = collective in ("all_gather", "reduce_scatter")
+    link = network.reduce if reduces else getattr(network, collective)
+    curve = next(c for c in link.curves if c.num_ranks == ranks)
+    sizes = np.array(curve.sent_bytes) / (BUS[collective] * (ranks - 1) / ranks)
+    bench = Bench(1, ranks, curve.line_bw, "nvlink3")
+    found = bench_seconds(network, bench, collective, sizes)
+    assert found == pytest.approx(curve.time_s, rel=1e-6)
+
+
+@pytest.mark.parametrize("collective", BUS)
+def test_a_bench_of_hosts_is_the_shipped_cluster(collective: Collective) -> None:
+    """Between hosts nothing but the NICs counts, as in a DGX on rails."""
+    topology = load_topology("dgx-h100", 4)
+    model = measured(load_cost_model("h100"))
+    expected = collective_seconds(topology, model, collective, SIZES)
+    network = load_network("infiniband-rail")
+    found = bench_seconds(network, Bench(4, 8, 50e9, "nvlink4"), collective, SIZES)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_rank_per_host() -> None:
+    """Hosts of one rank have no domain, and all that a rank sends leaves it."""
+    network = load_network("infiniband-rail")
+    bench = Bench(2, 1, 50e9, "nvlink4")
+    (time,) = bench_seconds(network, bench, "all_to_all", [2.0**34])
+    sent = 2.0**33 / (50e9 * network.all_to_all.bw_efficiency.value)
+    assert time == pytest.approx(sent, rel=0.05)
