@@ -38,6 +38,8 @@ class Catalogue:
         From the data of the list to its layout.
     example, shipped : str
         What examples call a file of the user's own, and an entry to copy.
+    verbs : str
+        What the help says that its commands do.
     check : callable, optional
         As `load`, with more to tell of a file that is validated.
     """
@@ -50,11 +52,12 @@ class Catalogue:
     load: Callable[[str], Any]
     summary: Callable[[Any], Data]
     render: Render
+    verbs: str = "List, show, validate and copy"
     check: Callable[[str], Any] | None = None
 
     def group(self, *own: click.Command) -> Group:
         """Make the group of commands, with those of its own that show an entry."""
-        help_text = f"List, show, validate and copy {self.plural}."
+        help_text = f"{self.verbs} {self.plural}."
         name = self.noun.replace(" ", "-")
         group = Group(name, help=help_text, examples=f"shardplan {name} list")
         group.add_command(self._list_command(name))

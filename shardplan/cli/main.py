@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "network": (
         "shardplan.cli.network",
-        "List, show, validate and copy networks, or fit one to measurements.",
+        "List, show, validate and copy networks.",
     ),
     "schema": ("shardplan.cli.schema", "Print the JSON Schema of a kind of file."),
     "completion": ("shardplan.cli.completion", "Print a shell completion script."),

@@ -8,7 +8,7 @@ from shardplan.cli import console
 from shardplan.cli.base import Command
 from shardplan.cli.options import report_options
 
-KINDS = ("topology", "cost-model", "workload", "plan", "study")
+KINDS = ("topology", "cost-model", "workload", "plan", "study", "network")
 """The kinds of files, as in `shardplan.plans.schemas`."""
 
 

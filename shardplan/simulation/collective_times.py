@@ -72,7 +72,7 @@ def collective_seconds(
 
 @dataclass(frozen=True)
 class Bench:
-    """Even ranks on which a network is measured, with nothing else in the way.
+    """Even ranks on which a network is measured.
 
     On one host, the network joins the ranks by a switch; otherwise it is what is
     between the hosts.
@@ -82,7 +82,8 @@ class Bench:
     line_bw : float
         Of one rank and one direction [bytes/s].
     inside : str
-        The network inside hosts, whose latency reductions between hosts have as well.
+        The network inside hosts, which reductions between hosts pass as well, at the
+        line rate that it was measured at.
     """
 
     num_hosts: int
@@ -106,13 +107,15 @@ def bench_seconds(
 def _topology(network: NetworkModel, bench: Bench) -> Topology:
     """Return a cluster whose links have no latency of their own to correct for."""
     between_hosts, ranks = bench.num_hosts > 1, bench.ranks_per_host
+    near = load_network(bench.inside) if between_hosts else network
+    rates = [curve.line_bw for curve in near.reduce.curves] or [_WIDE]
     scale_up = ScaleUp(kind="none")
     if ranks > 1:
         scale_up = ScaleUp(
             kind="switch",
             domain_size=ranks,
-            bw=_WIDE if between_hosts else bench.line_bw,
-            network=load_network(bench.inside) if between_hosts else network,
+            bw=max(rates) if between_hosts else bench.line_bw,
+            network=near,
         )
     nics = ScaleOut(nics_per_host=ranks, nic_bw=bench.line_bw, rail_optimized=True)
     group = HostGroup(

@@ -38,12 +38,12 @@ def test_a_domain_has_curves_and_times(run: Run) -> None:
 def test_a_network_of_hosts_has_times_of_hosts(run: Run) -> None:
     """2, 8 and 16 hosts, at the highest rate of topologies that name it."""
     data = shown(run, "infiniband-rail")
-    assert data["line_bw"] == 50e9
+    assert data["line_bw"] == 100e9
     assert [t["num_hosts"] for t in data["times"][:3]] == [2, 8, 16]
     slow = shown(run, "infiniband-rail", "--line-bw", "200 Gb/s")
     assert slow["line_bw"] == 25e9
     for fast, time in zip(data["times"], slow["times"], strict=True):
-        assert time["time_s"][-1] > 1.9 * fast["time_s"][-1]
+        assert time["time_s"][-1] > 1.5 * fast["time_s"][-1]
 
 
 def test_a_file_that_nothing_names(run: Run, tmp_path: Path) -> None:

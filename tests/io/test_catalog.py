@@ -58,6 +58,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for kind, name in (
         ("topologies", "topology"),
         ("cost_models", "cost_model"),
+        ("networks", "network"),
         ("workloads", "workload"),
     ):
         (tmp_path / kind).mkdir()
