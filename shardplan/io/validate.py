@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 
 _VERSION = "schema_version"
+_KEY = "[key]"
+"""How pydantic ends the path of what is wrong with the key of a mapping itself."""
 
 
 def validate(model: type[R], data: object, where: str) -> R:
@@ -77,7 +79,9 @@ def explain(
         kind, value = details["type"], show_value(details)
         if _only_follows(details):
             continue
-        if kind == "extra_forbidden":
+        if details["loc"][-1:] == (_KEY,) and details["input"] == details["loc"][-2]:
+            yield key[:-1], "", f"the name {plain_rule(details)}"
+        elif kind == "extra_forbidden":
             yield key, value, unknown_key(str(key[-1]), parent)
         elif kind == "missing" and key == (_VERSION,):
             yield key, "", f"is required: add {_version_line(model, where)}"

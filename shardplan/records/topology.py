@@ -273,7 +273,8 @@ class Topology(Brief, Record):
     def _is_connected(self) -> Self:
         if self.world_size > MAX_RANKS:
             raise ValueError(
-                f"at most {MAX_RANKS} ranks are supported, got {self.world_size}"
+                f"{self.num_hosts:,} hosts have {self.world_size:,} ranks, and "
+                f"{MAX_RANKS:,} are the most"
             )
         alone = [group.name for group in self.host_groups if self._needs_nics(group)]
         if alone:

@@ -21,6 +21,7 @@ from shardplan.report.layout import (
 )
 from shardplan.report.study_values import axis_labels, share_text, value_text
 from shardplan.studies.columns import COLUMNS
+from shardplan.studies.table import sheet_cell
 from shardplan.units import plural
 
 if TYPE_CHECKING:
@@ -110,12 +111,8 @@ def front_csv(data: dict[str, Any]) -> str:
     for point in data["front"]:
         cells = [*point["axes"].values(), *point["values"].values()]
         knee = "true" if point["knee"] else "false"
-        writer.writerow([point["point"], *map(_cell, cells), knee])
+        writer.writerow([point["point"], *map(sheet_cell, cells), knee])
     return target.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def render_front(data: dict[str, Any]) -> RenderableType:

@@ -15,6 +15,8 @@ from shardplan.units import format_bytes, format_seconds
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_MOST_TEXT = 120
+"""Characters of a message that a table shows; files and JSON have all of it."""
 _UNITS = {"s": format_seconds, "bytes": format_bytes}
 
 
@@ -36,6 +38,8 @@ def render_rows(data: dict[str, Any]) -> RenderableType:
 
 def _cell(column: dict[str, Any], value: Any) -> str:
     text = cell_text(column["name"], value, column["unit"])
+    if len(text) > _MOST_TEXT:
+        text = f"{text[: _MOST_TEXT - 3]}..."
     return f"{TIMES}{text}" if text and column["title"] == FACTORS else text
 
 

@@ -55,6 +55,8 @@ def run(
     Parameters
     ----------
     study : path of a TOML file, StudySpec, record or mapping
+        The path of a folder of results is that of the study in it, whose inputs are
+        kept there: it goes on wherever the folder lies.
     directory : path, optional
         Where results are kept; a run of the same study there goes on. Without it
         nothing is kept.
@@ -197,6 +199,10 @@ def _spec(study: Source) -> StudySpec:
     if isinstance(study, StudySpec):
         return study
     if isinstance(study, (str, os.PathLike)):
+        if os.path.isdir(study):  # noqa: PTH112
+            folder = ResultFolder(study)
+            folder.require()
+            return folder.spec()
         return load_spec(study)
     return StudySpec.of(study)
 

@@ -15,14 +15,29 @@ if TYPE_CHECKING:
     Rows = Sequence[Mapping[str, Any]]
 
 
+_FORMULA = ("=", "+", "-", "@", "\t")
+"""What begins a formula in a spreadsheet, which would be computed when it is opened.
+
+References
+----------
+OWASP, CSV Injection: https://owasp.org/www-community/attacks/CSV_Injection.
+"""
+
+
 def to_csv(columns: Sequence[StudyColumn], rows: Rows) -> str:
     """Return a table with a header; what is not known is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(column.name for column in columns)
     names = [column.name for column in columns]
-    writer.writerows([cell(row[name]) for name in names] for row in rows)
+    writer.writerows([sheet_cell(row[name]) for name in names] for row in rows)
     return text.getvalue()
+
+
+def sheet_cell(value: Any) -> str:
+    """Write a value for a spreadsheet: text that looks like a formula has a quote."""
+    text = cell(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
 
 
 def cell(value: Any) -> str:

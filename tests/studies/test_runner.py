@@ -95,6 +95,25 @@ def test_a_changed_input_is_run_again(study: Path, tmp_path: Path) -> None:
     assert ran(study, out) == 12
 
 
+def test_a_moved_folder_goes_on(study: Path, tmp_path: Path) -> None:
+    """It has the inputs, also where the files that the study names are gone."""
+    out, moved = tmp_path / "out", tmp_path / "elsewhere" / "results"
+    run(study, out, only=["hosts=1"])
+    moved.parent.mkdir()
+    out.rename(moved)
+    for name in ("workload.json", "cluster.json", "software.json"):
+        (tmp_path / name).unlink()
+    before = (moved / "study.toml").read_bytes()
+    assert ran(moved, moved) == 6
+    assert len(load_study(moved).rows) == 12
+    assert (moved / "study.toml").read_bytes() == before
+
+
+def test_a_folder_without_results_is_no_study(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no results of a study"):
+        run(tmp_path, tmp_path / "out")
+
+
 def test_points_that_mean_the_same_are_run_once(study: Path, tmp_path: Path) -> None:
     """The same inputs by another path have the same key."""
     out = tmp_path / "out"

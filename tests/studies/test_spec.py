@@ -91,6 +91,7 @@ NIC = "topology.host_groups.*.scale_out.nic_bw"
             {"scenarios": {"a": [], "b": []}},
             "scenarios.b: is the same as scenarios.a",
         ),
+        ({"overrides": {"": {}}}, "overrides.'': the name must not be empty"),
         (
             {"overrides": {"o": {"workload.tabels.*.dtype": "int8"}}},
             None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import pytest
@@ -26,6 +27,19 @@ def test_csv() -> None:
     assert to_csv(COLUMNS_HERE, ROWS) == (
         'name,step_time_s,hosts,feasible\n"a,""b""",0.1,2,true\n"[1, 2]",,,false\n'
     )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@x", "\t=1"])
+def test_no_text_is_a_formula(text: str) -> None:
+    """Spreadsheets compute what begins so; numbers, and text elsewhere, are as is."""
+    row = {"name": text, "step_time_s": -0.5, "hosts": -1, "feasible": None}
+    found = next(csv.DictReader(io.StringIO(to_csv(COLUMNS_HERE, [row]), newline="")))
+    assert found == {
+        "name": f"'{text}",
+        "step_time_s": "-0.5",
+        "hosts": "-1",
+        "feasible": "",
+    }
 
 
 def test_parquet_has_units() -> None:

@@ -29,6 +29,7 @@ _MOST_SAID = 5
     shardplan study run study.toml -o results
     shardplan study run study.toml -o results --workers 8 --only hosts=16
     shardplan study run study.toml -o results --scheduler tcp://10.0.0.1:8786
+    shardplan study run results -o results
     """,
 )
 @click.argument("file", metavar="FILE", type=click.Path())
@@ -84,8 +85,9 @@ def command(
     """Run the points of a study that have no result yet.
 
     Every finished point is kept at once: after Ctrl-C, SIGTERM or a crash the same
-    command goes on, and after an edit of FILE it runs only what has changed. That a
-    point fits nowhere is a result. The exit code is 1 if points ended in errors.
+    command goes on, and after an edit of FILE it runs only what has changed. FILE may
+    be a folder of results as well, which has all inputs, wherever it lies. That a point
+    fits nowhere is a result. The exit code is 1 if points ended in errors.
     """
     from shardplan.report.study_summary import render_summary
     from shardplan.studies.runner import run
