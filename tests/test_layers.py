@@ -18,6 +18,7 @@ LAYERS = [
     ["records"],
     ["io"],
     ["costs"],
+    ["steps"],
     ["problems"],
     ["plans"],
     ["certify"],

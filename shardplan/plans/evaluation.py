@@ -139,9 +139,14 @@ class Evaluation(Brief):
         InputError
             If the plan was made with TorchRec's, which has no rates.
         """
+        return self.measured_pricer.rates
+
+    @property
+    def measured_pricer(self) -> ModelPricer:
+        """The pricer by our own cost model; raises like `rates`."""
         measured(self.plan.inputs.cost_model)
         assert isinstance(self.pricer, ModelPricer)
-        return self.pricer.rates
+        return self.pricer
 
     def value(self, objective: Objective) -> float:
         """Value under an objective [s]."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.simulation.operation import STREAMS
+from shardplan.steps.operation import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.simulation.operation import STAGES, STREAMS, Stage, Stream
+from shardplan.steps.operation import STAGES, STREAMS, Stage, Stream
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Floats

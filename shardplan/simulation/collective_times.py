@@ -21,8 +21,8 @@ from shardplan.records.topology import (
     Topology,
 )
 from shardplan.records.torchrec_cost_model import measured
-from shardplan.simulation.network import Network
-from shardplan.simulation.settings import SimulationSettings
+from shardplan.steps.network import Network
+from shardplan.steps.settings import SimulationSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from shardplan.simulation.operation import STAGES, Stream
 from shardplan.simulation.sharing import SharedLinks
 from shardplan.simulation.timeline import Run, Timeline
+from shardplan.steps.operation import STAGES, Stream
+from shardplan.steps.queue import Issued
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shardplan.records.arrays import Floats, Ints
-    from shardplan.simulation.operation import Operation
+    from shardplan.steps.operation import Operation
+    from shardplan.steps.queue import StepTask
 
 
 _MOST_RETURNS = 100  # per task, never reached: each settles a later moment for good
@@ -48,13 +50,13 @@ def run_overlapped(program: Sequence[Operation], num_steps: int) -> Timeline:
     moves: what happens depends only on what happened before, so that each return
     is right for longer.
     """
-    queue = _Queue()
-    for step in range(-max(op.lead for op in program), num_steps):
-        for operation in program:
-            if step >= 0 or step + operation.lead >= 0:
-                queue.issue(operation, step)
-    runs = _Clock(queue.tasks).runs()
-    return Timeline(tuple(runs), queue.step_end(runs, num_steps), False)
+    issued = Issued(program, num_steps)
+    runs = _Clock(issued.tasks).runs()
+    ends = [
+        np.max([runs[i].end for i in issued.main_tasks[step]], axis=0)
+        for step in range(num_steps)
+    ]
+    return Timeline(tuple(runs), np.array(ends), False)
 
 
 def run_in_line(program: Sequence[Operation], num_steps: int) -> Timeline:
@@ -82,60 +84,6 @@ def run_in_line(program: Sequence[Operation], num_steps: int) -> Timeline:
     return Timeline(tuple(runs), np.array(step_end), True)
 
 
-class _Task(NamedTuple):
-    """An operation for one batch, and the tasks that must have ended before."""
-
-    operation: Operation
-    step: int
-    batch: int
-    waits_for: tuple[int, ...]
-
-
-class _Queue:
-    """The tasks issued so far, and where to find what the next one waits for."""
-
-    def __init__(self) -> None:
-        self.tasks: list[_Task] = []
-        self._by_batch: dict[tuple[str, int], int] = {}
-        self._by_step: dict[tuple[str, int], int] = {}
-        self._main_tasks: dict[int, list[int]] = {}
-        self._last: dict[Stream, int] = {}
-
-    def issue(self, operation: Operation, step: int) -> None:
-        """Add one operation of a step."""
-        position, batch = len(self.tasks), step + operation.lead
-        waits_for = self._waits_for(operation, step, batch)
-        self.tasks.append(_Task(operation, step, batch, waits_for))
-        self._by_batch[operation.name, batch] = position
-        self._by_step[operation.name, step] = position
-        if not operation.is_idle:
-            self._last[operation.stream] = position
-        if not operation.lead:
-            self._main_tasks.setdefault(step, []).append(position)
-
-    def step_end(self, runs: Sequence[Run], num_steps: int) -> Floats:
-        """When each rank ended each step: all but the work for later batches."""
-        return np.array(
-            [
-                np.max([runs[i].end for i in self._main_tasks[step]], axis=0)
-                for step in range(num_steps)
-            ]
-        )
-
-    def _waits_for(
-        self, operation: Operation, step: int, batch: int
-    ) -> tuple[int, ...]:
-        found = [self._by_batch[name, batch] for name in operation.after]
-        for name in operation.behind:
-            if (name, step) in self._by_step:
-                found.append(self._by_step[name, step])
-        if not operation.after and not operation.behind:
-            found += self._main_tasks.get(step - 1, [])
-        if operation.stream in self._last and not operation.is_idle:
-            found.append(self._last[operation.stream])
-        return tuple(dict.fromkeys(found))
-
-
 class _Times(NamedTuple):
     """When a task could begin, began and ended, and its rank's own part did (W,)."""
 
@@ -148,7 +96,7 @@ class _Times(NamedTuple):
 class _Clock:
     """The times of all tasks, and the communication that slows each of them."""
 
-    def __init__(self, tasks: Sequence[_Task]) -> None:
+    def __init__(self, tasks: Sequence[StepTask]) -> None:
         self._tasks = tasks
         self._begin = np.zeros(len(tasks[0].operation.seconds))
         self._times: list[_Times] = []

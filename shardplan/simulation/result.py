@@ -12,8 +12,8 @@ from shardplan.records.brief import Brief
 from shardplan.simulation.breakdown import breakdown, exposures
 from shardplan.simulation.critical import critical_path
 from shardplan.simulation.memory import MemoryUse
-from shardplan.simulation.operation import Stage, Stream
 from shardplan.simulation.traffic import link_loads
+from shardplan.steps.operation import Stage, Stream
 from shardplan.units import format_seconds, plural
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
     from shardplan.simulation.breakdown import Breakdown, Exposure
     from shardplan.simulation.critical import CriticalPath
-    from shardplan.simulation.settings import SimulationSettings
     from shardplan.simulation.timeline import Run, Timeline
     from shardplan.simulation.traffic import LinkLoads
+    from shardplan.steps.settings import SimulationSettings
 
 
 @dataclass(frozen=True, eq=False)

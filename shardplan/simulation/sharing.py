@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.fair_share import fair_speeds
-from shardplan.simulation.operation import STREAMS
+from shardplan.steps.operation import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shardplan.records.arrays import Bools, Floats, Ints
-    from shardplan.simulation.operation import Operation, Stream
+    from shardplan.steps.operation import Operation, Stream
 
 
 _NOTHING = np.zeros(1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shardplan.records.cost_model import RuntimeModel
     from shardplan.records.inputs import Inputs
     from shardplan.simulation.result import Simulation
-    from shardplan.simulation.settings import SimulationSettings
+    from shardplan.steps.settings import SimulationSettings
 
 MORE = 0.01
 """How much more of a resource is tried."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.plans.evaluation import evaluate
+from shardplan.plans.sparse_work import sparse_work
 from shardplan.simulation.engine import run_in_line, run_overlapped
-from shardplan.simulation.program import build_program
 from shardplan.simulation.result import Simulation
-from shardplan.simulation.settings import SimulationSettings
+from shardplan.steps.program import build_program
+from shardplan.steps.settings import SimulationSettings
 
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
@@ -43,7 +44,7 @@ def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulati
     """
     chosen = settings or SimulationSettings()
     evaluation = evaluate(plan)
-    program = build_program(evaluation, chosen)
+    program = build_program(evaluation.measured_pricer, sparse_work(evaluation), chosen)
     run = run_overlapped if chosen.overlap else run_in_line
     timeline = run(program, chosen.num_batches + 1)
     begin, end = timeline.window

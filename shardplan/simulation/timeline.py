@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shardplan.records.arrays import Floats
-    from shardplan.simulation.operation import Operation
+    from shardplan.steps.operation import Operation
 
 
 class Run(NamedTuple):

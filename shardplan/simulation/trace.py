@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from shardplan.io.atomic import write_text_atomically
-from shardplan.simulation.operation import STREAMS
+from shardplan.steps.operation import STREAMS
 
 if TYPE_CHECKING:
     import os

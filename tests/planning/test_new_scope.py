@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.problems.problem import Problem
     from shardplan.simulation import Simulation
-    from shardplan.simulation.operation import Operation
+    from shardplan.steps.operation import Operation
 
 FOUR_HOSTS = topology(num_hosts=4)
 SCOPE_SHAPES = {**CLUSTERS, "four_hosts": FOUR_HOSTS}

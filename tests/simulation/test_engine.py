@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan.simulation.engine import run_in_line, run_overlapped
-from shardplan.simulation.operation import Operation, Stage, Stream, meeting
+from shardplan.steps.operation import Operation, Stage, Stream, meeting
 
 ALL = np.zeros(2, dtype=np.int64)
 

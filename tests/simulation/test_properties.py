@@ -9,9 +9,9 @@ import pytest
 
 from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate
+from shardplan.plans.sparse_work import sparse_work
 from shardplan.records.sharding import PHASES, Objective
 from shardplan.simulation import SimulationSettings, simulate
-from shardplan.simulation.sparse_work import SparseWork
 
 SEEDS = range(60)
 
@@ -30,7 +30,7 @@ def test_bare_step_equals_the_objective(tiny, seed):
 def test_kinds_of_work_add_up_to_the_loads(tiny, seed):
     """Split by kind and added up by phase, the seconds are those of `evaluate`."""
     evaluation = evaluate(tiny.random_plan(seed))
-    work = SparseWork.of(evaluation)
+    work = sparse_work(evaluation)
     rates, rank_class = evaluation.rates, evaluation.cluster.rank_class
     exchanges = [
         exchange.whole * rates.all_to_all[rank_class]

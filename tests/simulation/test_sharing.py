@@ -9,7 +9,7 @@ import pytest
 
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.simulation.engine import run_overlapped
-from shardplan.simulation.operation import Operation, Stage, Stream
+from shardplan.steps.operation import Operation, Stage, Stream
 from tests.costs.communication.test_fluid_oracle import max_min_rates
 
 START = Operation("overhead", Stage.OVERHEAD, Stream.COMPUTE, np.zeros(1))

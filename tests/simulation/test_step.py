@@ -8,7 +8,7 @@ import pytest
 from shardplan.plans.evaluation import evaluate
 from shardplan.records.sharding import Objective
 from shardplan.simulation import SimulationSettings, simulate
-from shardplan.simulation.operation import Stage, Stream
+from shardplan.steps.operation import Stage, Stream
 
 # One table of 8 fp32 columns and 1000 rows, 2 ids for each of 100 samples, at 1 GB/s:
 # forward 200 * (8 + 32) + 100 * (8 + 32) bytes, input 200 * 8 + 100 * 8 bytes.

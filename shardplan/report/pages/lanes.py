@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from shardplan.records.sharding import PHASES
 from shardplan.report.pages.svg import element, figure, percent, tick_word, ticks
 from shardplan.report.timeline import streams_of
-from shardplan.simulation.operation import STAGES, Stage
+from shardplan.steps.operation import STAGES, Stage
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
 from shardplan.io.catalog import load_cost_model, load_network, load_topology
 from shardplan.simulation import SimulationSettings
-from shardplan.simulation.network import Network
+from shardplan.steps.network import Network
 
 NEAR = load_network("nvlink4")
 MODEL = load_cost_model("h100")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shardplan.simulation.dense_work import PARTS, backward_pieces
-from shardplan.simulation.operation import Operation, Stage
-from shardplan.simulation.step_parts import StepParts, compute, reduce_names
+from shardplan.steps.dense_work import PARTS, backward_pieces
+from shardplan.steps.operation import Operation, Stage
+from shardplan.steps.step_parts import StepParts, compute, reduce_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shardplan.records.arrays import Floats
-    from shardplan.simulation.sparse_work import Exchange
+    from shardplan.steps.sparse_work import Exchange
 
 
 _DDP_BUCKET_BYTES = 25.0 * 2**20  # PyTorch, DistributedDataParallel(bucket_cap_mb)
@@ -77,7 +77,7 @@ class BackwardPass(StepParts):
 
     def _replicated_backward(self, ready: str) -> Iterator[Operation]:
         """Gradients of replicated tables, and their all-reduce."""
-        floor = self.evaluation.rates.cost_model.lookup.backward_floor_s.value
+        floor = self.pricer.rates.cost_model.lookup.backward_floor_s.value
         yield compute(
             "replicated_backward",
             Stage.BWD_COMPUTE,
@@ -95,7 +95,7 @@ class BackwardPass(StepParts):
 
     def _embedding_backward(self, ready: str, gradients: list[Operation]) -> Operation:
         """Update of the sharded tables."""
-        floor = self.evaluation.rates.cost_model.lookup.backward_floor_s.value
+        floor = self.pricer.rates.cost_model.lookup.backward_floor_s.value
         return compute(
             "embedding_backward",
             Stage.BWD_COMPUTE,

@@ -16,7 +16,7 @@ from shardplan.costs.communication.latency import (
 from shardplan.costs.communication.link_time import link_time
 from shardplan.costs.communication.traffic import Traffic
 from shardplan.costs.scopes import Scope
-from shardplan.simulation.sparse_work import Exchange
+from shardplan.steps.sparse_work import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import RuntimeModel
     from shardplan.records.network import LinkModel
-    from shardplan.simulation.settings import SimulationSettings
+    from shardplan.steps.settings import SimulationSettings
 
 
 class Transfer(NamedTuple):
@@ -65,6 +65,8 @@ class Network:
 
     def slowdown(self, scope: Scope = Scope.ALL) -> float:
         """Return by how much communication slows computation beside it."""
+        if not self.settings.slowdown:
+            return 0.0
         if self.routes.leaves_hosts(scope):
             return self.runtime.overlap_slowdown_scale_out.value
         return self.runtime.overlap_slowdown_scale_up.value
@@ -145,9 +147,9 @@ class Network:
     def uses(self, transfer: Transfer) -> Floats | None:
         """Return the share of each rank's links that an operation takes (L, W).
 
-        None with links off. The links are those of `LinkRates.shares`.
+        None where links are not shared. The links are those of `LinkRates.shares`.
         """
-        if not self._follows_links:
+        if not (self._follows_links and self.settings.sharing):
             return None
         rates = self.rates.collectives.all_to_all
         return rates.shares(transfer.traffic, transfer.seconds)

@@ -20,8 +20,7 @@ class SimulationSettings:
         Off: a collective takes its bytes over its bandwidth.
     links : bool
         Collectives take the time of the fullest link, ranks that share links and
-        rails among them, in place of the slowest rank's price; and operations that
-        run beside each other share links. Needs `latency`.
+        rails among them, in place of the slowest rank's price. Needs `latency`.
     dense : bool
         The dense layers and the all-reduce of their gradients.
     floors : bool
@@ -33,6 +32,12 @@ class SimulationSettings:
         input; nobody sends lengths or ids.
     overhead : bool
         What the runtime takes per step.
+    slowdown : bool
+        Communication slows computation that runs beside it.
+    sharing : bool
+        Operations that run beside each other share links; needs `links`.
+    ranks : bool
+        Off: every operation takes on all ranks what it takes on the slowest.
     num_batches : int
         Batches up to the end of the steady step: from the end of the last but one
         to the end of the last.
@@ -51,6 +56,9 @@ class SimulationSettings:
     input_copy: bool = True
     id_exchange: bool = True
     overhead: bool = True
+    slowdown: bool = True
+    sharing: bool = True
+    ranks: bool = True
     num_batches: int = 4
     bucket_bytes: float | None = None
     runtime: str | None = None
@@ -79,3 +87,15 @@ class SimulationSettings:
             input_copy=False,
             overhead=False,
         )
+
+    @classmethod
+    def path(cls) -> Self:
+        """Return the settings under which a step takes the `time` objective.
+
+        Notes
+        -----
+        Operations run beside each other as in the full simulation, but do not slow
+        each other, and take what they take on their slowest rank: the step is the
+        longest path through them.
+        """
+        return cls(slowdown=False, sharing=False, ranks=False)

@@ -7,23 +7,26 @@ may hide it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from shardplan.simulation.backward import BackwardPass
-from shardplan.simulation.dense_work import DenseWork
-from shardplan.simulation.forward import ForwardPass
-from shardplan.simulation.network import Network
-from shardplan.simulation.sparse_work import SparseWork
-from shardplan.simulation.step_parts import LEADS, StepParts
+import numpy as np
+
+from shardplan.steps.backward import BackwardPass
+from shardplan.steps.dense_work import DenseWork
+from shardplan.steps.forward import ForwardPass
+from shardplan.steps.network import Network
+from shardplan.steps.step_parts import LEADS, StepParts
 
 if TYPE_CHECKING:
-    from shardplan.plans.evaluation import Evaluation
-    from shardplan.simulation.operation import Operation
-    from shardplan.simulation.settings import SimulationSettings
+    from shardplan.costs.pricer import ModelPricer
+    from shardplan.steps.operation import Operation
+    from shardplan.steps.settings import SimulationSettings
+    from shardplan.steps.sparse_work import SparseWork
 
 
 def build_program(
-    evaluation: Evaluation, settings: SimulationSettings
+    pricer: ModelPricer, sparse: SparseWork, settings: SimulationSettings
 ) -> tuple[Operation, ...]:
     """Return the operations of one step in order of issue.
 
@@ -41,20 +44,29 @@ def build_program(
     Naumov et al. 2019, arXiv:1906.00091 (DLRM); Mudigere et al. 2022,
     arXiv:2104.05158, section 4; TorchRec's train pipelines.
     """
-    network = Network(evaluation.cluster, evaluation.rates, settings)
+    network = Network(pricer.cluster, pricer.rates, settings)
     passes = network.runtime.elementwise_passes
     parts = StepParts(
-        evaluation=evaluation,
+        pricer=pricer,
         settings=settings,
-        sparse=SparseWork.of(evaluation),
+        sparse=sparse,
         dense=(
-            DenseWork.of(evaluation, 1.0 if passes is None else passes.value)
+            DenseWork.of(pricer, 1.0 if passes is None else passes.value)
             if settings.dense
-            else DenseWork.nothing(evaluation.cluster.world_size)
+            else DenseWork.nothing(pricer.cluster.world_size)
         ),
         network=network,
-        lead=LEADS[evaluation.plan.inputs.workload.pipeline],
+        lead=LEADS[pricer.usage.workload.pipeline],
     )
     forward = ForwardPass(**vars(parts))
     backward = BackwardPass(**vars(parts))
-    return tuple([*forward.prepare(), *forward.forward(), *backward.backward()])
+    program = [*forward.prepare(), *forward.forward(), *backward.backward()]
+    if not settings.ranks:
+        program = [_as_slowest(operation) for operation in program]
+    return tuple(program)
+
+
+def _as_slowest(operation: Operation) -> Operation:
+    """Return an operation that takes on all ranks what it takes on the slowest."""
+    seconds = np.full_like(operation.seconds, operation.seconds.max())
+    return replace(operation, seconds=seconds, meets=None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shardplan.costs.layers.times import DenseTime
-    from shardplan.plans.evaluation import Evaluation
+    from shardplan.costs.pricer import ModelPricer
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import DenseCostModel
     from shardplan.records.workload import DenseModel
@@ -60,12 +60,12 @@ class DenseWork:
         return cls(none, none, none, no_bytes, np.zeros(world_size))
 
     @classmethod
-    def of(cls, evaluation: Evaluation, passes: float = 1.0) -> Self:
+    def of(cls, pricer: ModelPricer, passes: float = 1.0) -> Self:
         """Time the workload's dense layers on every class of ranks.
 
         Parameters
         ----------
-        evaluation : Evaluation
+        pricer : ModelPricer
         passes : float
             How often unfused layers move what fused ones move once.
 
@@ -74,13 +74,13 @@ class DenseWork:
         InputError
             If there are layers, but the topology gives no arithmetic rate.
         """
-        usage, cluster = evaluation.usage, evaluation.cluster
+        usage, cluster = pricer.usage, pricer.cluster
         dense = usage.workload.dense
         shape = usage.sample_shape
         if not dense_layers(dense, *shape):
             return cls.nothing(cluster.world_size)
         batch = usage.batch_size / cluster.world_size
-        model = evaluation.rates.cost_model.dense
+        model = pricer.rates.cost_model.dense
         devices = [DenseDevice.of(group, dense.dtype) for group in cluster.host_groups]
         times = [_times(dense, shape, batch, d, model, passes) for d in devices]
 
@@ -96,8 +96,8 @@ class DenseWork:
             forward=per_rank(0),
             input_gradients=per_rank(1),
             weight_gradients=per_rank(2),
-            gradient_bytes=_gradient_bytes(evaluation),
-            optimizer=_optimizer_seconds(evaluation, devices),
+            gradient_bytes=_gradient_bytes(pricer),
+            optimizer=_optimizer_seconds(pricer, devices),
         )
 
 
@@ -178,10 +178,10 @@ def backward_pieces(
     return pieces
 
 
-def _gradient_bytes(evaluation: Evaluation) -> dict[str, float]:
+def _gradient_bytes(pricer: ModelPricer) -> dict[str, float]:
     """Bytes of each part's gradients; biases are spread like the weights."""
-    workload = evaluation.usage.workload
-    shape = evaluation.usage.sample_shape
+    workload = pricer.usage.workload
+    shape = pricer.usage.sample_shape
     weights: Counter[str] = Counter()
     for layer in dense_layers(workload.dense, *shape):
         if layer.name != "interaction.dot":
@@ -192,7 +192,7 @@ def _gradient_bytes(evaluation: Evaluation) -> dict[str, float]:
     return {part: size * weights[part] / total if total else 0.0 for part in PARTS}
 
 
-def _optimizer_seconds(evaluation: Evaluation, devices: list[DenseDevice]) -> Floats:
+def _optimizer_seconds(pricer: ModelPricer, devices: list[DenseDevice]) -> Floats:
     """Seconds to update the dense weights on every rank (W,).
 
     Notes
@@ -200,12 +200,12 @@ def _optimizer_seconds(evaluation: Evaluation, devices: list[DenseDevice]) -> Fl
     Gradients are read, fp32 weights and state read and written; layers of a narrower
     type have a copy of the weights that is written.
     """
-    workload = evaluation.usage.workload
-    parameters = dense_parameters(workload.dense, *evaluation.usage.sample_shape)
+    workload = pricer.usage.workload
+    parameters = dense_parameters(workload.dense, *pricer.usage.sample_shape)
     state = float(state_bytes(workload.optimizer, 1.0))
     layer = element_bytes(workload.dense.dtype)
     copy = layer if layer < FP32_BYTES else 0.0
     moved = parameters * (layer + copy + 2.0 * (FP32_BYTES + state))
-    efficiency = evaluation.rates.cost_model.dense.memory_efficiency.value
+    efficiency = pricer.rates.cost_model.dense.memory_efficiency.value
     seconds = np.array([moved / (d.memory_bw * efficiency) for d in devices])
-    return np.asarray(seconds[evaluation.cluster.rank_class])
+    return np.asarray(seconds[pricer.cluster.rank_class])

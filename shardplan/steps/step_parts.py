@@ -9,16 +9,16 @@ import numpy as np
 
 from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.records.workload import Pipeline
-from shardplan.simulation.operation import Operation, Stage, Stream, meeting
+from shardplan.steps.operation import Operation, Stage, Stream, meeting
 
 if TYPE_CHECKING:
-    from shardplan.plans.evaluation import Evaluation
+    from shardplan.costs.pricer import ModelPricer
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import RuntimeModel
-    from shardplan.simulation.dense_work import DenseWork
-    from shardplan.simulation.network import Network, Transfer
-    from shardplan.simulation.settings import SimulationSettings
-    from shardplan.simulation.sparse_work import Exchange, SparseWork
+    from shardplan.steps.dense_work import DenseWork
+    from shardplan.steps.network import Network, Transfer
+    from shardplan.steps.settings import SimulationSettings
+    from shardplan.steps.sparse_work import Exchange, SparseWork
 
 
 START = ("overhead",)
@@ -45,7 +45,7 @@ LEADS = {
 class StepParts:
     """The work of a step, and how to make operations of it."""
 
-    evaluation: Evaluation
+    pricer: ModelPricer
     settings: SimulationSettings
     sparse: SparseWork
     dense: DenseWork
@@ -84,7 +84,7 @@ class StepParts:
         stream: Stream = Stream.COMMUNICATION,
     ) -> Operation:
         """Make a collective inside the groups of a scope."""
-        groups = self.evaluation.cluster.groups(scope)
+        groups = self.pricer.cluster.groups(scope)
         return Operation(
             name,
             stage,

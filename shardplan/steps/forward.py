@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.memory.storage import FP32_BYTES
-from shardplan.simulation.network import Transfer
-from shardplan.simulation.operation import Operation, Stage, Stream
-from shardplan.simulation.step_parts import START, StepParts, compute, reduce_names
+from shardplan.steps.network import Transfer
+from shardplan.steps.operation import Operation, Stage, Stream
+from shardplan.steps.step_parts import START, StepParts, compute, reduce_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.simulation.sparse_work import Exchange
+    from shardplan.steps.sparse_work import Exchange
 
 
 class ForwardPass(StepParts):
@@ -23,7 +23,7 @@ class ForwardPass(StepParts):
     def prepare(self) -> Iterator[Operation]:
         """Overhead, input copy, id exchange and cache prefetch."""
         overhead = self.runtime.step_overhead_s.value * self.settings.overhead
-        world = self.evaluation.cluster.world_size
+        world = self.pricer.cluster.world_size
         yield Operation(
             "overhead", Stage.OVERHEAD, Stream.COMPUTE, np.full(world, overhead)
         )
@@ -47,7 +47,7 @@ class ForwardPass(StepParts):
 
     def forward(self) -> Iterator[Operation]:
         """Lookup, exchange of outputs, and the dense layers up to the loss."""
-        floor = self.evaluation.rates.cost_model.lookup.forward_floor_s.value
+        floor = self.pricer.rates.cost_model.lookup.forward_floor_s.value
         yield compute(
             "embedding_forward",
             Stage.FWD_COMPUTE,
@@ -133,7 +133,7 @@ class ForwardPass(StepParts):
         The bytes of 1/W of the batch over the rank's share of the way to host
         memory, at the efficiency of cache misses; a CPU has nothing to copy.
         """
-        cluster, usage = self.evaluation.cluster, self.evaluation.usage
+        cluster, usage = self.pricer.cluster, self.pricer.usage
         if not self.settings.input_copy or cluster.is_cpu:
             nothing = np.zeros(cluster.world_size)
             return Transfer(nothing, self.network.routes.copies(nothing))
@@ -142,6 +142,6 @@ class ForwardPass(StepParts):
         sparse += float(usage.num_lengths.sum()) * workload.index_bytes
         dense = usage.batch_size * workload.dense.num_dense * FP32_BYTES
         num_bytes = (sparse + dense) / cluster.world_size
-        seconds = num_bytes / self.evaluation.rates.miss_bw[cluster.rank_class]
+        seconds = num_bytes / self.pricer.rates.miss_bw[cluster.rank_class]
         copied = np.full(cluster.world_size, num_bytes)
         return Transfer(seconds, self.network.routes.copies(copied))
