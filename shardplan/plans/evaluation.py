@@ -16,12 +16,14 @@ from shardplan.costs.prepared import prepare
 from shardplan.costs.pricer import ModelPricer, Pricer
 from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
+from shardplan.plans.sparse_work import sparse_work
 from shardplan.problems.loads import Loads
 from shardplan.records.brief import Brief
 from shardplan.records.memo import by_identity
 from shardplan.records.placement import rows_each
 from shardplan.records.sharding import TIERS, ShardingType
 from shardplan.records.torchrec_cost_model import measured
+from shardplan.steps.model import step_model
 from shardplan.units import format_seconds, plural
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.placement import ColumnBlock, TablePlacement
     from shardplan.records.sharding import Objective
+    from shardplan.steps.model import Prediction
 
 
 SHARDING_TYPES = tuple(ShardingType)
@@ -147,6 +150,11 @@ class Evaluation(Brief):
         measured(self.plan.inputs.cost_model)
         assert isinstance(self.pricer, ModelPricer)
         return self.pricer
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """The predicted step; raises like `rates`, and `StepModel.predict`."""
+        return step_model(self.measured_pricer).predict(sparse_work(self))
 
     def value(self, objective: Objective) -> float:
         """Value under an objective [s]."""
