@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
+from shardplan.costs.memory.access import row_bins, unique_rows
+from shardplan.records.tables import ZipfAccess
+
 Floats = NDArray[np.float64]
 HERE = Path(__file__).resolve().parent
 
@@ -22,6 +25,8 @@ HBM_BW = {"a100": 2.039e12, "h100": 3.35e12, "b200": 8e12, "b300": 7.75e12}
 PEAK_BF16 = {"a100": 312e12, "h100": 989.4e12, "b200": 2250e12, "b300": 2250e12}
 """Dense peak [FLOP/s]."""
 NUM_SMS = {"a100": 108, "h100": 132, "b200": 148, "b300": 148}
+L2_BW = 9.7e12
+"""Last-level cache of Hopper: te42kyfo/gpu-benches, gpu-l2-cache [bytes/s]."""
 PCIE5_BW = 63e9
 """PCIe 5.0 x16, one direction [bytes/s]."""
 SIMAI_USABLE_NIC_BW = 48.5e9
@@ -30,6 +35,10 @@ NIC_BW = 50e9
 """Line rate of a 400 Gb/s NIC, one direction [bytes/s]."""
 GEMM_TILE = 128
 SORT_S_PER_ID = 0.25e-9
+ID_BYTES, OFFSET_BYTES = 8, 8
+ROW_BYTES = 128 * 4
+ALPHA = 1.05
+"""Power law of the ids of `lookups.csv`."""
 
 
 def read(name: str) -> list[dict[str, str]]:
@@ -99,29 +108,69 @@ def fit_gemm(device: str, memory: float = 0.86) -> tuple[float, float]:
 
 
 def lookup_coefficients() -> dict[str, float]:
-    """Return the coefficients of the H100 lookup kernels, one per measurement."""
+    """Return the coefficients of the H100 lookup kernels.
+
+    Two kernels give the rates of device memory and of the last-level cache in a forward
+    pass: one whose ids rarely repeat, and one of bags over tables that fit the cache.
+    Every other coefficient comes from one measurement, less what the rest of the model
+    says about it.
+    """
     rows = {row["placement"]: row for row in read("lookups")}
-    ids = 10 * 104_857
-    row_bytes = 128 * 4
-    hbm, cached, uvm = (
-        {
-            key: float(rows[kind][key])
-            for key in ("forward_s", "backward_s", "unique_rows")
-        }
-        for kind in ("hbm", "uvm_caching", "uvm")
-    )
-    forward = ids * (8 + row_bytes) + ids * (8 + row_bytes)
-    backward = ids * row_bytes + 2 * hbm["unique_rows"] * row_bytes
+    hbm, cached, uvm = rows["hbm"], rows["uvm_caching"], rows["uvm"]
+    ids, forward, l2 = _forward_rates(hbm)
+    update = float(hbm["unique_rows"]) * ROW_BYTES
     sort = SORT_S_PER_ID * ids
+    gradients = ids * ROW_BYTES
+    summed = float(hbm["backward_s"]) - sort
+    backward = (gradients + 2 * update) / summed
+    fetched = _rows_of_multiprocessors(uvm) * ROW_BYTES
+    in_hbm = (ids * ID_BYTES + _outputs(ids)) / forward
+    updated = float(uvm["unique_rows"]) * ROW_BYTES
+    in_place = float(uvm["backward_s"]) - sort - gradients / backward
+    repeats = ids - float(cached["unique_rows"])
+    looked_up = (ids * (ID_BYTES + ROW_BYTES) - repeats * ROW_BYTES) / forward
+    looked_up += _outputs(ids) / forward + repeats * ROW_BYTES / l2
     return {
-        "forward_efficiency": forward / hbm["forward_s"] / HBM_BW["h100"],
-        "backward_efficiency": backward / (hbm["backward_s"] - sort) / HBM_BW["h100"],
-        "uvm_forward_efficiency": ids * row_bytes / uvm["forward_s"] / PCIE5_BW,
-        "uvm_backward_efficiency": (
-            uvm["unique_rows"] * row_bytes / uvm["backward_s"] / PCIE5_BW
+        "forward_efficiency": forward / HBM_BW["h100"],
+        "backward_efficiency": backward / HBM_BW["h100"],
+        "l2_forward_efficiency": l2 / L2_BW,
+        "uvm_forward_efficiency": (
+            fetched / (float(uvm["forward_s"]) - in_hbm) / PCIE5_BW
         ),
-        "cache_upkeep_s_per_id": (cached["forward_s"] - hbm["forward_s"]) / ids,
+        "uvm_backward_efficiency": updated / in_place / PCIE5_BW,
+        "cache_upkeep_s_per_id": (float(cached["forward_s"]) - looked_up) / ids,
     }
+
+
+def _outputs(num_outputs: float) -> float:
+    """Bytes of outputs that are written, with the offsets that say where [bytes]."""
+    return num_outputs * (OFFSET_BYTES + ROW_BYTES)
+
+
+def _forward_rates(hbm: dict[str, str]) -> tuple[float, float, float]:
+    """Return ids of the first kernel, and the rates of memory and cache [bytes/s]."""
+    bags = next(row for row in read("pooled_lookups") if row["embedding_dim"] == "128")
+    ids = float(hbm["num_tables"]) * float(hbm["lookups_per_table"])
+    outputs = float(bags["num_tables"]) * float(bags["num_bags"])
+    pooled = outputs * float(bags["ids_per_bag"])
+    held = float(bags["num_tables"]) * float(bags["num_embeddings"])
+    unique = float(hbm["unique_rows"])
+    memory = [
+        ids * ID_BYTES + unique * ROW_BYTES + _outputs(ids),
+        pooled * ID_BYTES + held * ROW_BYTES + _outputs(outputs),
+    ]
+    again = [(ids - unique) * ROW_BYTES, (pooled - held) * ROW_BYTES]
+    seconds = [float(hbm["forward_s"]), float(bags["forward_s"])]
+    slopes = np.linalg.solve(np.array([memory, again]).T, np.array(seconds))
+    return ids, float(1 / slopes[0]), float(1 / slopes[1])
+
+
+def _rows_of_multiprocessors(uvm: dict[str, str]) -> float:
+    """Rows that cross the link if each multiprocessor fetches its own distinct ones."""
+    tables, ids = float(uvm["num_tables"]), float(uvm["lookups_per_table"])
+    bins = row_bins([int(uvm["num_embeddings"])], [ZipfAccess(alpha=ALPHA)])
+    sms = NUM_SMS["h100"]
+    return tables * sms * float(unique_rows(bins, np.array([ids / sms]))[0])
 
 
 def show(what: str, values: tuple[float, ...]) -> None:

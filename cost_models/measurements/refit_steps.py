@@ -11,28 +11,20 @@ import sys
 import numpy as np
 
 from shardplan.validation import load_measurements
-from shardplan.validation.fitting import FITTED, Fit
+from shardplan.validation.fitting import FITTED, Fit, decides
 from shardplan.validation.records import StepMeasurement
 
-ROUNDS = 3
-"""Gauss-Newton steps; the second changes less than a percent."""
+ROUNDS = 6
+"""Gauss-Newton steps; the last one changes less than a percent."""
 
 
 def steps(group: str) -> list[StepMeasurement]:
-    """Return the measured steps of a group that are to be met."""
+    """Return the measured steps of a group that decide constants."""
     return [
         step
         for step in load_measurements()
-        if isinstance(step, StepMeasurement)
-        and step.group == group
-        and step.confidence != "low"
-        and step.tolerance.each is not None
-        and step.tolerance.each <= WORST
+        if isinstance(step, StepMeasurement) and step.group == group and decides(step)
     ]
-
-
-WORST = 0.3
-"""Steps with a wider tolerance than this take no part."""
 
 
 def fit(group: str) -> dict[str, float]:

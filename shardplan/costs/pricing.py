@@ -6,13 +6,13 @@ objective and a plan's cannot drift apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.costs import messages
-from shardplan.costs.memory import lookup, storage
+from shardplan.costs.memory import lookup, reads, storage
 from shardplan.costs.memory.footprint import tier_bytes
 from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import ShardArrays, volumes_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from shardplan.costs.rates import ClassRates
     from shardplan.costs.shards import Volumes
     from shardplan.costs.usage import TableUsage
-    from shardplan.records.arrays import Bools, Floats
+    from shardplan.records.arrays import Floats
 
 
 # Of the ids whose sort was measured: a radix sort has a pass per byte.
@@ -75,63 +75,111 @@ def _lookup_times(
     rates: ClassRates,
 ) -> None:
     """Fill the lookup phases: forward, backward with optimizer, prefetch."""
-    model = rates.cost_model.lookup
-    narrow = lookup.narrow_row_ratio(
-        shards.columns,
-        tuple(p.max_dim for p in model.narrow_rows),
-        tuple(p.ratio.value for p in model.narrow_rows),
+    cold = _cold(shards, volumes, usage)
+    cost[:, :, _PHASE[Phase.FWD_COMPUTE]] = _forward(
+        shards, volumes, cold, usage, rates
     )
-    output_row = shards.columns * storage.FP32_BYTES
-    in_place = shards.is_kernel(ComputeKernel.FUSED_UVM)
-    split = shards.is_kernel(ComputeKernel.FUSED_UVM_SPLIT)
-    cold_ids, cold_rows = _cold(shards, volumes, usage, in_place, split)
-
-    # A cache holds rows in the table's own type, whatever the type behind it.
-    cached = shards.is_kernel(*CACHING_KERNELS)
-    row = np.where(cached, volumes.full_row, volumes.row)
-    id_bytes = usage.id_bytes[shards.table]
-    forward = narrow * lookup.forward_bytes(
-        volumes.ids - cold_ids, id_bytes, row, volumes.outputs, output_row
+    cost[:, :, _PHASE[Phase.BWD_COMPUTE]] = _backward(
+        shards, volumes, cold, usage, rates
     )
-    forward += narrow * cold_ids * id_bytes
-    # A replicated table collects the gradients of rows; its update follows below.
-    # Without an update, they are written for whoever makes it.
-    collects = shards.is_replicated | (not FACTS[usage.optimizer].updates)
-    touched = np.where(collects, output_row, row + volumes.state)
-    backward = narrow * lookup.backward_bytes(
-        volumes.ids, output_row, volumes.unique - cold_rows, touched
-    )
-    backward += _dense_optimizer_bytes(shards, volumes)
-    key_size = usage.workload.index_bytes / _SORTED_KEY_BYTES
-    sort = volumes.ids * (model.sort_s_per_id.value * key_size)
-
-    update = cold_rows * (volumes.row + volumes.state)
-    cost[:, :, _PHASE[Phase.FWD_COMPUTE]] = _per_class(forward, rates.forward_bw)
-    cost[:, :, _PHASE[Phase.BWD_COMPUTE]] = (
-        _per_class(backward, rates.backward_bw) + sort[:, None]
-    )
-    cost[:, :, _PHASE[Phase.FWD_COMPUTE]] += _per_class(
-        cold_ids * volumes.row, rates.uvm_forward_bw
-    )
-    cost[:, :, _PHASE[Phase.BWD_COMPUTE]] += _per_class(update, rates.uvm_backward_bw)
     _prefetch_times(cost, shards, volumes, usage, rates)
 
 
-def _cold(
+def _forward(
     shards: ShardArrays,
     volumes: Volumes,
+    cold: _Cold,
     usage: TableUsage,
-    in_place: Bools,
-    split: Bools,
-) -> tuple[Floats, Floats]:
-    """Ids and distinct rows that a step reads from host memory in place."""
+    rates: ClassRates,
+) -> Floats:
+    """Seconds to look rows up (N, C)."""
+    # A cache holds rows in the table's own type, whatever the type behind it.
+    cached = shards.is_kernel(*CACHING_KERNELS)
+    row = np.where(cached, volumes.full_row, volumes.row)
+    ids = volumes.ids - cold.ids
+    warm = replace(volumes, ids=ids, unique=np.minimum(volumes.unique - cold.rows, ids))
+    rows = reads.rows_from_memory(shards, warm, row, usage, rates)
+    moved = lookup.forward_bytes(
+        volumes.ids[:, None],
+        usage.id_bytes[shards.table][:, None],
+        rows,
+        row[:, None],
+        volumes.outputs[:, None],
+        shards.columns[:, None] * storage.FP32_BYTES,
+    )
+    again = (warm.ids[:, None] - rows) * lookup.sectors(row)[:, None]
+    over_link = reads.rows_from_host(shards, cold.ids, cold.rows, usage, rates)
+    return np.asarray(
+        _narrow(shards, rates)[:, None] * moved / rates.forward_bw
+        + again / rates.l2_forward_bw
+        + over_link * volumes.row[:, None] / rates.uvm_forward_bw
+    )
+
+
+def _backward(
+    shards: ShardArrays,
+    volumes: Volumes,
+    cold: _Cold,
+    usage: TableUsage,
+    rates: ClassRates,
+) -> Floats:
+    """Seconds to sort ids, sum gradients and update rows (N, C)."""
+    gradient = shards.columns * storage.FP32_BYTES
+    # A replicated table collects the gradients of rows; its update follows below.
+    # Without an update, they are written for whoever makes it.
+    collects = shards.is_replicated | (not FACTS[usage.optimizer].updates)
+    cached = shards.is_kernel(ComputeKernel.FUSED_UVM_CACHING)
+    row = np.where(shards.is_kernel(*CACHING_KERNELS), volumes.full_row, volumes.row)
+    with_row = row + np.where(cached, 0.0, volumes.moving_state)
+    updated = (volumes.unique - cold.rows) * with_row
+    updated += volumes.unique * volumes.device_state
+    updated = np.where(collects, volumes.unique * gradient, updated)
+    read = reads.gradients_from_memory(shards, volumes, rates)
+    moved = lookup.backward_bytes(read, gradient[:, None], updated[:, None])
+    again = (volumes.ids[:, None] - read) * gradient[:, None]
+
+    # The state of cached rows is in host memory, where it is updated in place.
+    in_place = cold.rows * (volumes.row + volumes.moving_state)
+    in_place += np.where(cached, volumes.unique * volumes.moving_state, 0.0)
+    key_size = usage.workload.index_bytes / _SORTED_KEY_BYTES
+    sort = volumes.ids * (rates.cost_model.lookup.sort_s_per_id.value * key_size)
+    return np.asarray(
+        _narrow(shards, rates)[:, None] * moved / rates.backward_bw
+        + again / rates.l2_backward_bw
+        + _per_class(_dense_optimizer_bytes(shards, volumes), rates.backward_bw)
+        + _per_class(np.where(collects, 0.0, in_place), rates.uvm_backward_bw)
+        + sort[:, None]
+    )
+
+
+def _narrow(shards: ShardArrays, rates: ClassRates) -> Floats:
+    """Slow-down of memory by narrow rows (N,)."""
+    penalties = rates.cost_model.lookup.narrow_rows
+    return lookup.narrow_row_ratio(
+        shards.columns,
+        tuple(p.max_dim for p in penalties),
+        tuple(p.ratio.value for p in penalties),
+    )
+
+
+class _Cold(NamedTuple):
+    """Ids and distinct rows that a step reads from host memory in place (N,)."""
+
+    ids: Floats
+    rows: Floats
+
+
+def _cold(shards: ShardArrays, volumes: Volumes, usage: TableUsage) -> _Cold:
+    """Find what shards read from host memory in place."""
+    in_place = shards.is_kernel(ComputeKernel.FUSED_UVM)
+    split = shards.is_kernel(ComputeKernel.FUSED_UVM_SPLIT)
     ids = np.where(in_place, volumes.ids, 0.0)
     rows = np.where(in_place, volumes.unique, 0.0)
     hot = usage.hottest_mass(shards.table[split], shards.hbm_share[split])
     ids[split] = volumes.ids[split] * (1.0 - hot)
     cold = shards.rows[split] * (1.0 - shards.hbm_share[split])
     rows[split] = np.minimum(np.minimum(volumes.unique[split], ids[split]), cold)
-    return ids, rows
+    return _Cold(ids, rows)
 
 
 def _dense_optimizer_bytes(shards: ShardArrays, volumes: Volumes) -> Floats:
@@ -146,15 +194,22 @@ def fetched_bytes(shards: ShardArrays, volumes: Volumes, usage: TableUsage) -> F
 
     Notes
     -----
-    ``min(n (1 - h), U) (r + o)``: a row is fetched once however often it is missed.
+    ``min(n (1 - h), U) r``: a row is fetched once however often it is missed. Only
+    rows from SSD bring state along.
     """
     index = np.flatnonzero(shards.is_kernel(*CACHING_KERNELS))
     fetched = np.zeros(len(shards))
     if len(index):
         miss = 1.0 - usage.hit_rate(shards.table[index], shards.hbm_share[index])
         rows = np.minimum(volumes.ids[index] * miss, volumes.unique[index])
-        fetched[index] = rows * (volumes.row[index] + volumes.state[index])
+        fetched[index] = rows * _fetched_row(shards, volumes)[index]
     return fetched
+
+
+def _fetched_row(shards: ShardArrays, volumes: Volumes) -> Floats:
+    """Bytes of a row in a cache, with the state that it brings along (N,)."""
+    on_ssd = shards.is_kernel(ComputeKernel.KEY_VALUE)
+    return np.asarray(volumes.row + np.where(on_ssd, volumes.moving_state, 0.0))
 
 
 def _prefetch_times(
@@ -171,7 +226,7 @@ def _prefetch_times(
     host = rates.cost_model.host_memory
     some = shards.take(index)
     ids, unique = volumes.ids[index], volumes.unique[index]
-    row = volumes.row[index] + volumes.state[index]
+    row = _fetched_row(shards, volumes)[index]
 
     prefetch = _per_class(fetched_bytes(shards, volumes, usage)[index], rates.miss_bw)
     prefetch += (ids * host.cache_upkeep_s_per_id.value)[:, None]

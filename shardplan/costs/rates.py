@@ -13,6 +13,7 @@ from shardplan.costs.scopes import SCOPES, Scope
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
     from shardplan.records.arrays import Floats
+    from shardplan.records.coefficient import Coefficient
     from shardplan.records.cost_model import CostModel
 
 
@@ -23,6 +24,10 @@ class ClassRates:
     Attributes
     ----------
     forward_bw, backward_bw : device memory in the two passes [bytes/s]
+    l2_forward_bytes, l2_backward_bytes : the device's last-level cache, for what is
+        read again in a pass; 0 where the cost model has no rate for it [bytes]
+    l2_forward_bw, l2_backward_bw : its rate, infinite then [bytes/s]
+    num_sms : multiprocessors, each with a cache of its own; 0 where unknown
     uvm_forward_bw, uvm_backward_bw, miss_bw : the rank's share of the way to host
         memory, for reads in place, for updates and for cache misses [bytes/s]
     ssd_iops, ssd_read_bw, ssd_write_bw : the rank's share of the host's SSD
@@ -39,6 +44,11 @@ class ClassRates:
     is_cpu: bool
     forward_bw: Floats
     backward_bw: Floats
+    l2_forward_bytes: Floats
+    l2_backward_bytes: Floats
+    l2_forward_bw: Floats
+    l2_backward_bw: Floats
+    num_sms: Floats
     uvm_forward_bw: Floats
     uvm_backward_bw: Floats
     miss_bw: Floats
@@ -52,7 +62,14 @@ class ClassRates:
 
     @classmethod
     def of(cls, cluster: Cluster, cost_model: CostModel) -> ClassRates:
-        """Combine a cluster's peaks with a cost model's efficiencies."""
+        """Combine a cluster's peaks with a cost model's efficiencies.
+
+        Notes
+        -----
+        What a lookup reads comes through the last-level cache, so that memory is no
+        faster than that. Rows that are read in place reach at most the rate that
+        copies were measured to reach on the same link.
+        """
         local = np.array([g.local_world_size for g in cluster.host_groups], dtype=float)
         hosts = [g.host for g in cluster.host_groups]
         host = cost_model.host_memory
@@ -62,17 +79,25 @@ class ClassRates:
         memory = ddr if cluster.is_cpu else memory
         lookup, ssd = cost_model.lookup, host.ssd_efficiency.value
         reads = (host.ssd_iops_efficiency or host.ssd_efficiency).value
+        size_f, rate_f = _last_level_cache(cluster, lookup.l2_forward_efficiency)
+        size_b, rate_b = _last_level_cache(cluster, lookup.l2_backward_efficiency)
+        in_place, link = host.uvm_forward_efficiency.value, host.miss_efficiency.value
         collectives = Collectives.of(cluster, cost_model)
         across = {s: collectives.all_to_all_s_per_byte(s) for s in SCOPES}
         return cls(
             cost_model=cost_model,
             world_size=cluster.world_size,
             is_cpu=cluster.is_cpu,
-            forward_bw=memory * lookup.forward_efficiency.value,
-            backward_bw=memory * lookup.backward_efficiency.value,
-            uvm_forward_bw=np.minimum(pcie * host.uvm_forward_efficiency.value, ddr),
+            forward_bw=np.minimum(memory * lookup.forward_efficiency.value, rate_f),
+            backward_bw=np.minimum(memory * lookup.backward_efficiency.value, rate_b),
+            l2_forward_bytes=size_f,
+            l2_backward_bytes=size_b,
+            l2_forward_bw=rate_f,
+            l2_backward_bw=rate_b,
+            num_sms=np.array([float(g.device.num_sms) for g in cluster.host_groups]),
+            uvm_forward_bw=np.minimum(pcie * min(in_place, link), ddr),
             uvm_backward_bw=np.minimum(pcie * host.uvm_backward_efficiency.value, ddr),
-            miss_bw=np.minimum(pcie * host.miss_efficiency.value, ddr),
+            miss_bw=np.minimum(pcie * link, ddr),
             ssd_iops=np.array([h.ssd_read_iops for h in hosts]) * reads / local,
             ssd_read_bw=np.array([h.ssd_read_bw for h in hosts]) * ssd / local,
             ssd_write_bw=np.array([h.ssd_write_bw for h in hosts]) * ssd / local,
@@ -81,3 +106,14 @@ class ClassRates:
             reduce_scatter={s: collectives.reduce_s_per_byte(s) for s in SCOPES},
             across_groups=across,
         )
+
+
+def _last_level_cache(
+    cluster: Cluster, efficiency: Coefficient | None
+) -> tuple[Floats, Floats]:
+    """Size [bytes] and rate [bytes/s] of the last-level cache of each class (C,)."""
+    devices = [g.device for g in cluster.host_groups]
+    share = efficiency.value if efficiency else 0.0
+    rate = np.array([d.cache_bw * share for d in devices])
+    size = np.array([float(d.l2_bytes) for d in devices])
+    return np.where(rate > 0, size, 0.0), np.where(rate > 0, rate, np.inf)

@@ -76,14 +76,28 @@ class ShardArrays:
 
 @dataclass(frozen=True, eq=False)
 class Volumes:
-    """Quantities that times and bytes share; arrays of shape (N,)."""
+    """Quantities that times and bytes share; arrays of shape (N,).
+
+    Attributes
+    ----------
+    ids, unique, outputs : looked up, different among them, and made in a step
+    row, full_row : of a stored row, and of one of the table's own type [bytes]
+    state : optimizer state of a row [bytes]
+    device_state : of it, what is on the device wherever the row is [bytes]
+    """
 
     ids: Floats
     unique: Floats
     outputs: Floats
     row: Floats
     state: Floats
+    device_state: Floats
     full_row: Floats
+
+    @property
+    def moving_state(self) -> Floats:
+        """State of a row that lies in the same memory as the row [bytes]."""
+        return self.state - self.device_state
 
 
 def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volumes:
@@ -95,6 +109,9 @@ def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volum
         outputs=num_outputs(shards, usage, world_size),
         row=_row_bytes(shards.dtype, shards.columns),
         state=storage.state_bytes(usage.optimizer, shards.columns),
+        device_state=storage.device_state_bytes(
+            usage.optimizer, is_on_ssd=shards.is_kernel(ComputeKernel.KEY_VALUE)
+        ),
         full_row=_row_bytes(usage.dtype[table], shards.columns),
     )
 

@@ -15,8 +15,6 @@ from shardplan.records.targets import RUNTIMES
 from shardplan.records.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.targets import Runtime
     from shardplan.records.workload import Compression, Optimizer
@@ -183,28 +181,32 @@ class TableUsage:
         cached : float array (N,)
             Cached share of each table's rows, 0 to 1.
         """
-        return self._per_pair(access.lru_hit_rate, table, cached)
-
-    def hottest_mass(self, table: Ints, share: Floats) -> Floats:
-        """Share of lookups that go to the hottest `share` of the rows."""
-        return self._per_pair(access.hottest_mass, table, share)
-
-    def _per_pair(
-        self,
-        formula: Callable[[access.RowBins, Floats], Floats],
-        table: Ints,
-        share: Floats,
-    ) -> Floats:
-        """Apply a formula of access.py once per distinct (table, share) pair."""
         if not len(table):
             return np.zeros(0)
-        shares = np.array(sorted(set(share.tolist())))
-        code = table * len(shares) + np.searchsorted(shares, share)
+        shares = np.array(sorted(set(cached.tolist())))
+        code = table * len(shares) + np.searchsorted(shares, cached)
         seen = np.zeros(len(self.num_embeddings) * len(shares), dtype=bool)
         seen[code] = True
         pairs = np.flatnonzero(seen)
         index, which = np.divmod(pairs, len(shares))
         bins = access.RowBins(self.bins.probability[index], self.bins.num_rows[index])
-        values = formula(bins, shares[which] * self.num_embeddings[index])
+        rows = shares[which] * self.num_embeddings[index]
         position = np.cumsum(seen) - 1
-        return np.asarray(values[position[code]])
+        return np.asarray(access.lru_hit_rate(bins, rows)[position[code]])
+
+    def hottest_mass(self, table: Ints, share: Floats) -> Floats:
+        """Share of lookups that go to the hottest `share` of the rows."""
+        rows, mass = self._mass_curve
+        hot = share * self.num_embeddings[table]
+        result = np.empty(len(table))
+        order = np.argsort(table, kind="stable")
+        starts = np.flatnonzero(np.diff(table[order], prepend=-1))
+        for some in np.split(order, starts[1:]) if len(table) else ():
+            one = table[some[0]]
+            result[some] = np.interp(hot[some], rows[one], mass[one])
+        return result
+
+    @cached_property
+    def _mass_curve(self) -> tuple[Floats, Floats]:
+        """How much of the lookups goes to how many of the hottest rows (T, B + 1)."""
+        return access.mass_curve(self.bins)

@@ -36,6 +36,9 @@ class LookupModel(Section):
     Attributes
     ----------
     forward_efficiency, backward_efficiency : fraction of peak bandwidth
+    l2_forward_efficiency, l2_backward_efficiency : fraction of the last-level cache's
+        bandwidth at which rows and gradients come that were read before; without
+        them, every read comes from memory
     narrow_rows : penalties, the narrowest first
     sort_s_per_id : sorting ids before the backward pass [s/id]
     forward_floor_s, backward_floor_s : least time of a fused kernel [s]
@@ -44,6 +47,8 @@ class LookupModel(Section):
     formula: Literal["memory_roofline"] = "memory_roofline"
     forward_efficiency: PositiveCoefficient
     backward_efficiency: PositiveCoefficient
+    l2_forward_efficiency: PositiveCoefficient | None = None
+    l2_backward_efficiency: PositiveCoefficient | None = None
     narrow_rows: tuple[WidthPenalty, ...] = ()
     sort_s_per_id: Coefficient
     forward_floor_s: Coefficient

@@ -53,6 +53,18 @@ CacheBytes = Annotated[
     ),
 ]
 """Last-level cache of one device [bytes]."""
+CacheBandwidth = Annotated[
+    float,
+    _RATE,
+    Quantity(
+        Dimension.BANDWIDTH,
+        1e9,
+        1e15,
+        "a last-level cache moves 1 to 20 TB/s today",
+        ("TB/s", "GB/s"),
+    ),
+]
+"""Bandwidth of one device's last-level cache [bytes/s]."""
 DdrBytes = Annotated[
     int,
     _CAPACITY,

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from shardplan.records.brief import Brief
 from shardplan.records.hardware import (
+    CacheBandwidth,
     CacheBytes,
     DdrBandwidth,
     DdrBytes,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
+_SM_CACHE_BW = 9.7e12 / 132
 Sources = dict[str, str]
 """Field name (or ``*`` for the rest) to its source, or the word "assumed"."""
 
@@ -67,7 +69,10 @@ class Device(Record):
     hbm_bw : float
         Peak bandwidth [bytes/s].
     l2_bytes, num_sms : int
-        Last-level cache (recorded, in no formula) [bytes]; streaming multiprocessors.
+        Last-level cache [bytes]; streaming multiprocessors.
+    l2_bw : float
+        Bandwidth of that cache, as a read-only benchmark measures it [bytes/s]; 0
+        where nobody measured it, see `cache_bw`.
     """
 
     name: Name
@@ -75,6 +80,7 @@ class Device(Record):
     hbm_bytes: HbmBytes = 0
     hbm_bw: HbmBandwidth = 0.0
     l2_bytes: CacheBytes = 0
+    l2_bw: CacheBandwidth = 0.0
     num_sms: Annotated[Integer, Field(ge=0, le=100_000)] = 0
     peak_flops: PeakFlops = PeakFlops()
     sources: Sources = Field(default_factory=dict)
@@ -86,6 +92,17 @@ class Device(Record):
         if self.kind == "cpu" and (self.hbm_bytes or self.hbm_bw):
             raise ValueError("kind 'cpu' has hbm_bytes = 0 and hbm_bw = 0")
         return self
+
+    @property
+    def cache_bw(self) -> float:
+        """Bandwidth of the last-level cache [bytes/s].
+
+        Notes
+        -----
+        Without `l2_bw`, what a multiprocessor of a Hopper device gets, times their
+        number: 9.7 TB/s over 132 (te42kyfo/gpu-benches, gpu-l2-cache/h200.txt).
+        """
+        return self.l2_bw or self.num_sms * _SM_CACHE_BW
 
 
 class Host(Record):

@@ -274,12 +274,11 @@ def _server_memory_s(hosts: Inputs, setup: ServerSetup) -> float:
     row = np.array([float(storage.row_bytes(t.dtype, t.embedding_dim)) for t in tables])
     state = storage.state_bytes(hosts.workload.optimizer, dims)
     output = dims * storage.FP32_BYTES
+    ids = usage.num_lookups
     read = lookup.forward_bytes(
-        usage.num_lookups, usage.id_bytes, row, usage.num_outputs, output
+        ids, usage.id_bytes, ids, row, usage.num_outputs, output
     )
-    written = lookup.backward_bytes(
-        usage.num_lookups, output, usage.unique_rows, row + state
-    )
+    written = lookup.backward_bytes(ids, output, usage.unique_rows * (row + state))
     ranks = setup.num_servers * hosts.topology.host_groups[0].local_world_size
     forward = float(read.sum()) / float(rates.forward_bw[0])
     backward = float(written.sum()) / float(rates.backward_bw[0])

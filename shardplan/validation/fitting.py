@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from shardplan.records.arrays import Floats
     from shardplan.records.cost_model import CostModel
+    from shardplan.records.record import Record
     from shardplan.validation.records import StepMeasurement
 
 _CHANGE = 0.02
@@ -23,39 +24,58 @@ _CHANGE = 0.02
 
 
 class Constant(NamedTuple):
-    """Where a cost model has a constant: ``runtime`` or a named one, and its field."""
+    """A constant of cost models: in a section, or in ``runtimes.NAME``, a field."""
 
-    runtime: str | None
+    section: str
     field: str
 
     @property
     def name(self) -> str:
         """Name of the constant, as the cost model's file has it."""
-        section = "runtime" if self.runtime is None else f"runtimes.{self.runtime}"
-        return f"{section}.{self.field}"
+        return f"{self.section}.{self.field}"
 
     def value(self, model: CostModel) -> float:
         """Return its value."""
-        runtime = model.runtime_named(self.runtime)
-        return float(getattr(runtime, self.field).value)
+        return float(getattr(self._record(model), self.field).value)
 
     def set(self, model: CostModel, value: float) -> CostModel:
         """Return a cost model with another value."""
-        old = model.runtime_named(self.runtime)
+        old = self._record(model)
         new = old.replace(**{self.field: getattr(old, self.field).replace(value=value)})
-        if self.runtime is None:
-            return model.replace(runtime=new)
-        return model.replace(runtimes={**model.runtimes, self.runtime: new})
+        section, _, runtime = self.section.partition(".")
+        if runtime:
+            return model.replace(runtimes={**model.runtimes, runtime: new})
+        return model.replace(**{section: new})
+
+    def _record(self, model: CostModel) -> Record:
+        section, _, runtime = self.section.partition(".")
+        record: Record = (
+            model.runtime_named(runtime) if runtime else getattr(model, section)
+        )
+        return record
 
 
 FITTED: dict[str, tuple[Constant, ...]] = {
-    "mlperf-dcnv2": (Constant(None, "step_overhead_s"),),
+    "mlperf-dcnv2": (
+        Constant("runtime", "step_overhead_s"),
+        Constant("lookup", "l2_backward_efficiency"),
+    ),
     "tensorflow": (
-        Constant("tf2-xla", "step_overhead_s"),
-        Constant("tf2-xla", "lookup_passes"),
+        Constant("runtimes.tf2-xla", "step_overhead_s"),
+        Constant("runtimes.tf2-xla", "lookup_passes"),
     ),
 }
 """Constants that the steps of a group of measurements decide; no others are."""
+
+
+_WORST = 0.3
+"""Steps with a wider tolerance than this decide no constant."""
+
+
+def decides(step: StepMeasurement) -> bool:
+    """Whether a step takes part in fits: it is trusted, and is to be met."""
+    each = step.tolerance.each
+    return step.confidence != "low" and each is not None and each <= _WORST
 
 
 def step_time(
@@ -117,13 +137,14 @@ class Fit:
 
         Notes
         -----
-        A Gauss-Newton step on the relative errors. Steps are piecewise linear in
-        these constants, so one suffices near the shipped values.
+        A Gauss-Newton step on the relative errors, in which no constant loses more
+        than nine tenths. Steps are piecewise linear in most constants, so one suffices
+        near the shipped values.
         """
         slopes = (self.slopes / self.measured[:, None])[kept]
         errors = (self.predicted / self.measured - 1.0)[kept]
         change, *_ = np.linalg.lstsq(slopes, -errors, rcond=None)
-        return np.asarray(np.maximum(self.values + change, 0.0))
+        return np.asarray(np.maximum(self.values + change, 0.1 * self.values))
 
     def leave_out(self, key: Callable[[StepMeasurement], str]) -> dict[str, Any] | None:
         """Predict the steps of each key with constants fitted to all the others.
@@ -136,15 +157,17 @@ class Fit:
             constants.
         """
         keys = np.array([key(step) for step in self.steps])
+        trusted = np.array([decides(step) for step in self.steps], dtype=bool)
         errors: dict[str, float] = {}
         means: dict[str, float] = {}
         fits: dict[str, dict[str, float]] = {}
         names = [constant.name for constant in self.constants]
         for name in dict.fromkeys(keys.tolist()):
             out = keys == name
-            if (~out).sum() < len(self.constants):
+            kept = ~out & trusted
+            if kept.sum() < len(self.constants):
                 return None
-            values = self.refitted(~out).tolist()
+            values = self.refitted(kept).tolist()
             found = {
                 step.id: step_time(step, self.constants, values) / step.step_s - 1.0
                 for step in (self.steps[index] for index in np.flatnonzero(out))

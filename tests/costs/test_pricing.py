@@ -18,7 +18,15 @@ from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
 from shardplan.costs.usage import TableUsage
 from shardplan.records.sharding import PHASES, ComputeKernel, Phase
 from shardplan.records.tables import DType
-from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, TWO_HOSTS, workload
+from tests.helpers import (
+    CLUSTERS,
+    COST_MODEL,
+    ONE_HOST,
+    TWO_HOSTS,
+    host_group,
+    topology,
+    workload,
+)
 
 if TYPE_CHECKING:
     from shardplan.records.topology import Topology
@@ -264,7 +272,9 @@ def test_rows_in_host_memory() -> None:
     """UVM reads rows over the rank's share of PCIe; outputs are in HBM."""
     found = prices(shard(kernel="fused_uvm", hbm_share=0.0, ddr_share=1.0))
     hbm = IDS * 8 + 1000 * (8 + ROW)
-    expected = hbm / FORWARD_BW + IDS * ROW / 8e9
+    # Each of 100 multiprocessors fetches the distinct rows of its 100 ids.
+    fetched = 100 * 1e6 * (1 - (1 - 1e-6) ** 100)
+    expected = hbm / FORWARD_BW + fetched * ROW / 4e9
     assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(expected)
     backward = IDS * ROW / BACKWARD_BW + UNIQUE * ROW / 5e9 + IDS * SORT
     assert seconds(found, Phase.BWD_COMPUTE) == pytest.approx(backward)
@@ -287,16 +297,90 @@ def test_cache_of_rows() -> None:
     np.testing.assert_allclose(found.tier_bytes[0], [hbm, 1e6 * ROW, 0])
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "per_element", "per_row"),
+    [
+        ("sgd", 0, 0),
+        ("rowwise_adagrad", 0, 4),
+        ("adagrad", 512, 0),
+        ("adam", 1024, 0),
+        ("partial_rowwise_adam", 512, 4),
+    ],
+)
+def test_state_of_rows_in_host_memory(
+    optimizer: str, per_element: float, per_row: float
+) -> None:
+    """State per element is in host memory, updated in place; per row, in HBM."""
+    cached = shard(kernel="fused_uvm_caching", hbm_share=0.1, ddr_share=1.0)
+    in_place = shard(kernel="fused_uvm", hbm_share=0.0, ddr_share=1.0)
+    for some, over_link in ((cached, per_element), (in_place, ROW + per_element)):
+        found, plain = prices(some, optimizer=optimizer), prices(some, optimizer="sgd")
+        hbm, ddr, _ = found.tier_bytes[0] - plain.tier_bytes[0]
+        assert (hbm, ddr) == pytest.approx((1e6 * per_row, 1e6 * per_element))
+        # Neither fetched into a cache nor read by lookups.
+        for phase in (Phase.PREFETCH_COMPUTE, Phase.FWD_COMPUTE):
+            assert seconds(found, phase) == seconds(plain, phase)
+        rows = ROW if some is cached else 0.0
+        in_hbm = IDS * ROW + 2 * UNIQUE * (rows + per_row)
+        expected = in_hbm / BACKWARD_BW + UNIQUE * over_link / 5e9 + IDS * SORT
+        assert seconds(found, Phase.BWD_COMPUTE) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "with_row", "on_device"),
+    [("rowwise_adagrad", 0, 4), ("adam", 1024, 0), ("partial_rowwise_adam", 516, 0)],
+)
+def test_state_of_rows_on_ssd(
+    optimizer: str, with_row: float, on_device: float
+) -> None:
+    """State per row alone is on the device; other state goes with its row."""
+    some = shard(kernel="key_value", hbm_share=0.1, ddr_share=0.2)
+    found, plain = prices(some, optimizer=optimizer), prices(some, optimizer="sgd")
+    expected = 1e6 * np.array([0.1 * with_row + on_device, 0.2 * with_row, with_row])
+    np.testing.assert_allclose(found.tier_bytes[0] - plain.tier_bytes[0], expected)
+
+
+def test_repeats_come_from_the_cache() -> None:
+    """Rows and gradients that were read before come at the rate of the L2."""
+    lookup = COST_MODEL.lookup
+    rates = {
+        f"l2_{name}_efficiency": lookup.forward_efficiency.replace(value=value)
+        for name, value in (("forward", 0.5), ("backward", 0.25))
+    }
+    model = COST_MODEL.replace(lookup=lookup.replace(**rates))
+    # 64 KB for 128 rows of 512 bytes, at 8 TB/s * 0.5 and 0.25.
+    device = {**host_group()["device"], "l2_bytes": 65536}
+    cluster = Cluster.of(topology(device={**device, "l2_bw": 8e12}))
+    table = {"num_embeddings": 1000, "pooling_factor": 100.0}
+    usage = TableUsage.of(workload(table), cluster.world_size)
+    found = price(shard(rows=1000), usage, ClassRates.of(cluster, model))
+    # 100,000 ids of 1000 rows: 12.8 % hit the cache, and so do gradients of 1000 bags.
+    hits = 1e5 * 128 / 1000
+    hbm = 1e5 * 8 + (1e5 - hits) * ROW + 1000 * (8 + ROW)
+    expected = hbm / FORWARD_BW + hits * ROW / 4e12
+    assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(expected)
+    moved = (1e5 - hits) * ROW + 2 * 1000 * ROW
+    expected = moved / BACKWARD_BW + hits * ROW / 2e12 + 1e5 * SORT
+    assert seconds(found, Phase.BWD_COMPUTE) == pytest.approx(expected)
+    # As large a cache as all rows need leaves one read of each.
+    device["l2_bytes"] = 10**6
+    cluster = Cluster.of(topology(device={**device, "l2_bw": 8e12}))
+    found = price(shard(rows=1000), usage, ClassRates.of(cluster, model))
+    hbm = 1e5 * 8 + 1000 * ROW + 1000 * (8 + ROW)
+    expected = hbm / FORWARD_BW + (1e5 - 1000) * ROW / 4e12
+    assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(expected)
+
+
 def test_low_precision_rows_with_a_full_precision_cache() -> None:
     """E rows in int8 behind a cache of f * E rows in fp32 with their state."""
     found = prices(
         shard(kernel="fused_uvm_caching", dtype="int8", hbm_share=0.1, ddr_share=1.0),
         optimizer="rowwise_adagrad",
     )
-    # Low: 128 + 8 of scale and bias + 4 of state. Full: 512 + 4 of state.
+    # Low: 128 + 8 of scale and bias. Full: 512. State per row is on the device.
     buffers = 2 * IDS * 8 + 2 * 1000 * ROW
-    hbm = 1e5 * (516 + 16) + 1e6 * 4 + buffers
-    np.testing.assert_allclose(found.tier_bytes[0], [hbm, 1e6 * 140, 0])
+    hbm = 1e5 * (512 + 16) + 1e6 * 4 + 1e6 * 4 + buffers
+    np.testing.assert_allclose(found.tier_bytes[0], [hbm, 1e6 * 136, 0])
     # Lookups read the cached rows in full; only the fetched ones are small.
     full = prices(
         shard(kernel="fused_uvm_caching", hbm_share=0.1, ddr_share=1.0),
@@ -304,7 +388,7 @@ def test_low_precision_rows_with_a_full_precision_cache() -> None:
     )
     assert seconds(found, Phase.FWD_COMPUTE) == seconds(full, Phase.FWD_COMPUTE)
     assert seconds(found, Phase.BWD_COMPUTE) == seconds(full, Phase.BWD_COMPUTE)
-    expected = 9000 * 140 / 4e9 + IDS * 2e-9
+    expected = 9000 * 136 / 4e9 + IDS * 2e-9
     assert seconds(found, Phase.PREFETCH_COMPUTE) == pytest.approx(expected, rel=1e-3)
 
 
@@ -312,9 +396,9 @@ def test_static_split() -> None:
     """The hottest tenth of the rows is in HBM only, the others in DDR only."""
     table = {**TABLE, "access": {"kind": "cdf", "points": [[0.1, 0.8]]}}
     found = prices(shard(kernel="fused_uvm_split", hbm_share=0.1, ddr_share=0.9), table)
-    # 80 % of the ids hit HBM; 20 % read rows over PCIe at 8 GB/s.
+    # 80 % of the ids hit HBM; 20 % read rows over PCIe at 4 GB/s.
     hbm = IDS * 8 + 0.8 * IDS * ROW + 1000 * (8 + ROW)
-    expected = hbm / FORWARD_BW + 0.2 * IDS * ROW / 8e9
+    expected = hbm / FORWARD_BW + 0.2 * IDS * ROW / 4e9
     assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(expected, rel=1e-6)
     buffers = 2 * IDS * 8 + 2 * 1000 * ROW
     # 8 bytes for every row say where it is.

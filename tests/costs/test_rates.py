@@ -22,9 +22,10 @@ def test_rates_of_a_gpu_host() -> None:
     rates = rates_of("one_host")
     assert rates.forward_bw.tolist() == [0.8e12]  # 1 TB/s * 0.8
     assert rates.backward_bw.tolist() == [0.5e12]  # 1 TB/s * 0.5
-    # A link of 20 GB/s for 2 ranks: 10 * 0.8, 10 * 0.5 and 10 * 0.4 GB/s; the
-    # rank's quarter of the host's 80 GB/s * 0.8 is 16 GB/s and does not bind.
-    assert rates.uvm_forward_bw.tolist() == [8e9]
+    # A link of 20 GB/s for 2 ranks: 10 * 0.5 and 10 * 0.4 GB/s; reads in place would
+    # reach 10 * 0.8, but no more than copies do; the rank's quarter of the host's
+    # 80 GB/s * 0.8 is 16 GB/s and does not bind.
+    assert rates.uvm_forward_bw.tolist() == [4e9]
     assert rates.uvm_backward_bw.tolist() == [5e9]
     assert rates.miss_bw.tolist() == [4e9]
     # Half of the SSD's rates, over 4 ranks.
@@ -65,7 +66,7 @@ def test_classes_of_a_mixed_cluster_differ() -> None:
     """The second group has half the memory bandwidth, but as much PCIe per rank."""
     rates = rates_of("mixed")
     assert rates.forward_bw.tolist() == [0.8e12, 0.4e12]
-    assert rates.uvm_forward_bw.tolist() == [8e9, 8e9]
+    assert rates.uvm_forward_bw.tolist() == [4e9, 4e9]
     assert rates.ssd_iops.tolist() == [5e4, 1e5]
 
 

@@ -11,6 +11,7 @@ from shardplan.checking import examine
 from shardplan.planning import quick_plan
 from shardplan.planning.notices import notices as notices_of
 from shardplan.planning.result import PlanResult
+from shardplan.units import format_seconds
 from tests.helpers import CLUSTERS, COST_MODEL, ONE_HOST, Instance, workload
 
 
@@ -54,7 +55,7 @@ def test_fewer_hosts(spread: PlanResult) -> None:
     assert text.startswith("1 host instead of 2 would be faster: ")
     alone = shardplan.solve("movielens-ncf", "dgx-a100-40", solver="greedy")
     step = shardplan.simulate(alone.plan).step_time_s
-    assert f"takes {step * 1e6:.1f} us" in text
+    assert f"takes {format_seconds(step)} per" in text
     assert step < shardplan.simulate(spread.plan).step_time_s
 
 

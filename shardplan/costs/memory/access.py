@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
 
 
-__all__ = ["RowBins", "hottest_mass", "lru_hit_rate", "row_bins", "unique_rows"]
+__all__ = [
+    "RowBins",
+    "hottest_mass",
+    "lru_hit_rate",
+    "mass_curve",
+    "row_bins",
+    "unique_rows",
+]
 
 # Tables worked on at once, so that the arrays of a root search stay in the cache.
 _CHUNK = 128
@@ -75,13 +82,30 @@ def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:
     ----------
     Sethi et al. 2022, RecShard, arXiv:2201.10095 (the static split).
     """
-    before = np.cumsum(bins.num_rows, axis=1) - bins.num_rows
+    rows, mass = mass_curve(bins)
+    hot = np.asarray(num_rows, dtype=float)
+    columns = hot.reshape(len(hot), -1)
+    found = [np.interp(*curve) for curve in zip(columns, rows, mass, strict=True)]
+    return np.array(found).reshape(hot.shape)
 
-    def mass(hot: Floats) -> Floats:
-        taken = np.clip(hot[:, None] - before, 0.0, bins.num_rows)
-        return np.minimum(_dot(bins.probability, taken), 1.0)
 
-    return _per_case(mass, num_rows)
+def mass_curve(bins: RowBins) -> tuple[Floats, Floats]:
+    """Return how much of the lookups goes to how many of the hottest rows.
+
+    Parameters
+    ----------
+    bins : RowBins
+        Of T tables, with B bins.
+
+    Returns
+    -------
+    rows, mass : float arrays of shape (T, B + 1)
+        From none to all; linear in between, as rows of a bin are equally likely.
+    """
+    start = ((0, 0), (1, 0))
+    rows = np.pad(np.cumsum(bins.num_rows, axis=1), start)
+    mass = np.pad(np.cumsum(bins.probability * bins.num_rows, axis=1), start)
+    return rows, np.minimum(mass, 1.0)
 
 
 def lru_hit_rate(bins: RowBins, cache_rows: ArrayLike) -> Floats:

@@ -39,9 +39,11 @@ def storage_items(
 
     Notes
     -----
-    Rows are where the kernel keeps them: E * row weights and E * state, a share of
-    them for caches and splits, with keys where tables or frameworks have these. A
-    cache holds rows in the table's own type, with metadata per row and per slot.
+    Rows are where the kernel keeps them, a share of them for splits, with keys where
+    tables or frameworks have these. State per element lies with the rows, state per
+    row on the device (:func:`storage.device_state_bytes`). A cache of rows in host
+    memory holds them in the table's own type and without state, one of rows on SSD with
+    the state that they take along; both have metadata per row and per slot.
     Copies (`data_parallel`) add dense gradients; an optimizer that updates no rows
     adds the gradients of those that a step touches.
     Buffers are the ids of the batches in flight, and outputs with their gradients.
@@ -53,8 +55,9 @@ def storage_items(
     keys = usage.key_bytes[shards.table]
     for tier, share in _resident(shards, device):
         yield "weights", tier, rows * share * volumes.row
-        yield "optimizer state", tier, rows * share * volumes.state
+        yield "optimizer state", tier, rows * share * volumes.moving_state
         yield "keys of rows", tier, rows * share * keys
+    yield "optimizer state", device, rows * volumes.device_state
     yield "gradients of copies", device, np.where(shards.is_replicated, gradients, 0.0)
     if not FACTS[usage.optimizer].updates:
         touched = volumes.unique * shards.columns * storage.FP32_BYTES
@@ -90,7 +93,8 @@ def _caches(
     tracking = slots * memory.cache_metadata_bytes_per_slot.value
     per_row = np.where(caching, memory.cache_metadata_bytes_per_row.value, 0.0)
     per_row += np.where(split, memory.split_metadata_bytes_per_row.value, 0.0)
-    yield "cached rows", _HBM, slots * (volumes.full_row + volumes.state)
+    taken_along = np.where(on_ssd, volumes.moving_state, 0.0)
+    yield "cached rows", _HBM, slots * (volumes.full_row + taken_along)
     yield "cache metadata", _HBM, tracking + rows * per_row
-    stored = volumes.row + volumes.state
-    yield "cached rows", _DDR, np.where(on_ssd, rows * shards.ddr_share * stored, 0.0)
+    stored = np.where(on_ssd, volumes.row + taken_along, 0.0)
+    yield "cached rows", _DDR, rows * shards.ddr_share * stored

@@ -37,42 +37,73 @@ def narrow_row_ratio(
     return np.asarray(table[np.searchsorted(np.array(max_dims), columns)])
 
 
+def sectors(row_bytes: Any) -> Floats:
+    """Bytes that reading a row moves: whole sectors [bytes]."""
+    return np.asarray(np.ceil(np.asarray(row_bytes) / SECTOR_BYTES) * SECTOR_BYTES)
+
+
+def reads_from_memory(num_reads: Any, distinct: Any, cached_share: Any) -> Floats:
+    """Return the reads that the last-level cache does not serve.
+
+    Parameters
+    ----------
+    num_reads, distinct : arrays
+        Reads of rows, and the different rows among them.
+    cached_share : array
+        Share of the reads that go to rows which fit into the cache together.
+
+    Notes
+    -----
+    ``max(distinct, n (1 - cached share))``: a row comes from memory at least once,
+    and whenever it was pushed out since. Exact where everything fits and where rows
+    are equally likely; the hottest rows are taken to stay, which hits a little more
+    often than the least recently used going first.
+    """
+    return np.asarray(np.maximum(distinct, num_reads * (1.0 - cached_share)))
+
+
 def forward_bytes(
-    num_ids: Any, id_bytes: Any, row_bytes: Any, num_outputs: Any, output_bytes: Any
+    num_ids: Any,
+    id_bytes: Any,
+    num_rows: Any,
+    row_bytes: Any,
+    num_outputs: Any,
+    output_bytes: Any,
 ) -> Floats:
     """Bytes that a forward lookup moves through device memory.
 
     Notes
     -----
-    n * id + outputs * (offset 8 + output row) + n * row padded to 32 B sectors.
+    n * id + rows * row padded to 32 B sectors + outputs * (offset 8 + output row).
+    `num_rows` are the reads that come from memory.
 
     References
     ----------
     Lin et al., arXiv 2201.07821, section 4.
     """
-    padded = np.ceil(np.asarray(row_bytes) / SECTOR_BYTES) * SECTOR_BYTES
     return np.asarray(
-        num_ids * (id_bytes + padded) + num_outputs * (8.0 + output_bytes)
+        num_ids * id_bytes
+        + num_rows * sectors(row_bytes)
+        + num_outputs * (8.0 + output_bytes)
     )
 
 
 def backward_bytes(
-    num_ids: Any, gradient_row_bytes: Any, unique_rows: Any, row_and_state_bytes: Any
+    num_gradients: Any, gradient_row_bytes: Any, updated_bytes: Any
 ) -> Floats:
     """Bytes that the fused backward and optimizer step moves through device memory.
 
     Notes
     -----
-    n * gradient row + 2 * U * (row + state): each touched row is read and written.
+    gradients * gradient row + 2 * updated: each touched row is read and written, with
+    its state. `num_gradients` are the reads of gradient rows that come from memory.
 
     References
     ----------
     FBGEMM split table batched embeddings, exact backward; checked against
     NVIDIA/recsys-examples dynamicemb benchmark results.
     """
-    return np.asarray(
-        num_ids * gradient_row_bytes + 2.0 * unique_rows * row_and_state_bytes
-    )
+    return np.asarray(num_gradients * gradient_row_bytes + 2.0 * updated_bytes)
 
 
 def ssd_time(

@@ -97,3 +97,25 @@ def state_bytes(optimizer: Optimizer, num_columns: Any) -> Floats:
     facts = FACTS[optimizer]
     numbers = np.asarray(num_columns, dtype=np.float64) * facts.per_element
     return np.asarray((numbers + facts.per_row) * FP32_BYTES)
+
+
+def device_state_bytes(optimizer: Optimizer, *, is_on_ssd: Any) -> Floats:
+    """Of the state of a row, what is on the device wherever the row is [bytes].
+
+    Notes
+    -----
+    4 * numbers per row. Numbers per element lie in the same memory as the row, but in
+    no cache of rows. Rows on SSD take all their state along if any of it is per
+    element, which the device would have no room for.
+
+    References
+    ----------
+    fbgemm_gpu 1.8.0, split_table_batched_embeddings_ops_training.py,
+    construct_split_state: "If table is managed, then if optimizer state is rowwise,
+    optimizer is on device, otherwise optimizer is managed"; for SSD
+    split_embedding_configs.py, ssd_state_splits: on the device, or with its row where
+    `enable_optimizer_offloading`.
+    """
+    facts = FACTS[optimizer]
+    moves = np.asarray(is_on_ssd) & (facts.per_element > 0)
+    return np.where(moves, 0.0, facts.per_row * FP32_BYTES)

@@ -11,6 +11,7 @@ from shardplan.costs.memory.lookup import (
     backward_bytes,
     forward_bytes,
     narrow_row_ratio,
+    reads_from_memory,
     ssd_time,
 )
 
@@ -20,15 +21,32 @@ SIZES = st.floats(0, 1e9)
 def test_forward_bytes() -> None:
     """Ids, whole sectors of rows, offsets and outputs move."""
     # 1000 ids * (8 + 512) + 100 outputs * (8 + 512) = 520,000 + 52,000
-    assert forward_bytes(1000, 8, 512, 100, 512) == 572_000
+    assert forward_bytes(1000, 8, 1000, 512, 100, 512) == 572_000
     # A row of 33 bytes reads 2 sectors of 32: 10 * (4 + 64) + 1 * (8 + 132) = 820
-    assert forward_bytes(10, 4, 33, 1, 132) == 820
+    assert forward_bytes(10, 4, 10, 33, 1, 132) == 820
+    # Rows that another memory serves leave only their ids: 10 * 4 + 140 = 180
+    assert forward_bytes(10, 4, 0, 33, 1, 132) == 180
 
 
 def test_backward_bytes() -> None:
-    """Every id reads a gradient row; every distinct row is read and written."""
+    """Gradient rows are read; rows that change are read and written."""
     # 1000 * 512 + 2 * 900 * (512 + 4) = 512,000 + 928,800
-    assert backward_bytes(1000, 512, 900, 516) == 1_440_800
+    assert backward_bytes(1000, 512, 900 * 516) == 1_440_800
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        # Nothing is kept, a quarter of the reads hits, or all do but the first ones.
+        (0.0, 1000),
+        (0.25, 750),
+        (0.95, 100),
+        (1.0, 100),
+    ],
+)
+def test_reads_from_memory(share: float, expected: float) -> None:
+    """Of 1000 reads of 100 rows, at least the first of each comes from memory."""
+    assert reads_from_memory(1000, 100, share) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,10 +97,11 @@ def test_bytes_grow_with_everything(
     ids: float, row: float, outputs: float, factor: float
 ) -> None:
     """More ids, wider rows or more outputs never move fewer bytes."""
-    base = forward_bytes(ids, 8, row, outputs, 512)
-    assert forward_bytes(ids * factor, 8, row, outputs, 512) >= base
-    assert forward_bytes(ids, 8, row * factor, outputs, 512) >= base
-    assert forward_bytes(ids, 8, row, outputs * factor, 512) >= base
-    base = backward_bytes(ids, 512, ids, row)
-    assert backward_bytes(ids * factor, 512, ids, row) >= base
-    assert backward_bytes(ids, 512, ids, row * factor) >= base
+    base = forward_bytes(ids, 8, ids, row, outputs, 512)
+    more = ids * factor
+    assert forward_bytes(more, 8, more, row, outputs, 512) >= base
+    assert forward_bytes(ids, 8, ids, row * factor, outputs, 512) >= base
+    assert forward_bytes(ids, 8, ids, row, outputs * factor, 512) >= base
+    base = backward_bytes(ids, 512, ids * row)
+    assert backward_bytes(more, 512, ids * row) >= base
+    assert backward_bytes(ids, 512, ids * row * factor) >= base

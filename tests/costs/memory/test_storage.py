@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.costs.memory.storage import element_bytes, row_bytes, state_bytes
+from shardplan.costs.memory.storage import (
+    device_state_bytes,
+    element_bytes,
+    row_bytes,
+    state_bytes,
+)
 from shardplan.records.optimizers import FACTS
 from shardplan.records.tables import DType
 from shardplan.records.workload import Optimizer
@@ -82,6 +87,23 @@ def test_every_dtype_has_a_size() -> None:
 def test_state_bytes(optimizer: str, expected: float) -> None:
     """Optimizer states are fp32: per row, or one or two per element."""
     assert state_bytes(Optimizer(optimizer), 128) == expected
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected", "expected_on_ssd"),
+    [
+        ("sgd", 0, 0),
+        ("rowwise_adagrad", 4, 4),
+        ("adam", 0, 0),
+        ("partial_rowwise_adam", 4, 0),  # what is per element takes it along
+    ],
+)
+def test_device_state_bytes(
+    optimizer: str, expected: float, expected_on_ssd: float
+) -> None:
+    """State per row is on the device, wherever the row is."""
+    found = device_state_bytes(Optimizer(optimizer), is_on_ssd=np.array([False, True]))
+    assert found.tolist() == [expected, expected_on_ssd]
 
 
 def test_every_optimizer_has_its_facts() -> None:
