@@ -81,10 +81,13 @@ class PoolOracle:
         """Sum up the items of every option; only pools are open."""
         seconds = relaxed.known("seconds", lambda: _mean_seconds(relaxed))
         shares = relaxed.known("shares", lambda: _pool_shares(relaxed))
-        return cls.of_sums(seconds, shares, relaxed.start)
+        fixed = relaxed.known("all seconds", lambda: seconds.sum(axis=1))
+        return cls.of_sums(seconds, shares, relaxed.start, fixed)
 
     @classmethod
-    def of_sums(cls, seconds: Floats, shares: Floats, start: Ints) -> Self:
+    def of_sums(
+        cls, seconds: Floats, shares: Floats, start: Ints, fixed: Floats
+    ) -> Self:
         """Take sums over the items of every option; only pools are open.
 
         Parameters
@@ -95,9 +98,10 @@ class PoolOracle:
             Share of each tier that an option takes.
         start : int array (B + 1,)
             Options of bundle b are ``start[b]:start[b + 1]``; there is one.
+        fixed : float array (O,)
+            Sum of `seconds`.
         """
         tiers = np.flatnonzero(shares.any(axis=0))
-        fixed = seconds.sum(axis=1)
         least = np.minimum.reduceat(fixed, start[:-1])
         unit = max(float(least.sum()), LEAST_UNIT_S)
         none = np.zeros(0)

@@ -153,7 +153,12 @@ class Relaxed:
 
     def alone(self) -> Self:
         """Return the same problem as one that others are selected from."""
-        return replace(self, origin=self.items, _known={})
+        return replace(self, origin=self.items, _known=dict(self._known))
+
+    @cached_property
+    def content(self) -> bytes:
+        """Equal for the same options, among all that come from one problem."""
+        return self.option.tobytes()
 
     @cached_property
     def bundle(self) -> Ints:
@@ -203,7 +208,15 @@ class Relaxed:
             origin = (self, rows)
         else:
             origin = (origin[0], origin[1][rows])
-        return replace(self, option=option, start=start, origin=origin, _known={})
+        return type(self)(
+            option=option,
+            start=start,
+            class_ranks=self.class_ranks,
+            room=self.room,
+            largest_hbm=self.largest_hbm,
+            num_dimensions=self.num_dimensions,
+            origin=origin,
+        )
 
     def priced(self, rank_prices: Floats, byte_prices: Floats) -> Floats:
         """Cost of each option at prices on its cheapest classes, shape (O,).

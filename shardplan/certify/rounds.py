@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -15,18 +16,28 @@ from shardplan.certify.params import (
     RefuteParams,
 )
 from shardplan.certify.tolerances import LEAST_UNIT_S
-from shardplan.certify.verify import Box, open_menu, option_costs, round_bound
+from shardplan.certify.verify import (
+    Box,
+    open_menu,
+    option_costs,
+    price_key,
+    price_sums,
+    round_bound,
+)
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Prices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
+    from shardplan.certify.verify import RoundBound
     from shardplan.records.arrays import Bools, Floats
 
 
+_KEPT_BOUNDS = 32
+"""Bounds of rounds that are kept: of two menus, at most prices."""
 _NO_THRESHOLD_S = 1e100
 """As good as no threshold, yet options are excluded by it [s]."""
 
@@ -259,6 +270,8 @@ class Refuter:
         self._needs = given, longest
         self._loads = RankLoad.of(relaxed, prices, given)
         self._horizon = 0.0
+        self._bounds: OrderedDict[Hashable, RoundBound] = OrderedDict()
+        self._lean: tuple[Hashable, list[Prices]] = None, []
         self.work = 0
         self.menu = relaxed
 
@@ -300,8 +313,8 @@ class Refuter:
                 break
             size = len(menu)
             prices = self._best_prices(menu, rounds[0], threshold)
-            for some in (prices, *(lean.of(prices) for lean in self._leans)):
-                bound = round_bound(menu, some, box)
+            for some in (prices, *self._lean_prices(prices)):
+                bound = self._bound(menu, some, box)
                 self.work += len(menu)
                 best = max(best, bound.value_s)
                 left = ~(bound.given >= threshold)
@@ -315,6 +328,29 @@ class Refuter:
         if menu.has_empty_bundle:
             return threshold, tuple(rounds)
         return min(best, threshold), tuple(rounds)
+
+    def _bound(self, menu: Relaxed, prices: Prices, box: Box) -> RoundBound:
+        """Return `round_bound`, or what it was for the same options and prices.
+
+        The box has no lower edges; upper ones matter to prices above 1 a phase alone.
+        """
+        sums = price_sums(prices.ranks, tuple(menu.class_ranks.tolist()))
+        limit = box.limit if any(spent > whole for spent, whole in sums) else None
+        key = menu.content, price_key(prices), limit
+        found = self._bounds.pop(key, None)
+        if found is None:
+            found = round_bound(menu, prices, box)
+        self._bounds[key] = found
+        while len(self._bounds) > _KEPT_BOUNDS:
+            self._bounds.popitem(last=False)
+        return found
+
+    def _lean_prices(self, prices: Prices) -> list[Prices]:
+        """Return what all leans make of prices; most rounds have the first ones."""
+        key = price_key(prices)
+        if self._lean[0] != key:
+            self._lean = key, [lean.of(prices) for lean in self._leans]
+        return self._lean[1]
 
     def _best_prices(self, menu: Relaxed, start: Prices, enough: float) -> Prices:
         return best_prices(
@@ -339,11 +375,15 @@ class Refuter:
             self._prepare(menu)
         self.menu, self._prices, self._given = menu, [self._first], [given]
         self._leans = lean_ways(menu, self._loads, self._params, hard=self._hard)
-        for lean in self._leans:
+        self._lean = (
+            price_key(self._first),
+            [lean.of(self._first) for lean in self._leans],
+        )
+        for prices in self._lean[1]:
             if self._is_over():
                 break
-            self._prices.append(lean.of(self._first))
-            self._given.append(round_bound(menu, self._prices[-1], self._box).given)
+            self._prices.append(prices)
+            self._given.append(self._bound(menu, prices, self._box).given)
 
     def _prepare(self, menu: Relaxed) -> None:
         """Work out for a menu what most rounds of all thresholds ask for again."""

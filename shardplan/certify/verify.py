@@ -202,7 +202,7 @@ def run_case(case: _Open, rounds: Sequence[Prices]) -> tuple[Relaxed, float]:
         bound = round_bound(menu, prices, box)
         best = max(best, bound.value_s)
         if limit < math.inf:
-            menu = menu.select(~(bound.given >= limit)).alone()
+            menu = menu.select(~(bound.given >= limit))
     return menu, limit if menu.has_empty_bundle else min(best, limit)
 
 
@@ -262,8 +262,12 @@ def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
 
 def option_costs(relaxed: Relaxed, prices: Prices) -> Floats:
     """Cost of each option at prices on its cheapest classes (O,) [s]."""
-    key = (prices.ranks, prices.hbm, prices.ddr, prices.ssd)
-    return relaxed.known(key, lambda: _priced(relaxed, prices))
+    return relaxed.known(price_key(prices), lambda: _priced(relaxed, prices))
+
+
+def price_key(prices: Prices) -> tuple[object, ...]:
+    """Return what is equal for equal prices, and quick to compare."""
+    return prices.ranks, prices.hbm, prices.ddr, prices.ssd
 
 
 def _priced(relaxed: Relaxed, prices: Prices) -> Floats:

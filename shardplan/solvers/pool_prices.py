@@ -54,8 +54,8 @@ def pool_prices(
     """
     kept = np.flatnonzero(legal)
     start = np.searchsorted(kept, problem.options.start)
-    seconds, shares = totals.seconds[kept, None], totals.tier_bytes[kept] / fill
-    function = PoolOracle.of_sums(seconds, shares, start)
+    seconds, shares = totals.seconds[kept], totals.tier_bytes[kept] / fill
+    function = PoolOracle.of_sums(seconds[:, None], shares, start, seconds)
     choices: list[Ints] = []
 
     def remembered(prices: Floats) -> Point:
