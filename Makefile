@@ -91,6 +91,8 @@ bench-codesign: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_codesign
 
 # Points per second of a study beside a plain loop and a shell loop, of today and of an old commit.
+# Processes find compiled modules, as those of users do.
+bench-study: export PYTHONDONTWRITEBYTECODE =
 bench-study: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_study $(if $(POINTS),--points $(POINTS))
 

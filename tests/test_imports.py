@@ -117,3 +117,9 @@ def test_old_path_runs_as_a_module(tmp_path: Path) -> None:
     )
     assert "shardplan.plans.schemas now" in done.stderr
     assert (tmp_path / "plan.json").exists()
+
+
+def test_planning_needs_no_graphs() -> None:
+    """What takes long to import is left to the few problems that need it."""
+    code = "import sys, shardplan.planning.planner; print('networkx' in sys.modules)"
+    assert fresh(code).stdout.split() == ["False"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 
 from shardplan.costs.shards import KERNELS
@@ -165,6 +164,8 @@ def crowded(problem: Problem) -> str | None:
     -----
     Each needs a rank of its own at least: a matching of tables and ranks.
     """
+    import networkx as nx
+
     names = problem.bundle_names()
     graph: nx.Graph[object] = nx.Graph()
     for bundle, others in problem.conflicts.items():

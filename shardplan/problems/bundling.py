@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 if TYPE_CHECKING:
@@ -72,6 +71,8 @@ def _groups(workload: Workload) -> tuple[tuple[int, ...], ...]:
     """Join overlapping colocate groups; in order of their first table."""
     if not workload.colocate:
         return tuple((index,) for index in range(len(workload.tables)))
+    import networkx as nx
+
     index = {table.name: i for i, table in enumerate(workload.tables)}
     graph: nx.Graph[int] = nx.Graph()
     graph.add_nodes_from(range(len(workload.tables)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -54,6 +55,8 @@ def run_task(
 def _workshop(content: bytes, digest: str) -> Workshop:
     if digest not in _workshops:
         _workshops[digest] = Workshop(*from_wire(content))
+        # What is there by now stays: collections of garbage need not look at it again.
+        gc.freeze()
         while len(_workshops) > _MOST:
             _workshops.popitem(last=False)
     return _workshops[digest]
