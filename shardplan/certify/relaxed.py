@@ -152,7 +152,7 @@ class Relaxed:
         return self._known.get(key)
 
     def alone(self) -> Self:
-        """Return the same problem as one that others are selected from."""
+        """Return the same problem, and what it knows, as one to select others from."""
         return replace(self, origin=self.items, _known=dict(self._known))
 
     @cached_property

@@ -194,7 +194,7 @@ def test_bytes_have_prices_by_class(tier: int) -> None:
 
 
 def test_what_is_known_is_looked_up() -> None:
-    """By the options that were selected, until these are on their own."""
+    """By the options that were selected; on their own they know what they knew."""
     menu = [[TW, CW2], [TW, CW3]]
     whole = seen(menu, [(n, n) for n in range(1, 6)], [(0, 0, 0)] * 5)
     calls: list[int] = []
@@ -211,5 +211,7 @@ def test_what_is_known_is_looked_up() -> None:
     assert longest(whole) == [1, 2, 3, 5]
     assert (longest(some), longest(last), calls) == ([1, 3, 5], [3, 5], [4])
     alone = last.alone()
-    assert (longest(alone), calls) == ([3, 5], [4, 2])
+    assert (longest(alone), calls) == ([3, 5], [4])
+    other = whole.select(np.array([False, True, True, True])).alone()
+    assert (longest(other), calls) == ([2, 3, 5], [4, 3])
     assert alone.items.cost.tolist() == last.items.cost.tolist()
