@@ -58,11 +58,12 @@ def started(tmp_path: Path) -> Iterator[Cluster]:
         yield found
 
 
+@pytest.mark.parametrize("workers", [2, 4])
 def test_processes_of_this_machine(
-    study: Path, alone: dict[str, bytes], tmp_path: Path
+    workers: int, study: Path, alone: dict[str, bytes], tmp_path: Path
 ) -> None:
-    """Two of them find the same bytes as one."""
-    run(study, tmp_path / "out", workers=2)
+    """However many of them find the same bytes as one."""
+    run(study, tmp_path / "out", workers=workers)
     assert quick.results(tmp_path / "out") == alone
 
 
