@@ -116,7 +116,7 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
         rule = f"contradicts num_hosts = {num_hosts}"
         raise InputError.single(os.fspath(spec), "", None, rule)
     file, _ = _find("topologies", base)
-    topology = _with_networks(Topology, _read(file, base))
+    topology = _validated(Topology, _with_networks(_read(file, base)))
     require_domains(topology, base)
     return with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
@@ -199,14 +199,18 @@ def load_workload(spec: Spec | Workload) -> Workload:
 
 def _with_parents(where: str) -> Document:
     file, _ = _find("cost_models", where)
-    lineage = Lineage(folder("cost_models"), _read, _cost_model)
+    lineage = Lineage(folder("cost_models"), _read_named, _cost_model)
     return lineage.document(file, where)
+
+
+def _read_named(file: Traversable, where: str) -> Document:
+    return _with_networks(_read(file, where))
 
 
 def _cost_model(document: Document) -> AnyCostModel:
     if cost_model_kind(document.data) == "torchrec":
         return _validated(TorchRecCostModel, document)
-    return _with_networks(CostModel, document)
+    return _validated(CostModel, document)
 
 
 def _read(file: Traversable, where: str) -> Document:
@@ -225,15 +229,15 @@ def _validated(model: type[R], document: Document) -> R:
 
 
 @by_identity
-def _with_networks(model: type[R], document: Document) -> R:
-    """Validate a file that may name networks, by paths relative to its folder."""
+def _with_networks(document: Document) -> Document:
+    """Put networks in the place of their names; paths are relative to the file."""
     parent = Path(document.where).parent
 
     def load(name: str) -> NetworkModel:
         return load_network(parent / name if looks_like_path(name) else name)
 
     data = with_networks(document.data, load, document.where)
-    return validate(model, data, document.where)
+    return Document(data, document.where)
 
 
 def _find(kind: Kind, spec: str) -> tuple[Traversable, Traversable]:

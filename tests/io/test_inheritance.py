@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from shardplan.errors import InputError
-from shardplan.io.catalog import cost_model_origins, load_cost_model
+from shardplan.io.catalog import cost_model_origins, load_cost_model, shipped_files
 from shardplan.io.inheritance import origin
 from shardplan.records.cost_model import CostModel
 
@@ -107,6 +107,22 @@ def test_shipped_names_are_parents(tmp_path: Path) -> None:
     assert isinstance(parent, CostModel)
     assert model.dense.memory_efficiency.value == 0.5
     assert model.dense.gemm_efficiency.value == parent.dense.gemm_efficiency.value
+
+
+def test_networks_are_beside_the_file_that_names_them(base: Path) -> None:
+    """A path is relative to the parent, wherever the child lies."""
+    ethernet = shipped_files("networks", "ethernet-100")["ethernet-100.toml"]
+    text = VALID.read_text(encoding="utf-8")
+    start = text.index("[collectives")
+    end = text.index("[dense]")
+    named = '[networks]\nscale_up = "./mine.toml"\nscale_out = "./mine.toml"\n\n'
+    (base / "mine.toml").write_text(ethernet, encoding="utf-8")
+    (base / "base.toml").write_text(text[:start] + named + text[end:], encoding="utf-8")
+    (base / "below").mkdir()
+    path = child(base / "below", CHILD.replace("base.toml", "../base.toml"))
+    networks = loaded(path).networks
+    assert networks is not None
+    assert networks.scale_out.name == "ethernet-100"
 
 
 def test_origins(base: Path) -> None:
