@@ -17,8 +17,8 @@ def test_equal_giants_spill_over_every_tier(hosts: int) -> None:
 
 
 def test_too_few_ssds_are_named() -> None:
-    """Two hosts hold 19.3 TB in all their tiers; the tables need 24.2 TB."""
+    """Two hosts hold 19.6 TB in all their tiers; the tables need 24.2 TB."""
     with pytest.raises(
-        shardplan.InfeasibleError, match=r"HBM\+DDR\+SSD short by 4.9 TB"
+        shardplan.InfeasibleError, match=r"HBM\+DDR\+SSD short by 4.6 TB"
     ):
         shardplan.solve("neo-f", "zionex:2", solver="greedy")
