@@ -25,7 +25,7 @@ LAYERS = [
     ["checking"],
     ["solvers", "simulation"],
     ["planning"],
-    ["validation", "studies", "exporters"],
+    ["calibration", "validation", "studies", "exporters"],
     ["integrations"],
     ["report"],
     ["cli"],

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression, least_squares
+from scipy.optimize import least_squares
 
+from shardplan.calibration.curves import MeasuredCurve, measured_curve
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.communication.all_reduce import all_reduce_seconds
 from shardplan.costs.communication.collectives import Collectives
@@ -66,14 +67,6 @@ COLLECTIVES = {
 """Collectives behind each operation of a network model."""
 
 
-class Curve(NamedTuple):
-    """Sizes [bytes], times [s] and the share of the line rate that bytes reach."""
-
-    sent_bytes: Floats
-    time_s: Floats
-    bw_efficiency: float
-
-
 def read() -> dict[tuple[str, str, int], tuple[Floats, Floats]]:
     """Return sizes [bytes] and times [s] by system, collective and ranks."""
     found: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
@@ -88,7 +81,7 @@ def read() -> dict[tuple[str, str, int], tuple[Floats, Floats]]:
     }
 
 
-def curve(network: str, operation: str, num_ranks: int) -> Curve:
+def curve(network: str, operation: str, num_ranks: int) -> MeasuredCurve:
     """Return the times of an operation, none below that of fewer bytes.
 
     Notes
@@ -104,12 +97,9 @@ def curve(network: str, operation: str, num_ranks: int) -> Curve:
         for kind in kinds
     ]
     logs = np.mean([np.log(times) for _, times in found], axis=0)
-    times = np.exp(isotonic_regression(logs).x)
     bus = (2 if operation == "all_reduce" else 1) * (num_ranks - 1) / num_ranks
     sent = found[0][0] * bus
-    slope = (sent[-1] - sent[-2]) / (times[-1] - times[-2])
-    fastest = max(float((sent / times).max()), float(slope))
-    return Curve(sent, times, fastest / measured.line_bw)
+    return measured_curve(sent, logs, measured.line_bw)
 
 
 def p_norm(network: str, operation: str) -> tuple[float, float, float]:

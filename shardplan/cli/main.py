@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "network": (
         "shardplan.cli.network",
-        "List, show, validate and copy networks.",
+        "List, show, validate, copy and fit networks.",
     ),
     "schema": ("shardplan.cli.schema", "Print the JSON Schema of a kind of file."),
     "completion": ("shardplan.cli.completion", "Print a shell completion script."),

@@ -9,6 +9,7 @@ import click
 from shardplan.cli import console
 from shardplan.cli.base import Command
 from shardplan.cli.catalogues import Catalogue
+from shardplan.cli.network_fit import fit
 from shardplan.cli.options import CatalogueEntry, QuantityRange, report_options
 from shardplan.units import Dimension
 
@@ -71,4 +72,5 @@ command = Catalogue(
     load=_load,
     summary=_summary,
     render=_render,
-).group(show)
+    verbs="List, show, validate, copy and fit",
+).group(show, fit)

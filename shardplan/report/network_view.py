@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from rich.console import Group
 
-from shardplan.io.catalog import load_topology, names
+from shardplan.io.catalog import load_network, load_topology, names
 from shardplan.records.record import dump
 from shardplan.report.catalog_view import catalogue, coefficients
 from shardplan.report.layout import facts, number, section, sentences, table, whole
@@ -123,7 +123,7 @@ def _times(
     sizes = list(_SIZES.values())
     for collective in get_args(Collective):
         for num_hosts, per_host in clusters:
-            bench = Bench(num_hosts, per_host, line_bw, _INSIDE)
+            bench = Bench(num_hosts, per_host, line_bw, load_network(_INSIDE))
             seconds = bench_seconds(network, bench, collective, sizes)
             yield {
                 "collective": collective,

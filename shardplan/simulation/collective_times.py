@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
-from shardplan.io.catalog import load_cost_model, load_network
+from shardplan.io.catalog import load_cost_model
 from shardplan.records.topology import (
     Device,
     Fabric,
@@ -81,7 +82,7 @@ class Bench:
     ----------
     line_bw : float
         Of one rank and one direction [bytes/s].
-    inside : str
+    inside : NetworkModel
         The network inside hosts, which reductions between hosts pass as well, at the
         line rate that it was measured at.
     """
@@ -89,7 +90,7 @@ class Bench:
     num_hosts: int
     ranks_per_host: int
     line_bw: float
-    inside: str
+    inside: NetworkModel
 
 
 def bench_seconds(
@@ -99,15 +100,20 @@ def bench_seconds(
     message_bytes: Iterable[float],
 ) -> Floats:
     """Return the times of a collective on a network alone [s]."""
-    model = measured(load_cost_model("h100"))
     topology = _topology(network, bench)
-    return collective_seconds(topology, model, collective, message_bytes)
+    return collective_seconds(topology, _cost_model(), collective, message_bytes)
+
+
+@cache
+def _cost_model() -> CostModel:
+    """Return any that leaves networks to topologies."""
+    return measured(load_cost_model("h100"))
 
 
 def _topology(network: NetworkModel, bench: Bench) -> Topology:
     """Return a cluster whose links have no latency of their own to correct for."""
     between_hosts, ranks = bench.num_hosts > 1, bench.ranks_per_host
-    near = load_network(bench.inside) if between_hosts else network
+    near = bench.inside if between_hosts else network
     rates = [curve.line_bw for curve in near.reduce.curves] or [_WIDE]
     scale_up = ScaleUp(kind="none")
     if ranks > 1:

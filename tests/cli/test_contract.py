@@ -19,6 +19,9 @@ import click
 import pytest
 
 from shardplan.cli.main import cli
+from shardplan.io.catalog import load_network
+from shardplan.simulation.collective_times import Bench
+from tests.calibration.written import write
 from tests.cli.test_process import ENVIRONMENT, ROOT
 from tests.cli.test_solve import TOO_LARGE
 
@@ -71,10 +74,12 @@ COMMANDS = {
     "network copy": ["nvlink4", "COPY", "--force"],
     "network show": ["nvlink4"],
     "network validate": ["nvlink4"],
+    "network fit": ["BENCH", "--like", "nvlink4", "-o", "COPY"],
     "schema": ["plan"],
     "completion": ["bash"],
 }
 """Arguments of every command; words in capitals stand for files and folders."""
+DOMAIN = Bench(1, 8, 450e9, load_network("nvlink4"))
 JSON_IN_EITHER_FORMAT = ("export", "schema")
 DOT = re.compile(
     r'graph "[^"]+" \{\n  rankdir = BT;\n'
@@ -192,6 +197,7 @@ def test_standard_output_is_the_result(
         "STUDY": str(study_file),
         "COPY": str(folder / "copy.toml"),
         "FOLDER": str(folder / "report"),
+        "BENCH": write(folder, "a2a.json", "nvlink4", DOMAIN, "all_to_all"),
     }
     given = [files.get(word, word) for word in COMMANDS[name]]
     arguments = [*name.split(), *given, *(["--format", form] if form else [])]

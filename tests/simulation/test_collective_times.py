@@ -27,7 +27,7 @@ def test_a_domain_gives_its_curve_back(collective: Collective, ranks: int) -> No
     link = network.reduce if reduces else getattr(network, collective)
     curve = next(c for c in link.curves if c.num_ranks == ranks)
     sizes = np.array(curve.sent_bytes) / (BUS[collective] * (ranks - 1) / ranks)
-    bench = Bench(1, ranks, curve.line_bw, "nvlink3")
+    bench = Bench(1, ranks, curve.line_bw, load_network("nvlink3"))
     found = bench_seconds(network, bench, collective, sizes)
     assert found == pytest.approx(curve.time_s, rel=1e-6)
 
@@ -39,14 +39,16 @@ def test_a_bench_of_hosts_is_the_shipped_cluster(collective: Collective) -> None
     model = measured(load_cost_model("h100"))
     expected = collective_seconds(topology, model, collective, SIZES)
     network = load_network("infiniband-rail")
-    found = bench_seconds(network, Bench(4, 8, 50e9, "nvlink4"), collective, SIZES)
+    found = bench_seconds(
+        network, Bench(4, 8, 50e9, load_network("nvlink4")), collective, SIZES
+    )
     assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_one_rank_per_host() -> None:
     """Hosts of one rank have no domain, and all that a rank sends leaves it."""
     network = load_network("infiniband-rail")
-    bench = Bench(2, 1, 50e9, "nvlink4")
+    bench = Bench(2, 1, 50e9, load_network("nvlink4"))
     (time,) = bench_seconds(network, bench, "all_to_all", [2.0**34])
     sent = 2.0**33 / (50e9 * network.all_to_all.bw_efficiency.value)
     assert time == pytest.approx(sent, rel=0.05)

@@ -1,0 +1,1 @@
+"""Networks from the measurements of one's own cluster: files of nccl-tests, fits."""
