@@ -12,6 +12,8 @@ from shardplan.studies.pools.workshop import Workshop
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shardplan.studies.pools.task import PointOutcome, Task
 
 _MOST = 2
@@ -26,10 +28,10 @@ def version() -> str:
     return VERSION
 
 
-def run_task(
-    content: bytes, digest: str, task: Task, wanted: str
-) -> PointOutcome | str:
-    """Run a point on a worker.
+def run_tasks(
+    content: bytes, digest: str, tasks: Sequence[Task], wanted: str
+) -> list[PointOutcome] | str:
+    """Run points on a worker.
 
     Parameters
     ----------
@@ -37,19 +39,20 @@ def run_task(
         The study; workers get it once, from each other or from the scheduler.
     digest : str
         Of `content`.
-    task : Task
+    tasks : sequence of Task
     wanted : str
         The release of shardplan that asks: another one might find other values.
 
     Returns
     -------
-    PointOutcome or str
+    list of PointOutcome, or str
         The own release if it is another one.
     """
     if wanted != VERSION:
         return VERSION
     with _one_at_a_time:
-        return _workshop(content, digest).run(task)
+        workshop = _workshop(content, digest)
+        return [workshop.run(task) for task in tasks]
 
 
 def _workshop(content: bytes, digest: str) -> Workshop:

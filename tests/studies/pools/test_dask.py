@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 import warnings
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -222,7 +223,9 @@ def test_a_task_is_small(tmp_path: Path) -> None:
     spec = quick.spec(tmp_path)
     content = to_wire(spec, ["0" * 64] * 1000)
     for point in expand(spec):
-        frames = distributed.protocol.dumps((remote.run_task, task_of(point), VERSION))
+        frames = distributed.protocol.dumps(
+            (remote.run_tasks, [task_of(point)], VERSION)
+        )
         assert sum(map(len, frames)) < 10_000
         assert len(json.dumps(task_of(point))) < 2000
     assert len(content) < 100_000
@@ -234,11 +237,11 @@ def test_workers_remember_few_studies(tmp_path: Path) -> None:
     task = task_of(expand(spec)[1])
     for number in range(4):
         content = to_wire(spec, [str(number)])
-        found = remote.run_task(content, str(number), task, VERSION)
+        [found] = remote.run_tasks(content, str(number), [task], VERSION)
         assert isinstance(found, dict)
         assert found["id"] == task["id"]
     assert list(remote._workshops) == ["2", "3"]
-    assert remote.run_task(b"", "", task, "9.9") == VERSION
+    assert remote.run_tasks(b"", "", [task], "9.9") == VERSION
 
 
 def test_a_script_without_a_guard_is_told(tmp_path: Path) -> None:
@@ -301,3 +304,66 @@ def test_workers_here_keep_memory_and_do_not_watch_themselves(study: Path) -> No
         assert list(pool._client.run(found).values()) == [(None, False)]
     finally:
         pool.close()
+
+
+class Trips:
+    """Workers that need no processes: trips come back in the order of going out."""
+
+    def __init__(self, seconds: float, killer: str = "") -> None:
+        self.sent: list[list[str]] = []
+        self._waiting: list[Any] = []
+        self._seconds, self._killer = seconds, killer
+
+    def submit(self, *given: Any, key: str, **others: Any) -> Any:
+        names = [task["id"] for task in given[3]] if len(given) > 2 else []
+        status = "error" if self._killer in names else "finished"
+        return SimpleNamespace(key=key, status=status, names=names)
+
+    def add(self, future: Any) -> None:
+        self.sent.append(future.names)
+        self._waiting.append(future)
+
+    def is_empty(self) -> bool:
+        return not self._waiting
+
+    def next_batch(self, **given: Any) -> list[tuple[Any, Any]]:
+        future = self._waiting.pop(0)
+        found = [{"id": name} for name in future.names]
+        error = (None, RuntimeError("gone"), None)
+        seconds = self._seconds * len(found)
+        is_error = future.status == "error"
+        return [(future, error if is_error else ("here", found, seconds))]
+
+
+def trips(monkeypatch: pytest.MonkeyPatch, study: Path, fake: Trips) -> list[Any]:
+    """Run 300 tasks through a pool whose workers are these."""
+    library = SimpleNamespace(as_completed=lambda **given: fake)
+    monkeypatch.setattr(module, "require_dask", lambda argument: library)
+    client = SimpleNamespace(submit=fake.submit, loop=None)
+    pool = module.DaskPool(client, load_spec(study))
+    tasks = [{"id": f"{number}"} for number in range(300)]
+    return [one for found in pool.results(tasks) for one in found]
+
+
+@pytest.mark.parametrize(("seconds", "together"), [(0.001, 8), (0.15, 3), (0.3, 1)])
+def test_quick_points_travel_together(
+    seconds: float, together: int, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as take half a second, and not before they are known as quick."""
+    fake = Trips(seconds)
+    found = trips(monkeypatch, study, fake)
+    assert sorted(int(one["id"]) for one in found) == list(range(300))
+    assert all(len(names) == 1 for names in fake.sent[: module._LEAST_AHEAD])
+    assert max(map(len, fake.sent)) == together
+
+
+def test_who_kills_a_worker_costs_itself_alone(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Points that travelled with it go again, one by one."""
+    fake = Trips(0.001, killer="295")
+    found = trips(monkeypatch, study, fake)
+    assert sorted(int(one["id"]) for one in found) == list(range(300))
+    assert [one["id"] for one in found if "values" in one] == ["295"]
+    assert ["295"] in fake.sent
+    assert any(len(names) > 1 and "295" in names for names in fake.sent)

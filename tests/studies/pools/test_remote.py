@@ -28,8 +28,8 @@ def test_the_outcome_is_that_of_this_process(tmp_path: Path) -> None:
     for point in expand(spec)[:2]:
         task = task_of(point)
         [[expected]] = LocalPool(spec).results([task])
-        found = remote.run_task(to_wire(spec, ()), "digest", task, VERSION)
-        assert found == expected
+        found = remote.run_tasks(to_wire(spec, ()), "digest", [task], VERSION)
+        assert found == [expected]
 
 
 def test_known_keys_travel_with_the_study(tmp_path: Path) -> None:
@@ -37,11 +37,20 @@ def test_known_keys_travel_with_the_study(tmp_path: Path) -> None:
     task = task_of(expand(spec)[0])
     [[first]] = LocalPool(spec).results([task])
     content = to_wire(spec, [first["key"]])
-    found = remote.run_task(content, "digest", task, VERSION)
-    assert found == {**first, "values": None}
+    found = remote.run_tasks(content, "digest", [task], VERSION)
+    assert found == [{**first, "values": None}]
 
 
 def test_another_release_runs_nothing(tmp_path: Path) -> None:
     """It says which it is; the study is not even read."""
     task = task_of(expand(quick.spec(tmp_path))[0])
-    assert remote.run_task(b"", "", task, "9.9") == VERSION == remote.version()
+    assert remote.run_tasks(b"", "", [task], "9.9") == VERSION == remote.version()
+
+
+def test_points_of_one_trip_are_in_order(tmp_path: Path) -> None:
+    """Each has its own outcome."""
+    spec = quick.spec(tmp_path)
+    tasks = [task_of(point) for point in expand(spec)[:3]]
+    found = remote.run_tasks(to_wire(spec, ()), "digest", tasks, VERSION)
+    assert isinstance(found, list)
+    assert [one["id"] for one in found] == [task["id"] for task in tasks]
