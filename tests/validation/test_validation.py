@@ -12,7 +12,7 @@ from shardplan.cli.main import cli
 from shardplan.errors import InputError
 from shardplan.io.catalog import folder
 from shardplan.validation import load_measurements, validate_model
-from shardplan.validation.predict import Value
+from shardplan.validation.predict import Value, predict
 from shardplan.validation.records import MeasurementFile
 from shardplan.validation.statistics import (
     Sized,
@@ -48,6 +48,14 @@ def test_every_measurement_is_met(validation: Validation, index: int) -> None:
     """Each prediction is within the measurement's tolerance."""
     outcome = validation.outcomes[index]
     assert outcome.passed is not False, outcome.to_dict()
+
+
+def test_state_of_cached_rows_is_updated_in_host_memory() -> None:
+    """Adam's backward of the shipped case of a cache was measured to take 11.0 ms."""
+    (case,) = (m for m in MEASUREMENTS if m.id == "tbe.h100.uvm_caching.sgd.cfr1.0")
+    backward = predict(case.replace(optimizer="adam"))[1]
+    assert backward.label == "backward"
+    assert backward.predicted == pytest.approx(11.0e-3, rel=0.15)
 
 
 @pytest.mark.parametrize(
