@@ -34,7 +34,7 @@ def test_never_a_longer_step(workload: str, topology: str) -> None:
 def test_rounds_help_where_overlap_hides_a_phase() -> None:
     """On two hosts, a plan with a higher objective has a shorter step."""
     plain, fed = (
-        shardplan.solve("dlrm-dcnv2", "dgx-h100:2", solver="greedy", rounds=rounds)
+        shardplan.solve("dlrm-dcnv2", "dgx-h200:2", solver="greedy", rounds=rounds)
         for rounds in (0, 4)
     )
     assert simulate(fed.plan).step_time_s < simulate(plain.plan).step_time_s
