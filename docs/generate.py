@@ -30,6 +30,7 @@ from shardplan.io.table_file import COLUMNS
 from shardplan.plans.plan import Plan
 from shardplan.records.coefficient import Coefficient
 from shardplan.records.cost_model import CostModel
+from shardplan.records.network import NetworkModel
 from shardplan.records.optimizers import FACTS
 from shardplan.records.placement import format_ranks
 from shardplan.records.quantity import Quantity
@@ -52,6 +53,7 @@ REFERENCE = DOCS / "reference"
 PAGES: dict[str, type[Record]] = {
     "topology-file": Topology,
     "cost-model-file": CostModel,
+    "network-file": NetworkModel,
     "workload-file": Workload,
     "plan-file": Plan,
     "solver-params": SolverParams,
@@ -68,7 +70,11 @@ _HOME = {root.__name__: page for page, root in PAGES.items()}
 _HOME[TorchRecCostModel.__name__] = "cost-model-file"
 _ALSO = {"cost-model-file": (TorchRecCostModel,)}
 _SECTIONED = ("solver-params", "study-file")
-_ELSEWHERE = {"plan-file": (Workload, Topology, CostModel, TorchRecCostModel)}
+_ELSEWHERE: dict[str, tuple[type[Record], ...]] = {
+    "topology-file": (NetworkModel,),
+    "cost-model-file": (NetworkModel,),
+    "plan-file": (Workload, Topology, CostModel, TorchRecCostModel),
+}
 
 _IS_STORED = typing.get_args(StoredDType)[1]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.checking import check
-from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload, names
 from shardplan.planning.planner import solve
 from shardplan.records.coefficient import Coefficient
 from shardplan.records.record import Record
@@ -126,6 +126,8 @@ def test_readmes_name_every_entry() -> None:
     for kind in ("topologies", "cost_models", "workloads"):
         text = (ROOT / kind / "README.md").read_text(encoding="utf-8")
         assert [n for n in shipped(kind) if f"`{n}`" not in text] == []
+    text = (ROOT / "cost_models" / "README.md").read_text(encoding="utf-8")
+    assert [n for n in names("networks") if f"`{n}`" not in text] == []
 
 
 @pytest.mark.parametrize(("name", "world_size"), TOPOLOGIES.items())

@@ -14,7 +14,12 @@ import pytest
 
 import shardplan
 from shardplan.cli.main import cli
-from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.io.catalog import (
+    load_cost_model,
+    load_network,
+    load_topology,
+    load_workload,
+)
 from shardplan.plans.plan import Plan
 from shardplan.records.fingerprint import fingerprints
 from shardplan.records.inputs import Inputs
@@ -106,6 +111,7 @@ def test_example_files_load(tmp_path: Path) -> None:
     """The examples of the file pages are valid files."""
     assert load_topology(write_example(tmp_path, "topology-file")).world_size == 8
     assert load_cost_model(write_example(tmp_path, "cost-model-file")).name
+    assert load_network(write_example(tmp_path, "network-file")).reduce.hop_s
     assert len(load_workload(write_example(tmp_path, "workload-file")).tables) == 3
 
 
