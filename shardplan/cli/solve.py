@@ -70,8 +70,8 @@ if TYPE_CHECKING:
     "--objective",
     type=click.Choice([objective.value for objective in Objective]),
     default=Objective.STEP.value,
-    help="Sum over phases of the slowest rank, or the slowest rank's sum over phases "
-    "(default: step).",
+    help="Sum over phases of the slowest rank, the slowest rank's sum over phases, or "
+    "the predicted step, of which no bound is proven (default: step).",
 )
 @click.option(
     "--solver",

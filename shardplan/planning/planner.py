@@ -43,6 +43,7 @@ from shardplan.solvers.base import (
     SolveStatus,
     Stop,
 )
+from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.contract import at_fault
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.registry import load_solver
@@ -104,8 +105,9 @@ def solve(
         The framework whose shapes the plan keeps to: ``any``, ``torchrec`` or
         ``hugectr``.
     objective : Objective or str
-        ``step``, the sum over phases of the slowest rank, or ``max-rank``, the
-        slowest rank's sum over phases.
+        ``step``, the sum over phases of the slowest rank; ``max-rank``, the slowest
+        rank's sum over phases; or ``time``, the predicted step, of which no bound is
+        proven yet.
     solver : str
         Name of a solver: ``auto``, ``greedy``, ``ldm``, ``ilp``, ``cbc``, or that of a
         plug-in.
@@ -147,10 +149,10 @@ def solve(
     stop = Stop(time_limit_s=time_limit_s, work_limit=work_limit, gap=gap)
     limit_command(stop)
     settings = load_params(params)
-    chosen = load_solver(solver, settings)
     seed, rounds = whole("seed", seed, MOST_SEED), whole("rounds", rounds, MOST_ROUNDS)
     target = member(Target, "target", target)
     objective = member(Objective, "objective", objective)
+    chosen = _solver(solver, objective, settings)
     hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
     with hearing as heard, solver_failures() as failures:
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
@@ -160,7 +162,7 @@ def solve(
         heard.ask(stop)
         with stop.sooner(stop.remaining_s() - rest_s):
             problem, found = _search(chosen, problem, inputs, stop, seed, observer)
-            if rounds > 0:
+            if rounds > 0 and objective is not Objective.TIME:
                 found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
             proof = _proven(chosen, problem, found, stop, settings.proof)
@@ -179,6 +181,16 @@ def solve(
         broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
         raise at_fault(chosen, *broken)
     return PlanResult(plan, stop.elapsed_s(), verdict)
+
+
+def _solver(name: str, objective: Objective, params: SolverParams) -> Solver:
+    """Load a solver; under `time` it solves sums that are near the step."""
+    if objective is not Objective.TIME:
+        return load_solver(name, params)
+    # What solvers prove of these sums is not proven of the step.
+    auto = params.auto.model_copy(update={"strengthen": False, "least_proof_s": 0.0})
+    params = params.model_copy(update={"auto": auto})
+    return ByStepTime(load_solver(name, params), params)
 
 
 def _search(
@@ -291,11 +303,15 @@ def integer_program(
     from shardplan.solvers.ilp.pulp_model import lp_text
 
     settings = load_params(params)
+    objective = member(Objective, "objective", objective)
+    if objective is Objective.TIME:
+        rule = "has no integer program of its own; choose 'step' or 'max-rank'"
+        raise InputError.single("solve", "objective", objective.value, rule)
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
     problem = _problem(
         inputs,
         member(Target, "target", target),
-        member(Objective, "objective", objective),
+        objective,
         all_tiers=False,
     )
     require_options(problem)
@@ -376,9 +392,12 @@ def make_plan(
 
 
 class Proof(NamedTuple):
-    """A certificate and the bound that it proves here, verified [s]."""
+    """A certificate and the bound that it proves here, verified [s].
 
-    certificate: Certificate
+    There is none for `time` yet: nothing is claimed, then.
+    """
+
+    certificate: Certificate | None
     bound_s: float
 
 
@@ -393,6 +412,8 @@ def prove(
     What is found has gone through the verifier, on this very menu.
     """
     assert result.assignment is not None
+    if problem.objective is Objective.TIME:
+        return Proof(None, 0.0)
     if result.certificate is not None:
         return Proof(result.certificate, verify(problem, result.certificate))
     value = problem.value(result.assignment)

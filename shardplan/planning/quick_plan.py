@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import placements
 from shardplan.problems.problem import build_problem
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.greedy import Greedy
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ def quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
         target=plan.target,
         objective=plan.objective,
     )
-    found = Greedy().solve(problem, Stop(), 0, Silent())
+    is_step = plan.objective is Objective.TIME
+    solver = ByStepTime(Greedy()) if is_step else Greedy()
+    found = solver.solve(problem, Stop(), 0, Silent())
     if found.assignment is None:
         return None
     return assemble_unproven(

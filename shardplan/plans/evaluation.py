@@ -21,7 +21,7 @@ from shardplan.problems.loads import Loads
 from shardplan.records.brief import Brief
 from shardplan.records.memo import by_identity
 from shardplan.records.placement import rows_each
-from shardplan.records.sharding import TIERS, ShardingType
+from shardplan.records.sharding import TIERS, Objective, ShardingType
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.steps.model import step_model
 from shardplan.units import format_seconds, plural
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.placement import ColumnBlock, TablePlacement
-    from shardplan.records.sharding import Objective
     from shardplan.steps.model import Prediction
 
 
@@ -157,7 +156,9 @@ class Evaluation(Brief):
         return step_model(self.measured_pricer).predict(sparse_work(self))
 
     def value(self, objective: Objective) -> float:
-        """Value under an objective [s]."""
+        """Value under an objective [s]; `time` raises like `prediction`."""
+        if objective is Objective.TIME:
+            return self.prediction.step_s
         return self.loads.value(objective)
 
 

@@ -85,6 +85,11 @@ class Loads:
     def value(self, objective: Objective) -> float:
         """Value of the objective [s].
 
+        Raises
+        ------
+        ValueError
+            For `time`, which takes more than sums of seconds; see `Problem.value_of`.
+
         Notes
         -----
         step: sum over phases of the slowest rank, sum_p max_r cost[r, p];
@@ -92,4 +97,6 @@ class Loads:
         """
         if objective is Objective.STEP:
             return float(self.cost.max(axis=0).sum())
+        if objective is Objective.TIME:
+            raise ValueError("loads alone have no value under objective 'time'")
         return float(self.cost.sum(axis=1).max())

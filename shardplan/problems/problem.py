@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.prepared import prepare
+from shardplan.costs.pricer import ModelPricer
 from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.problems.bundling import Bundles
 from shardplan.problems.loads import Loads
@@ -18,6 +19,8 @@ from shardplan.problems.pins import allowed_ranks
 from shardplan.records.brief import Brief
 from shardplan.records.sharding import Objective, Target
 from shardplan.records.targets import require_optimizer
+from shardplan.records.torchrec_cost_model import measured
+from shardplan.steps.pricing import StepPricer
 from shardplan.units import plural
 
 if TYPE_CHECKING:
@@ -219,7 +222,13 @@ class Problem(Brief):
 
     def value(self, assignment: Assignment) -> float:
         """Value of an assignment under the problem's objective [s]."""
-        return self.loads(assignment).value(self.objective)
+        return self.value_of(self.loads(assignment))
+
+    def value_of(self, loads: Loads) -> float:
+        """Value of loads under the problem's objective [s]."""
+        if isinstance(self.pricer, StepPricer) and self.objective is Objective.TIME:
+            return self.pricer.predict(loads.cost).step_s
+        return loads.value(self.objective)
 
     def _instances(self, assignment: Assignment) -> tuple[Ints, Ints]:
         """List every placed item: item index and place (-1 for scope ALL)."""
@@ -289,15 +298,21 @@ def build_problem(
     Raises
     ------
     InputError
-        If constraints name ranks or hosts that the topology does not have, or the
-        target lacks the workload's optimizer.
+        If constraints name ranks or hosts that the topology does not have, the
+        target lacks the workload's optimizer, or `time` is asked of a cost model that
+        cannot time a step.
     """
     require_optimizer(workload, target)
     inputs = prepare(workload, topology, cost_model, target)
+    pricer = inputs.pricer
+    if objective is Objective.TIME:
+        measured(cost_model)
+        assert isinstance(pricer, ModelPricer)
+        pricer = StepPricer(pricer)
     menu = enumerate_options(
         inputs.usage,
         inputs.cluster,
-        inputs.pricer,
+        pricer,
         inputs.capacity,
         target,
         objective,
@@ -313,7 +328,7 @@ def build_problem(
             target=target,
             cluster=inputs.cluster,
             usage=inputs.usage,
-            pricer=inputs.pricer,
+            pricer=pricer,
             capacity=inputs.capacity,
             options=options,
             bundles=bundles,

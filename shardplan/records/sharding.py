@@ -67,11 +67,13 @@ class Objective(StrEnum):
     """What a solver minimises.
 
     `STEP` is the sum over phases of the slowest rank, `MAX_RANK` the slowest
-    rank's sum over phases (TorchRec's rating).
+    rank's sum over phases (TorchRec's rating), `TIME` the predicted step: the longest
+    path through its operations.
     """
 
     STEP = "step"
     MAX_RANK = "max-rank"
+    TIME = "time"
 
 
 class Target(StrEnum):

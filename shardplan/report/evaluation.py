@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.errors import InputError
 from shardplan.records.sharding import PHASES, TIERS, Objective
 from shardplan.report.layout import (
     bar,
@@ -39,6 +40,7 @@ def evaluation_data(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "bound": verdict.bound,
         "objective_step_s": evaluation.value(Objective.STEP),
         "objective_max_rank_s": evaluation.value(Objective.MAX_RANK),
+        "objective_time_s": _predicted_s(evaluation),
         "imbalance": imbalance(total),
         "phases": phases_data(evaluation),
         "memory": memory_data(evaluation),
@@ -47,6 +49,14 @@ def evaluation_data(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
         "items": evaluation.memory_items(fullest),
         "reserved_bytes": dict(evaluation.capacity.reserved),
     }
+
+
+def _predicted_s(evaluation: Evaluation) -> float | None:
+    """Return the predicted step; None where the inputs cannot time one [s]."""
+    try:
+        return evaluation.value(Objective.TIME)
+    except InputError:
+        return None
 
 
 def _fullest_rank(evaluation: Evaluation) -> int:
@@ -115,10 +125,14 @@ def _fill(used: Floats, room: Floats) -> Floats:
 
 def render_evaluation(data: dict[str, Any]) -> RenderableType:
     """Lay out the report of `shardplan evaluate`."""
+    step_s = data["objective_time_s"]
     top = facts(
         {
             "objective 'step'": format_seconds(data["objective_step_s"]),
             "objective 'max-rank'": format_seconds(data["objective_max_rank_s"]),
+            "objective 'time'": "none: a step cannot be timed"
+            if step_s is None
+            else f"{format_seconds(step_s)} (predicted step)",
             "imbalance": f"{data['imbalance']:.3f} (slowest rank over mean)",
             "memory": "fits" if data["fits"] else "DOES NOT FIT",
         }

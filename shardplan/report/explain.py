@@ -86,7 +86,7 @@ def explain_data(
 def binding_ranks(evaluation: Evaluation) -> list[int]:
     """Return the rank whose seconds count in each phase of the objective."""
     cost = evaluation.loads.cost
-    if evaluation.plan.objective is Objective.STEP:
+    if evaluation.plan.objective is not Objective.MAX_RANK:
         return [int(rank) for rank in cost.argmax(axis=0)]
     return [int(cost.sum(axis=1).argmax())] * cost.shape[1]
 
@@ -95,7 +95,8 @@ def binding_costs(evaluation: Evaluation) -> Floats:
     """Seconds of every table that count in the objective, by phase, (T, P).
 
     They are those on the slowest rank of each phase (`step`), or on the slowest
-    rank (`max-rank`); all of them add up to the objective.
+    rank (`max-rank`); all of them add up to the objective. For `time` they are those
+    of `step`: what of them the step shows depends on all of them.
     """
     ranks = binding_ranks(evaluation)
     result = _no_costs(evaluation)
@@ -211,6 +212,13 @@ def counted_sentences(data: dict[str, Any]) -> list[str]:
         f"The objective '{data['objective']}' counts {whose}. A table costs what its "
         "shards take there; its shards on other ranks cost nothing."
     ]
+    if data["objective"] == Objective.TIME.value:
+        found = [
+            "The objective 'time' is the predicted step: the longest path through its "
+            "operations, fixed times and dense layers included. The seconds below are "
+            f"those of the slowest rank of each phase, here of rank {ranks}, whether "
+            "other work hides them or not."
+        ]
     if data["step_time_s"]:
         step = format_seconds(data["step_time_s"])
         found.append(

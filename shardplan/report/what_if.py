@@ -87,6 +87,11 @@ def _without_tables(
 
 
 def _value_without(evaluation: Evaluation, table: int) -> float:
+    if evaluation.plan.objective is Objective.TIME:
+        name = evaluation.plan.inputs.workload.tables[table].name
+        others = tuple(p for p in evaluation.plan.tables if p.name != name)
+        rest = evaluation.plan.model_copy(update={"tables": others})
+        return evaluate(rest).value(Objective.TIME)
     cost = evaluation.loads.cost.copy()
     classes = evaluation.cluster.rank_class
     for index in np.flatnonzero(evaluation.arrays.table == table):

@@ -1,0 +1,126 @@
+"""Minimise the predicted step with solvers of sums, their weights from its path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.costs.scopes import Scope
+from shardplan.problems.weighted import StepView, step_pricer, weights_at
+from shardplan.solvers.base import Silent, SolverResult, SolveStatus
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.steps.step_parts import reduce_names
+
+if TYPE_CHECKING:
+    from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Floats
+    from shardplan.solvers.base import Observer, Solver, Stop
+
+_GREEDY_ROUNDS = 3
+"""Solves with greedy per case: weights settle, or alternate, after that."""
+_LONG_RUNS = ((0.5, 0), (0.6, 1), (1.0, 0))
+"""Shares of the time left for the solver itself, and the case of that rank for each."""
+
+
+@dataclass
+class _Start:
+    """A part of the menu, the weights to solve it with next, and its best step [s]."""
+
+    view: StepView
+    weights: Floats
+    step_s: float = np.inf
+
+
+class _Best:
+    """Keeps the assignment with the shortest predicted step."""
+
+    def __init__(self, problem: Problem, observer: Observer) -> None:
+        self._problem, self._observer = problem, observer
+        self.assignment: Assignment | None = None
+        self.step_s = np.inf
+
+    def offer(self, start: _Start, found: Assignment | None) -> bool:
+        """Look at what a view's solver found; set its next weights."""
+        if found is None:
+            return False
+        problem = self._problem
+        assignment = start.view.whole_assignment(found)
+        loads = problem.loads(assignment)
+        if not loads.fits(problem.capacity):
+            return False
+        step_s = step_pricer(problem).predict(loads.cost).step_s
+        # Weights jump from plan to plan, as paths do: the mean settles.
+        start.weights = 0.5 * (start.weights + weights_at(problem, loads.cost))
+        start.step_s = min(start.step_s, step_s)
+        if step_s < self.step_s:
+            self.assignment, self.step_s = assignment, step_s
+            self._observer.improved(step_s, 0.0)
+        return True
+
+
+class ByStepTime:
+    """Runs a solver on sums of weighted operations, and keeps the shortest step.
+
+    Each reduction that a plan uses at all takes a fixed time. Sums do not see it: parts
+    of the menu without reductions over all ranks, inside groups, or both are solved
+    apart.
+    """
+
+    def __init__(self, solver: Solver, params: SolverParams = DEFAULTS) -> None:
+        self._solver, self._params = solver, params
+
+    def solve(
+        self, problem: Problem, stop: Stop, seed: int, observer: Observer
+    ) -> SolverResult:
+        """See `Solver`."""
+        best = _Best(problem, observer)
+        starts = _starts(problem)
+        greedy = Greedy(self._params)
+        for start in starts:
+            for _ in range(_GREEDY_ROUNDS):
+                if stop.now() and best.assignment is not None:
+                    break
+                found = self._run(greedy, start, stop, seed)
+                if not best.offer(start, found):
+                    break
+        if not isinstance(self._solver, Greedy):
+            self._at_length(starts, best, stop, seed)
+        if best.assignment is None:
+            return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
+        status = SolveStatus.TIME_LIMIT if stop.now() else SolveStatus.FEASIBLE
+        return SolverResult(best.assignment, 0.0, status)
+
+    def _at_length(
+        self, starts: list[_Start], best: _Best, stop: Stop, seed: int
+    ) -> None:
+        """Run the solver on the most promising parts."""
+        starts = sorted(starts, key=lambda start: start.step_s)
+        for share, rank in _LONG_RUNS:
+            start = starts[min(rank, len(starts) - 1)]
+            if stop.now() and best.assignment is not None:
+                return
+            with stop.sooner(share * stop.remaining_s()):
+                best.offer(start, self._run(self._solver, start, stop, seed))
+
+    def _run(
+        self, solver: Solver, start: _Start, stop: Stop, seed: int
+    ) -> Assignment | None:
+        problem = start.view.problem(start.weights)
+        return solver.solve(problem, stop, seed, Silent()).assignment
+
+
+def _starts(problem: Problem) -> list[_Start]:
+    """List the parts of the menu that differ: by the reductions that they leave out."""
+    named = [*reduce_names("reduce_scatter"), *reduce_names("all_gather")]
+    of_all = tuple(name for scope, name in named if scope == Scope.ALL)
+    of_groups = tuple(name for scope, name in named if scope != Scope.ALL)
+    sizes, starts = set(), []
+    for without in ((), of_all, of_groups, of_all + of_groups):
+        view = StepView.of(problem, without)
+        if view is not None and len(view.options) not in sizes:
+            sizes.add(len(view.options))
+            starts.append(_Start(view, np.ones(len(problem.pricer.phases))))
+    return starts
