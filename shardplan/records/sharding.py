@@ -85,6 +85,8 @@ class Target(StrEnum):
 
 
 PHASES = tuple(Phase)
+SUMS = (Objective.STEP, Objective.MAX_RANK)
+"""Objectives that are sums of seconds of phases."""
 TIERS = tuple(MemoryTier)
 CACHING_KERNELS = (ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.KEY_VALUE)
 """Kernels whose cache keeps rows in the table's own type."""

@@ -17,7 +17,7 @@ from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.rounds import best_prices
 from shardplan.certify.verify import Box, replay, round_bound, verify
 from shardplan.records.certificate import Case
-from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding import SUMS, Objective, Target
 from tests.benchmarks.instances import random_problem
 from tests.solvers.helpers import TW, Hosts, brute_force, make_problem, toy_problem
 
@@ -38,7 +38,7 @@ CLUSTERS = {
     "two classes": [Hosts(1, 2, 2), Hosts(1, 1, 1)],
     "classes of one shape": [Hosts(1, 2, 2), Hosts(1, 2, 1)],
 }
-BOTH = list(Objective)
+BOTH = SUMS
 
 
 def draw(seed: int, groups: list[Hosts], objective: Objective) -> Problem:

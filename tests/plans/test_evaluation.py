@@ -14,7 +14,7 @@ from shardplan.costs.cluster import Cluster
 from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate, scope_of
 from shardplan.records.placement import ColumnBlock
-from shardplan.records.sharding import Objective, ShardingType
+from shardplan.records.sharding import SUMS, ShardingType
 from tests.helpers import (
     CLUSTERS,
     TWO_HOSTS,
@@ -63,7 +63,7 @@ def test_names_of_equal_ranks_do_not_matter(
     names = [*order, *(4 + rank for rank in reversed(range(4)))]
     names = names[4:] + names[:4] if swap_hosts else names
     before, after = evaluate(plan), evaluate(_renamed(plan, names))
-    for objective in Objective:
+    for objective in SUMS:
         assert after.value(objective) == pytest.approx(
             before.value(objective), rel=1e-12
         )

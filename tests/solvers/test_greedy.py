@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shardplan.problems.totals import OptionTotals
-from shardplan.records.sharding import PHASES, Objective
+from shardplan.records.sharding import PHASES, SUMS, Objective
 from shardplan.solvers import greedy
 from shardplan.solvers.base import Silent, SolverResult, Stop
 from shardplan.solvers.greedy import Greedy
@@ -85,7 +85,7 @@ def test_greedy_is_longest_first_on_random_numbers(seed: int) -> None:
     assert found == pytest.approx(longest_first(numbers, 3))
 
 
-@pytest.mark.parametrize("objective", list(Objective))
+@pytest.mark.parametrize("objective", SUMS)
 @pytest.mark.parametrize("name", SOLVERS)
 @pytest.mark.parametrize("seed", range(25))
 def test_heuristics_are_never_below_the_optimum(
@@ -106,7 +106,7 @@ def test_heuristics_are_never_below_the_optimum(
 
 
 @pytest.mark.parametrize("name", SOLVERS)
-@pytest.mark.parametrize("objective", list(Objective))
+@pytest.mark.parametrize("objective", SUMS)
 def test_heuristics_on_real_prices(
     two_tables: Instance, name: str, objective: Objective
 ) -> None:
@@ -147,7 +147,7 @@ def test_progress_only_improves(dlrm_like: Instance, name: str) -> None:
     assert {bound for _, bound in seen} == {result.lower_bound_s}
 
 
-@pytest.mark.parametrize("objective", list(Objective))
+@pytest.mark.parametrize("objective", SUMS)
 def test_an_attempt_that_cannot_win_is_left(
     dlrm_like: Instance, objective: Objective, monkeypatch: pytest.MonkeyPatch
 ) -> None:
