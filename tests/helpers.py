@@ -13,7 +13,8 @@ from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
 from shardplan.checking import check
 from shardplan.costs.scopes import IN_GROUPS, SCOPES, Scope, add_scope
-from shardplan.planning.planner import Proof, make_plan, solve
+from shardplan.planning.claims import Proof, make_plan
+from shardplan.planning.planner import solve
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.cost_model import CostModel
 from shardplan.records.inputs import Inputs

@@ -5,18 +5,18 @@ from __future__ import annotations
 import signal
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.certify.dual import lower_bound
-from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
-from shardplan.certify.verify import InvalidCertificateError, verify
+from shardplan.certify.params import ProofParams
+from shardplan.certify.verify import InvalidCertificateError
 from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError
 from shardplan.io import catalog
 from shardplan.io.settings import changed, require_roots
 from shardplan.planning.arguments import MOST_ROUNDS, MOST_SEED, member, whole
+from shardplan.planning.claims import Proof, make_plan, prove
 from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
 from shardplan.planning.diagnosis import require_options
 from shardplan.planning.interrupts import Interrupts
@@ -28,15 +28,11 @@ from shardplan.planning.refusal import (
     stopped,
 )
 from shardplan.planning.result import PlanResult
-from shardplan.planning.solver_params import changed_params, load_params
-from shardplan.plans.assemble import assemble
-from shardplan.plans.plan import Outcome, Plan
-from shardplan.plans.realize import placements
+from shardplan.planning.solver_params import load_params
 from shardplan.problems.problem import build_problem
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import (
-    GAP_TOLERANCE,
     Observer,
     Silent,
     SolverResult,
@@ -45,7 +41,7 @@ from shardplan.solvers.base import (
 )
 from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.contract import at_fault
-from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.params import SolverParams
 from shardplan.solvers.registry import load_solver
 
 if TYPE_CHECKING:
@@ -55,17 +51,12 @@ if TYPE_CHECKING:
     from shardplan.io.settings import Setting
     from shardplan.planning.solver_params import Source as Params
     from shardplan.problems import problem as problems
-    from shardplan.records.certificate import Certificate
     from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
     from shardplan.records.workload import Workload
     from shardplan.solvers.base import Solver
 
     Source = str | os.PathLike[str]
-
-
-_ROOM = 1e-12
-_SAME = 1e-9
 
 
 def solve(
@@ -345,77 +336,3 @@ def load_inputs(
         topology=cluster,
         cost_model=changed(catalog.load_cost_model(software), "cost_model", settings),
     )
-
-
-def make_plan(
-    problem: problems.Problem,
-    result: SolverResult,
-    inputs: Inputs,
-    *,
-    solver: str,
-    seed: int,
-    params: SolverParams = DEFAULTS,
-    proof: Proof | None = None,
-    warnings: Sequence[str] = (),
-) -> Plan:
-    """Turn a solver's result into a self-contained plan.
-
-    The bound leaves its proof some room, for sums differ between machines in the last
-    digits.
-    """
-    assert result.assignment is not None
-    value = problem.value(result.assignment)
-    certificate, proven = proof or prove(problem, result)
-    bound = min(proven * (1.0 - _ROOM), value)
-    is_claimed_optimal = result.status is SolveStatus.OPTIMAL
-    claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
-    is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
-    outcome = Outcome(
-        solver=solver,
-        seed=seed,
-        status=(SolveStatus.OPTIMAL if is_optimal else result.status).value,
-        objective_s=value,
-        lower_bound_s=bound,
-        gap=value / bound - 1.0 if bound > 0 else None,
-        claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
-        warnings=tuple(warnings),
-        params=changed_params(params),
-    )
-    return assemble(
-        inputs,
-        placements(problem, result.assignment),
-        outcome,
-        target=problem.target,
-        objective=problem.objective,
-        certificate=certificate,
-    )
-
-
-class Proof(NamedTuple):
-    """A certificate and the bound that it proves here, verified [s].
-
-    There is none for `time` yet: nothing is claimed, then.
-    """
-
-    certificate: Certificate | None
-    bound_s: float
-
-
-def prove(
-    problem: problems.Problem,
-    result: SolverResult,
-    stop: Stop | None = None,
-    params: ProofParams = PROOF_DEFAULTS,
-) -> Proof:
-    """Verify the certificate of a result, or find one until `stop` says so.
-
-    What is found has gone through the verifier, on this very menu.
-    """
-    assert result.assignment is not None
-    if problem.objective is Objective.TIME:
-        return Proof(None, 0.0)
-    if result.certificate is not None:
-        return Proof(result.certificate, verify(problem, result.certificate))
-    value = problem.value(result.assignment)
-    found = lower_bound(problem, value, stop, params)
-    return Proof(found.certificate, found.value_s)

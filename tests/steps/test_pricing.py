@@ -16,7 +16,7 @@ from tests.helpers import CLUSTERS, Instance, one_host, random_assignment, varie
 
 def assert_same_value(instance, seed):
     """The value from the menu's columns is that of the plan, and the simulated one."""
-    from shardplan.planning.planner import make_plan
+    from shardplan.planning.claims import make_plan
     from shardplan.records.inputs import Inputs
 
     problem = build_problem(*instance, objective=Objective.TIME)

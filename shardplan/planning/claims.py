@@ -1,0 +1,100 @@
+"""What is claimed of a plan, and proven of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shardplan.certify.dual import lower_bound
+from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
+from shardplan.certify.verify import verify
+from shardplan.planning.solver_params import changed_params
+from shardplan.plans.assemble import assemble
+from shardplan.plans.plan import Outcome, Plan
+from shardplan.plans.realize import placements
+from shardplan.records.sharding import Objective
+from shardplan.solvers.base import GAP_TOLERANCE, SolverResult, SolveStatus, Stop
+from shardplan.solvers.params import DEFAULTS, SolverParams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shardplan.problems import problem as problems
+    from shardplan.records.certificate import Certificate
+    from shardplan.records.inputs import Inputs
+
+_ROOM = 1e-12
+_SAME = 1e-9
+
+
+def make_plan(
+    problem: problems.Problem,
+    result: SolverResult,
+    inputs: Inputs,
+    *,
+    solver: str,
+    seed: int,
+    params: SolverParams = DEFAULTS,
+    proof: Proof | None = None,
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """Turn a solver's result into a self-contained plan.
+
+    The bound leaves its proof some room, for sums differ between machines in the last
+    digits.
+    """
+    assert result.assignment is not None
+    value = problem.value(result.assignment)
+    certificate, proven = proof or prove(problem, result)
+    bound = min(proven * (1.0 - _ROOM), value)
+    is_claimed_optimal = result.status is SolveStatus.OPTIMAL
+    claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
+    is_optimal = value <= max(bound, claimed) * (1.0 + GAP_TOLERANCE)
+    outcome = Outcome(
+        solver=solver,
+        seed=seed,
+        status=(SolveStatus.OPTIMAL if is_optimal else result.status).value,
+        objective_s=value,
+        lower_bound_s=bound,
+        gap=value / bound - 1.0 if bound > 0 else None,
+        claimed_bound_s=claimed if claimed > bound * (1.0 + _SAME) else None,
+        warnings=tuple(warnings),
+        params=changed_params(params),
+    )
+    return assemble(
+        inputs,
+        placements(problem, result.assignment),
+        outcome,
+        target=problem.target,
+        objective=problem.objective,
+        certificate=certificate,
+    )
+
+
+class Proof(NamedTuple):
+    """A certificate and the bound that it proves here, verified [s].
+
+    There is none for `time` yet: nothing is claimed, then.
+    """
+
+    certificate: Certificate | None
+    bound_s: float
+
+
+def prove(
+    problem: problems.Problem,
+    result: SolverResult,
+    stop: Stop | None = None,
+    params: ProofParams = PROOF_DEFAULTS,
+) -> Proof:
+    """Verify the certificate of a result, or find one until `stop` says so.
+
+    What is found has gone through the verifier, on this very menu.
+    """
+    assert result.assignment is not None
+    if problem.objective is Objective.TIME:
+        return Proof(None, 0.0)
+    if result.certificate is not None:
+        return Proof(result.certificate, verify(problem, result.certificate))
+    value = problem.value(result.assignment)
+    found = lower_bound(problem, value, stop, params)
+    return Proof(found.certificate, found.value_s)
