@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.certify.params import ProofParams
 from shardplan.certify.verify import InvalidCertificateError
 from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError
@@ -41,13 +40,13 @@ from shardplan.solvers.base import (
 )
 from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.contract import at_fault
-from shardplan.solvers.params import SolverParams
 from shardplan.solvers.registry import load_solver
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from shardplan.certify.params import ProofParams
     from shardplan.io.settings import Setting
     from shardplan.planning.solver_params import Source as Params
     from shardplan.problems import problem as problems
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from shardplan.records.torchrec_cost_model import AnyCostModel
     from shardplan.records.workload import Workload
     from shardplan.solvers.base import Solver
+    from shardplan.solvers.params import SolverParams
 
     Source = str | os.PathLike[str]
 
