@@ -26,7 +26,7 @@ _LONG_RUNS = ((0.5, 0), (0.6, 1), (1.0, 0))
 
 
 @dataclass
-class _Start:
+class _MenuPart:
     """A part of the menu, the weights to solve it with next, and its best step [s]."""
 
     view: StepView
@@ -34,7 +34,7 @@ class _Start:
     step_s: float = np.inf
 
 
-class _Best:
+class _ShortestStep:
     """Keeps the assignment with the shortest predicted step."""
 
     def __init__(self, problem: Problem, observer: Observer) -> None:
@@ -42,7 +42,7 @@ class _Best:
         self.assignment: Assignment | None = None
         self.step_s = np.inf
 
-    def offer(self, start: _Start, found: Assignment | None) -> bool:
+    def offer(self, start: _MenuPart, found: Assignment | None) -> bool:
         """Look at what a view's solver found; set its next weights."""
         if found is None:
             return False
@@ -76,7 +76,7 @@ class ByStepTime:
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`."""
-        best = _Best(problem, observer)
+        best = _ShortestStep(problem, observer)
         starts = _starts(problem)
         greedy = Greedy(self._params)
         for start in starts:
@@ -94,7 +94,7 @@ class ByStepTime:
         return SolverResult(best.assignment, 0.0, status)
 
     def _at_length(
-        self, starts: list[_Start], best: _Best, stop: Stop, seed: int
+        self, starts: list[_MenuPart], best: _ShortestStep, stop: Stop, seed: int
     ) -> None:
         """Run the solver on the most promising parts."""
         starts = sorted(starts, key=lambda start: start.step_s)
@@ -106,13 +106,13 @@ class ByStepTime:
                 best.offer(start, self._run(self._solver, start, stop, seed))
 
     def _run(
-        self, solver: Solver, start: _Start, stop: Stop, seed: int
+        self, solver: Solver, start: _MenuPart, stop: Stop, seed: int
     ) -> Assignment | None:
         problem = start.view.problem(start.weights)
         return solver.solve(problem, stop, seed, Silent()).assignment
 
 
-def _starts(problem: Problem) -> list[_Start]:
+def _starts(problem: Problem) -> list[_MenuPart]:
     """List the parts of the menu that differ: by the reductions that they leave out."""
     named = [*reduce_names("reduce_scatter"), *reduce_names("all_gather")]
     of_all = tuple(name for scope, name in named if scope == Scope.ALL)
@@ -122,5 +122,5 @@ def _starts(problem: Problem) -> list[_Start]:
         view = StepView.of(problem, without)
         if view is not None and len(view.options) not in sizes:
             sizes.add(len(view.options))
-            starts.append(_Start(view, np.ones(len(problem.pricer.phases))))
+            starts.append(_MenuPart(view, np.ones(len(problem.pricer.phases))))
     return starts
