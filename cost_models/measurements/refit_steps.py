@@ -12,6 +12,7 @@ import numpy as np
 
 from shardplan.validation import load_measurements
 from shardplan.validation.fitting import FITTED, Fit, decides
+from shardplan.validation.predict import predict
 from shardplan.validation.records import StepMeasurement
 
 ROUNDS = 6
@@ -19,11 +20,14 @@ ROUNDS = 6
 
 
 def steps(group: str) -> list[StepMeasurement]:
-    """Return the measured steps of a group that decide constants."""
+    """Return the measured steps of a group that decide constants, ranges none."""
     return [
         step
         for step in load_measurements()
-        if isinstance(step, StepMeasurement) and step.group == group and decides(step)
+        if isinstance(step, StepMeasurement)
+        and step.group == group
+        and decides(step)
+        and predict(step)[0].range is None
     ]
 
 

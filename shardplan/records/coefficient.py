@@ -71,6 +71,20 @@ class PositiveCoefficient(Coefficient):
     value: Annotated[float, Field(gt=0, le=1e18)]
 
 
+class Spread(Record):
+    """Factors of a rate between which systems of one description were seen to lie.
+
+    Attributes
+    ----------
+    slow, fast : float
+        1 is the rate that predictions use; `slow` is not above it, `fast` not below.
+    """
+
+    slow: Annotated[float, Field(gt=0, le=1)]
+    fast: Annotated[float, Field(ge=1, le=100)]
+    source: Name
+
+
 class Curve(Record):
     """Measured times over message sizes, interpolated in log-log.
 

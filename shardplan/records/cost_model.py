@@ -16,6 +16,7 @@ from shardplan.records.coefficient import (
     Curve,
     PositiveCoefficient,
     Section,
+    Spread,
 )
 from shardplan.records.network import LinkModel, NetworkModel
 from shardplan.records.quantity import Quantity
@@ -42,6 +43,7 @@ class LookupModel(Section):
     narrow_rows : penalties, the narrowest first
     sort_s_per_id : sorting ids before the backward pass [s/id]
     forward_floor_s, backward_floor_s : least time of a fused kernel [s]
+    spread : of the rates of lookups and updates in other programs
     """
 
     formula: Literal["memory_roofline"] = "memory_roofline"
@@ -53,6 +55,17 @@ class LookupModel(Section):
     sort_s_per_id: Coefficient
     forward_floor_s: Coefficient
     backward_floor_s: Coefficient
+    spread: Spread | None = None
+
+    def scaled(self, factor: float) -> Self:
+        """Return lookups and updates at `factor` times their rates."""
+        rates = {
+            name: getattr(self, name).model_copy(
+                update={"value": factor * getattr(self, name).value}
+            )
+            for name in ("forward_efficiency", "backward_efficiency")
+        }
+        return self.model_copy(update=rates)
 
 
 class HostMemoryModel(Section):

@@ -17,6 +17,7 @@ from shardplan.records.coefficient import (
     Coefficient,
     PositiveCoefficient,
     Section,
+    Spread,
 )
 from shardplan.records.quantity import Quantity
 from shardplan.records.record import Integer, Name, Record, SchemaVersion
@@ -82,6 +83,21 @@ class LinkModel(Section):
     exponent: PositiveCoefficient
     curves: tuple[LinkCurve, ...] = ()
 
+    def scaled(self, factor: float) -> Self:
+        """Return a link with `factor` times the bandwidth, and the same latency."""
+        rate = self.bw_efficiency
+        faster = rate.model_copy(update={"value": factor * rate.value})
+        curves = tuple(
+            curve.model_copy(
+                update={
+                    "bw_efficiency": factor * curve.bw_efficiency,
+                    "sent_bytes": tuple(factor * size for size in curve.sent_bytes),
+                }
+            )
+            for curve in self.curves
+        )
+        return self.model_copy(update={"bw_efficiency": faster, "curves": curves})
+
     @field_validator("curves")
     @classmethod
     def _ascending(cls, curves: tuple[LinkCurve, ...]) -> tuple[LinkCurve, ...]:
@@ -105,6 +121,9 @@ class NetworkModel(Brief, Record):
     latency_growth : Coefficient or None
         Share by which the latency inside a domain grows with every doubling of its
         ranks beyond those that were measured.
+    spread : Spread or None
+        Of all its rates, where a description leaves the links open; a network that
+        was measured has none.
     """
 
     schema_version: SchemaVersion
@@ -114,6 +133,17 @@ class NetworkModel(Brief, Record):
     reduce: LinkModel
     all_reduce: LinkModel | None = None
     latency_growth: Coefficient | None = None
+    spread: Spread | None = None
+
+    def scaled(self, factor: float) -> Self:
+        """Return a network whose links carry `factor` times as many bytes a second."""
+        links = {
+            "all_to_all": self.all_to_all.scaled(factor),
+            "reduce": self.reduce.scaled(factor),
+        }
+        if self.all_reduce is not None:
+            links["all_reduce"] = self.all_reduce.scaled(factor)
+        return self.model_copy(update=links)
 
     def facts(self) -> dict[str, str]:
         """Return what identifies this, by name."""

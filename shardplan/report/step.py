@@ -17,7 +17,7 @@ from shardplan.report.layout import (
     table,
     whole,
 )
-from shardplan.simulation import simulate
+from shardplan.simulation import simulate, step_range
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def step_data(
         "objective_s": plan.outcome.objective_s,
         "bound": verdict.bound,
         **simulation.to_dict(),
+        "step_range_s": step_range(plan, simulation.settings),
         "trace_file": trace_file,
         "explanation": None if explanation is None else explanation.to_dict(),
     }
@@ -82,6 +83,7 @@ def render_step(data: dict[str, Any]) -> RenderableType:
             "per step",
             "topology": f"{data['topology']}: {data['world_size']:,} ranks",
             "step time": format_seconds(data["step_time_s"]),
+            "step range": _range(data["step_range_s"]),
             "throughput": "-" if speed is None else f"{speed:,.0f} samples/s",
             "critical rank": f"{data['critical']['rank']}: "
             f"{data['critical']['reason']}",
@@ -102,6 +104,14 @@ def render_step(data: dict[str, Any]) -> RenderableType:
         links = table(("operation", "fullest link"), fullest.items())
         parts.append(section("Where bytes meet", links))
     return Group(*parts)
+
+
+def _range(ends: tuple[float, float] | None) -> str:
+    """Say between what the step may lie; empty where nothing is open."""
+    if ends is None:
+        return ""
+    fast, slow = map(format_seconds, ends)
+    return f"{fast} to {slow}, as rates are open: measure them for less"
 
 
 def _saved_table(explanation: dict[str, Any], step_s: float) -> RenderableType:

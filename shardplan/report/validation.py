@@ -74,7 +74,7 @@ def _singles(measurements: list[dict[str, Any]]) -> RenderableType:
                 found["id"],
                 _predicted(found["kind"], value),
                 _amount(found["kind"], value["measured"]),
-                _signed(value["error"]),
+                _error(value),
                 _tolerance(found["tolerance"]),
                 _passed(found),
             )
@@ -194,6 +194,11 @@ def _amount(kind: str, value: float) -> str:
     if kind == "bandwidth":
         return f"{value / 1e9:,.0f} GB/s"
     return f"{value / 1e9:,.1f} GB" if kind == "capacity" else format_seconds(value)
+
+
+def _error(value: dict[str, Any]) -> str:
+    inside = value["range"] is not None and value["error"] == 0.0
+    return "in range" if inside else _signed(value["error"])
 
 
 def _passed(found: dict[str, Any]) -> str:

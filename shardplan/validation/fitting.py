@@ -68,14 +68,9 @@ FITTED: dict[str, tuple[Constant, ...]] = {
 """Constants that the steps of a group of measurements decide; no others are."""
 
 
-_WORST = 0.3
-"""Steps with a wider tolerance than this decide no constant."""
-
-
 def decides(step: StepMeasurement) -> bool:
-    """Whether a step takes part in fits: it is trusted, and is to be met."""
-    each = step.tolerance.each
-    return step.confidence != "low" and each is not None and each <= _WORST
+    """Whether a step takes part in fits: also where it is met badly, if trusted."""
+    return step.confidence != "low"
 
 
 def step_time(

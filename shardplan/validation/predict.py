@@ -23,7 +23,7 @@ from shardplan.records.tables import EmbeddingTable, ZipfAccess
 from shardplan.records.topology import ScaleUp, Topology
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.records.workload import Pipeline, Workload
-from shardplan.simulation import SimulationSettings, simulate
+from shardplan.simulation import SimulationSettings, simulate, step_range
 from shardplan.simulation.collective_times import collective_seconds
 from shardplan.validation.plans import HostTables, MeasuredPlan
 from shardplan.validation.records import (
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.records.cost_model import CostModel
     from shardplan.records.topology import HostGroup
-    from shardplan.simulation import Simulation
 
 
 class Value(NamedTuple):
@@ -83,7 +82,8 @@ def system_topology(system: System) -> Topology:
 def _with_ranks(group: HostGroup, ranks: int) -> HostGroup:
     """Return hosts of fewer ranks, with no more of them in a domain."""
     size = min(group.scale_up.domain_size, ranks)
-    up = group.scale_up.replace(domain_size=size) if size > 1 else _NO_SCALE_UP
+    joined = size > 1 or group.scale_up.kind == "none"
+    up = group.scale_up.replace(domain_size=size) if joined else _NO_SCALE_UP
     return group.replace(local_world_size=ranks, scale_up=up)
 
 
@@ -120,6 +120,9 @@ def measured_plan(step: StepMeasurement) -> Plan:
         )
     if step.dense_dtype is not None:
         changes["dense"] = workload.dense.replace(dtype=step.dense_dtype)
+    if step.comm_dtype is not None:
+        parts = dict.fromkeys(("forward", "backward", "dense"), step.comm_dtype)
+        changes["comm_dtypes"] = workload.comm_dtypes.replace(**parts)
     inputs = Inputs(
         workload=workload.replace(**changes),
         topology=topology,
@@ -147,15 +150,11 @@ def with_cost_model(plan: Plan, model: CostModel) -> Plan:
     return plan.model_copy(update={"inputs": inputs})
 
 
-def simulated_step(step: StepMeasurement) -> Simulation:
-    """Simulate a measured step."""
-    return simulate(measured_plan(step), step_settings(step))
-
-
 @predict.register
 def _(measurement: StepMeasurement) -> list[Value]:
-    simulation = simulated_step(measurement)
-    return [Value("step", simulation.step_time_s, measurement.step_s)]
+    plan, settings = measured_plan(measurement), step_settings(measurement)
+    step = simulate(plan, settings).step_time_s
+    return [Value("step", step, measurement.step_s, step_range(plan, settings))]
 
 
 @predict.register

@@ -106,8 +106,9 @@ class StepMeasurement(_Measured):
         Shipped name or path.
     num_embeddings : tuple of int
         Rows of the tables, where they differ from the workload's.
-    dense_dtype : DType or None
-        Type of the layers, where it differs from the workload's.
+    dense_dtype, comm_dtype : DType or None
+        Types of the layers and of what is exchanged, where they differ from the
+        workload's.
     input_copy : bool
         False where the inputs were on the device already.
     id_exchange : bool
@@ -123,6 +124,7 @@ class StepMeasurement(_Measured):
     global_batch_size: Size
     num_embeddings: tuple[Rows, ...] = ()
     dense_dtype: DType | None = None
+    comm_dtype: DType | None = None
     input_copy: Flag = True
     id_exchange: Flag = True
     plan: MeasuredPlan

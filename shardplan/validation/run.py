@@ -134,7 +134,8 @@ class Validation:
     def groups(self) -> dict[str, dict[str, Any]]:
         """Mean, median and worst error of every group, and how many passed.
 
-        Measurements of low confidence count only where a group has no others.
+        Measurements of low confidence count only where a group has no others, and so
+        do predictions that are ranges in errors.
         """
         members: dict[str, list[Comparison]] = {}
         for outcome in self.outcomes:
@@ -160,11 +161,16 @@ class Validation:
             "fit": _FIT if self.shipped else _NO_FIT,
             "groups": self.groups(),
             "generations": {
-                name: generation_bias([(_generation(o), _step(o)) for o in found])
+                name: generation_bias(
+                    [(_generation(o), _step(o)) for o in definite or found]
+                )
                 for name, found in steps.items()
+                for definite in [[o for o in found if o.values[0].range is None]]
             },
             "kendall_tau": {
-                name: kendall_tau([_throughput(o) for o in found])
+                name: kendall_tau(
+                    [_throughput(o) for o in found if o.values[0].range is None]
+                )
                 for name, found in several.items()
             },
             "scaling": {
@@ -186,12 +192,16 @@ class Validation:
         }
 
     def _fits(self, steps: dict[str, list[Comparison]]) -> dict[str, Fit]:
-        """Return a fit of each group that decides constants."""
-        return {
-            name: Fit.of([_as_step(outcome) for outcome in found])
+        """Return a fit of each group that decides constants.
+
+        Steps that are predicted as a range decide none.
+        """
+        definite = {
+            name: [_as_step(o) for o in found if o.values[0].range is None]
             for name, found in steps.items()
             if name in FITTED
         }
+        return {name: Fit.of(found) for name, found in definite.items() if found}
 
 
 def load_measurements(
@@ -264,12 +274,13 @@ def _left_out(
 
 def _summary(outcomes: list[Comparison]) -> dict[str, Any]:
     required = [outcome for outcome in outcomes if outcome.passed is not None]
-    shown, outcomes = len(outcomes) - len(required), required or outcomes
+    shown, counted = len(outcomes) - len(required), required or outcomes
+    outcomes = [o for o in counted if o.values[0].range is None] or counted
     errors = np.concatenate([outcome.errors for outcome in outcomes])
     worst = max(outcomes, key=lambda outcome: abs(outcome.worst.error))
     return {
         "measurements": len(required),
-        "passed": sum(outcome.passed is True for outcome in outcomes),
+        "passed": sum(outcome.passed is True for outcome in required),
         "only_shown": shown,
         "values": len(errors),
         "mean_error": float(np.abs(errors).mean()),

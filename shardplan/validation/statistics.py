@@ -22,16 +22,21 @@ def kendall_tau(pairs: Sequence[Pair]) -> float:
 
     Notes
     -----
-    ``(concordant - discordant) / pairs``: 1 for the same order, -1 for the reverse.
+    Tau-b: ``(concordant - discordant) / sqrt(p q)`` with p and q the pairs of systems
+    that differ in prediction and in measurement: 1 for the same order, -1 for the
+    reverse. Boxes of one description have one prediction, and no order.
 
     References
     ----------
-    Kendall 1938, A new measure of rank correlation, Biometrika 30.
+    Kendall 1945, The treatment of ties in ranking problems, Biometrika 33.
     """
     signs = [
-        np.sign(p - q) * np.sign(m - n) for (p, m), (q, n) in combinations(pairs, 2)
+        (np.sign(p - q), np.sign(m - n)) for (p, m), (q, n) in combinations(pairs, 2)
     ]
-    return float(np.mean(signs)) if signs else 1.0
+    predicted = np.array([one for one, _ in signs])
+    measured = np.array([other for _, other in signs])
+    ordered = np.sqrt(np.abs(predicted).sum() * np.abs(measured).sum())
+    return float(predicted @ measured / ordered) if ordered else 1.0
 
 
 def scaling(throughputs: Mapping[str, Pair]) -> list[dict[str, Any]]:

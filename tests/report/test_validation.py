@@ -60,3 +60,18 @@ def test_no_fit_without_the_shipped_measurements(data: dict[str, Any]) -> None:
     text = to_text(render_validation(data), 100)
     assert "took no part in a fit" in text
     assert "left out" not in text
+
+
+def test_ranges(data: dict[str, Any]) -> None:
+    """A range shows both ends; what lies in it is off by nothing, the rest is not."""
+    box = next(m for m in load_measurements() if "h100pcie" in m.id)
+    found = [box, box.replace(id="outside", step_s=0.2)]
+    box_data = validate_model(found).to_dict()
+    text = to_text(render_validation(box_data), 80)
+    [inside] = [line for line in text.splitlines() if "37.589 ms" in line]
+    assert " to " in inside
+    assert "in range" in inside
+    [outside] = [line for line in text.splitlines() if "200.000 ms" in line]
+    assert "-7" in outside
+    assert outside.rstrip().endswith("NO")
+    assert all(m["values"][0]["range"] is None for m in data["measurements"])
