@@ -25,10 +25,14 @@ from shardplan.records.record import dump
 from shardplan.studies.expand import expand
 from shardplan.studies.resolve import Resolver
 from shardplan.studies.spec import StudySpec
+from tests.benchmarks.frozen import FOLDER
 
 ROOT = Path(__file__).resolve().parents[3]
 OLD = "bd3c8a6"
 """The commit before there were studies."""
+TOPOLOGY = FOLDER / "topologies" / "dgx-h100.toml"
+COST_MODEL = FOLDER / "cost_models" / "h100.toml"
+"""Files that the old commit can read as well."""
 VALUES = ("objective_s", "lower_bound_s", "step_time_s")
 
 
@@ -90,7 +94,12 @@ def study(points: int) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "name": "bench-study",
-        "base": {"workload": "hugectr-200", "topology": "dgx-h100", "solver": "greedy"},
+        "base": {
+            "workload": "hugectr-200",
+            "topology": str(TOPOLOGY),
+            "cost_model": str(COST_MODEL),
+            "solver": "greedy",
+        },
         "axes": {
             "hosts": [6, 7, 8, 9, 10],
             "workload.global_batch_size": [16_384, 32_768, 65_536, 131_072],
@@ -117,7 +126,7 @@ def write_problems(spec: StudySpec, path: Path, count: int) -> None:
             names.append(hashlib.sha256(text.encode()).hexdigest())
             data[kind][names[-1]] = json.loads(text)
         data["points"].append(names)
-        data["cost_model"] = inputs.topology.cost_model
+        data["cost_model"] = str(COST_MODEL)
     path.write_text(json.dumps(data), encoding="utf-8")
 
 
