@@ -299,7 +299,8 @@ def covers_whole_groups(ranks: Iterable[int], rank_group: Ints) -> bool:
     """
     chosen = np.zeros(len(rank_group), dtype=bool)
     chosen[list(ranks)] = True
-    return not np.isin(rank_group[~chosen], rank_group[chosen]).any()
+    taken, sizes = np.bincount(rank_group, chosen), np.bincount(rank_group)
+    return bool(((taken == 0) | (taken == sizes)).all())
 
 
 def shard_arrays(
