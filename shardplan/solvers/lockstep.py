@@ -73,7 +73,8 @@ def place_in_lockstep(
         What `place_all` comes to, for each; None where it has to be asked.
     """
     found: list[Placed | None] = [None] * len(ways)
-    order = sorted(range(len(ways)), key=lambda number: ways[number][1])
+    # Long queues first: what is behind the last one that goes on is not worked out.
+    order = sorted(range(len(ways)), key=lambda n: (ways[n][1], -len(ways[n][0].item)))
     lockstep = _Lockstep([ways[number] for number in order])
     if lockstep.run(give_up):
         for number, placed in zip(order, lockstep.placed(), strict=True):
@@ -118,15 +119,22 @@ class _Lockstep:
         # The ranks of a place follow each other.
         shape = len(self._level), -1, size
         level, levels = self._level.reshape(shape), total.reshape(shape)
+        norms = [
+            (power, rows.start, self._ends(own, rows)) for power, rows in self._norms
+        ]
         for step in range(len(added)):
             if step % CLOCK_EVERY == CLOCK_EVERY - 1 and give_up():
                 return False
             np.add(self._level, added[step], total)
-            for power, rows in self._norms:
-                norm(total[:, rows], power, score[rows])
-            fullest = np.maximum.reduce(score.reshape(len(own), -1, size), 2)
+            for power, start, ends in norms:
+                if step < len(ends):
+                    rows = slice(start, ends[step])
+                    norm(total[:, rows], power, score[rows])
+            fullest = score
+            if size > 1:
+                fullest = np.maximum.reduce(score.reshape(len(own), -1, size), 2)
             found[step] = best = fullest.argmin(axis=1) + first
-            level[:, best] = levels[:, best]
+            level[:, best] = levels.take(best, axis=1)
             for row, places in apart.get(step, ()):
                 places[:] = fullest[row].argsort(kind="stable")[: len(places)]
                 best = places + first[row]
@@ -134,6 +142,15 @@ class _Lockstep:
         for row, (queue, some) in enumerate(zip(self._queues, own, strict=True)):
             self._places[row][queue.start[some]] = found[: len(some), row] - first[row]
         return True
+
+    @staticmethod
+    def _ends(own: Sequence[Ints], rows: slice) -> list[int]:
+        """Row after the last one of some that still goes on, for each step."""
+        lengths = np.array([len(some) for some in own[rows]])
+        steps = np.arange(lengths.max())[:, None]
+        last = len(lengths) - (lengths > steps)[:, ::-1].argmax(axis=1)
+        found: list[int] = (rows.start + last).tolist()
+        return found
 
     def _steps(
         self, own: Sequence[Ints]
