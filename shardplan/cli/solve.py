@@ -128,8 +128,8 @@ if TYPE_CHECKING:
     metavar="N",
     type=WholeRange(min=0, max=100),
     default=0,
-    help="Solve again up to N times with what phases cost in the simulated step, and "
-    "keep the plan whose step is shortest (default: 0).",
+    help="Solve again up to N times with what phases cost in the predicted step, and "
+    "keep the plan whose simulated step is shortest (default: 0).",
 )
 @click.option(
     "--progress",

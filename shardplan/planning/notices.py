@@ -41,6 +41,7 @@ def notices(result: PlanResult) -> tuple[str, ...]:
     evaluation = evaluate(result.plan)
     plan = result.plan
     found = (
+        *result.remarks,
         optimizer_notice(plan.inputs.workload, plan.target),
         _outside_hbm(evaluation),
         _separate_caches(plan),

@@ -19,6 +19,7 @@ from shardplan.planning.claims import Proof, make_plan, prove
 from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
 from shardplan.planning.diagnosis import require_options
 from shardplan.planning.interrupts import Interrupts
+from shardplan.planning.refine import refine, search_s
 from shardplan.planning.refusal import (
     advised,
     no_plan,
@@ -112,8 +113,9 @@ def solve(
     seed : int
         Seed of solvers that draw random numbers.
     rounds : int
-        Times to solve again with what phases cost in the simulated step; the plan
+        Times to solve again with what phases cost in the predicted step; the plan
         with the shortest simulated step is returned. Its objective may be higher.
+        They have three tenths of the time or work for themselves.
     params : SolverParams, mapping of sections, or path of a TOML file, optional
         Numbers of the solver that are not to be at their defaults.
     observer : Observer, optional
@@ -152,9 +154,9 @@ def solve(
         rest_s = keep_rest(stop, stop.elapsed_s() - before)
         heard.ask(stop)
         with stop.sooner(stop.remaining_s() - rest_s):
-            problem, found = _search(chosen, problem, inputs, stop, seed, observer)
-            if rounds > 0 and objective is not Objective.TIME:
-                found = _improved(chosen, problem, found, inputs, stop, seed, rounds)
+            with stop.sooner(search_s(stop, rounds)):
+                problem, found = _search(chosen, problem, inputs, stop, seed, observer)
+            found, remarks = refine(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
             proof = _proven(chosen, problem, found, stop, settings.proof)
         plan = make_plan(
@@ -171,7 +173,7 @@ def solve(
     if verdict.violations:
         broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
         raise at_fault(chosen, *broken)
-    return PlanResult(plan, stop.elapsed_s(), verdict)
+    return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
 
 
 def _solver(name: str, objective: Objective, params: SolverParams) -> Solver:
@@ -250,27 +252,6 @@ def _proven(
         return prove(problem, found, stop, params)
     except InvalidCertificateError as error:
         raise at_fault(solver, f"its certificate proves nothing: {error}") from error
-
-
-def _improved(
-    solver: Solver,
-    problem: problems.Problem,
-    found: SolverResult,
-    inputs: Inputs,
-    stop: Stop,
-    seed: int,
-    rounds: int,
-) -> SolverResult:
-    """Feed the simulated step back for some rounds."""
-    from shardplan.planning.feedback import improve
-
-    def solve_again(weighted: problems.Problem) -> SolverResult:
-        if stop.now():
-            return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
-        return _solve(solver, weighted, stop, seed, Silent())
-
-    make = partial(make_plan, problem, inputs=inputs, solver="", seed=seed)
-    return improve(problem, found, solve_again, make, rounds)
 
 
 def integer_program(

@@ -26,11 +26,14 @@ class PlanResult(Brief):
         Seconds that loading, solving and checking took; not part of the plan.
     verdict : Verdict
         What is proven about the plan.
+    remarks : tuple of str
+        How the solver's plan was changed, and what rounds gained, in sentences.
     """
 
     plan: Plan
     runtime_s: float
     verdict: Verdict
+    remarks: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:

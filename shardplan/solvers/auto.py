@@ -67,11 +67,13 @@ class Auto:
         with stop.sooner(self._proof_start_s(stop, is_small)):
             if params.pack and is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
+                incumbent.keep()
             with stop.sooner(self._search_s(stop, is_small)):
                 # Not even greedy has made a plan yet where the search comes first.
                 is_over = stop.now() and not begins_with_search
                 if not (is_optimal or is_over or incumbent.is_close):
                     self._search(problem, stop, seed, incumbent)
+                    incumbent.keep()
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(self._rest_s(stop)):
                     is_optimal = self._exactly(problem, stop, seed, incumbent)
@@ -88,6 +90,7 @@ class Auto:
         if self._params.greedy:
             found = Greedy(self._all).solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
+            incumbent.keep()
         if _size(problem) > self._params.ldm_size:
             return
         share = 1.0 if stop.is_by_work else self._params.quick_share
@@ -97,6 +100,7 @@ class Auto:
             with stop.sooner(share * stop.remaining_s()):
                 found = solver.solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
+            incumbent.keep()
 
     def _quick_solvers(self, most_s: float) -> Iterator[Solver]:
         """Yield the heuristics after greedy; the last looks below `most_s` only."""
@@ -299,7 +303,9 @@ def _result(incumbent: Incumbent, stop: Stop, is_optimal: bool) -> SolverResult:
     value = min(bound.value_s, incumbent.value_s)
     if is_optimal:
         status = SolveStatus.OPTIMAL
-        return SolverResult(incumbent.assignment, value, status, bound.certificate)
-    return finished(
-        incumbent.assignment, incumbent.value_s, value, stop, bound.certificate
-    )
+        found = SolverResult(incumbent.assignment, value, status, bound.certificate)
+    else:
+        found = finished(
+            incumbent.assignment, incumbent.value_s, value, stop, bound.certificate
+        )
+    return replace(found, seen=tuple(incumbent.seen))

@@ -47,12 +47,16 @@ class SolverResult:
         `INFEASIBLE` only with a proof; `NOT_FOUND` otherwise.
     certificate : Certificate or None
         Proves a lower bound; without one, the planner looks for its own.
+    seen : tuple of Assignment
+        Others that fit and were the best for a while: one of them may have a shorter
+        step.
     """
 
     assignment: Assignment | None
     lower_bound_s: float
     status: SolveStatus
     certificate: Certificate | None = None
+    seen: tuple[Assignment, ...] = ()
 
 
 class Observer(Protocol):
@@ -139,6 +143,16 @@ class Stop:
         """Within the block, work stops nothing: it has a budget of its own."""
         limit = self.work_limit
         self.work_limit = float("inf")
+        try:
+            yield
+        finally:
+            self.work_limit = limit
+
+    @contextmanager
+    def with_work(self, moves: float) -> Iterator[None]:
+        """Within the block, as much work as this may be done from now on."""
+        limit = self.work_limit
+        self.work_limit = self.work + moves
         try:
             yield
         finally:

@@ -41,6 +41,7 @@ class _ShortestStep:
         self._problem, self._observer = problem, observer
         self.assignment: Assignment | None = None
         self.step_s = np.inf
+        self.seen: list[Assignment] = []
 
     def offer(self, start: _MenuPart, found: Assignment | None) -> bool:
         """Look at what a view's solver found; set its next weights."""
@@ -57,6 +58,7 @@ class _ShortestStep:
         start.step_s = min(start.step_s, step_s)
         if step_s < self.step_s:
             self.assignment, self.step_s = assignment, step_s
+            self.seen.append(assignment)
             self._observer.improved(step_s, 0.0)
         return True
 
@@ -91,7 +93,8 @@ class ByStepTime:
         if best.assignment is None:
             return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
         status = SolveStatus.TIME_LIMIT if stop.now() else SolveStatus.FEASIBLE
-        return SolverResult(best.assignment, 0.0, status)
+        last_first = tuple(reversed(best.seen))
+        return SolverResult(best.assignment, 0.0, status, seen=last_first)
 
     def _at_length(
         self, starts: list[_MenuPart], best: _ShortestStep, stop: Stop, seed: int

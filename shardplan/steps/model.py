@@ -16,6 +16,7 @@ from shardplan.steps.settings import SimulationSettings
 if TYPE_CHECKING:
     from shardplan.costs.pricer import ModelPricer
     from shardplan.records.arrays import Floats
+    from shardplan.steps.operation import Stage
     from shardplan.steps.sparse_work import SparseWork
 
 
@@ -27,6 +28,7 @@ class Prediction:
     ----------
     names : tuple of K str
         The operations of a step, in order of issue.
+    stages : tuple of K Stage
     seconds : float array (K,)
         What each takes on its slowest rank [s].
     graph : StepGraph
@@ -34,6 +36,7 @@ class Prediction:
     """
 
     names: tuple[str, ...]
+    stages: tuple[Stage, ...]
     seconds: Floats
     graph: StepGraph
 
@@ -85,6 +88,7 @@ class StepModel:
             self._graphs[key] = StepGraph.of(program)
         return Prediction(
             tuple(operation.name for operation in program),
+            tuple(operation.stage for operation in program),
             np.array([float(operation.seconds.max()) for operation in program]),
             self._graphs[key],
         )

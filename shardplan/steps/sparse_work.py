@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from shardplan.costs.scopes import Scope
@@ -59,3 +59,19 @@ class SparseWork:
     outputs: Exchange
     gradients: Exchange
     replica_bytes: float
+
+    def scaled(self, factor: float) -> Self:
+        """Return as much work times a factor."""
+
+        def exchange(found: Exchange) -> Exchange:
+            sums = {scope: factor * array for scope, array in found.sums.items()}
+            return Exchange(factor * found.whole, sums, factor * found.encode)
+
+        whole = ("outputs", "gradients")
+        changed: dict[str, Any] = {
+            f.name: factor * getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in whole
+        }
+        changed |= {name: exchange(getattr(self, name)) for name in whole}
+        return replace(self, **changed)

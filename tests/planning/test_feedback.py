@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 import shardplan
 from shardplan.checking import check
 from shardplan.planning.feedback import phase_weights
+from shardplan.plans.evaluation import evaluate
 from shardplan.records.sharding import PHASES, Phase
-from shardplan.simulation import SimulationSettings, simulate
+from shardplan.simulation import simulate
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,24 @@ def test_rounds_help_where_overlap_hides_a_phase() -> None:
     assert fed.lower_bound_s <= plain.objective_s
 
 
-def test_weights_of_a_step_without_overlap() -> None:
-    """Where the step is the objective, a phase weighs mean over slowest rank."""
+def test_weights_are_criticality_times_slope() -> None:
+    """What a kernel takes beyond its least time counts, if it is on the path."""
     plan = shardplan.solve("merlin-tiny", "dgx-a100-80", solver="greedy").plan
-    simulation = simulate(plan, SimulationSettings.bare())
-    cost = simulation.evaluation.loads.cost
-    used = cost.max(axis=0) > 0
-    expected = cost.mean(axis=0)[used] / cost.max(axis=0)[used]
-    np.testing.assert_allclose(phase_weights(simulation)[used], expected, rtol=1e-9)
+    evaluation = evaluate(plan)
+    prediction = evaluation.prediction
+    floor = evaluation.rates.cost_model.lookup.forward_floor_s.value
+    rise = sum(
+        prediction.criticality[name] * max(prediction.seconds_of(name) - floor, 0.0)
+        for name in ("embedding_forward", "replicated_forward")
+    )
+    which = PHASES.index(Phase.FWD_COMPUTE)
+    priced = evaluation.loads.cost[:, which].max()
+    assert rise > 0
+    assert phase_weights(evaluation)[which] == pytest.approx(rise / priced)
 
 
 def test_hidden_phases_are_cheap() -> None:
     """The id exchange runs under the batch before: its weight is the least one."""
     plan = shardplan.solve("dlrm-dcnv2", "dgx-h100", solver="greedy").plan
-    weights = phase_weights(simulate(plan))
+    weights = phase_weights(evaluate(plan))
     assert weights[PHASES.index(Phase.INPUT_DIST)] == weights.min() == 0.05

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 import shardplan
 from shardplan.records.record import Record
-from shardplan.records.sharding import Objective
+from shardplan.records.sharding import SUMS, Objective
 from shardplan.solvers import auto
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, Stop
@@ -206,7 +206,7 @@ def least(record: type[Record]) -> Record:
     return record.model_validate(values)
 
 
-@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("objective", SUMS)
 def test_least_counts(objective: Objective) -> None:
     """A solver that may hardly do anything still ends with a legal plan."""
     params = least(SolverParams)

@@ -25,6 +25,8 @@ class Incumbent:
         Its value; infinite without one [s].
     bound : Bound
         Certified.
+    seen : list of Assignment
+        What was the best one at the end of each part of a solver.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Incumbent:
         self.bound = bound
         self.assignment: Assignment | None = None
         self.value_s = np.inf
+        self.seen: list[Assignment] = []
 
     @property
     def is_close(self) -> bool:
@@ -57,6 +60,12 @@ class Incumbent:
         value = state.value() * state.vectors.unit_s
         if value < self.value_s * (1.0 - LEAST_GAIN) and state.fits():
             self.offer(state.assignment())
+
+    def keep(self) -> None:
+        """Keep in mind what is the best one now."""
+        one = self.assignment
+        if one is not None and (not self.seen or self.seen[-1] is not one):
+            self.seen.append(one)
 
     def raise_bound(self, bound: Bound) -> None:
         """Keep a bound, if it is better."""

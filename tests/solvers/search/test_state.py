@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding import SUMS, Objective, Target
 from shardplan.solvers.base import Stop
 from shardplan.solvers.search.anneal import Annealer
 from shardplan.solvers.search.state import State
@@ -126,7 +126,7 @@ class Mover:
 @pytest.mark.parametrize(
     "num_moves", [10_000, pytest.param(100_000, marks=pytest.mark.long)]
 )
-@pytest.mark.parametrize("objective", Objective)
+@pytest.mark.parametrize("objective", SUMS)
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_loads_stay_right(cluster: str, objective: Objective, num_moves: int) -> None:
     """Before, amid and after many random moves everything equals a fresh sum."""

@@ -1,0 +1,163 @@
+"""Guard rail: no plan is returned that simulates slower than one that was at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.errors import InputError
+from shardplan.records.sharding import Objective
+from shardplan.simulation import simulate
+from shardplan.solvers.base import Silent, SolverResult, SolveStatus
+from shardplan.solvers.by_step_time import ByStepTime
+from shardplan.solvers.greedy import Greedy
+from shardplan.units import format_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shardplan.plans.plan import Plan
+    from shardplan.problems.problem import Assignment, Problem
+    from shardplan.simulation import Simulation
+    from shardplan.solvers.base import Stop
+
+NOISE = 1e-3
+"""Steps and values that differ by less are ties."""
+_MOST = 8
+"""Plans that are simulated."""
+_LARGE = 200_000
+"""Tables x ranks above which a simulation takes too long to compare plans."""
+
+
+class Guarded(NamedTuple):
+    """A result that simulates no slower than what was at hand.
+
+    Attributes
+    ----------
+    sentence : str
+        What was changed, and why; empty if nothing was.
+    """
+
+    result: SolverResult
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Rival:
+    """A plan that was at hand: its objective [s], simulated step [s] and traffic."""
+
+    assignment: Assignment
+    value_s: float
+    step_s: float
+    num_kinds: int
+    num_bytes: float
+
+
+def guard(
+    problem: Problem,
+    found: SolverResult,
+    make_plan: Callable[[Assignment], Plan],
+    stop: Stop,
+) -> Guarded:
+    """Return the result, or what was seen on the way with a shorter simulated step.
+
+    Parameters
+    ----------
+    problem : Problem
+    found : SolverResult
+        With an assignment; its `seen` compete, and greedy's plan does.
+    make_plan : callable
+        Make the plan of an assignment.
+    stop : Stop
+        No further plan is simulated when time is over; a limit of work does not count
+        here, so that the same plans are compared on every machine.
+
+    Notes
+    -----
+    Plans whose steps and objectives are within `NOISE` of the shortest step, and of the
+    least objective among these, are equal for the model: the one with fewer kinds of
+    collectives wins, then the one that moves fewer bytes. What cannot be simulated, and
+    what would take too long, is returned as it is.
+    """
+    assert found.assignment is not None
+    if problem.num_bundles * problem.world_size > _LARGE:
+        return Guarded(found, "")
+    rivals: list[_Rival] = []
+    for assignment in _seen(problem, found, stop):
+        if len(rivals) == _MOST or (rivals and _is_over(stop)):
+            break
+        try:
+            simulation = simulate(make_plan(assignment))
+        except InputError:
+            return Guarded(found, "")
+        rivals.append(_rival(problem, assignment, simulation))
+    own, best = rivals[0], _choose(rivals)
+    if best is own:
+        return Guarded(found, "")
+    result = replace(found, assignment=best.assignment, status=SolveStatus.FEASIBLE)
+    return Guarded(result, _sentence(own, best))
+
+
+def _seen(problem: Problem, found: SolverResult, stop: Stop) -> Sequence[Assignment]:
+    """List the result, greedy's and what was seen, each once."""
+    assert found.assignment is not None
+    listed: list[Assignment | None] = [found.assignment]
+    if not _is_over(stop):
+        greedy = Greedy()
+        solver = ByStepTime(greedy) if problem.objective is Objective.TIME else greedy
+        with stop.beyond_work():
+            listed.append(solver.solve(problem, stop, 0, Silent()).assignment)
+    listed += found.seen
+    unique: list[Assignment] = []
+    for one in listed:
+        if one is not None and not any(_same(one, other) for other in unique):
+            unique.append(one)
+    return unique
+
+
+def _is_over(stop: Stop) -> bool:
+    return stop.requested or (not stop.is_by_work and stop.now())
+
+
+def _same(one: Assignment, other: Assignment) -> bool:
+    return np.array_equal(one.option, other.option) and all(
+        np.array_equal(a, b) for a, b in zip(one.places, other.places, strict=True)
+    )
+
+
+def _rival(problem: Problem, assignment: Assignment, simulation: Simulation) -> _Rival:
+    moves = [
+        run.operation
+        for run in simulation.timeline.steady_runs
+        if run.operation.traffic is not None and not run.operation.is_idle
+    ]
+    num_bytes = sum(float(op.traffic.by_rank[:, 0].sum()) for op in moves if op.traffic)
+    value_s = problem.value(assignment)
+    step_s = simulation.step_time_s
+    return _Rival(assignment, value_s, step_s, len(moves), num_bytes)
+
+
+def _choose(rivals: Sequence[_Rival]) -> _Rival:
+    """Return the shortest step; of ties, the least traffic."""
+    shortest = min(rival.step_s for rival in rivals)
+    close = [rival for rival in rivals if rival.step_s <= shortest * (1.0 + NOISE)]
+    least = min(rival.value_s for rival in close)
+    equal = [rival for rival in close if rival.value_s <= least * (1.0 + NOISE)]
+    return min(equal, key=lambda rival: (rival.num_kinds, rival.num_bytes))
+
+
+def _sentence(own: _Rival, best: _Rival) -> str:
+    """Say what the returned plan is better in than the solver's own."""
+    more = best.value_s / own.value_s - 1.0 if own.value_s > 0 else 0.0
+    steps = f"{format_seconds(best.step_s)} against {format_seconds(own.step_s)}"
+    if best.step_s < own.step_s * (1.0 - NOISE):
+        return (
+            f"A plan that was seen on the way has a shorter simulated step, {steps}, "
+            f"and is returned; its objective is {100.0 * more:.1f} % higher."
+        )
+    return (
+        "A plan that was seen on the way simulates as fast with less to send, and is "
+        f"returned: {steps}."
+    )

@@ -1,0 +1,86 @@
+"""From a solver's result to the one that becomes a plan: rounds, and a guard rail."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from shardplan.planning.feedback import improve
+from shardplan.planning.guard import guard
+from shardplan.plans.assemble import assemble_unproven
+from shardplan.plans.realize import placements
+from shardplan.records.sharding import Objective
+from shardplan.solvers.base import Silent
+
+if TYPE_CHECKING:
+    from shardplan.plans.plan import Plan
+    from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.inputs import Inputs
+    from shardplan.solvers.base import Solver, SolverResult, Stop
+
+ROUNDS_SHARE = 0.3
+"""Share of the time, and of the work, that rounds have for themselves."""
+_GUARD_SHARE, _MOST_GUARD_S = 0.05, 2.0
+"""Share of the time for simulating plans, and the most [s]."""
+
+
+def search_s(stop: Stop, rounds: int) -> float:
+    """Return the seconds from now on that the first search has."""
+    left = stop.remaining_s() - _guard_s(stop)
+    return left * (1.0 - ROUNDS_SHARE) if rounds else left
+
+
+def refine(
+    solver: Solver,
+    problem: Problem,
+    found: SolverResult,
+    inputs: Inputs,
+    stop: Stop,
+    seed: int,
+    rounds: int,
+) -> tuple[SolverResult, tuple[str, ...]]:
+    """Run rounds, then compare with what was at hand; say what that changed.
+
+    Parameters
+    ----------
+    rounds : int
+        Not used for `time`, whose solver sets its weights by the path by itself.
+
+    Raises
+    ------
+    InputError
+        If rounds are asked for, and the inputs cannot time a step.
+    """
+    make = partial(_plan, problem, inputs)
+    remarks = []
+    if rounds and problem.objective is not Objective.TIME:
+        share = ROUNDS_SHARE * stop.work_limit / rounds
+        ends_s = stop.elapsed_s() + stop.remaining_s() - _guard_s(stop)
+
+        def again(weighted: Problem, number: int) -> SolverResult:
+            left = max(ends_s - stop.elapsed_s(), 0.0)
+            with stop.sooner(left / (rounds - number)), stop.with_work(share):
+                return solver.solve(weighted, stop, seed, Silent())
+
+        feedback = improve(problem, found, again, make, rounds)
+        found = feedback.result
+        remarks.append(feedback.sentence)
+    guarded = guard(problem, found, make, stop)
+    if guarded.sentence:
+        remarks.append(guarded.sentence)
+    return guarded.result, tuple(remarks)
+
+
+def _guard_s(stop: Stop) -> float:
+    return min(_GUARD_SHARE * stop.remaining_s(), _MOST_GUARD_S)
+
+
+def _plan(problem: Problem, inputs: Inputs, assignment: Assignment) -> Plan:
+    """Make a plan to be simulated."""
+    return assemble_unproven(
+        inputs,
+        placements(problem, assignment),
+        solver="",
+        target=problem.target,
+        objective=problem.objective,
+    )

@@ -1,0 +1,116 @@
+"""The guard rail: nothing at hand simulates faster than what is returned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import shardplan
+from shardplan.checking import check
+from shardplan.planning.guard import NOISE, guard
+from shardplan.planning.refine import refine
+from shardplan.plans.assemble import assemble_unproven
+from shardplan.plans.realize import placements
+from shardplan.records.inputs import Inputs
+from shardplan.records.sharding import Objective
+from shardplan.simulation import simulate
+from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
+from shardplan.solvers.greedy import Greedy
+from tests.helpers import dlrm_like, random_assignment, two_hosts
+
+
+def plans(instance, problem):
+    names = ("workload", "topology", "cost_model")
+    inputs = Inputs(**dict(zip(names, instance, strict=True)))
+
+    def make(assignment):
+        return assemble_unproven(
+            inputs,
+            placements(problem, assignment),
+            solver="",
+            target=problem.target,
+            objective=problem.objective,
+        )
+
+    return inputs, make
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_no_rival_is_faster(objective):
+    """Of random plans, greedy's among them, the fastest comes back."""
+    instance = two_hosts()
+    problem = instance.problem(objective=objective)
+    _, make = plans(instance, problem)
+    rng = np.random.default_rng(0)
+    drawn = [random_assignment(problem, rng) for _ in range(5)]
+    found = SolverResult(drawn[0], 0.0, SolveStatus.OPTIMAL, seen=tuple(drawn[1:]))
+    guarded = guard(problem, found, make, Stop())
+    steps = [simulate(make(one)).step_time_s for one in drawn]
+    own = simulate(make(guarded.result.assignment)).step_time_s
+    assert own <= min(steps) * (1.0 + NOISE)
+    if objective is not Objective.TIME:
+        plain = Greedy().solve(problem, Stop(), 0, Silent()).assignment
+        assert own <= simulate(make(plain)).step_time_s * (1.0 + NOISE)
+    assert bool(guarded.sentence) == (guarded.result.assignment is not drawn[0])
+    if guarded.sentence:
+        assert "shorter simulated step" in guarded.sentence
+        assert guarded.result.status is SolveStatus.FEASIBLE
+
+
+def test_a_result_that_nothing_beats_stays():
+    """Also its status: nothing is said, nothing is changed."""
+    instance = two_hosts()
+    problem = instance.problem()
+    _, make = plans(instance, problem)
+    found = Greedy().solve(problem, Stop(), 0, Silent())
+    assert guard(problem, found, make, Stop()) == (found, "")
+
+
+@pytest.mark.parametrize("solver", ["greedy", "auto"])
+def test_rounds_have_work_of_their_own(solver):
+    """A search that used up its limit leaves the rounds theirs, and says so."""
+    result = dlrm_like().solve(solver=solver, rounds=2, work_limit=500)
+    assert check(result.plan) == ()
+    said = [text for text in result.remarks if "of 2 rounds ran" in text]
+    assert len(said) == 1
+    assert not said[0].startswith("0 ")
+
+
+def test_rounds_have_time_of_their_own():
+    """The first search leaves three tenths of the time."""
+    result = two_hosts().solve(solver="auto", rounds=2, time_limit_s=2.0)
+    (said,) = [text for text in result.remarks if "of 2 rounds ran" in text]
+    assert not said.startswith("0 ")
+
+
+def test_the_same_work_gives_the_same_answer():
+    """Nothing of rounds and guard rail looks at the clock under a limit of work."""
+    first, second = (
+        dlrm_like().solve(solver="auto", rounds=1, work_limit=1000) for _ in range(2)
+    )
+    assert first.plan.tables == second.plan.tables
+    assert first.remarks == second.remarks
+
+
+def test_what_cannot_be_simulated_is_left_alone():
+    """TorchRec's cost model has no step: no rival is looked for, rounds are refused."""
+    instance = two_hosts()
+    arguments = (*instance[:2], "torchrec")
+    result = shardplan.solve(
+        *arguments, target="torchrec", objective="max-rank", solver="greedy"
+    )
+    assert result.remarks == ()
+    with pytest.raises(shardplan.InputError, match="cannot simulate a step"):
+        shardplan.solve(*arguments, target="torchrec", solver="greedy", rounds=1)
+
+
+def test_refine_without_rounds_says_nothing_of_them():
+    """No remark without a change."""
+    instance = two_hosts()
+    problem = instance.problem()
+    inputs, _ = plans(instance, problem)
+    found = replace(Greedy().solve(problem, Stop(), 0, Silent()), seen=())
+    result, remarks = refine(Greedy(), problem, found, inputs, Stop(), 0, 0)
+    assert (result, remarks) == (found, ())
