@@ -12,6 +12,7 @@ from shardplan.problems.weighted import StepView, step_pricer, weights_at
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.step_search import StepSearch
 from shardplan.steps.step_parts import reduce_names
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 _GREEDY_ROUNDS = 3
 """Solves with greedy per case: weights settle, or alternate, after that."""
-_LONG_RUNS = ((0.5, 0), (0.6, 1), (1.0, 0))
-"""Shares of the time left for the solver itself, and the case of that rank for each."""
+_LONG_RUNS = ((0.35, 0), (0.2, 1))
+"""Shares of what is left for the solver itself, and the part of that rank for each."""
 
 
 @dataclass
@@ -38,7 +39,7 @@ class _ShortestStep:
     """Keeps the assignment with the shortest predicted step."""
 
     def __init__(self, problem: Problem, observer: Observer) -> None:
-        self._problem, self._observer = problem, observer
+        self.problem, self._observer = problem, observer
         self.assignment: Assignment | None = None
         self.step_s = np.inf
         self.seen: list[Assignment] = []
@@ -47,7 +48,7 @@ class _ShortestStep:
         """Look at what a view's solver found; set its next weights."""
         if found is None:
             return False
-        problem = self._problem
+        problem = self.problem
         assignment = start.view.whole_assignment(found)
         loads = problem.loads(assignment)
         if not loads.fits(problem.capacity):
@@ -56,11 +57,18 @@ class _ShortestStep:
         # Weights jump from plan to plan, as paths do: the mean settles.
         start.weights = 0.5 * (start.weights + weights_at(problem, loads.cost))
         start.step_s = min(start.step_s, step_s)
+        self._take(assignment, step_s)
+        return True
+
+    def take(self, assignment: Assignment) -> None:
+        """Look at an assignment of the whole problem that fits."""
+        self._take(assignment, self.problem.value(assignment))
+
+    def _take(self, assignment: Assignment, step_s: float) -> None:
         if step_s < self.step_s:
             self.assignment, self.step_s = assignment, step_s
             self.seen.append(assignment)
             self._observer.improved(step_s, 0.0)
-        return True
 
 
 class ByStepTime:
@@ -105,8 +113,12 @@ class ByStepTime:
             start = starts[min(rank, len(starts) - 1)]
             if stop.now() and best.assignment is not None:
                 return
-            with stop.sooner(share * stop.remaining_s()):
+            work = share * (stop.work_limit - stop.work)
+            with stop.sooner(share * stop.remaining_s()), stop.with_work(work):
                 best.offer(start, self._run(self._solver, start, stop, seed))
+        if best.assignment is not None:
+            search = StepSearch(best.problem, seed)
+            best.take(search.improve(best.assignment, stop))
 
     def _run(
         self, solver: Solver, start: _MenuPart, stop: Stop, seed: int
