@@ -28,17 +28,24 @@ _TINY = 1e-6
 """Share of a load at which an operation takes no more than its fixed time."""
 
 
+@dataclass(frozen=True, eq=False)
 class GroupedPricer(StepPricer):
     """Prices in groups of operations, of which each is one phase of a solver."""
+
+    groups: tuple[str, ...] = ()
 
     @property
     def phases(self) -> tuple[str, ...]:
         """Names of the groups."""
-        return tuple(_groups())
+        return self.groups
 
 
-def _groups() -> dict[str, tuple[str, ...]]:
-    """Operations that solvers look at together.
+Groups = dict[str, tuple[str, ...]]
+"""Operations that solvers look at together, by the name of their group."""
+
+
+def by_operation() -> Groups:
+    """Group what ranks do in one go.
 
     What all ranks have alike is one group: the sum of its largest is that of all.
     """
@@ -59,6 +66,20 @@ def _groups() -> dict[str, tuple[str, ...]]:
             "reduce_scatter",
             "all_gather",
         ),
+    }
+
+
+def by_phase() -> Groups:
+    """Group operations as the phases of objective `step` do."""
+    reduces = tuple(name for _, name in reduce_names("reduce_scatter"))
+    gathers = tuple(name for _, name in reduce_names("all_gather"))
+    return {
+        "ids": ("length_exchange", "id_exchange"),
+        "prefetch": ("cache_prefetch",),
+        "forward": ("embedding_forward", "replicated_forward"),
+        "outputs": ("output_all_to_all", "output_encode", *reduces),
+        "gradients": ("gradient_all_to_all", "gradient_encode", *gathers, REPLICAS),
+        "backward": ("embedding_backward", "replicated_backward"),
     }
 
 
@@ -95,16 +116,23 @@ class StepView:
             return None
         return cls(problem, np.flatnonzero(kept))
 
-    def problem(self, weights: Floats) -> Problem:
-        """Return the view as a problem under `step`, with operations weighted (R,)."""
-        part = self._part
-        pricer = step_pricer(self.whole)
-        groups = _merged(part.options.item_cost, pricer, weights)
+    def problem(self, weights: Floats, groups: Groups | None = None) -> Problem:
+        """Return the view as a problem under `step`, with operations weighted (R,).
+
+        Parameters
+        ----------
+        weights : float array (R,)
+        groups : dict, optional
+            Its phases; by default `by_operation`.
+        """
+        part, pricer = self._part, step_pricer(self.whole)
+        groups = groups or by_operation()
+        cost = _merged(part.options.item_cost, pricer, weights, groups)
         return replace(
             part,
             objective=Objective.STEP,
-            pricer=GroupedPricer(pricer.model),
-            options=replace(part.options, item_cost=groups),
+            pricer=GroupedPricer(pricer.model, tuple(groups)),
+            options=replace(part.options, item_cost=cost),
         )
 
     @cached_property
@@ -125,10 +153,12 @@ def step_pricer(problem: Problem) -> StepPricer:
     return problem.pricer
 
 
-def _merged(cost: Floats, pricer: StepPricer, weights: Floats) -> Floats:
+def _merged(
+    cost: Floats, pricer: StepPricer, weights: Floats, groups: Groups
+) -> Floats:
     """Weigh operations, and add up those of each group: (I, C, R) -> (I, C, G)."""
     index = {name: i for i, name in enumerate(pricer.phases)}
-    rates, groups = pricer.model.rates, _groups()
+    rates = pricer.model.rates
     found = [
         sum(weights[index[name]] * cost[:, :, index[name]] for name in names)
         for names in groups.values()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.scopes import Scope
-from shardplan.problems.weighted import StepView, step_pricer, weights_at
+from shardplan.problems.weighted import StepView, by_phase, step_pricer, weights_at
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
@@ -17,13 +17,17 @@ from shardplan.steps.step_parts import reduce_names
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Assignment, Problem
+    from shardplan.problems.weighted import Groups
     from shardplan.records.arrays import Floats
     from shardplan.solvers.base import Observer, Solver, Stop
 
 _GREEDY_ROUNDS = 3
 """Solves with greedy per case: weights settle, or alternate, after that."""
-_LONG_RUNS = ((0.35, 0), (0.2, 1))
-"""Shares of what is left for the solver itself, and the part of that rank for each."""
+_RUN_SHARE = 0.7
+"""Share of what is left for the solver itself; single tables are moved in the rest."""
+_WORTH = 0.05
+"""Gain of weights and parts with greedy from which the solver gets them, too: below
+that, the plain sum of phases is as good a guide, and steadier."""
 
 
 @dataclass
@@ -32,6 +36,7 @@ class _MenuPart:
 
     view: StepView
     weights: Floats
+    groups: Groups | None = None
     step_s: float = np.inf
 
 
@@ -41,7 +46,7 @@ class _ShortestStep:
     def __init__(self, problem: Problem, observer: Observer) -> None:
         self.problem, self._observer = problem, observer
         self.assignment: Assignment | None = None
-        self.step_s = np.inf
+        self.step_s = self.plain_s = np.inf
         self.seen: list[Assignment] = []
 
     def offer(self, start: _MenuPart, found: Assignment | None) -> bool:
@@ -57,6 +62,8 @@ class _ShortestStep:
         # Weights jump from plan to plan, as paths do: the mean settles.
         start.weights = 0.5 * (start.weights + weights_at(problem, loads.cost))
         start.step_s = min(start.step_s, step_s)
+        if not self.seen:  # by weights of 1 on the whole menu
+            self.plain_s = step_s
         self._take(assignment, step_s)
         return True
 
@@ -107,15 +114,14 @@ class ByStepTime:
     def _at_length(
         self, starts: list[_MenuPart], best: _ShortestStep, stop: Stop, seed: int
     ) -> None:
-        """Run the solver on the most promising parts."""
+        """Run the solver on the most promising part, then move single tables."""
         starts = sorted(starts, key=lambda start: start.step_s)
-        for share, rank in _LONG_RUNS:
-            start = starts[min(rank, len(starts) - 1)]
-            if stop.now() and best.assignment is not None:
-                return
-            work = share * (stop.work_limit - stop.work)
-            with stop.sooner(share * stop.remaining_s()), stop.with_work(work):
-                best.offer(start, self._run(self._solver, start, stop, seed))
+        chosen = starts[0]
+        if best.plain_s <= best.step_s * (1.0 + _WORTH):
+            chosen = _whole(best.problem)
+        work = _RUN_SHARE * (stop.work_limit - stop.work)
+        with stop.sooner(_RUN_SHARE * stop.remaining_s()), stop.with_work(work):
+            best.offer(chosen, self._run(self._solver, chosen, stop, seed))
         if best.assignment is not None:
             search = StepSearch(best.problem, seed)
             best.take(search.improve(best.assignment, stop))
@@ -123,8 +129,14 @@ class ByStepTime:
     def _run(
         self, solver: Solver, start: _MenuPart, stop: Stop, seed: int
     ) -> Assignment | None:
-        problem = start.view.problem(start.weights)
+        problem = start.view.problem(start.weights, start.groups)
         return solver.solve(problem, stop, seed, Silent()).assignment
+
+
+def _whole(problem: Problem) -> _MenuPart:
+    """Return the whole menu by phases, with all operations alike: objective `step`."""
+    every = StepView(problem, np.arange(len(problem.options)))
+    return _MenuPart(every, np.ones(len(problem.pricer.phases)), by_phase())
 
 
 def _starts(problem: Problem) -> list[_MenuPart]:

@@ -9,7 +9,7 @@ from shardplan.costs.scopes import Scope
 from shardplan.errors import InputError
 from shardplan.planning.planner import integer_program, solve
 from shardplan.plans.evaluation import evaluate
-from shardplan.problems.weighted import StepView, weights_at
+from shardplan.problems.weighted import StepView, by_phase, weights_at
 from shardplan.records.sharding import Objective
 from shardplan.simulation import SimulationSettings, simulate
 from tests.helpers import assert_plan_valid, dlrm_like, random_assignment, two_hosts
@@ -75,6 +75,18 @@ def test_sums_of_phases_are_the_weighted_operations():
         column = problem.pricer.phases.index(name)
         loads[:, column] *= ((reduced + across) / reduced)[problem.cluster.rank_class]
     np.testing.assert_allclose(total, loads.sum(axis=1), rtol=1e-12)
+
+
+def test_grouped_by_phase_it_is_objective_step():
+    """With weights of 1, prices by phase are those of `step`, whatever the plan."""
+    problem = two_hosts().problem(objective=Objective.TIME)
+    view = StepView.of(problem)
+    part = view.problem(np.ones(problem.num_phases), by_phase())
+    plain = two_hosts().problem(objective=Objective.STEP)
+    assert len(plain.options) == len(part.options)
+    np.testing.assert_allclose(
+        part.options.item_cost, plain.options.item_cost, rtol=1e-12
+    )
 
 
 def test_weights_are_shares_of_the_path():
