@@ -10,8 +10,8 @@ from rich.cells import cell_len
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NUMBER = re.compile(r"[(\[]?[+-]?\d[\d.,/]*")
-"""A word that is a number alone: what follows it is its unit or its noun."""
+_NUMBER = re.compile(r"[(\[]?[+-]?\d(?:[\d.,/]*\d)?")
+"""A word that is a number alone: what follows is its unit or noun, if no number."""
 _PIECE = re.compile(r"[^,;/_.:-]*[,;/_.:-]|[^,;/_.:-]+")
 _ELLIPSIS = "…"
 
@@ -20,7 +20,7 @@ def tokens(text: str) -> list[str]:
     """Split at spaces, but not between a number and the word after it."""
     found: list[str] = []
     for word in text.split(" "):
-        if found and _NUMBER.fullmatch(found[-1]):
+        if found and _NUMBER.fullmatch(found[-1]) and not _NUMBER.match(word):
             found[-1] = f"{found[-1]} {word}"
         else:
             found.append(word)

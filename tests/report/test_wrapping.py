@@ -16,6 +16,8 @@ def test_numbers_stay_with_their_units() -> None:
     found = tokens(text)
     assert found[1:5] == ["80.0 GB", "(74.5 GiB)", "at", "(+0.0448 ms),"]
     assert found[5:8] == ["1,024 ranks,", "-3 %", "of"]
+    assert tokens("(NCCL 2.27.3, 8 us)") == ["(NCCL", "2.27.3,", "8 us)"]
+    assert tokens("2 16 GB") == ["2", "16 GB"]
     assert longest_token("80.0 GB or (14,305.1 GiB)") == len("(14,305.1 GiB)")
 
 
