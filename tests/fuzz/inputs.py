@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import InputError, ShardplanError
-from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.io.catalog import (
+    load_cost_model,
+    load_network,
+    load_topology,
+    load_workload,
+)
 from shardplan.io.table_file import COLUMNS, read_tables
 from shardplan.planning.planner import solve
 from tests.fuzz.commands import assert_readable, run
@@ -18,12 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from shardplan.records.network import NetworkModel
+    from shardplan.records.topology import Topology
+
 ROOT = Path(__file__).resolve().parents[2]
 VALID = ROOT / "tests" / "data" / "valid"
 SOURCES = {
     "topology": (VALID / "topology.toml", *(ROOT / "topologies").glob("*.toml")),
     "workload": (VALID / "workload.toml", ROOT / "workloads" / "dlrm-dcnv2.toml"),
     "cost-model": (VALID / "cost_model.toml", ROOT / "cost_models" / "torchrec.toml"),
+    "network": (
+        VALID / "network.toml",
+        *(ROOT / "cost_models" / "networks" / f"{n}.toml" for n in ("efa", "pcie4")),
+    ),
     "csv": (VALID / "tables.csv",),
     "parquet": (),
 }
@@ -31,6 +43,7 @@ LOAD: dict[str, Callable[[Path], Any]] = {
     "topology": load_topology,
     "workload": load_workload,
     "cost-model": load_cost_model,
+    "network": load_network,
     "csv": lambda path: read_tables(path, path.name),
     "parquet": lambda path: read_tables(path, path.name),
 }
@@ -51,7 +64,7 @@ def try_mutant(rng: Random, folder: Path) -> str:
     str
         Kind of file, and ``refused``, ``loaded``, ``solved`` or ``unsolved``.
     """
-    kind = rng.choices(list(LOAD), (4, 4, 3, 2, 2))[0]
+    kind = rng.choices(list(LOAD), (4, 4, 3, 3, 2, 2))[0]
     suffix = kind if kind in ("csv", "parquet") else "toml"
     path = folder / f"mutant.{suffix}"
     if kind == "parquet":
@@ -81,7 +94,17 @@ _SOLVE: dict[str, Callable[[Any], Any]] = {
     "topology": lambda found: _solve(_MODEL, found, COST_MODEL),
     "workload": lambda found: _solve(found, ONE_HOST, COST_MODEL),
     "cost-model": lambda found: _solve(_MODEL, ONE_HOST, found),
+    "network": lambda found: _solve(_MODEL, _joined_by(found), COST_MODEL),
 }
+
+
+def _joined_by(network: NetworkModel) -> Topology:
+    """Return two hosts that a network joins, inside and between."""
+    (group,) = ONE_HOST.host_groups
+    up = group.scale_up.replace(network=network)
+    group = group.replace(scale_up=up, num_hosts=2)
+    fabric = ONE_HOST.fabric.replace(network=network)
+    return ONE_HOST.replace(host_groups=(group,), fabric=fabric)
 
 
 def _parquet(rng: Random) -> bytes:
