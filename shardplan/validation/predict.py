@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.costs.layers.gemm import gemm_time
 from shardplan.costs.layers.times import DenseDevice
 from shardplan.costs.memory.storage import element_bytes
+from shardplan.errors import InputError
 from shardplan.io.catalog import (
     load_cost_model,
     load_network,
@@ -82,6 +83,11 @@ def system_topology(system: System) -> Topology:
 def _with_ranks(group: HostGroup, ranks: int) -> HostGroup:
     """Return hosts of fewer ranks, with no more of them in a domain."""
     size = min(group.scale_up.domain_size, ranks)
+    if ranks > group.local_world_size or ranks % size:
+        rule = f"hosts of {group.name} have {group.local_world_size} ranks"
+        if group.local_world_size % group.scale_up.domain_size == 0:
+            rule += f" in domains of {group.scale_up.domain_size}"
+        raise InputError.single("system", "ranks_per_host", ranks, rule)
     joined = size > 1 or group.scale_up.kind == "none"
     up = group.scale_up.replace(domain_size=size) if joined else _NO_SCALE_UP
     return group.replace(local_world_size=ranks, scale_up=up)

@@ -143,7 +143,7 @@ class CollectiveMeasurement(_Measured):
 
     kind: Literal["collective"] = "collective"
     operation: Literal["all_to_all", "all_reduce", "reduce_scatter", "all_gather"]
-    message_bytes: tuple[Size, ...]
+    message_bytes: Annotated[tuple[Size, ...], Field(min_length=1)]
     time_s: tuple[Time, ...]
 
     @model_validator(mode="after")
@@ -165,7 +165,7 @@ class GemmMeasurement(_Measured):
     kind: Literal["gemm"] = "gemm"
     dtype: DType
     clock_ratio: Annotated[Number, Field(gt=0)] = 1.0
-    shapes_mnk: tuple[tuple[Size, Size, Size], ...]
+    shapes_mnk: Annotated[tuple[tuple[Size, Size, Size], ...], Field(min_length=1)]
     time_s: tuple[Time, ...]
 
     @model_validator(mode="after")
@@ -221,6 +221,8 @@ class LookupMeasurement(_Measured):
             raise ValueError("embedding_dims needs one number for each of num_tables")
         if self.cache_load_factor and self.compute_kernel not in CACHING_KERNELS:
             raise ValueError(f"{self.compute_kernel} has no cache to load")
+        if self.forward_s is None and self.backward_s is None:
+            raise ValueError("give forward_s, backward_s or both")
         return self
 
     @property

@@ -169,6 +169,7 @@ def test_against_own_measurements(tmp_path: Path) -> None:
         ({"system": {"topology": "dgx-h100", "runtime": "x"}}, "no runtime"),
         ({"kind": "guess"}, "must be one of"),
         ({"color": 1}, "unknown key"),
+        ({"system": {"topology": "dgx-h100", "ranks_per_host": 99}}, "have 8 ranks in"),
         ({"confidence": "sure"}, "must be one of"),
         (
             {
@@ -188,6 +189,38 @@ def test_wrong_measurements(
     path = one_file(tmp_path / "wrong.json", **changes)
     with pytest.raises(InputError) as caught:
         validate_model(load_measurements([path]))
+    assert rule in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"kind": "collective", "message_bytes": [], "time_s": []}, "message_bytes"),
+        ({"kind": "gemm", "shapes_mnk": [], "time_s": []}, "shapes_mnk"),
+        ({"kind": "lookup", "embedding_dim": 8}, "give forward_s, backward_s or both"),
+    ],
+)
+def test_measurements_of_nothing(
+    tmp_path: Path, fields: dict[str, object], rule: str
+) -> None:
+    """A measurement without a value is refused when it is read."""
+    of_kind = {
+        "collective": {"operation": "all_reduce"},
+        "gemm": {"dtype": "fp32"},
+        "lookup": {
+            **{"num_tables": 1, "num_embeddings": 9, "lookups_per_table": 9},
+            **{"optimizer": "sgd", "compute_kernel": "fused"},
+        },
+    }
+    one = {
+        **{"id": "a", "group": "g", "source": "s", "tolerance": {"each": 0.1}},
+        **{"system": {"topology": "dgx-h100"}, **of_kind[str(fields["kind"])]},
+        **fields,
+    }
+    path = tmp_path / "empty.json"
+    path.write_text(json.dumps({"schema_version": 1, "measurements": [one]}))
+    with pytest.raises(InputError) as caught:
+        load_measurements([path])
     assert rule in str(caught.value)
 
 
