@@ -202,17 +202,20 @@ def _check_rates(run: NcclRun, where: str, collective: Collective, ranks: int) -
     """Refuse bandwidths that belong to other times, collectives or ranks."""
     expected = (2.0 if collective == "all_reduce" else 1.0) * (ranks - 1) / ranks
     for point in run.points:
-        if point.fault or point.alg_bw < _LEAST_RATE or point.bus_bw < _LEAST_RATE:
+        if point.fault:
             continue
         rate = point.message_bytes / point.time_s / 1e9
-        if abs(rate / point.alg_bw - 1.0) > _RATE_SLACK:
+        if rate < _LEAST_RATE and 0.0 <= point.alg_bw < _LEAST_RATE:
+            continue
+        # "not <=" refuses NaN, too
+        if not abs(rate - point.alg_bw) <= _RATE_SLACK * point.alg_bw:
             rule = (
                 f"{point.message_bytes:.0f} bytes in {point.time_s:g} s are "
                 f"{rate:.4g} GB/s, not the {point.alg_bw:g} of the file: it is damaged"
             )
             raise InputError.single(where, point.at, None, rule)
         factor = point.bus_bw / point.alg_bw
-        if abs(factor / expected - 1.0) > _FACTOR_SLACK:
+        if not abs(factor / expected - 1.0) <= _FACTOR_SLACK:
             rule = (
                 f"busbw / algbw is {factor:.3g}, but {expected:.3g} for {collective} "
                 f"on {ranks} ranks: collective or ranks are others"

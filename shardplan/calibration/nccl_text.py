@@ -11,10 +11,12 @@ from shardplan.errors import InputError
 
 _PREFIX = re.compile(r"^\s*(?:\[\d+,\d+\]<std(?:out|err)>:|\d+:(?=\s))")
 """What mpirun (--tag-output) and srun (--label) put before lines."""
-_RANK = re.compile(r"#\s+Rank\s+(\d+)\s+(?:Group\s+(\d+)\s+)?Pid\s+\d+\s+on\s+(\S+)")
+_RANK = re.compile(
+    r"#\s+Rank\s+(\d{1,9})\s+(?:Group\s+(\d{1,9})\s+)?Pid\s+\d+\s+on\s+(\S+)"
+)
 _PROGRAM = re.compile(r"\b(\w+)_perf\b")
 _VERSION = re.compile(r"\b[NR]CCL version\s*:?\s*(\d+\.\d+\.\d+)")
-_LIBRARY = re.compile(r"\bnccl-library=(\d+)")
+_LIBRARY = re.compile(r"\bnccl-library=(\d{1,9})\b")
 _STAMP = re.compile(r"\s\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*$")
 
 

@@ -28,6 +28,8 @@ _DOMAIN = {
 }
 _HOSTS = _DOMAIN | {"all_reduce": "reduce"}
 """Which operation of a network a collective belongs to."""
+_MOST_OF_LINE = 1.25
+"""What a rank may send of its line rate; more is a wrong rate."""
 INSIDE = "nvlink4"
 """The network inside hosts where none is named."""
 _NEEDED = ("all_to_all", "reduce")
@@ -87,6 +89,7 @@ def fit_network(
     if rate is None:
         rule = "is needed: the line rate of one rank and one direction"
         raise InputError.single("--line-bw", "", None, rule)
+    _require_rate(benchmarks, rate)
     measured: dict[str, list[Benchmark]] = defaultdict(list)
     for one in benchmarks:
         measured[(_DOMAIN if in_domain else _HOSTS)[one.collective]].append(one)
@@ -121,6 +124,27 @@ def _rate(like: NetworkModel | None, *, in_domain: bool) -> float | None:
     if like is None or not in_domain:
         return None
     return next((curve.line_bw for curve in like.all_to_all.curves), None)
+
+
+def _require_rate(benchmarks: Sequence[Benchmark], rate: float) -> None:
+    """Refuse a line rate that cannot be that of what was measured."""
+    for one in benchmarks:
+        most = max(
+            size / time
+            for size, time in zip(one.message_bytes, one.time_s, strict=True)
+        )
+        # What has to leave a rank at least: a host may send for all of its ranks, and
+        # switches that add up need each byte once.
+        inside = one.ranks_per_host if one.num_hosts > 1 else 1
+        share = 1.0
+        if one.collective != "all_reduce":
+            share -= inside / one.num_ranks
+        if one.collective != "all_to_all":
+            share /= inside
+        if share * most > _MOST_OF_LINE * rate:
+            shown = f"{share * most:.3g} bytes/s in {one.where}"
+            rule = f"is slower than what a rank sends: {shown}; bytes or bits?"
+            raise InputError.single("--line-bw", "", f"{rate:g}", rule)
 
 
 def _fitted(

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     import datetime
 
 
+_MOST_US = 3600e6
+
+
 @dataclass(frozen=True)
 class TimedSize:
     """One size: bytes, time [s], the program's own bandwidths [GB/s].
@@ -59,21 +62,25 @@ def point_of(
 ) -> TimedSize:
     """Make a point, and say what is wrong with it."""
     fault = ""
-    if message_bytes <= 0:
+    if not (math.isfinite(message_bytes) and message_bytes > 0):
         fault = "without bytes"
     elif not (math.isfinite(time_us) and time_us > 0):
         fault = "without a time"
+    elif time_us > _MOST_US:
+        fault = "over an hour"
     elif wrong > 0:
         fault = "with wrong results"
     return TimedSize(at, message_bytes, time_us * 1e-6, alg_bw, bus_bw, fault)
 
 
 def nccl_version_text(code: int) -> str:
-    """Write a version code of NCCL, such as 22903, as ``2.29.3``.
+    """Write a version code of NCCL, such as 22903, as ``2.29.3``; else nothing.
 
     References
     ----------
     NVIDIA/nccl, nccl.h, NCCL_VERSION: up to 2.8 one digit less for the major version.
     """
+    if not 1000 <= code < 1000000:
+        return ""
     major, rest = divmod(code, 10000 if code >= 10000 else 1000)
     return f"{major}.{rest // 100}.{rest % 100}"

@@ -20,6 +20,8 @@ def read_bytes(file: Traversable, where: str) -> bytes:
         If it does not exist, is a directory or may not be read, or if the command
         is going to overwrite it.
     """
+    if not where:
+        raise InputError.single("''", "", None, "is no path: name a file")
     refuse_output(file, where)
     try:
         if file.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,28 @@ def test_points_that_are_wrong_are_left_out(file: Save) -> None:
     (one,) = read_benchmarks(file(data))
     assert one.message_bytes == (2.0**30,)
     assert one.left_out == {"with wrong results": 1, "without a time": 1}
+    data["results"][0]["size"] = "nan"
+    data["results"][1]["out_of_place"]["time"] = 1e300
+    (one,) = read_benchmarks(file(data))
+    assert one.left_out == {"without bytes": 1, "over an hour": 1}
+
+
+@pytest.mark.parametrize("code", [True, -5, 0, 10**300, "2.28", None])
+def test_odd_versions_are_unknown(file: Save, code: object) -> None:
+    """What is no version code of NCCL is not written into sources."""
+    (one,) = read_benchmarks(file(json.dumps({**JSON, "nccl_version": code})))
+    assert one.nccl_version == ""
+    odd = TEXT.replace("=22808", f"={'9' * 5000}").replace("NCCL version 2", "NCCL 2")
+    (one,) = read_benchmarks(file(odd))
+    assert one.nccl_version == ""
+
+
+def test_one_process_of_too_many_ranks(file: Save) -> None:
+    """Counts that multiply to what no cluster has are told at once."""
+    config = {**JSON["config"], "ngpus": 60_000, "nthreads": 60_000}
+    config["devices"] = config["devices"][:1]
+    with pytest.raises(InputError, match="3,600,000,000 ranks; at most 65,536"):
+        read_benchmarks(file({**JSON, "config": config}))
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -123,7 +146,22 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         (changed("args", ["./all_reduce_perf"]), "collective or ranks are others"),
         (changed("config.devices.1.rank", 0), "every process ran alone"),
         (changed("config.devices.1.group", 1), "2 groups ran at once"),
-        (changed("config.devices.1.rank", "x"), "whole numbers for rank"),
+        (changed("config.devices.1.rank", "x"), "rank = 'x': must be a whole number"),
+        (changed("config.devices.1.rank", 4.5), "rank = 4.5: must be a whole number"),
+        (changed("config.devices.1.rank", 12), "rank 1 is not listed"),
+        (json.dumps(JSON).replace('"rank": 4', '"rank": 1e999'), "[1].rank = inf"),
+        (changed("config.devices.1", 3), "config.devices[1]: needs a rank"),
+        (changed("config.devices.1.hostname", None), "config.devices[1]: needs a rank"),
+        (changed("config.ngpus", 10**12), "config.ngpus = 1000000000000: must be"),
+        (changed("config.ngpus", True), "config.ngpus = True: must be a whole number"),
+        (changed("results.1.out_of_place.time", 10**400), "below 10^308"),
+        (changed("results.1.out_of_place.nwrong", True), "nwrong = True: must be"),
+        (changed("results.1.out_of_place.alg_bw", math.nan), "it is damaged"),
+        (changed("results.1.out_of_place.alg_bw", -1), "it is damaged"),
+        (changed("results.1.out_of_place.alg_bw", 0), "it is damaged"),
+        (changed("results.1.out_of_place.bus_bw", math.nan), "ranks are others"),
+        (TEXT.replace("Rank  7", "Rank 70"), "rank 7 is not listed"),
+        (TEXT.replace("Rank  7", f"Rank {'9' * 5000}"), "different numbers of ranks"),
         (changed("results.2.out_of_place.time", 1.0), "it is damaged"),
         (TEXT[: TEXT.rindex(" N/A")], "cut off, or damaged"),
         (TEXT.replace("   time   algbw", " cputime  algbw"), "times of the CPU"),

@@ -144,6 +144,8 @@ def test_what_is_missing_is_asked_for(tmp_path: Path) -> None:
         ([outside], parent, None, "--line-bw: is needed"),
         ([outside], None, 50e9, "--like: is needed: the network to keep reduce from"),
         ([inside, outside], parent, 50e9, "two networks, fitted one by one"),
+        ([outside], parent, 50e9 / 8, "--line-bw = '6.25e+09': is slower than"),
+        ([inside], parent, 450e9 / 8, "is slower than what a rank sends"),
     ):
         with pytest.raises(InputError) as caught:
             fit_network("mine", read_all(specs), like, line_bw)

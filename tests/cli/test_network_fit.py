@@ -108,6 +108,9 @@ def test_what_is_no_toml(run: Run, all_to_all: str, tmp_path: Path) -> None:
     result = run("network", "fit", all_to_all, *LIKE, "-o", tmp_path / "mine.json")
     assert result.exit_code == 2
     assert "must end in .toml" in result.stderr
+    nameless = run("network", "fit", "all_reduce=", *LIKE, "-o", tmp_path / "a.toml")
+    assert nameless.exit_code == 1
+    assert "'': is no path: name a file" in nameless.stderr
     missing = run("network", "fit", "none.json", *LIKE, "-o", tmp_path / "mine.toml")
     assert missing.exit_code == 1
     assert "none.json" in missing.stderr
