@@ -101,7 +101,7 @@ class ByStepTime:
                 if stop.now() and best.assignment is not None:
                     break
                 found = self._run(greedy, start, stop, seed)
-                if not best.offer(start, found):
+                if not best.offer(start, found.assignment):
                     break
         if not isinstance(self._solver, Greedy):
             self._at_length(starts, best, stop, seed)
@@ -121,16 +121,18 @@ class ByStepTime:
             chosen = _whole(best.problem)
         work = _RUN_SHARE * (stop.work_limit - stop.work)
         with stop.sooner(_RUN_SHARE * stop.remaining_s()), stop.with_work(work):
-            best.offer(chosen, self._run(self._solver, chosen, stop, seed))
+            found = self._run(self._solver, chosen, stop, seed)
+        for seen in (*found.seen, found.assignment):
+            best.offer(chosen, seen)
         if best.assignment is not None:
             search = StepSearch(best.problem, seed)
             best.take(search.improve(best.assignment, stop))
 
     def _run(
         self, solver: Solver, start: _MenuPart, stop: Stop, seed: int
-    ) -> Assignment | None:
+    ) -> SolverResult:
         problem = start.view.problem(start.weights, start.groups)
-        return solver.solve(problem, stop, seed, Silent()).assignment
+        return solver.solve(problem, stop, seed, Silent())
 
 
 def _whole(problem: Problem) -> _MenuPart:
