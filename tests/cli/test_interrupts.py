@@ -24,8 +24,8 @@ NOTHING_YET = [
     "shardplan.planning.planner:build_problem",
 ]
 SOMETHING = [
-    "shardplan.planning.planner:lower_bound",
-    "shardplan.planning.planner:placements",
+    "shardplan.planning.claims:lower_bound",
+    "shardplan.planning.claims:placements",
     "shardplan.planning.planner:examine",
     "shardplan.io.atomic:_replace",
     "shardplan.report.solution:solution_data",

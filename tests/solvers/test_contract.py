@@ -237,7 +237,7 @@ def test_a_plan_that_does_not_fit(
         for table in tiered.workload.tables
         for copy in range(3)
     ]
-    many = replace(tiered, workload=tiered.workload.replace(tables=tables))
+    many = tiered.with_workload(tables=tables)
     with pytest.raises(PluginError) as caught:
         many.solve()
     assert str(caught.value).startswith(WHO)
