@@ -78,11 +78,13 @@ def guard(
     -----
     Plans whose steps and objectives are within `NOISE` of the shortest step, and of the
     least objective among these, are equal for the model: the one with fewer kinds of
-    collectives wins, then the one that moves fewer bytes. What cannot be simulated, and
-    what would take too long, is returned as it is.
+    collectives wins, then the one that moves fewer bytes. What cannot be simulated,
+    what would take too long, and what does not fit, its solver's fault, is returned as
+    it is.
     """
     assert found.assignment is not None
-    if problem.num_bundles * problem.world_size > _LARGE:
+    is_large = problem.num_bundles * problem.world_size > _LARGE
+    if is_large or not _fits(problem, found.assignment):
         return Guarded(found, "")
     rivals: list[_Rival] = []
     for assignment in _seen(problem, found, stop):
@@ -112,9 +114,15 @@ def _seen(problem: Problem, found: SolverResult, stop: Stop) -> Sequence[Assignm
     listed += found.seen
     unique: list[Assignment] = []
     for one in listed:
-        if one is not None and not any(_same(one, other) for other in unique):
+        if one is None or any(_same(one, other) for other in unique):
+            continue
+        if _fits(problem, one):
             unique.append(one)
     return unique
+
+
+def _fits(problem: Problem, assignment: Assignment) -> bool:
+    return problem.loads(assignment).fits(problem.capacity)
 
 
 def _is_over(stop: Stop) -> bool:
