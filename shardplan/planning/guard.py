@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.simulation import Simulation
-    from shardplan.solvers.base import Stop
+    from shardplan.solvers.base import Solver, Stop
 
 NOISE = 1e-3
 """Steps and values that differ by less are ties."""
@@ -56,6 +56,7 @@ class _Rival:
 
 
 def guard(
+    solver: Solver,
     problem: Problem,
     found: SolverResult,
     make_plan: Callable[[Assignment], Plan],
@@ -65,6 +66,8 @@ def guard(
 
     Parameters
     ----------
+    solver : Solver
+        What found it; greedy's own plan is not looked for again.
     problem : Problem
     found : SolverResult
         With an assignment; its `seen` compete, and greedy's plan does.
@@ -80,14 +83,18 @@ def guard(
     least objective among these, are equal for the model: the one with fewer kinds of
     collectives wins, then the one that moves fewer bytes. What cannot be simulated,
     what would take too long, and what does not fit, its solver's fault, is returned as
-    it is.
+    it is. So is what was found for `max-rank`, which is asked for to be compared by it.
     """
     assert found.assignment is not None
     is_large = problem.num_bundles * problem.world_size > _LARGE
-    if is_large or not _fits(problem, found.assignment):
+    by_rank = problem.objective is Objective.MAX_RANK
+    if is_large or by_rank or not _fits(problem, found.assignment):
+        return Guarded(found, "")
+    seen = _seen(solver, problem, found, stop)
+    if len(seen) == 1:
         return Guarded(found, "")
     rivals: list[_Rival] = []
-    for assignment in _seen(problem, found, stop):
+    for assignment in seen:
         if len(rivals) == _MOST or (rivals and _is_over(stop)):
             break
         try:
@@ -102,15 +109,17 @@ def guard(
     return Guarded(result, _sentence(own, best))
 
 
-def _seen(problem: Problem, found: SolverResult, stop: Stop) -> Sequence[Assignment]:
+def _seen(
+    solver: Solver, problem: Problem, found: SolverResult, stop: Stop
+) -> Sequence[Assignment]:
     """List the result, greedy's and what was seen, each once."""
     assert found.assignment is not None
     listed: list[Assignment | None] = [found.assignment]
-    if not _is_over(stop):
+    if not _is_over(stop) and not _is_greedy(solver):
         greedy = Greedy()
-        solver = ByStepTime(greedy) if problem.objective is Objective.TIME else greedy
+        other = ByStepTime(greedy) if problem.objective is Objective.TIME else greedy
         with stop.beyond_work():
-            listed.append(solver.solve(problem, stop, 0, Silent()).assignment)
+            listed.append(other.solve(problem, stop, 0, Silent()).assignment)
     listed += found.seen
     unique: list[Assignment] = []
     for one in listed:
@@ -119,6 +128,11 @@ def _seen(problem: Problem, found: SolverResult, stop: Stop) -> Sequence[Assignm
         if _fits(problem, one):
             unique.append(one)
     return unique
+
+
+def _is_greedy(solver: Solver) -> bool:
+    inner = solver.inner if isinstance(solver, ByStepTime) else solver
+    return isinstance(inner, Greedy)
 
 
 def _fits(problem: Problem, assignment: Assignment) -> bool:

@@ -65,7 +65,7 @@ def refine(
         feedback = improve(problem, found, again, make, rounds)
         found = feedback.result
         remarks.append(feedback.sentence)
-    guarded = guard(problem, found, make, stop)
+    guarded = guard(solver, problem, found, make, stop)
     if guarded.sentence:
         remarks.append(guarded.sentence)
     return guarded.result, tuple(remarks)

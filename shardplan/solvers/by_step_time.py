@@ -87,7 +87,7 @@ class ByStepTime:
     """
 
     def __init__(self, solver: Solver, params: SolverParams = DEFAULTS) -> None:
-        self._solver, self._params = solver, params
+        self.inner, self._params = solver, params
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -103,7 +103,7 @@ class ByStepTime:
                 found = self._run(greedy, start, stop, seed)
                 if not best.offer(start, found.assignment):
                     break
-        if not isinstance(self._solver, Greedy):
+        if not isinstance(self.inner, Greedy):
             self._at_length(starts, best, stop, seed)
         if best.assignment is None:
             return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
@@ -121,7 +121,7 @@ class ByStepTime:
             chosen = _whole(best.problem)
         work = _RUN_SHARE * (stop.work_limit - stop.work)
         with stop.sooner(_RUN_SHARE * stop.remaining_s()), stop.with_work(work):
-            found = self._run(self._solver, chosen, stop, seed)
+            found = self._run(self.inner, chosen, stop, seed)
         for seen in (*found.seen, found.assignment):
             best.offer(chosen, seen)
         if best.assignment is not None:
