@@ -1,4 +1,4 @@
-"""What the embedding tables of a plan ask of every rank, by kind of work."""
+"""Add up what the shards of a plan ask of every rank, by kind of work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the embedding tables of a plan ask of every rank, by kind of work."""
+"""The work of embedding tables on every rank, and how it is carried to a step."""
 
 from __future__ import annotations
 
