@@ -158,6 +158,12 @@ class Groups:
         return np.asarray(self.num_ranks[self.of_rank])
 
     @cached_property
+    def even_size(self) -> int:
+        """Ranks in every group; 0 if some have more than others."""
+        first = int(self.num_ranks[0])
+        return first if bool((self.num_ranks == first).all()) else 0
+
+    @cached_property
     def start(self) -> Ints:
         """First rank of the group of each rank (W,)."""
         return np.asarray(self.first_rank[self.of_rank])

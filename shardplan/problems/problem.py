@@ -249,6 +249,10 @@ class Problem(Brief):
     def ranks_of(self, scope: int, place: Ints) -> tuple[Ints, Ints]:
         """Expand places to ranks: index of the place, and rank, for every rank."""
         groups = self.cluster.groups(scope)
+        if groups.even_size:
+            which = np.repeat(np.arange(len(place)), groups.even_size)
+            offset = np.arange(groups.even_size)
+            return which, (groups.first_rank[place][:, None] + offset).ravel()
         sizes = groups.num_ranks[place]
         offset = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         which = np.repeat(np.arange(len(place)), sizes)

@@ -20,7 +20,8 @@ from shardplan.steps.pricing import REPLICAS, StepPricer
 from shardplan.steps.step_parts import reduce_names
 
 if TYPE_CHECKING:
-    from shardplan.records.arrays import Bools, Floats, Ints
+    from shardplan.records.arrays import Floats, Ints
+    from shardplan.steps.model import Prediction
 
 _LEAST = 0.02
 """Weights are at least this, so that nothing that is hidden now becomes free."""
@@ -125,7 +126,7 @@ class StepView:
         groups : dict, optional
             Its phases; by default `by_operation`.
         """
-        part, pricer = self._part, step_pricer(self.whole)
+        part, pricer = self.part, step_pricer(self.whole)
         groups = groups or by_operation()
         cost = _merged(part.options.item_cost, pricer, weights, groups)
         return replace(
@@ -136,7 +137,8 @@ class StepView:
         )
 
     @cached_property
-    def _part(self) -> Problem:
+    def part(self) -> Problem:
+        """The problem with the options of the view alone."""
         problem, keep = self.whole, self.options
         bundles = replace(problem.bundles, sources=problem.bundles.sources[keep])
         options = problem.options.select(keep, problem.num_bundles)
@@ -176,13 +178,17 @@ def _merged(
     return np.stack(found, axis=2)
 
 
-def weights_at(problem: Problem, cost: Floats) -> Floats:
+def weights_at(
+    problem: Problem, cost: Floats, here: Prediction | None = None
+) -> Floats:
     """Return by how much the predicted step grows with each load of a plan (R,).
 
     Parameters
     ----------
     cost : float array (W, R)
         Loads of the plan.
+    here : Prediction, optional
+        Theirs, if there is one already.
 
     Notes
     -----
@@ -190,140 +196,20 @@ def weights_at(problem: Problem, cost: Floats) -> Floats:
     to this one, its fixed time left out; what the plan does not use has slope 1.
     """
     pricer = step_pricer(problem)
-    here, none = pricer.predict(cost), pricer.predict(cost * _TINY)
+    here, none = here or pricer.predict(cost), pricer.predict(cost * _TINY)
     criticality = here.criticality
     weights = np.ones(len(pricer.phases))
     for index, (name, load) in enumerate(
         zip(pricer.phases, cost.max(axis=0), strict=True)
     ):
-        operation = _operation(name, here.names)
+        operation = operation_of(name, here.names)
         rise = here.seconds_of(operation) - none.seconds_of(operation)
         slope = rise / load if load > 0 else 1.0
         weights[index] = criticality.get(operation, 0.0) * slope
     return np.maximum(weights, _LEAST)
 
 
-@dataclass(frozen=True, eq=False)
-class StepCurves:
-    """The predicted step near some plans, quick to evaluate.
-
-    Attributes
-    ----------
-    across : float array (R, R)
-        What loads of each operation add to others: groups exchange what they reduced.
-    fixed_s, slope : float arrays (R,)
-        Of each operation: its time if in use, and seconds per second of load beyond it.
-    is_kernel : bool array (R,)
-        Operations that take the larger of both, not the sum.
-    counts : float array (J, R)
-        How often each path that was seen passes each operation.
-    rest_s : float array (J,)
-        What each path takes in dense operations [s].
-    exact_s : float
-        The step of the plan that was last looked at [s].
-    """
-
-    problem: Problem
-    across: Floats
-    fixed_s: Floats
-    slope: Floats
-    is_kernel: Bools
-    counts: Floats
-    rest_s: Floats
-    exact_s: float
-
-    @classmethod
-    def at(cls, problem: Problem, cost: Floats) -> Self:
-        """Take the curves around a plan with loads (W, R)."""
-        pricer = step_pricer(problem)
-        columns = len(pricer.phases)
-        # What the plan does not use is probed at a tenth of its largest load.
-        probe = np.where(cost.max(axis=0) > 0, cost, 0.1 * cost.max())
-        is_kernel = np.array([not name.endswith(_SENT) for name in pricer.phases])
-        blank = cls(
-            problem,
-            _across(pricer),
-            np.zeros(columns),
-            np.ones(columns),
-            is_kernel,
-            np.zeros((0, columns)),
-            np.zeros(0),
-            0.0,
-        )
-        return blank._with_curves(probe, np.ones(columns, dtype=bool)).renewed(cost)
-
-    def step_s(self, cost: Floats) -> float:
-        """Estimate the step for loads (W, R) [s]."""
-        return float((self.counts @ self._seconds(cost) + self.rest_s).max())
-
-    def renewed(self, cost: Floats) -> Self:
-        """Predict the step of a plan exactly, and take its curves and its path."""
-        pricer = step_pricer(self.problem)
-        found = pricer.predict(cost)
-        curves = self._with_curves(cost, cost.max(axis=0) > 0)
-        counts = np.array(
-            [
-                found.criticality.get(_operation(name, found.names), 0.0)
-                for name in pricer.phases
-            ]
-        )
-        seconds = [found.seconds_of(_operation(n, found.names)) for n in pricer.phases]
-        rest = found.step_s - float(counts @ seconds)
-        # Where replicas join the dense all-reduce, it takes time without any as well.
-        unused = cost.max(axis=0) <= 0
-        rest += float(counts[unused] @ np.array(seconds)[unused])
-        return replace(
-            curves,
-            counts=np.concatenate([self.counts[-_PATHS:], counts[None]]),
-            rest_s=np.append(self.rest_s[-_PATHS:], rest),
-            exact_s=found.step_s,
-        )
-
-    def _with_curves(self, cost: Floats, which: Bools) -> Self:
-        """Take fixed times and slopes of some operations at loads (W, R)."""
-        pricer = step_pricer(self.problem)
-        here, none = pricer.predict(cost), pricer.predict(cost * _TINY)
-        load = (cost @ self.across).max(axis=0)
-        fixed, slope = self.fixed_s.copy(), self.slope.copy()
-        for index in np.flatnonzero(which & (load > 0)):
-            name = _operation(pricer.phases[index], here.names)
-            fixed[index] = none.seconds_of(name)
-            rise = here.seconds_of(name) - fixed[index]
-            if not self.is_kernel[index]:
-                slope[index] = max(rise, 0.0) / load[index]
-            elif rise > 0:
-                slope[index] = here.seconds_of(name) / load[index]
-        return replace(self, fixed_s=fixed, slope=slope)
-
-    def _seconds(self, cost: Floats) -> Floats:
-        load = (cost @ self.across).max(axis=0)
-        rise = self.slope * load
-        larger = np.maximum(self.fixed_s, rise)
-        seconds = np.where(self.is_kernel, larger, self.fixed_s + rise)
-        return np.asarray(np.where(load > _NOTHING, seconds, 0.0))
-
-
-_SENT = ("exchange", "all_to_all", "reduce_scatter", "all_gather", "all_reduce")
-"""Ends of the names of collectives; other operations are kernels."""
-_PATHS = 40
-"""Paths that are kept: the last ones seen."""
-_NOTHING = 1e-15
-"""Loads below this are what rounding left of none [s]."""
-
-
-def _operation(column: str, names: tuple[str, ...]) -> str:
+def operation_of(column: str, names: tuple[str, ...]) -> str:
     """Return the operation of a column: replicas may join the dense all-reduce."""
     joined = column == REPLICAS and column not in names
     return "dense_all_reduce.0" if joined else column
-
-
-def _across(pricer: StepPricer) -> Floats:
-    """Return what loads add to operations (R, R); of mixed clusters, the largest."""
-    index = {name: i for i, name in enumerate(pricer.phases)}
-    rates, found = pricer.model.rates, np.eye(len(index))
-    for exchange, kind in (("output", "reduce_scatter"), ("gradient", "all_gather")):
-        for scope, name in reduce_names(kind):
-            price = rates.reduce_scatter[scope]
-            more = rates.across_groups[scope] / np.where(price > 0, price, np.inf)
-            found[index[name], index[f"{exchange}_all_to_all"]] = more.max()
-    return found

@@ -66,14 +66,22 @@ class Phase(StrEnum):
 class Objective(StrEnum):
     """What a solver minimises.
 
-    `STEP` is the sum over phases of the slowest rank, `MAX_RANK` the slowest
-    rank's sum over phases (TorchRec's rating), `TIME` the predicted step: the longest
-    path through its operations.
+    `TIME` is the predicted step: the longest path through its operations. `STEP` is
+    the sum over phases of the slowest rank, `MAX_RANK` the slowest rank's sum over
+    phases (TorchRec's rating).
     """
 
+    TIME = "time"
     STEP = "step"
     MAX_RANK = "max-rank"
-    TIME = "time"
+
+
+QUANTITY = {
+    Objective.TIME: "predicted step",
+    Objective.STEP: "sum over phases",
+    Objective.MAX_RANK: "sum of the slowest rank",
+}
+"""What the value of each objective is, in words."""
 
 
 class Target(StrEnum):

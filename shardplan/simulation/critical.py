@@ -75,7 +75,7 @@ def critical_path(timeline: Timeline) -> CriticalPath:
     """
     begin, finish = timeline.window
     step = timeline.steady_step
-    rank = int(timeline.step_end[step].argmax())
+    rank = timeline.last_rank
     run = latest((r for r in timeline.steady_runs if not r.operation.lead), rank)
     links: list[Link] = []
     while run is not None and run.end[rank] > begin:

@@ -18,7 +18,7 @@ from shardplan.steps.queue import Issued
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.records.arrays import Floats, Ints
+    from shardplan.records.arrays import Floats
     from shardplan.steps.operation import Operation
     from shardplan.steps.queue import StepTask
 
@@ -155,15 +155,16 @@ class _Clock:
         slowing: tuple[int, ...],
     ) -> _Times:
         start = ready
-        if operation.meets is not None:
-            start = _group_max(ready, operation.meets)
+        meeting = operation.meeting
+        if meeting is not None:
+            start = meeting.latest(ready)
         if operation.stream is Stream.COMPUTE:
             done = self._slowed(start, operation.seconds, slowing)
         elif self._shared is not None and position in self._shared.rows:
             done = self._shared.finish(position, operation, start)
         else:
             done = start + operation.seconds
-        end = done if operation.meets is None else _group_max(done, operation.meets)
+        end = done if meeting is None else meeting.latest(done)
         return _Times(ready, start, end, done)
 
     def _still(
@@ -190,10 +191,3 @@ class _Clock:
             beside = np.minimum(beside, left)
             time, left = time + beside * (1.0 + slowdown), left - beside
         return time + left
-
-
-def _group_max(values: Floats, group: Ints) -> Floats:
-    """Largest value among the ranks of each rank's group."""
-    largest = np.full(int(group.max()) + 1, -np.inf)
-    np.maximum.at(largest, group, values)
-    return largest[group]

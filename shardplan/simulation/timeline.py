@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from shardplan.steps.operation import Operation
 
 
+_SAME = 1e-12  # of the time so far: steps that differ by less are equal
+
+
 class Run(NamedTuple):
     """One operation for one batch.
 
@@ -69,9 +72,20 @@ class Timeline:
         return len(self.step_end) - 2
 
     @property
+    def last_rank(self) -> int:
+        """The rank that ends the steady step last, of those that take longest for it.
+
+        Ranks that meet in no step all take their own time for one.
+        """
+        begin, end = self.step_end[-3:-1]
+        took = end - begin
+        is_slow = took >= took.max() - _SAME * end.max()
+        return int(np.where(is_slow, end, -np.inf).argmax())
+
+    @property
     def window(self) -> tuple[float, float]:
-        """Begin and end of the steady step [s]."""
-        begin, end = self.step_end[-3:-1].max(axis=1)
+        """Begin and end of the steady step, on the rank that ends it last [s]."""
+        begin, end = self.step_end[-3:-1, self.last_rank]
         return float(begin), float(end)
 
     @property

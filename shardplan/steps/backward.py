@@ -84,7 +84,7 @@ class BackwardPass(StepParts):
             self.at_least(floor, self.sparse.replicated_backward),
             after=(ready,),
         )
-        if not self._joins_all_reduces:
+        if not self.joins_all_reduces:
             yield self.collective(
                 "replicated_all_reduce",
                 Stage.BWD_COMMS,
@@ -176,7 +176,7 @@ class BackwardPass(StepParts):
         return parts
 
     @property
-    def _joins_all_reduces(self) -> bool:
+    def joins_all_reduces(self) -> bool:
         """Whether gradients of replicated tables go with those of dense weights."""
         return (
             self.runtime.async_weight_gradients
@@ -184,9 +184,15 @@ class BackwardPass(StepParts):
             and any(self.dense.gradient_bytes.values())
         )
 
+    @property
+    def first_bucket_bytes(self) -> float:
+        """Dense gradients of the all-reduce that others may join [bytes]."""
+        pieces = backward_pieces(self.dense.gradient_bytes, self._bucket_bytes())
+        return next((p.bucket_bytes for p in pieces if p.bucket_bytes), 0.0)
+
     def _joined(self) -> tuple[float, tuple[str, ...]]:
         """Bytes that join an all-reduce of dense gradients, and what they wait for."""
-        if not self._joins_all_reduces:
+        if not self.joins_all_reduces:
             return 0.0, ()
         return self.sparse.replica_bytes, ("replicated_backward",)
 

@@ -16,6 +16,7 @@ from shardplan.steps.settings import SimulationSettings
 if TYPE_CHECKING:
     from shardplan.costs.pricer import ModelPricer
     from shardplan.records.arrays import Floats
+    from shardplan.steps.meeting import Meeting
     from shardplan.steps.operation import Stage
     from shardplan.steps.sparse_work import SparseWork
 
@@ -29,26 +30,46 @@ class Prediction:
     names : tuple of K str
         The operations of a step, in order of issue.
     stages : tuple of K Stage
-    seconds : float array (K,)
-        What each takes on its slowest rank [s].
+    rank_seconds : float array (K, W)
+        What each takes on every rank [s].
+    meetings : tuple of K Meeting or None
+        Which ranks meet in each.
     graph : StepGraph
         What waits for what among them.
     """
 
     names: tuple[str, ...]
     stages: tuple[Stage, ...]
-    seconds: Floats
+    rank_seconds: Floats
+    meetings: tuple[Meeting | None, ...]
     graph: StepGraph
+
+    @cached_property
+    def seconds(self) -> Floats:
+        """What each operation takes on its slowest rank (K,) [s]."""
+        return np.asarray(self.rank_seconds.max(axis=1))
 
     @cached_property
     def step_s(self) -> float:
         """The longest path through the step: the value of objective `time` [s]."""
-        return float(self.graph.step(self.seconds))
+        return float(self.graph.step(self.rank_seconds, self.meetings).max())
+
+    @cached_property
+    def passes(self) -> Floats:
+        """How often the longest path passes each operation on every rank (K, W).
+
+        Times `rank_seconds` they add up to the step.
+        """
+        return self.graph.circuit(self.rank_seconds, self.meetings)
 
     @cached_property
     def criticality(self) -> dict[str, float]:
-        """By how much the step grows with each operation: 1 is second for second."""
-        counts = self.graph.circuit(self.seconds)
+        """By how much the step grows with each operation: 1 is second for second.
+
+        It is the operation on the ranks where the longest path passes it that counts;
+        these need not be its slowest.
+        """
+        counts = self.passes.sum(axis=1)
         return dict(zip(self.names, counts.tolist(), strict=True))
 
     def seconds_of(self, name: str) -> float:
@@ -64,9 +85,8 @@ class StepModel:
 
     Notes
     -----
-    The program is the simulator's, with every operation as long as on its slowest
-    rank and nothing slowed by what runs beside it; `simulate` under
-    `SimulationSettings.path` gives the same step.
+    The program is the simulator's, with nothing slowed by what runs beside it;
+    `simulate` under `SimulationSettings.path` gives the same step.
     """
 
     pricer: ModelPricer
@@ -89,7 +109,8 @@ class StepModel:
         return Prediction(
             tuple(operation.name for operation in program),
             tuple(operation.stage for operation in program),
-            np.array([float(operation.seconds.max()) for operation in program]),
+            np.array([operation.seconds for operation in program]),
+            tuple(operation.meeting for operation in program),
             self._graphs[key],
         )
 

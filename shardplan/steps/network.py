@@ -107,10 +107,16 @@ class Network:
             seconds = self.rates.collectives.reduce.seconds(traffic)
         else:
             seconds = array * self._of_ranks(self.rates.reduce_scatter[scope])
-        return Transfer(self._timed_reduce(seconds, scope), traffic)
+        return Transfer(self.reduce_time(seconds, scope), traffic)
 
-    def _timed_reduce(self, seconds: Floats, scope: Scope) -> Floats:
-        """Add latency to a reduce-scatter or all-gather in the groups of a scope."""
+    def reduce_time(self, seconds: Floats, scope: Scope) -> Floats:
+        """Return the time of a reduce-scatter or all-gather in groups of a scope [s].
+
+        Parameters
+        ----------
+        seconds : float array
+            Of its bytes on the fullest link [s].
+        """
         cluster, model = self.cluster, self.rates.collectives.model
         groups = cluster.groups(scope)
         ranks = int(groups.num_ranks.max())
@@ -161,18 +167,21 @@ class Network:
 
     def _all_to_all(self, exchange: Exchange, traffic: Traffic) -> Transfer:
         """Time the loads of an all-to-all; with links off, take prices."""
-        model = self.rates.collectives.model
-        out = self.routes.leaves_hosts(Scope.ALL)
-        link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
-        ranks = 1 if out else self.cluster.world_size
         if self._follows_links:
             seconds = self.rates.collectives.all_to_all.seconds(traffic)
         else:
             seconds = exchange.whole * self._of_ranks(self.rates.all_to_all)
             for scope, array in exchange.sums.items():
                 seconds += array * self._of_ranks(self.rates.across_groups[scope])
-        timed = self._with_latency(seconds, link, ranks, out=out, rounds=1.0)
-        return Transfer(timed, traffic)
+        return Transfer(self.all_to_all_time(seconds), traffic)
+
+    def all_to_all_time(self, seconds: Floats) -> Floats:
+        """Return the time of an all-to-all from that of its fullest link [s]."""
+        model = self.rates.collectives.model
+        out = self.routes.leaves_hosts(Scope.ALL)
+        link = model.all_to_all_scale_out if out else model.all_to_all_scale_up
+        ranks = 1 if out else self.cluster.world_size
+        return self._with_latency(seconds, link, ranks, out=out, rounds=1.0)
 
     def _kept(self, exchange: Exchange) -> Iterator[tuple[Scope, Floats]]:
         """Bytes that each rank has left after reducing in groups of a scope (W,).

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.steps.meeting import Meeting
+
 if TYPE_CHECKING:
     from shardplan.costs.communication.traffic import Traffic
     from shardplan.records.arrays import Floats, Ints
@@ -64,7 +66,8 @@ class Operation:
     lead : int
         Batches that it runs ahead of the step's own.
     meets : int array (W,) or None
-        A collective: ranks with the same number start and end together.
+        A collective: ranks with the same number start and end together. They follow
+        each other.
     slowdown : float
         Fraction by which it slows computation that runs beside it.
     traffic : Traffic or None
@@ -90,6 +93,11 @@ class Operation:
     def is_idle(self) -> bool:
         """Whether it takes no time on any rank."""
         return not self.seconds.any()
+
+    @cached_property
+    def meeting(self) -> Meeting | None:
+        """The groups of ranks that meet."""
+        return None if self.meets is None else Meeting.of(self.meets)
 
 
 def meeting(group: Ints, seconds: Floats) -> Ints | None:

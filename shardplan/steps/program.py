@@ -7,10 +7,7 @@ may hide it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from shardplan.steps.backward import BackwardPass
 from shardplan.steps.dense_work import DenseWork
@@ -44,9 +41,19 @@ def build_program(
     Naumov et al. 2019, arXiv:1906.00091 (DLRM); Mudigere et al. 2022,
     arXiv:2104.05158, section 4; TorchRec's train pipelines.
     """
+    parts = step_parts(pricer, sparse, settings)
+    forward = ForwardPass(**vars(parts))
+    backward = BackwardPass(**vars(parts))
+    return (*forward.prepare(), *forward.forward(), *backward.backward())
+
+
+def step_parts(
+    pricer: ModelPricer, sparse: SparseWork, settings: SimulationSettings
+) -> StepParts:
+    """Return what the passes of a step are made from."""
     network = Network(pricer.cluster, pricer.rates, settings)
     passes = network.runtime.elementwise_passes
-    parts = StepParts(
+    return StepParts(
         pricer=pricer,
         settings=settings,
         sparse=sparse,
@@ -58,15 +65,3 @@ def build_program(
         network=network,
         lead=LEADS[pricer.usage.workload.pipeline],
     )
-    forward = ForwardPass(**vars(parts))
-    backward = BackwardPass(**vars(parts))
-    program = [*forward.prepare(), *forward.forward(), *backward.backward()]
-    if not settings.ranks:
-        program = [_as_slowest(operation) for operation in program]
-    return tuple(program)
-
-
-def _as_slowest(operation: Operation) -> Operation:
-    """Return an operation that takes on all ranks what it takes on the slowest."""
-    seconds = np.full_like(operation.seconds, operation.seconds.max())
-    return replace(operation, seconds=seconds, meets=None)

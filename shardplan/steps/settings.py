@@ -36,8 +36,6 @@ class SimulationSettings:
         Communication slows computation that runs beside it.
     sharing : bool
         Operations that run beside each other share links; needs `links`.
-    ranks : bool
-        Off: every operation takes on all ranks what it takes on the slowest.
     num_batches : int
         Batches up to the end of the steady step: from the end of the last but one
         to the end of the last.
@@ -58,7 +56,6 @@ class SimulationSettings:
     overhead: bool = True
     slowdown: bool = True
     sharing: bool = True
-    ranks: bool = True
     num_batches: int = 4
     bucket_bytes: float | None = None
     runtime: str | None = None
@@ -95,7 +92,6 @@ class SimulationSettings:
         Notes
         -----
         Operations run beside each other as in the full simulation, but do not slow
-        each other, and take what they take on their slowest rank: the step is the
-        longest path through them.
+        each other: the step is the longest path through them.
         """
-        return cls(slowdown=False, sharing=False, ranks=False)
+        return cls(slowdown=False, sharing=False)

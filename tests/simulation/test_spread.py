@@ -15,7 +15,9 @@ from shardplan.simulation.spread import at_end
 def boxed():
     """A plan for a box of PCIe cards, whose links its description leaves open."""
     workload = load_workload("dlrm-dcnv2")
-    return solve(workload, load_topology("h100-pcie"), solver="greedy").plan
+    return solve(
+        workload, load_topology("h100-pcie"), solver="greedy", objective="step"
+    ).plan
 
 
 def test_a_box_has_a_range_around_the_prediction(boxed):
@@ -59,14 +61,18 @@ def test_measured_links_leave_nothing_open(boxed):
     )
     assert at_end(inputs, "slow") is None
     workload = load_workload("merlin-tiny")
-    switched = solve(workload, load_topology("dgx-h100"), solver="greedy").plan
+    switched = solve(
+        workload, load_topology("dgx-h100"), solver="greedy", objective="step"
+    ).plan
     assert step_range(switched) is None
 
 
 def test_lookups_of_cpus_are_open():
     """A plan for CPU hosts has the range of the programs that were measured."""
     workload = load_workload("dlrm-v1").replace(global_batch_size=32768)
-    plan = solve(workload, load_topology("cpu-host"), solver="greedy").plan
+    plan = solve(
+        workload, load_topology("cpu-host"), solver="greedy", objective="step"
+    ).plan
     fast, slow = step_range(plan)
     step = simulate(plan).step_time_s
     assert fast < step < slow

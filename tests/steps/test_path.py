@@ -9,16 +9,9 @@ from shardplan.steps.operation import Operation, Stage, Stream
 from shardplan.steps.path import StepGraph
 
 
-def operation(name, stream=Stream.COMPUTE, *, after=(), behind=(), lead=0, seconds=1.0):
-    return Operation(
-        name,
-        Stage.FWD_COMPUTE,
-        stream,
-        np.array([seconds]),
-        after=after,
-        behind=behind,
-        lead=lead,
-    )
+def operation(name, stream=Stream.COMPUTE, *, seconds=1.0, **others):
+    takes = np.atleast_1d(np.array(seconds))
+    return Operation(name, Stage.FWD_COMPUTE, stream, takes, **others)
 
 
 def fork():
@@ -68,3 +61,33 @@ def test_what_takes_no_time_does_not_hold_up_its_stream():
     seconds = np.array([1.0, 4.0, 0.0, 3.0])
     assert StepGraph.of(program(0.0)).step(seconds) == pytest.approx(5.0)
     assert StepGraph.of(program(1.0)).step(seconds) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(
+    ("group", "paces"),
+    [
+        ([0, 0, 0], [5.0 + 3.0 + 3.0] * 3),
+        ([0, 0, 1], [5.0 + 3.0 + 3.0, 5.0 + 3.0 + 3.0, 6.0 + 1.0 + 1.0]),
+        ([0, 1, 2], [5.0 + 2.0 + 3.0, 1.0 + 3.0 + 4.0, 6.0 + 1.0 + 1.0]),
+    ],
+)
+def test_ranks_wait_for_each_other_where_they_meet(group, paces):
+    """The slowest of the exchange, and the rank with most to do around it, count."""
+    program = [
+        operation("before", seconds=[5.0, 1.0, 6.0]),
+        operation(
+            "exchange",
+            Stream.COMMUNICATION,
+            after=("before",),
+            seconds=[2.0, 3.0, 1.0],
+            meets=np.array(group),
+        ),
+        operation("rest", after=("exchange",), seconds=[3.0, 4.0, 1.0]),
+    ]
+    graph = StepGraph.of(program)
+    seconds = np.array([operation.seconds for operation in program])
+    meetings = [operation.meeting for operation in program]
+    np.testing.assert_allclose(graph.step(seconds, meetings), paces)
+    passes = graph.circuit(seconds, meetings)
+    np.testing.assert_allclose(passes.sum(axis=1), [1, 1, 1])
+    assert (passes * seconds).sum() == pytest.approx(max(paces))

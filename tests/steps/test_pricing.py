@@ -29,6 +29,7 @@ def assert_same_value(instance, seed):
     assert problem.value(assignment) == pytest.approx(value, rel=1e-9)
     simulated = simulate(plan, SimulationSettings.path()).step_time_s
     assert value == pytest.approx(simulated, rel=1e-12)
+    assert value <= simulate(plan).step_time_s * (1.0 + 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))

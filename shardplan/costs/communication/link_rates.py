@@ -108,15 +108,15 @@ class LinkRates:
         ----------
         Bertsekas, Gallager 1992, Data Networks, section 6.5 (max-min fairness).
         """
-        return np.asarray(self._seconds_by_kind(traffic).max(axis=0))
+        return np.asarray(self.seconds_by_kind(traffic).max(axis=0))
 
     def fullest(self, traffic: Traffic) -> tuple[str, int] | None:
         """Return the kind of the fullest link and a rank on it; None if all rest."""
-        times = self._seconds_by_kind(traffic)
+        times = self.seconds_by_kind(traffic)
         kind, rank = np.unravel_index(int(times.argmax()), times.shape)
         return (KINDS[kind], int(rank)) if times[kind, rank] > 0 else None
 
-    def _seconds_by_kind(self, traffic: Traffic) -> Floats:
+    def seconds_by_kind(self, traffic: Traffic) -> Floats:
         """Seconds of each rank's link of every kind (len(KINDS), W)."""
         on_link = traffic.pcie + np.where(self.nic_passes_link, traffic.nic, 0.0)
         uplink = np.zeros(len(self.leaf))
@@ -131,6 +131,11 @@ class LinkRates:
                 uplink,
             ]
         )
+
+    def seconds_each_way(self, traffic: Traffic) -> Floats:
+        """Seconds of every kind of link, out first, then in (2 len(KINDS), W)."""
+        ways = [self.seconds_by_kind(traffic.one_way(way)) for way in (0, 1)]
+        return np.concatenate(ways)
 
     def shares(self, traffic: Traffic, seconds: Floats) -> Floats:
         """Return the share of links that bytes take in some seconds (6, W).

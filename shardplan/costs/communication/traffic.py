@@ -47,6 +47,13 @@ class Traffic:
             self.copied + other.copied,
         )
 
+    def one_way(self, way: int) -> Traffic:
+        """Return what goes out (0) or comes in (1) alone."""
+        keep = np.arange(2) == way
+        return Traffic(
+            self.by_rank * keep[:, None], self.uplink * keep[:, None], self.copied
+        )
+
     @property
     def scale_up(self) -> Floats:
         """Bytes on scale-up links, out and in (2, W)."""

@@ -92,7 +92,10 @@ class DenseDevice:
         rates = [getattr(flops, name) for name in names]
         if not any(rates):
             key = f"host_groups[{group.name}].device.peak_flops.{names[0]}"
-            rule = "must be > 0 to time the dense layers"
+            rule = (
+                "must be > 0 to time the dense layers; objectives step and max-rank "
+                "do without"
+            )
             raise InputError.single("topology", key, rates[0], rule)
         shared_bw = group.host.ddr_bw / group.local_world_size
         return cls(
