@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.certify.branch import Tree
+from shardplan.certify.longest_prices import longest_rounds
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.pattern_prices import PatternPricer, PricedItems
 from shardplan.certify.relaxed import Relaxed
@@ -60,6 +61,7 @@ def lower_bound(
     upper_bound_s: float = float("inf"),
     stop: Clock | None = None,
     params: ProofParams = PROOF_DEFAULTS,
+    relaxed: Relaxed | None = None,
 ) -> Bound:
     """Bound the value of every plan from below, quickly.
 
@@ -73,6 +75,8 @@ def lower_bound(
         Asked between steps; there is always a bound, if only 0.
     params : ProofParams
         Numbers of the search for it.
+    relaxed : Relaxed, optional
+        Of the problem, if it is not what `Relaxed.of` makes of it.
 
     Returns
     -------
@@ -84,7 +88,7 @@ def lower_bound(
     The best prices (a linear program solved by cutting planes) are followed by the
     largest threshold that they refute: docs/how-it-works/bound.md.
     """
-    relaxed = Relaxed.of(problem)
+    relaxed = relaxed or Relaxed.of(problem)
     if relaxed.has_empty_bundle:
         prices = _no_prices(relaxed)
         return Bound(
@@ -93,6 +97,8 @@ def lower_bound(
     prices = best_prices(relaxed, stop=stop, params=params.cutting_planes)
     value = replay(relaxed, (Case(rounds=(prices,)),), float("inf"))
     first = Bound(value, _certificate(problem, None, (Case(rounds=(prices,)),)), prices)
+    if value >= upper_bound_s or not params.quick_tests:
+        return first
     search = _ThresholdSearch(relaxed, first, stop, params, hard=False)
     search.by_prices(upper_bound_s, params.quick_tests, params.quick_work)
     return _better(problem, relaxed, first, search.proof)
@@ -104,6 +110,7 @@ def strengthen(
     upper_bound_s: float = float("inf"),
     stop: Clock | None = None,
     params: ProofParams = PROOF_DEFAULTS,
+    relaxed: Relaxed | None = None,
 ) -> Bound:
     """Spend more time on a bound; returns one that is at least as good.
 
@@ -116,12 +123,14 @@ def strengthen(
         any more, or after a fixed amount of work.
     params : ProofParams
         Numbers of the search for it.
+    relaxed : Relaxed, optional
+        As in `lower_bound`.
     """
     if not np.isfinite(bound.value_s):
         return bound
     if stop and stop.now():
         return bound
-    relaxed = Relaxed.of(problem)
+    relaxed = relaxed or Relaxed.of(problem)
     early = None if stop is None else Early(stop)
     search = _ThresholdSearch(relaxed, bound, early, params, hard=True)
     search.by_prices(upper_bound_s, params.most_tests, params.most_work)
@@ -132,6 +141,29 @@ def strengthen(
     if params.patterns and relaxed.num_bundles <= most:
         search.by_patterns(upper_bound_s)
     return _better(problem, relaxed, bound, search.proof)
+
+
+def by_longest_items(
+    problem: Problem,
+    bound: Bound,
+    upper_bound_s: float,
+    stop: Clock | None,
+    relaxed: Relaxed,
+) -> Bound:
+    """Give the longest items of tables prices of their own; no worse than before.
+
+    Parameters
+    ----------
+    upper_bound_s : float
+        Value of a known plan: the threshold [s].
+    relaxed : Relaxed
+        As in `lower_bound`.
+    """
+    more = longest_rounds(relaxed, upper_bound_s, stop)
+    if not more:
+        return bound
+    cases = (Case(rounds=(bound.prices, *more)),)
+    return _better(problem, relaxed, bound, _Proof(upper_bound_s, cases))
 
 
 class _Proof(NamedTuple):

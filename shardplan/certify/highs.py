@@ -172,6 +172,14 @@ class Highs:
         columns = np.arange(len(lower), dtype=np.int32)
         self._try("changeColsBounds", len(columns), columns, lower, upper)
 
+    def price(self, column: int, cost: float) -> None:
+        """Replace the cost of a column."""
+        self._try("changeColCost", column, cost)
+
+    def bound_row(self, row: int, lower: float, upper: float) -> None:
+        """Replace the bounds of a row."""
+        self._try("changeRowBounds", row, lower, upper)
+
     def start_from(self, values: Floats) -> None:
         """Begin the next run with a feasible solution (N,)."""
         solution = highspy.HighsSolution()

@@ -98,7 +98,7 @@ def memory_proof(problem: Problem, stop: Clock | None = None) -> MemoryProof | N
 
 def is_proof(relaxed: Relaxed, prices: Prices) -> bool:
     """Whether prices of bytes alone show that nothing fits, rounding included."""
-    if any(price != 0.0 for row in prices.ranks for price in row):
+    if prices.longest or any(price != 0.0 for row in prices.ranks for price in row):
         return False
     box = Box.whole(relaxed.num_dimensions, float("inf"))
     return round_bound(relaxed, prices, box).value_s > 0.0

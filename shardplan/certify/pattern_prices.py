@@ -191,7 +191,7 @@ class _ItemPriceSearch:
         value = self._sums.ranks_needed(prices, dearest)
         if value <= self.value:
             return False
-        self.value, self.best = value, prices.times(1.0 / dearest)
+        self.value, self.best = value, prices.times(1.0 / dearest if dearest else 1.0)
         return True
 
 

@@ -99,7 +99,7 @@ class Choices:
         option = np.repeat(np.arange(len(relaxed)), count)
         index = np.arange(len(option)) - np.repeat(np.cumsum(count) - count, count)
         copies = np.stack(np.divmod(index, most[option, 1] + 1), axis=1)
-        seconds = (copies * relaxed.items.cost[:, 0].sum(axis=1)[items][option]).sum(
+        seconds = (copies * relaxed.items.peak[:, 0].sum(axis=1)[items][option]).sum(
             axis=1
         )
         room = max(float(relaxed.largest_hbm[0]), 1.0)
@@ -211,6 +211,12 @@ class PatternSums:
         return np.asarray(items + self.shares @ prices.pools)
 
     def ranks_needed(self, prices: ItemPrices, dearest: float) -> float:
-        """Ranks that hold the cheapest options of all bundles, about."""
+        """Ranks that hold the cheapest options of all bundles, about.
+
+        Infinite where options cost something, and what a rank can hold costs nothing.
+        """
         least = self.relaxed.least_per_bundle(self.costs(prices)).sum()
-        return float(least - prices.pools[1:].sum()) / dearest
+        spent = float(least - prices.pools[1:].sum())
+        if dearest > 0.0:
+            return spent / dearest
+        return np.inf if spent > 0.0 else 0.0

@@ -33,12 +33,15 @@ class Regrets:
         Priced seconds, summed over ranks, above the cheapest option of the bundle [s].
         Where no place is legal as much as all bundles take together: more than it is
         worth, yet a number to reckon with.
+    memory_of_option : float array (O,)
+        What the bytes of each option cost at these prices, summed over ranks [s].
     """
 
     bound_s: float
     priced_s: float
     memory: float
     of_option: Floats
+    memory_of_option: Floats
 
     @classmethod
     def of(cls, problem: Problem, bound: Bound) -> Self:
@@ -49,7 +52,10 @@ class Regrets:
         world = problem.world_size
         regret = np.full(len(problem.options), bound.value_s * world)
         regret[relaxed.option] = (cost - least) * world
+        of_bytes = relaxed.priced(np.zeros_like(bound.rank_prices), bound.byte_prices)
+        memory_of_option = np.zeros(len(problem.options))
+        memory_of_option[relaxed.option] = of_bytes * world
         memory_s = float((bound.byte_prices * relaxed.room).sum())
         priced_s = float(relaxed.least_per_bundle(cost).sum()) - memory_s
         memory = memory_s / max(bound.value_s, NO_SECONDS)
-        return cls(bound.value_s, priced_s, memory, regret)
+        return cls(bound.value_s, priced_s, memory, regret, memory_of_option)

@@ -60,12 +60,20 @@ class Relaxed:
     _known: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, problem: Problem) -> Self:
-        """Forget the places of a problem."""
+    def of(cls, problem: Problem, peak: Floats | None = None) -> Self:
+        """Forget the places of a problem.
+
+        Parameters
+        ----------
+        peak : float array (I, C, D), optional
+            Seconds that single ranks take at least, where ranks share links and a mean
+            of `item_cost` counts for all together.
+        """
         menu, cluster = problem.options, problem.cluster
         cost = menu.item_cost
         if problem.objective is Objective.MAX_RANK:
             cost = cost.sum(axis=2, keepdims=True)
+        peak = cost if peak is None else peak
         item_option = menu.item_option
         everywhere = menu.scope[item_option] == Scope.ALL
         size = ranks_per_place(menu, cluster.world_size)[item_option]
@@ -76,12 +84,15 @@ class Relaxed:
         item_legal = _legal_items(problem, legal)
         finite = np.asarray(np.isfinite(cost).all(axis=2))
         if not finite.all():
+            shares = peak is not cost
             cost = np.where(finite[:, :, None], cost, 0.0)
+            peak = np.where(finite[:, :, None], peak, 0.0) if shares else cost
             item_legal = finite if item_legal is None else item_legal & finite
             num_places[item_option[everywhere & ~finite.all(axis=1)]] = 0
         items = RelaxedItems(
             start=menu.item_start,
             cost=cost,
+            peak=peak,
             tier_bytes=menu.item_bytes,
             times=(menu.item_count * np.where(everywhere, 1, size)).astype(np.float64),
             stacked=np.where(everywhere, menu.item_count, stacked).astype(np.float64),
@@ -260,12 +271,12 @@ class Relaxed:
 
     def _peak(self, weights: Floats, low: Floats | None) -> Floats:
         if low is not None:
-            per_class = np.zeros(self.items.cost.shape[:2])
+            per_class = np.zeros(self.items.peak.shape[:2])
             for d in np.flatnonzero(weights):
-                seconds = self.items.cost[:, :, d] * self.items.stacked[:, None]
+                seconds = self.items.peak[:, :, d] * self.items.stacked[:, None]
                 per_class += weights[d] * np.maximum(seconds - low[d], 0.0)
         else:
-            per_class = _weighted(self.items.cost, weights)
+            per_class = _weighted(self.items.peak, weights)
             per_class = per_class * self.items.stacked[:, None]
         value = self._cheapest(per_class)
         if self.items.everywhere.any():
@@ -289,7 +300,7 @@ class Relaxed:
     def _base(self, weights: Floats) -> Floats:
         every = self._on_all
         item = np.zeros(len(self.items.times))
-        least = (self.items.cost[every] @ weights).min(axis=1)
+        least = (self.items.peak[every] @ weights).min(axis=1)
         item[every] = self.items.times[every] * least
         return np.asarray(np.add.reduceat(item, self.items.start[:-1]))
 

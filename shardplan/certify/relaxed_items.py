@@ -23,6 +23,9 @@ class RelaxedItems:
         Items of option o are ``start[o]:start[o + 1]``.
     cost : float array (I, C, D)
         Seconds of one copy of an item on each rank of its place.
+    peak : float array (I, C, D)
+        Seconds that the slowest rank takes at least, from each of these alone; the same
+        array where ranks share nothing.
     tier_bytes : float array (I, 3)
         Bytes of one copy on each rank of its place.
     times : float array (I,)
@@ -41,6 +44,7 @@ class RelaxedItems:
 
     start: Ints
     cost: Floats
+    peak: Floats
     tier_bytes: Floats
     times: Floats
     stacked: Floats
@@ -56,9 +60,12 @@ class RelaxedItems:
         keep[options] = True
         # Indices: taking rows is several times faster than masking them.
         items = np.flatnonzero(np.repeat(keep, sizes))
+        cost = self.cost.take(items, axis=0)
+        shares = self.peak is not self.cost
         return RelaxedItems(
             start=offsets(sizes[options]),
-            cost=self.cost.take(items, axis=0),
+            cost=cost,
+            peak=self.peak.take(items, axis=0) if shares else cost,
             tier_bytes=self.tier_bytes.take(items, axis=0),
             times=self.times[items],
             stacked=self.stacked[items],

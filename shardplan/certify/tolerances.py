@@ -48,3 +48,5 @@ PRICE_DIGITS = 9
 """Digits to which prices of items, of about 1, are written into a certificate."""
 MOST_RANKS_WORTH = 1e3
 """Most of a price of an item, in shares of all ranks, so that programs are bounded."""
+LEAST_SHARE = 1e-7
+"""Prices of longest items below this share of a phase are not worth writing."""

@@ -26,10 +26,13 @@ are those of the priced cost plus (1 - U[p]) times what an option puts on every 
 this bound reaches T, no plan below T uses o, and o is left out from there on. A bundle
 without options is a contradiction. The same minima without an o bound all plans.
 
-(3) *Patterns.* What a rank can hold in less than T may be bounded by prices of single
+(3) *Longest items.* The rank that holds the longest item of a bundle may have a price
+besides, one per bundle and phase: see `longest`. U[p] includes them.
+
+(4) *Patterns.* What a rank can hold in less than T may be bounded by prices of single
 items: see `patterns`.
 
-(4) *Cases.* Either M[p] <= a: then options with a larger item in p are left out, and
+(5) *Cases.* Either M[p] <= a: then options with a larger item in p are left out, and
 high[p] = a; or M[p] >= a = low[p]. Both bounds hold, or the smaller one does.
 
 So every plan has value >= min(T, the smaller bound of the cases).
@@ -51,11 +54,18 @@ European Journal of Operational Research 112 (1999).
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from shardplan.certify.longest import (
+    check_longest,
+    longest_cost,
+    spent_on_longest,
+)
+from shardplan.certify.menus import InvalidCertificateError, require_menu
 from shardplan.certify.patterns import Choices, ItemPrices, PatternSums
 from shardplan.certify.relaxed import Relaxed
 
@@ -76,10 +86,6 @@ _NOTHING = 1e-12
 """A share of a phase that is left over is worth counting only above this."""
 _TINY = 1e-250
 """More than all that underflow can lose."""
-
-
-class InvalidCertificateError(ValueError):
-    """A certificate that proves nothing; the message says why."""
 
 
 class Box(NamedTuple):
@@ -147,18 +153,9 @@ def verify(problem: Problem, certificate: Certificate) -> float:
     InvalidCertificateError
         If the certificate is for another menu, or its prices are not legal.
     """
-    if certificate.num_options != len(problem.options):
-        raise InvalidCertificateError(
-            f"it is for a menu of {certificate.num_options} options, but the menu has "
-            f"{len(problem.options)}; another version made it, or it was made for "
-            "other inputs: solve again"
-        )
-    if certificate.all_tiers != problem.all_tiers:
-        raise InvalidCertificateError("it is for a menu of other memory tiers")
+    require_menu(problem, certificate)
     threshold = certificate.threshold_s
     limit = math.inf if threshold is None else threshold
-    if not limit > 0:
-        raise InvalidCertificateError(f"threshold_s must be > 0, got {threshold!r}")
     return replay(Relaxed.of(problem), certificate.cases, limit)
 
 
@@ -239,7 +236,7 @@ def round_bound(relaxed: Relaxed, prices: Prices, box: Box) -> RoundBound:
     replaces the minimum of its bundle, and e is at least i[o] = sum_p (1 - U[p])
     (what o's largest item exceeds low[p] by), over the p with U[p] < 1.
     """
-    margin = _margin(relaxed)
+    margin = _margin(relaxed, prices)
     byte_prices = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
     cost = option_costs(relaxed, prices)
     rest, gain, loss = _left_over(prices, relaxed, box)
@@ -267,13 +264,15 @@ def option_costs(relaxed: Relaxed, prices: Prices) -> Floats:
 
 def price_key(prices: Prices) -> tuple[object, ...]:
     """Return what is equal for equal prices, and quick to compare."""
-    return prices.ranks, prices.hbm, prices.ddr, prices.ssd
+    pools = prices.hbm, prices.ddr, prices.ssd
+    return prices.ranks, *pools, prices.longest
 
 
 def _priced(relaxed: Relaxed, prices: Prices) -> Floats:
     seconds = np.array(prices.ranks, dtype=np.float64)
     num_bytes = np.array([prices.hbm, prices.ddr, prices.ssd], dtype=np.float64).T
-    return relaxed.priced(seconds, num_bytes)
+    cost = relaxed.priced(seconds, num_bytes)
+    return cost + longest_cost(relaxed, prices) if prices.longest else cost
 
 
 def is_refuted(relaxed: Relaxed, prices: PatternPrices, limit: float) -> bool:
@@ -331,6 +330,7 @@ def check_prices(prices: Prices, relaxed: Relaxed) -> None:
     values = [price for row in (*prices.ranks, *pools) for price in row]
     if not all(0.0 <= price <= _LARGEST for price in values):
         raise InvalidCertificateError("prices must be numbers, none below 0")
+    check_longest(prices, relaxed, _LARGEST)
 
 
 @lru_cache(maxsize=256)
@@ -365,6 +365,9 @@ def _left_over(
     sums = price_sums(prices.ranks, tuple(relaxed.class_ranks.tolist()))
     rest, gains, losses = [], [], []
     for phase, (spent, whole) in enumerate(sums):
+        if prices.longest:
+            total = Fraction(spent, whole) + spent_on_longest(prices, phase)
+            spent, whole = total.as_integer_ratio()
         share = (whole - spent) / whole
         if spent > whole and box.high[phase] == math.inf:
             raise InvalidCertificateError(
@@ -378,9 +381,11 @@ def _left_over(
     return rest, math.fsum(gains) / up, math.fsum(losses) * up
 
 
-def _margin(relaxed: Relaxed) -> float:
+def _margin(relaxed: Relaxed, prices: Prices | None = None) -> float:
     """Relative error that no priced cost exceeds."""
     terms = relaxed.num_classes * (relaxed.num_dimensions + 3) + relaxed.most_items
+    if prices is not None:
+        terms += len(prices.longest)
     return (_OPERATIONS + 8 * terms) * _ROUNDOFF
 
 

@@ -41,10 +41,14 @@ CLUSTERS = {
 BOTH = SUMS
 
 
+FILLS = (0.02, 0.1, 0.25, 0.6)
+"""Bytes of all tables over those of the cluster."""
+
+
 def draw(seed: int, groups: list[Hosts], objective: Objective) -> Problem:
-    """A tiny problem, from roomy to infeasible."""
+    """A tiny problem, from roomy to infeasible: most have a plan."""
     rng = np.random.default_rng(seed)
-    fill, tables = rng.uniform(0.3, 1.1), int(rng.integers(1, 4))
+    fill, tables = float(rng.choice(FILLS)), int(rng.integers(1, 4))
     target = Target.TORCHREC if seed % 2 else Target.ANY
     return toy_problem(
         rng, tables, groups, fill=fill, objective=objective, target=target

@@ -216,7 +216,7 @@ def test_highspy_of_somebody_else(threads: int) -> None:
     code = f"""{USER}
 model = user({threads})
 import shardplan
-found = shardplan.solve("movielens-ncf", "dgx-a100-40", solver="ilp")
+found = shardplan.solve("movielens-ncf", "dgx-a100-40", solver="ilp", objective="step")
 assert found.status == "optimal", found.status
 assert abs(found.objective_s - 111.44e-6) < 0.01e-6, found.objective_s
 assert found.plan.outcome.warnings == ()
@@ -282,7 +282,8 @@ user(4)
 main()
 """
     arguments = ["solve", "movielens-ncf", "--topology", "dgx-a100-40"]
-    done = run(code, *arguments, "--solver", "ilp", "--format", "json")
+    arguments += ["--solver", "ilp", "--objective", "step", "--format", "json"]
+    done = run(code, *arguments)
     assert done.returncode in (3, 4)
     report = json.loads(done.stdout)
     assert report["status"] == "not_found"

@@ -10,8 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.certify.longest_prices import longest_rounds
+from shardplan.certify.menus import InvalidCertificateError
 from shardplan.certify.relaxed import Relaxed
-from shardplan.certify.verify import InvalidCertificateError, replay, verify
+from shardplan.certify.verify import replay, verify
 from shardplan.checking import check, examine
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.plan import Plan
@@ -41,8 +43,37 @@ def solvable(count: int) -> Iterator[tuple[Problem, float, Certificate]]:
         seed += 1
         if math.isfinite(optimum):
             bound = strengthen(problem, lower_bound(problem), optimum)
-            yield problem, optimum, bound.certificate
+            yield problem, optimum, with_longest(problem, optimum, bound.certificate)
             count -= 1
+
+
+def with_longest(
+    problem: Problem, limit: float, certificate: Certificate
+) -> Certificate:
+    """Add rounds with prices of longest items to the first case, where they apply."""
+    more = longest_rounds(Relaxed.of(problem), limit, None)
+    if certificate.threshold_s is None:
+        return certificate
+    first = certificate.cases[0]
+    first = first.replace(rounds=(*more, *first.rounds))
+    return certificate.replace(cases=(first, *certificate.cases[1:]))
+
+
+def changed_longest(
+    rng: np.random.Generator, longest: tuple[tuple[int, int, float], ...]
+) -> tuple[tuple[int, int, float], ...]:
+    """Change whose longest item has a price, or the price; or write one twice."""
+    found = list(longest)
+    at = int(rng.integers(len(found)))
+    bundle, phase, price = found[at]
+    kind = rng.integers(3)
+    if kind == 0:
+        found[at] = bundle + int(rng.integers(-1, 2)), phase, price
+    elif kind == 1:
+        found[at] = bundle, phase, changed_number(rng, price)
+    else:
+        found.append((bundle, phase + int(rng.integers(-1, 2)), price))
+    return tuple(found)
 
 
 def changed_number(rng: np.random.Generator, value: float) -> float:
@@ -54,6 +85,9 @@ def changed_number(rng: np.random.Generator, value: float) -> float:
 
 def changed_prices(rng: np.random.Generator, prices: Prices) -> Prices:
     """Change one number, or a length, of a set of prices; nothing is validated."""
+    if prices.longest and rng.random() < 0.5:
+        longest = changed_longest(rng, prices.longest)
+        return prices.model_copy(update={"longest": longest})
     rows = [list(row) for row in prices.ranks]
     pools = [list(prices.hbm), list(prices.ddr), list(prices.ssd)]
     lists = [*rows, *pools]
@@ -72,6 +106,7 @@ def changed_prices(rng: np.random.Generator, prices: Prices) -> Prices:
         hbm=tuple(pools[0]),
         ddr=tuple(pools[1]),
         ssd=tuple(pools[2]),
+        longest=prices.longest,
     )
 
 

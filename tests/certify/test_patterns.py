@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 
 from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.certify.menus import InvalidCertificateError
 from shardplan.certify.patterns import CELLS, Choices, ItemPrices, PatternSums
 from shardplan.certify.relaxed import Relaxed
-from shardplan.certify.verify import InvalidCertificateError, replay, verify
+from shardplan.certify.verify import replay, verify
 from shardplan.records.certificate import Case, Certificate, PatternPrices
 from shardplan.records.sharding import SUMS, Objective
 from tests.certify.test_dual import CLUSTERS, draw
@@ -279,3 +281,18 @@ def test_the_dearest_pattern_by_hand() -> None:
     dearest, pattern = choices.dearest(nothing)
     assert dearest == pytest.approx(10.0)
     assert not len(pattern.items)
+
+
+def test_a_rank_that_can_hold_nothing() -> None:
+    """Where no item fits below the threshold, every rank there is would be too few."""
+    sums = PatternSums.of(four_ranks())
+    nothing = ItemPrices(np.zeros(4), np.zeros(3))
+    priced = ItemPrices(np.ones(4), np.zeros(3))
+    assert sums.ranks_needed(priced, dearest=0.0) == math.inf
+    assert sums.ranks_needed(nothing, dearest=0.0) == 0.0
+    for seed in range(20):
+        problem = draw(seed, CLUSTERS["three ranks"], Objective.MAX_RANK)
+        optimum, _ = brute_force(problem)
+        if math.isfinite(optimum):
+            found = strengthen(problem, lower_bound(problem), optimum)
+            assert found.value_s <= optimum * (1 + 1e-12)

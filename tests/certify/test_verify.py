@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from shardplan.certify.menus import InvalidCertificateError
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import (
     Box,
-    InvalidCertificateError,
     check_patterns,
     check_prices,
     is_refuted,

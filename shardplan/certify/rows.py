@@ -1,0 +1,52 @@
+"""Sparse rows of a linear program, collected before they are given to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from shardplan.certify.highs import Highs
+    from shardplan.records.arrays import Floats, Ints
+
+
+class ProgramRows:
+    """Rows of a program, at least something each, until all are given to it."""
+
+    def __init__(self) -> None:
+        self._least: list[Floats] = []
+        self._most: list[Floats] = []
+        self._terms: list[tuple[Ints, Ints, Floats]] = []
+        self._count = 0
+
+    def add(
+        self,
+        least: Floats,
+        row: ArrayLike,
+        column: ArrayLike,
+        value: ArrayLike,
+        *,
+        equal: bool = False,
+    ) -> int:
+        """Add rows, with terms by their number among these; return the first's."""
+        first = self._count
+        self._count += len(least)
+        self._least.append(least)
+        self._most.append(least if equal else np.full(len(least), np.inf))
+        rows = first + np.asarray(row, dtype=np.int64)
+        self._terms.append((rows, np.asarray(column), np.asarray(value, dtype=float)))
+        return first
+
+    def give(self, model: Highs, num_columns: int) -> None:
+        """Add all rows to a model."""
+        from scipy.sparse import csr_array
+
+        row, column, value = (
+            np.concatenate(part) for part in zip(*self._terms, strict=True)
+        )
+        shape = self._count, num_columns
+        matrix = csr_array((value, (row, column)), shape=shape)
+        model.add_rows(np.concatenate(self._least), np.concatenate(self._most), matrix)
