@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from shardplan.certify.verify import InvalidCertificateError, verify
+from shardplan.certify.menus import InvalidCertificateError
+from shardplan.certify.step.verify import verify_step
+from shardplan.certify.verify import verify
 from shardplan.checking.constraints import check_constraints, check_groups
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.pools import check_capacity
@@ -20,6 +22,7 @@ from shardplan.costs.cluster import Cluster
 from shardplan.plans.evaluation import evaluate
 from shardplan.problems.problem import build_problem
 from shardplan.records.fingerprint import fingerprints
+from shardplan.records.sharding import Objective
 from shardplan.records.targets import RUNTIMES
 
 if TYPE_CHECKING:
@@ -131,6 +134,8 @@ def proven_bound(plan: Plan, menu: Problem | None = None) -> float:
         objective=plan.objective,
         all_tiers=certificate.all_tiers,
     )
+    if plan.objective is Objective.TIME:
+        return verify_step(problem, certificate)
     return verify(problem, certificate)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shardplan.records.brief import Brief
 from shardplan.records.record import Flag, Integer, Number, Record
@@ -12,6 +12,8 @@ from shardplan.units import plural
 
 Price = Annotated[Number, Field(ge=0)]
 """A price: seconds of bound per second of load, per byte, or per unit of room."""
+Index = Annotated[Integer, Field(ge=0)]
+"""The place of something in a list."""
 
 
 class Prices(Record):
@@ -26,12 +28,16 @@ class Prices(Record):
     hbm, ddr, ssd : tuple of float
         Per class: the price of a byte of HBM on each of its ranks, and of DDR and
         SSD on each of its hosts [s/byte].
+    longest : tuple of (int, int, float)
+        Bundle, phase, and the price of a second of the rank that holds the longest
+        item of the bundle in the phase.
     """
 
     ranks: tuple[tuple[Price, ...], ...]
     hbm: tuple[Price, ...]
     ddr: tuple[Price, ...]
     ssd: tuple[Price, ...]
+    longest: tuple[tuple[Index, Index, Price], ...] = ()
 
 
 class PatternPrices(Record):
@@ -80,6 +86,53 @@ class Case(Record):
     at_s: Annotated[Number, Field(ge=0)] = 0.0
 
 
+class Circuit(Record):
+    """A path through a step that comes back to where it began some steps later.
+
+    Attributes
+    ----------
+    operations : tuple of str
+        Each waits for the one before, the first one for the last.
+    share : float
+        Its weight among others.
+    """
+
+    operations: Annotated[tuple[str, ...], Field(min_length=1)]
+    share: Annotated[Number, Field(ge=0, le=1)]
+
+
+class StepCase(Record):
+    """One case of a proof about the predicted step; two cases follow if it is split.
+
+    Attributes
+    ----------
+    split : str or None
+        The next case of the list, with all that follow from it, is about plans in which
+        this operation has a pressure of at most `at_s`, or nothing to do where that is
+        0; the one after about the others. None: this is a case by itself, with what
+        follows.
+    at_s : float
+        [s].
+    circuits : tuple of Circuit
+        The step is at least their mean by shares.
+    slopes : tuple of str and float
+        Of operations: seconds per second of pressure of the line that is put below
+        what they take.
+    threshold_s : float or None
+        Of the proof about the sum of what tables add to the circuits; None for what the
+        certificate's threshold leaves of it [s].
+    cases : tuple of Case
+        That proof; empty if tables count for nothing.
+    """
+
+    split: str | None = None
+    at_s: Annotated[Number, Field(ge=0)] = 0.0
+    circuits: tuple[Circuit, ...] = ()
+    slopes: tuple[tuple[str, Price], ...] = ()
+    threshold_s: Annotated[Number, Field(gt=0)] | None = None
+    cases: tuple[Case, ...] = ()
+
+
 class Certificate(Brief, Record):
     """Why no plan is better than a value: prices, used one after the other.
 
@@ -93,18 +146,29 @@ class Certificate(Brief, Record):
         The proof is by contradiction: suppose a plan is faster than this [s]. None
         supposes nothing.
     cases : tuple of Case
-        The first is about all plans; cases of a split follow it directly.
+        The first is about all plans; cases of a split follow it directly. Empty for
+        objective `time`.
+    steps : tuple of StepCase
+        The same for `time`, each with cases of its own; empty for other objectives.
     """
 
     all_tiers: Flag = False
     num_options: Annotated[Integer, Field(ge=0)]
     threshold_s: Annotated[Number, Field(gt=0)] | None = None
-    cases: Annotated[tuple[Case, ...], Field(min_length=1)]
+    cases: tuple[Case, ...] = ()
+    steps: tuple[StepCase, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_one_proof(self) -> Self:
+        if bool(self.cases) == bool(self.steps):
+            raise ValueError("needs cases, or steps for objective 'time', not both")
+        return self
 
     def facts(self) -> dict[str, str]:
         """Return what identifies this, by name."""
+        cases = [*self.cases, *(case for step in self.steps for case in step.cases)]
         return {
-            "cases": plural(len(self.cases), "case"),
-            "rounds": plural(sum(len(c.rounds) for c in self.cases), "round"),
+            "cases": plural(len(cases), "case"),
+            "rounds": plural(sum(len(c.rounds) for c in cases), "round"),
             "menu": plural(self.num_options, "option"),
         }

@@ -99,7 +99,12 @@ def test_memory_is_rows_state_and_keys() -> None:
         }
         work = workload(table, optimizer=optimizer)
         plan = solve(
-            work, "dgx-a100-80", COST_MODEL, target="any", solver="greedy"
+            work,
+            "dgx-a100-80",
+            COST_MODEL,
+            target="any",
+            objective="step",
+            solver="greedy",
         ).plan
         plan = plan.replace(target=Target.HUGECTR)
         items = evaluate(plan).memory_items(0)["hbm"]

@@ -1,0 +1,1 @@
+"""Lower bounds on the predicted step: paths, and cases of what collectives run."""

@@ -1,0 +1,227 @@
+"""What shares of circuits prove: a sum over phases, as bounds of sums know it.
+
+Why the bound holds. A step that repeats takes at least the mean time around any circuit
+of what waits for what, and so at least a mean of circuits by shares,
+
+    step >= sum_k w[k] d[k],        w[k] = sum_j share[j] count[j, k] / steps[j].
+
+Between two operations that all ranks begin and end together, a circuit may follow any
+rank: these parts count as the slowest rank's sum. (The slowest rank of each operation
+by itself would count too much.) Parts that share an operation are joined: a sum of
+maxima is at least the maximum of sums. Within a part a rank's seconds are its loads
+times passes, or more. A collective of all ranks takes at least
+
+    d[k] >= intercept[k] + slope[k] pressure[k]
+
+for the line below its curve, up to the pressure at which the step would be over the
+threshold; the intercept counts where the operation is known to run. So
+
+    step >= constant + sum_p max_r (weighted loads of r in phase p),
+
+and the second part is what bounds of `step` are about, with pressures in place of
+loads: `Relaxed` takes the mean load of ranks and the load of single ranks apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.certify.relaxed import Relaxed
+from shardplan.records.sharding import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shardplan.certify.step.least import Staircase
+    from shardplan.certify.step.menu import StepMenu
+    from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Floats
+    from shardplan.records.certificate import Circuit
+
+_SAFE = 1e-12
+"""Share taken off, more than the roundings of weighted sums."""
+_EVERYWHERE = "everywhere"
+_GROUPS = {
+    "length_exchange": "ids",
+    "id_exchange": "ids",
+    "output_all_to_all": "outputs",
+    "gradient_all_to_all": "gradients",
+}
+"""Phases of collectives; what loads all ranks alike is one phase."""
+_ROUNDS = 3
+"""How often limits of single operations are sharpened by each other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Circuits by shares, and lines below the operations on them.
+
+    Attributes
+    ----------
+    menu : StepMenu
+    circuits : sequence of Circuit
+        Their shares sum to 1, or less.
+    slopes : mapping of str to float
+        Of operations with a curve; 0 where it is missing.
+    limit_s : float
+        Only plans with a shorter step matter [s].
+    """
+
+    menu: StepMenu
+    circuits: Sequence[Circuit]
+    slopes: Mapping[str, float]
+    limit_s: float
+
+    @cached_property
+    def weights(self) -> Floats:
+        """How often the circuits pass each operation that depends on tables (K,)."""
+        counts, position = self._counts, self.menu.graph.position
+        return np.array(
+            [counts[position[n]] if n in position else 0.0 for n in self._names]
+        )
+
+    @cached_property
+    def constant_s(self) -> float:
+        """What does not depend on the plan [s]."""
+        lines = self.weights * self._intercepts
+        return float(self._dense_s + lines.sum() - _SAFE * self._error_s(lines))
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The weighted sum as a problem under `step`, without what ranks share."""
+        options = replace(self.menu.problem.options, item_cost=self._costs(peak=False))
+        return replace(self.menu.problem, objective=Objective.STEP, options=options)
+
+    @cached_property
+    def relaxed(self) -> Relaxed:
+        """The relaxed problem of the weighted sum."""
+        return Relaxed.of(self.problem, self._costs(peak=True))
+
+    def line_s(self, k: int, pressure: float) -> float:
+        """Return what the line of an operation says of it under a pressure [s]."""
+        return float(self._intercepts[k]) + self._slope(k) * pressure
+
+    @property
+    def _names(self) -> list[str]:
+        return [pressure.operation for pressure in self.menu.pressures]
+
+    @cached_property
+    def _counts(self) -> Floats:
+        return self.menu.graph.counts(self.circuits)
+
+    @cached_property
+    def _dense_s(self) -> float:
+        """Seconds on the circuits that depend on no table."""
+        graph, names = self.menu.graph, set(self._names)
+        own = [op.name not in names for op in graph.program]
+        return float((self._counts * graph.own_s)[own].sum())
+
+    @cached_property
+    def staircases(self) -> list[Staircase | None]:
+        """Below curves, up to what the limit leaves of each operation.
+
+        Whatever takes more than the limit without what all others take at least cannot
+        be. The lines that say so are flat enough to be above 0 everywhere.
+        """
+        stairs = self.menu.staircases(self.limit_s)
+        for _ in range(_ROUNDS):
+            slopes = np.array(
+                [
+                    self._slope(k) if s is None else min(self._slope(k), s.flattest)
+                    for k, s in enumerate(stairs)
+                ]
+            )
+            own = self.weights * self._lines(stairs, slopes)
+            spare = self.limit_s - self._dense_s - own.sum() + own
+            spare = spare - self._others_s(slopes) + _SAFE * self._error_s(own)
+            for k, found in enumerate(stairs):
+                if found is not None and self.weights[k] > 0:
+                    stairs[k] = found.up_to(float(spare[k] / self.weights[k]))
+        return stairs
+
+    @cached_property
+    def _intercepts(self) -> Floats:
+        slopes = np.array([self._slope(k) for k in range(len(self.weights))])
+        return self._lines(self.staircases, slopes)
+
+    def _lines(self, stairs: Sequence[Staircase | None], slopes: Floats) -> Floats:
+        """Seconds without pressure of lines below curves (K,) [s]."""
+        runs = self.menu.runs
+        return np.array(
+            [
+                0.0 if s is None else s.intercept(float(slopes[k]), runs=bool(runs[k]))
+                for k, s in enumerate(stairs)
+            ]
+        )
+
+    def _error_s(self, lines: Floats) -> float:
+        """Sum of what is added up and taken away: sums are off by a share of it [s]."""
+        return self._dense_s + self.limit_s + float(np.abs(lines).sum())
+
+    def _slope(self, k: int) -> float:
+        pressure = self.menu.pressures[k]
+        if pressure.curve is None:
+            return 1.0
+        return self.slopes.get(pressure.operation, 0.0)
+
+    def _others_s(self, slopes: Floats) -> Floats:
+        """Least that tables add to all operations but one (K,) [s]."""
+        added = self.menu.pressed * (self.weights * slopes)
+        rest = added.sum(axis=1, keepdims=True) - added
+        least = np.minimum.reduceat(rest, self.menu.problem.options.start[:-1], axis=0)
+        return np.asarray(least.sum(axis=0)) * (1.0 - _SAFE)
+
+    def _pressed(self, k: int, *, peak: bool) -> Floats:
+        """Weighted pressure of every item on one operation (I, C) [s]."""
+        pressure, cost = self.menu.pressures[k], self._finite
+        factor = (
+            (pressure.peak if peak else pressure.mean)
+            * self.weights[k]
+            * self._slope(k)
+        )
+        some = np.flatnonzero(factor.any(axis=0))
+        own = cost[:, :, pressure.columns[some]]
+        return np.asarray((own * factor[:, some]).sum(axis=2))
+
+    @cached_property
+    def _finite(self) -> Floats:
+        """Prices with nothing where an item cannot be (I, C, R) [s]."""
+        cost = self.menu.problem.options.item_cost
+        return np.where(
+            np.asarray(np.isfinite(cost).all(axis=2))[:, :, None], cost, 0.0
+        )
+
+    def _costs(self, *, peak: bool) -> Floats:
+        """Weighted pressures by phase (I, C, P) [s]; infinite where items cannot be."""
+        cost = self.menu.problem.options.item_cost
+        found = np.zeros((*cost.shape[:2], max(len(self._phases), 1)))
+        for phase, operations in enumerate(self._phases):
+            for k in operations:
+                found[:, :, phase] += self._pressed(k, peak=peak) * (1.0 - _SAFE)
+        nowhere = np.asarray(~np.isfinite(cost).all(axis=2))
+        return np.where(nowhere[:, :, None], np.inf, found)
+
+    @cached_property
+    def _phases(self) -> list[list[int]]:
+        """Operations by phase: joined parts between meetings, and collectives."""
+        index = {name: k for k, name in enumerate(self._names)}
+        local: list[set[int]] = []
+        for circuit in self.circuits:
+            for part in self.menu.graph.segments(circuit):
+                names = (self.menu.graph.program[i].name for i in part)
+                own = {index[name] for name in names if name in index}
+                own = {k for k in own if self.menu.pressures[k].curve is None}
+                joined = own.union(*(other for other in local if other & own))
+                local = [other for other in local if not other & own]
+                local += [joined] if joined else []
+        groups: dict[str, list[int]] = {}
+        for k, pressure in enumerate(self.menu.pressures):
+            if pressure.curve is not None and self.weights[k] > 0:
+                groups.setdefault(
+                    _GROUPS.get(pressure.operation, _EVERYWHERE), []
+                ).append(k)
+        return [sorted(part) for part in local] + list(groups.values())

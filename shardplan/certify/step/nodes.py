@@ -1,0 +1,47 @@
+"""Cases of a growing proof about the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shardplan.records.certificate import StepCase
+
+if TYPE_CHECKING:
+    from shardplan.certify.dual import Bound
+    from shardplan.certify.step.menu import StepMenu
+    from shardplan.certify.step.mixture import Mixture
+    from shardplan.records.arrays import Floats
+
+
+@dataclass(eq=False)
+class StepCaseNode:
+    """A case: its menu, what it proves so far, and what follows from it."""
+
+    menu: StepMenu | None
+    bound_s: float
+    case: StepCase = field(default_factory=StepCase)
+    mixture: Mixture | None = None
+    earlier: tuple[Mixture, ...] = ()
+    least_s: float = 0.0
+    pressure: Floats = field(default_factory=lambda: np.zeros(0))
+    bound: Bound | None = None
+    effort: int = 0
+    is_plain: bool = False
+    children: tuple[StepCaseNode, ...] = ()
+
+    def forget(self) -> None:
+        """Keep what is written into the certificate alone."""
+        self.menu = self.mixture = self.bound = None
+        self.earlier = ()
+
+    def cases(self) -> list[StepCase]:
+        """List this case and all that follow from it, in the order of a certificate."""
+        waiting, found = [self], []
+        while waiting:
+            node = waiting.pop()
+            found.append(node.case)
+            waiting += node.children[::-1]
+        return found

@@ -1,0 +1,375 @@
+"""Search for a proof about the predicted step: cases, circuits, slopes, and prices.
+
+The search may be as careless as it likes: what it returns went through `verify_step`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from shardplan.certify.dual import by_longest_items, lower_bound, strengthen
+from shardplan.certify.menus import InvalidCertificateError
+from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
+from shardplan.certify.step.convex import ConvexStep
+from shardplan.certify.step.menu import StepMenu
+from shardplan.certify.step.mixture import Mixture
+from shardplan.certify.step.nodes import StepCaseNode
+from shardplan.certify.step.splits import best_split
+from shardplan.certify.step.verify import verify_step
+from shardplan.records.certificate import Certificate, StepCase
+
+if TYPE_CHECKING:
+    from shardplan.certify.dual import Bound
+    from shardplan.certify.kelley import Clock
+    from shardplan.certify.step.least import Staircase
+    from shardplan.problems.problem import Problem
+
+_MIXES = 3
+"""Linear programs per case: curves are cut where the one before says."""
+_MOST_CASES = 60
+"""Splits of a proof."""
+_MOST_OPTIONS = 100_000
+"""Options above which a proof has one case: each would take a quarter of a minute."""
+_REST_SHARE = 0.1
+"""Share of the time that splits leave for the sums of the cases."""
+_FEW_CASES = 4
+"""Splits of one that is to take no time."""
+_NARROWINGS = 2
+"""How often pressures are narrowed."""
+_NARROWER = 1.2
+"""Ratio of pressures that is worth a case."""
+_ROOM = 0.97
+"""Room that is left to refute it, for the program is not exact."""
+_LITTLE = 1e-3
+"""Share of the step below which a pressure counts as none."""
+_SEEN = 0.99
+"""Share of the convex step that a sum proves, or another mixture is tried."""
+_KEPT = 0.97
+"""Share of what a case proves that its parts prove, too, or it is not split: what they
+prove less is soon made up for."""
+_SAME = 1e-4
+"""Share of the step below which a further program is not worth it."""
+
+
+class StepProof:
+    """A growing proof that no plan has a shorter step than a limit.
+
+    Parameters
+    ----------
+    problem : Problem
+        Under `time`.
+    limit_s : float
+        Predicted step of a known plan [s].
+    is_quick : bool
+        Few cases, and nothing that takes long in each.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        limit_s: float,
+        stop: Clock | None = None,
+        params: ProofParams = PROOF_DEFAULTS,
+        *,
+        is_quick: bool = False,
+    ) -> None:
+        self._problem, self._limit, self._stop = problem, limit_s, stop
+        is_large = len(problem.options) > _MOST_OPTIONS
+        self._params, self._is_quick = params, is_quick or is_large
+        self._most_cases = _FEW_CASES if is_quick else _MOST_CASES
+        if is_large:
+            self._most_cases = 0
+        self._order = self._count = 0
+        self._open: list[tuple[float, int, StepCaseNode]] = []
+        self._root = StepCaseNode(StepMenu.of(problem), 0.0)
+        leaf = self._grow(self._root)
+        if leaf is not None:
+            self._push(leaf)
+
+    @property
+    def value_s(self) -> float:
+        """Bound of the case that is worst so far [s]."""
+        if self._root.bound is None and not self._root.children:
+            return self._root.bound_s
+        return self._open[0][0] if self._open else self._limit
+
+    def certificate(self) -> Certificate:
+        """Return the proof so far."""
+        return Certificate(
+            all_tiers=self._problem.all_tiers,
+            num_options=len(self._problem.options),
+            threshold_s=self._limit,
+            steps=tuple(self._root.cases()),
+        )
+
+    def split(self) -> None:
+        """Split the worst case until no split is worth it."""
+        left_s = _REST_SHARE * self._stop.remaining_s() if self._stop else 0.0
+        while self._open and not self._is_over():
+            node = heapq.heappop(self._open)[2]
+            is_time = not self._stop or self._stop.remaining_s() >= left_s
+            if not (is_time and self._split(node)):
+                self._push(node)
+                break
+
+    def grow(self) -> None:
+        """Split into cases, then make the most of the worst ones."""
+        self.split()
+        self.strengthen()
+
+    def strengthen(self) -> None:
+        """Spend time on the worst case, then on the next, until the worst is done."""
+        effort = 1 if self._is_quick else 2
+        while self._open and not self._is_over():
+            node = self._open[0][2]
+            if node.effort >= effort:
+                break
+            heapq.heappop(self._open)
+            self._strengthen(node, hard=node.effort > 0)
+            self._push(node)
+
+    def _push(self, node: StepCaseNode) -> None:
+        if node.bound_s < self._limit:
+            self._order += 1
+            heapq.heappush(self._open, (node.bound_s, self._order, node))
+
+    def _solve(self, node: StepCaseNode) -> bool:
+        """Find circuits, slopes and first prices of a case; whether there are any."""
+        if node.mixture is None and not self._mix(node):
+            return False
+        mixture = node.mixture
+        assert mixture is not None
+        self._prove(node, mixture)
+        for other in node.earlier:
+            # The sum of the last may not see what the one before cut off.
+            if node.bound_s >= _SEEN * min(node.least_s, self._limit):
+                break
+            self._try(node, other)
+        node.earlier = ()
+        if node.bound_s < self._limit <= node.least_s and not node.is_plain:
+            # Longest items make it too long, which the sum does not see: without them.
+            node.is_plain, node.mixture, node.least_s = True, None, 0.0
+            if not self._solve(node):  # time is over
+                node.mixture = mixture
+        return True
+
+    def _prove(self, node: StepCaseNode, mixture: Mixture) -> None:
+        """Find first prices for the weighted sum of a mixture."""
+        rest_s = self._limit - mixture.constant_s
+        if rest_s <= 0:
+            node.case, node.bound_s = _case(mixture, None), self._limit
+            return
+        params = self._params.model_copy(update={"quick_tests": 0})
+        problem, relaxed, stop = mixture.problem, mixture.relaxed, self._stop
+        bound = lower_bound(problem, rest_s, stop, params, relaxed)
+        bound = by_longest_items(problem, bound, rest_s, stop, relaxed)
+        self._keep(node, mixture, bound)
+
+    def _inherit(self, node: StepCaseNode, parent: Mixture, least_s: float) -> None:
+        """Mix a case like the one that it is a part of, if its own proves less."""
+        menu = node.menu
+        if menu is None or node.bound_s >= least_s:
+            return
+        same = Mixture(menu, parent.circuits, parent.slopes, self._limit)
+        # Of what waits in the larger case, something may run between in the smaller.
+        with suppress(InvalidCertificateError):
+            self._try(node, same)
+
+    def _try(self, node: StepCaseNode, other: Mixture) -> None:
+        """Prove a case by another mixture, and keep that if it proves more."""
+        before, own, bound = node.bound_s, node.mixture, node.bound
+        node.bound = None
+        try:
+            self._prove(node, other)
+        finally:
+            is_better = node.bound_s > before
+            node.mixture, node.bound = (
+                (other, node.bound) if is_better else (own, bound)
+            )
+
+    def _mix(self, node: StepCaseNode) -> bool:
+        """Mix circuits; curves are cut where the mixture before says."""
+        menu = node.menu
+        assert menu is not None
+        stairs = menu.staircases(self._limit)
+        for _ in range(_MIXES):
+            program = ConvexStep(menu, stairs, self._limit, is_plain=node.is_plain)
+            mix = program.solve(self._stop)
+            if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
+                break
+            mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit)
+            node.earlier = (*node.earlier, node.mixture) if node.mixture else ()
+            node.mixture, node.pressure = mixture, mix.pressure
+            node.least_s = mix.step_s
+            if mix.step_s >= self._limit:  # it is refuted
+                break
+            stairs = mixture.staircases
+        return node.mixture is not None
+
+    def _keep(self, node: StepCaseNode, mixture: Mixture, bound: Bound) -> None:
+        value = min(mixture.constant_s + bound.value_s, self._limit)
+        node.bound = bound
+        if value > node.bound_s:
+            node.bound_s = value
+            node.case = _case(mixture, bound.certificate)
+
+    def _split(self, node: StepCaseNode) -> bool:
+        """Split by whether an operation runs, or by its pressure, if that tells."""
+        menu, mixture = node.menu, node.mixture
+        if menu is None or mixture is None or self._count >= self._most_cases:
+            return False
+        way = best_split(node, self._limit, self._stop)
+        if way is None:
+            return False
+        k, at_s = way
+        own = node.case
+        node.case = StepCase(split=menu.pressures[k].operation, at_s=at_s)
+        node.children = tuple(
+            StepCaseNode(half, 0.0 if half else self._limit)
+            for half in (menu.at_most(k, at_s), menu.above(k, at_s))
+        )
+        leaves = [leaf for leaf in map(self._grow, node.children) if leaf is not None]
+        for leaf in leaves:
+            self._inherit(leaf, mixture, node.bound_s)
+        least_s = min((leaf.bound_s for leaf in leaves), default=0.0)
+        if len(leaves) < len(node.children) or least_s < _KEPT * node.bound_s:
+            node.case, node.children = own, ()  # time is over, or it proves less
+            return False
+        self._count += 1
+        node.forget()
+        for leaf in leaves:
+            self._push(leaf)
+        return True
+
+    def _grow(self, node: StepCaseNode) -> StepCaseNode | None:
+        """Solve a case, and narrow it to what it has to look at, which is returned.
+
+        None if time was over before there was a proof.
+        """
+        if node.menu is None:
+            return node
+        if not self._solve(node):
+            return None
+        own = node.case
+        leaf = self._narrowed(node)
+        if leaf is not node and not self._solve(leaf):
+            node.case, node.children = own, ()
+            return node
+        while node is not leaf:
+            rest = next(child for child in node.children if child.menu is not None)
+            node.forget()
+            node = rest
+        return leaf
+
+    def _narrowed(self, node: StepCaseNode) -> StepCaseNode:
+        """Split off what cannot be: pressures too low or too high for the limit."""
+        if self._is_quick:
+            return node
+        for _ in range(_NARROWINGS):
+            if not self._mix(node) or node.least_s >= self._limit:
+                return node
+            menu, mixture = node.menu, node.mixture
+            assert menu is not None
+            assert mixture is not None
+            program = ConvexStep(
+                menu, mixture.staircases, self._limit, is_plain=node.is_plain
+            )
+            some = self._to_narrow(node, mixture)
+            ranges = program.ranges(some, self._stop)
+            if ranges is None:
+                return node
+            before = node
+            for k, stairs in some.items():
+                low, high = ranges[k]
+                if self._is_over():
+                    return node
+                if low * _ROOM > max(stairs.low, _LITTLE * self._limit) * _NARROWER:
+                    node = self._without(node, k, low * _ROOM, above=False)
+                if high / _ROOM * _NARROWER < stairs.high:
+                    node = self._without(node, k, high / _ROOM, above=True)
+            if node is before:
+                return node
+        return node
+
+    def _to_narrow(self, node: StepCaseNode, mixture: Mixture) -> dict[int, Staircase]:
+        """Curves of operations to narrow: in parts of the root those on circuits."""
+        return {
+            k: stairs
+            for k, stairs in enumerate(mixture.staircases)
+            if stairs and (node is self._root or mixture.weights[k] > 0)
+        }
+
+    def _without(
+        self, node: StepCaseNode, k: int, at_s: float, *, above: bool
+    ) -> StepCaseNode:
+        """Return what is left of a case if one half of it is refuted; else the case."""
+        assert node.menu is not None
+        halves = [node.menu.at_most(k, at_s), node.menu.above(k, at_s)]
+        nodes = [StepCaseNode(half, 0.0 if half else self._limit) for half in halves]
+        refuted, rest = nodes[above], nodes[not above]
+        if rest.menu is None:
+            return node
+        if refuted.menu is not None:
+            self._solve(refuted)
+            if refuted.bound_s < self._limit:
+                return node
+        name = node.menu.pressures[k].operation
+        refuted.forget()
+        node.case = StepCase(split=name, at_s=at_s)
+        node.children = (nodes[0], nodes[1])
+        return rest
+
+    def _is_over(self) -> bool:
+        return self._stop is not None and self._stop.now()
+
+    def _strengthen(self, node: StepCaseNode, *, hard: bool) -> None:
+        """Spend time on the weighted sum of a case."""
+        mixture, bound = node.mixture, node.bound
+        node.effort += 1
+        if mixture is None or bound is None:
+            return
+        rest_s = self._limit - mixture.constant_s
+        problem, relaxed, stop = mixture.problem, mixture.relaxed, self._stop
+        if hard:
+            bound = strengthen(problem, bound, rest_s, stop, self._params, relaxed)
+        else:
+            bound = lower_bound(problem, rest_s, stop, self._params, relaxed)
+        self._keep(node, mixture, bound)
+
+
+def _case(mixture: Mixture, proof: Certificate | None) -> StepCase:
+    return StepCase(
+        circuits=tuple(mixture.circuits),
+        slopes=tuple(mixture.slopes.items()),
+        threshold_s=proof.threshold_s if proof else None,
+        cases=proof.cases if proof else (),
+    )
+
+
+def step_bound(
+    problem: Problem,
+    limit_s: float,
+    stop: Clock | None = None,
+    params: ProofParams = PROOF_DEFAULTS,
+    *,
+    is_quick: bool = False,
+) -> tuple[Certificate, float]:
+    """Return a certificate about the predicted step, and what it proves [s].
+
+    Parameters
+    ----------
+    problem : Problem
+        Under `time`.
+    limit_s : float
+        Predicted step of a known plan: nothing above it is worth proving [s].
+    stop : Clock, optional
+        Asked between steps; there is always a bound, if only 0.
+    is_quick : bool
+        Few cases, and nothing that takes long in each.
+    """
+    proof = StepProof(problem, limit_s, stop, params, is_quick=is_quick)
+    proof.grow()
+    certificate = proof.certificate()
+    return certificate, verify_step(problem, certificate)

@@ -1,0 +1,62 @@
+"""No plan has a shorter step than its certificate says, by prediction or simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.certify.step.search import StepProof, step_bound
+from shardplan.certify.step.verify import verify_step
+from shardplan.simulation import simulate
+from tests.certify.step.tiny import tiny
+from tests.helpers import plan_of
+from tests.steps.draws import draw_assignment, draw_problem
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_the_shortest_step_of_all_plans(seed: int) -> None:
+    """The bound is below it and near, whatever plan is known."""
+    problem, best_s = tiny(seed)
+    for known_s in (best_s, 1.5 * best_s):
+        certificate, bound_s = step_bound(problem, known_s, is_quick=seed > 1)
+        assert verify_step(problem, certificate) == bound_s
+        assert 0.7 * best_s < bound_s <= best_s * (1.0 + 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_plan_is_faster(seed: int) -> None:
+    """Random plans take as long as the bound by prediction, and by simulation."""
+    instance, problem = draw_problem(seed, most_tables=4, most_ranks=8)
+    rng = np.random.default_rng(seed)
+    found = [draw_assignment(problem, rng) for _ in range(8)]
+    values = [problem.value(assignment) for assignment in found]
+    if not np.isfinite(min(values)):
+        return
+    certificate, bound_s = step_bound(problem, min(values), is_quick=True)
+    assert 0.0 < bound_s <= min(values)
+    assert verify_step(problem, certificate) == bound_s
+    for assignment, value in zip(found, values, strict=True):
+        if np.isfinite(value):
+            step_s = simulate(plan_of(instance, problem, assignment)).step_time_s
+            assert bound_s <= value * (1.0 + 1e-12)
+            assert bound_s <= step_s * (1.0 + 1e-9)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(6, 200))
+def test_no_plan_is_faster_of_many(seed: int) -> None:
+    """The same, on many more systems."""
+    test_no_plan_is_faster(seed)
+
+
+@pytest.mark.parametrize("seed", [5, 24, 31, 37])
+def test_no_split_proves_less(seed: int) -> None:
+    """A part of a case is bounded at least as well as the case: it can inherit."""
+    _, problem = draw_problem(seed, most_tables=6, most_ranks=8)
+    rng = np.random.default_rng(seed)
+    known_s = min(problem.value(draw_assignment(problem, rng)) for _ in range(6))
+    proof = StepProof(problem, known_s, is_quick=True)
+    first_s = proof.value_s
+    proof.split()
+    assert proof.value_s >= first_s > 0.0
+    assert verify_step(problem, proof.certificate()) >= first_s * (1.0 - 1e-9)

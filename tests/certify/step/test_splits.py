@@ -1,0 +1,48 @@
+"""Splits are tried by the convex program, and the best one raises both halves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.certify.step.convex import ConvexStep
+from shardplan.certify.step.menu import StepMenu
+from shardplan.certify.step.mixture import Mixture
+from shardplan.certify.step.nodes import StepCaseNode
+from shardplan.certify.step.splits import best_split
+from tests.steps.draws import draw_assignment, draw_problem
+
+
+def root(seed: int) -> tuple[StepCaseNode, float]:
+    """The case of all plans of a random system, mixed once, and a known step."""
+    _, problem = draw_problem(seed, most_tables=6, most_ranks=8)
+    rng = np.random.default_rng(seed)
+    known_s = min(problem.value(draw_assignment(problem, rng)) for _ in range(6))
+    node = StepCaseNode(StepMenu.of(problem), 0.0)
+    assert node.menu is not None
+    mix = ConvexStep(node.menu, node.menu.staircases(known_s), known_s).solve(None)
+    assert mix is not None
+    node.mixture = Mixture(node.menu, mix.circuits, mix.slopes, known_s)
+    node.least_s, node.pressure = mix.step_s, mix.pressure
+    return node, known_s
+
+
+@pytest.mark.parametrize("seed", [5, 24, 31, 37])
+def test_both_halves_are_longer(seed: int) -> None:
+    """The convex step of either half is above that of the case."""
+    node, known_s = root(seed)
+    found = best_split(node, known_s, None)
+    assert found is not None
+    k, at_s = found
+    assert node.menu is not None
+    for half in (node.menu.at_most(k, at_s), node.menu.above(k, at_s)):
+        if half is not None:
+            mix = ConvexStep(half, half.staircases(known_s), known_s).solve(None)
+            assert mix is None or mix.step_s > node.least_s
+
+
+def test_nothing_to_split() -> None:
+    """What is refuted has no menu, and needs no split."""
+    node, known_s = root(5)
+    node.forget()
+    assert best_split(node, known_s, None) is None
