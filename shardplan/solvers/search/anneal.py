@@ -72,10 +72,14 @@ class Annealer:
         """Say which options to try from now on; see `Candidates`."""
         state, rng, noise = self.state, self._rng, self._noise
         options = Candidates(state, rng, regret, excess, self._recutting)
-        self._regret = regret
+        self._regret, self._options = regret, options
         self._inserter = Inserter(state, rng, options)
         self._recutter = Recutter(state, rng, noise, options, self._inserter)
         self._changer = VariantChanger(state, rng, noise, options.price, excess)
+
+    def keep_options(self) -> None:
+        """Re-cut to other places only, until `limit` is called again."""
+        self._options.only_places = True
 
     def insert(self, bundles: list[int], choice: Ints) -> bool:
         """Put bundles that are out where they hurt least; False if one cannot be.
@@ -185,7 +189,9 @@ class Annealer:
         low = mean * ((1.0 - params.level_margin) / max(float(mean.sum()), NO_SHARE))
         above = np.maximum(np.minimum(top, self._top) - mean, 0.0)
         high = mean + params.level_tail * above
-        return Penalty(low + tail * (high - low), params.memory_penalty)
+        return Penalty(
+            low + tail * (high - low), params.memory_penalty, self.state.ranks_per_pool
+        )
 
     def _fill(self) -> None:
         """Put into free memory what saves time, on ranks of any load."""

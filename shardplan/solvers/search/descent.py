@@ -43,7 +43,7 @@ class Descent:
         # Near the top, so that other ranks may take what these have too much, but not
         # at the top: there nothing but the slowest rank of a phase would count.
         levels = mean + params.descent_tail * (top - mean)
-        penalty = Penalty(levels, params.memory_penalty)
+        penalty = Penalty(levels, params.memory_penalty, self._state.ranks_per_pool)
         each = penalty.of_ranks(self._state.load)
         worst = np.argsort(-each, kind="stable")[: params.descent_ranks]
         worst = worst[each[worst] > 0.0]

@@ -167,6 +167,10 @@ class Limits:
             longest=np.ascontiguousarray(self.longest[self._some].T),
             mean=np.concatenate([self._mean, idle[:, None] / self._world], axis=1),
             priced=self._regret / (self._unit * self._world),
+            bytes_price=self._regrets.memory_of_option[self._some],
+            memory=self._regrets.memory,
+            steps=self._params.limit_prices,
+            unit=self._unit * self._world,
             start=self._start,
             wide=self._wide,
             filled=filling
@@ -203,6 +207,14 @@ class _TrialMenu(NamedTuple):
         Mean load per dimension, and idle time, over all ranks.
     priced : float array (N,)
         Regret without idle time, as a share of the bound over all ranks.
+    bytes_price : float array (N,)
+        What the bytes cost at the prices of the bound [s].
+    memory : float
+        What all memory costs there, as a share of the bound.
+    steps : tuple of float
+        Multiples of the prices to go up to.
+    unit : float
+        The bound over all ranks [s].
     start : int array (B + 1,)
     filled : float array (N,)
         What others add to the rank of the longest shard, as a share of the mean load.
@@ -214,6 +226,10 @@ class _TrialMenu(NamedTuple):
     longest: Floats
     mean: Floats
     priced: Floats
+    bytes_price: Floats
+    memory: float
+    steps: tuple[float, ...]
+    unit: float
     start: Ints
     wide: Bools
     filled: Floats
@@ -238,16 +254,34 @@ class _TrialMenu(NamedTuple):
         cost = np.where(
             legal, self.regret, _TOO_LONG * (1.0 + self.longest.sum(axis=0))
         )
-        choice = first_least(cost, self.start)
+        choice, priced = self._cheapest(cost)
         mean = self.mean[choice]
         base = mean[self.wide[choice], :-1].sum(axis=0)
         total = mean.sum(axis=0)
-        priced = 1.0 + self.priced[choice].sum()
         total[:-1] *= priced / max(total[:-1].sum(), NO_SHARE)
         own = np.maximum(total[:-1] - base, 0.0)
         shard = self.longest[:, choice] + own[:, None] * self.filled[choice]
         top = shard.max(axis=1) + base
         return float(np.maximum(total[:-1], top).sum() + total[-1])
+
+    def _cheapest(self, cost: Floats) -> tuple[Ints, float]:
+        """Choose at prices at which the bytes fit; and what that takes at least.
+
+        Limits leave out what needs little memory: at the prices of the whole menu the
+        rest would seem to fit, and the lowest limits to cost nothing.
+        """
+        best, priced = np.zeros(0, dtype=np.int64), -np.inf
+        for step in self.steps:
+            choice = first_least(cost + (step - 1.0) * self.bytes_price, self.start)
+            over = self.bytes_price[choice].sum() / self.unit - self.memory
+            found = 1.0 + self.priced[choice].sum() + (step - 1.0) * over
+            # The least cost at given prices is concave in their multiple.
+            if found <= priced:
+                break
+            best, priced = choice, float(found)
+            if over <= 0.0:
+                break
+        return best, priced
 
 
 def _most_useful(regret: Floats, start: Ints, params: SearchParams) -> Ints:

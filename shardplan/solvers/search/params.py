@@ -232,6 +232,9 @@ class SearchParams(Record):
     race : bool
         Anneal half of the starts for longer, again and again; without, the most
         promising one after its first cycle goes on.
+    settled_race : bool
+        Keep the options that a start chose until the race is over, where tables may
+        go to SSD: re-cuts change places only. The winner tries others.
     cut_finer : bool
         Cut shards of the worst rank more finely between cycles.
     restarts : bool
@@ -314,6 +317,9 @@ class SearchParams(Record):
     limit_options : int
         Options of the menu that limits are tried on, spread over all tables: choosing
         them takes a tenth of a second then.
+    limit_prices : tuple of float
+        Multiples of the prices of memory that limits are tried at, rising: the lower
+        the limits, the dearer the memory.
     limit_fewest, limit_most : int
         Options per table of these; those of least regret.
     """
@@ -322,6 +328,7 @@ class SearchParams(Record):
     idle_time: Flag = True
     reduced_costs: Flag = True
     race: Flag = True
+    settled_race: Flag = True
     cut_finer: Flag = True
     restarts: Flag = True
     anneal: AnnealParams = AnnealParams()
@@ -373,6 +380,13 @@ class SearchParams(Record):
     room_share_tiers: Fraction = 0.2
     limit_coarse: tuple[Factor, ...] = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
     limit_fine: tuple[Factor, ...] = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
+    limit_prices: Annotated[tuple[Factor, ...], Field(min_length=1)] = (
+        1.0,
+        1.25,
+        1.6,
+        2.5,
+        5.0,
+    )
     limit_options: PositiveTally = 80_000
     limit_fewest: PositiveTally = 10
     limit_most: PositiveTally = 64

@@ -23,16 +23,20 @@ class Penalty:
         Time per dimension that costs nothing.
     memory : float
         Penalty of one whole capacity too much, against (1 = the bound's time)^2.
+    ranks_per_pool : float
+        How many ranks' memory a pool counts as: those that share it.
 
     Notes
     -----
     Of a rank: sum_d max(0, x_d - level_d)^2 + w * max(0, hbm - 1); of a pool:
-    w * (max(0, ddr - 1) + max(0, ssd - 1)). Squares prefer many small excesses to a
-    large one; memory is linear, so that a byte too much still counts.
+    w * ranks per pool * (max(0, ddr - 1) + max(0, ssd - 1)), for a hundredth of a host
+    holds as many tables as a hundredth of each of its ranks. Squares prefer many small
+    excesses to a large one; memory is linear, so that a byte too much still counts.
     """
 
     level: Floats
     memory: float = SEARCH_DEFAULTS.anneal.memory_penalty
+    ranks_per_pool: float = 1.0
 
     def of_ranks(self, load: Floats) -> Floats:
         """Penalty of each rank: load (..., D + 1) -> (...)."""
@@ -69,4 +73,9 @@ class Penalty:
     def of_pools(self, load: Floats) -> Floats:
         """Penalty of each pool: load (..., 2) -> (...)."""
         over: Floats = np.maximum(load - 1.0, 0.0).sum(axis=-1)
-        return self.memory * over
+        return self.of_bytes * over
+
+    @property
+    def of_bytes(self) -> float:
+        """Penalty of one whole capacity of a pool."""
+        return self.memory * self.ranks_per_pool

@@ -107,7 +107,7 @@ class Portfolio:
         # one shows early. Each stage takes about as long as the one before it.
         racers = []
         for start in starts:
-            annealer = self._first_cycle(start)
+            annealer = self._first_cycle(start, keep=self._race_keeps_options)
             if annealer is not None:
                 racers.append((annealer, start))
             if self._is_over():
@@ -128,10 +128,25 @@ class Portfolio:
         if racers:
             self._improve(*racers[0])
 
-    def _first_cycle(self, start: StartParams) -> Annealer | None:
+    @property
+    def _race_keeps_options(self) -> bool:
+        """Whether re-cuts change places only until the race is over.
+
+        A re-cut relieves the slowest rank by bytes or by seconds that all pay. Where
+        tables leave DDR for SSD, seconds are so dear that a hot state loses more of
+        the start's choice than the race can win back.
+        """
+        has_ssd = bool(self._vectors.problem.options.item_bytes[:, 2].any())
+        return self._params.settled_race and has_ssd
+
+    def _first_cycle(
+        self, start: StartParams, *, keep: bool = False
+    ) -> Annealer | None:
         """Begin a start and anneal it, hot enough to undo its choices."""
         annealer = self._starts.begin(start)
         if annealer is not None:
+            if keep:
+                annealer.keep_options()
             hot_cold = self._temperatures(self._params.race_hot)
             annealer.cycle(self._race_rounds, *hot_cold)
         return annealer

@@ -104,8 +104,11 @@ class Starts:
 
     def _fill(self, start: StartParams, legal: Bools) -> float:
         """Share of the memory to use: more where it is dear, or hardly enough."""
-        needed = np.where(legal, self._totals.tier_bytes.max(axis=1), np.inf)
-        least = min(float(least_per_table(needed, self._problem.options).sum()), 1.0)
+        # Of all tiers together: the fullest tier of each table's own would add up to
+        # more than there is where some tables leave HBM and others DDR.
+        needed = np.where(legal, self._totals.all_bytes, np.inf)
+        least = float(least_per_table(needed, self._problem.options).sum())
+        least = min(least / max(self._totals.num_tiers, 1), 1.0)
         params = self._params
         if self._problem.world_size > params.scale_ranks:
             has_tiers = bool(self._problem.options.item_bytes[:, 1:].any())

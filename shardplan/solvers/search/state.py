@@ -49,6 +49,8 @@ class State:
     legal_row : int array (B,)
     uses_pools : bool
         Whether any option needs DDR or SSD.
+    ranks_per_pool : float
+        Ranks that share a pool, on the mean.
     """
 
     def __init__(self, problem: Problem, vectors: Vectors) -> None:
@@ -78,6 +80,7 @@ class State:
         self._free = list(range(size - 1, 0, -1))
         # Without slower tiers, half of the work of a move would be adding zeros.
         self.uses_pools = bool(problem.options.item_bytes[:, 1:].any())
+        self.ranks_per_pool = world / len(self.pool_load)
         self.slots = np.zeros((world, 8), dtype=np.int64)
         self.count = np.zeros(world, dtype=np.int64)
         # A table, for an exchange asks about thousands of units and ranks at once.

@@ -15,7 +15,7 @@ from shardplan.records.sharding import SUMS, Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.search.incumbent import Incumbent
-from shardplan.solvers.search.limits import Limits
+from shardplan.solvers.search.limits import Limits, _TrialMenu
 from shardplan.solvers.search.params import SearchParams
 from shardplan.solvers.search.vectors import Vectors
 from tests.solvers.helpers import DP, TW, Hosts, brute_force, make_problem, toy_problem
@@ -41,7 +41,9 @@ def three_shards(time: Any, hbm: Any) -> Limits:
     capacity = (np.full(4, 1e9), np.full(1, 1e9), np.full(1, 1e9))
     menus = [[TW], [TW], [DP]]
     problem = make_problem([Hosts(1, 4)], menus, cost, bytes_, capacity)
-    return Limits(Vectors.of(problem, 1.0), Regrets(1.0, 1.0, 0.0, np.zeros(3)))
+    return Limits(
+        Vectors.of(problem, 1.0), Regrets(1.0, 1.0, 0.0, np.zeros(3), np.zeros(3))
+    )
 
 
 def test_idle_time() -> None:
@@ -98,6 +100,45 @@ def balanced(
             base += mean
         top = np.maximum(top, limits.longest[option])
     return float(np.maximum(total, top + base).sum())
+
+
+def trial_menu(steps: tuple[float, ...]) -> _TrialMenu:
+    """Two tables, each short and large, longer and small, or long and tiny.
+
+    One rank, whose whole memory costs 1 s at the prices, as much as the bound.
+    """
+    bytes_ = np.array([1.2, 0.4, 0.1, 1.2, 0.4, 0.1])
+    seconds = np.array([0.0, 1.2, 2.4, 0.0, 1.2, 2.4])
+    # At the prices the first of each costs least, as if memory were enough.
+    regret = seconds + bytes_ - 1.2
+    return _TrialMenu(
+        regret=regret,
+        longest=seconds[None],
+        mean=np.stack([seconds, np.zeros(6)], axis=1),
+        priced=regret,
+        bytes_price=bytes_,
+        memory=1.0,
+        steps=steps,
+        unit=1.0,
+        start=np.array([0, 3, 6]),
+        wide=np.zeros(6, dtype=bool),
+        filled=np.zeros(6),
+        fits=np.ones(6, dtype=bool),
+    )
+
+
+def test_limits_know_the_memory_that_they_take() -> None:
+    """Prices rise until what is left within the limits fits into the memory."""
+    trial = trial_menu((1.0, 2.0, 4.0))
+    choice, priced = trial._cheapest(trial.regret)
+    assert trial.bytes_price[choice].sum() <= 1.0
+    assert choice.tolist() == [1, 4]
+    # At twice the prices: regrets 0.4 + 0.4, and bytes of 0.8 where there is 1.
+    assert priced == pytest.approx(1.0 + 0.8 - 0.2)
+    _, cheap = trial_menu((1.0,))._cheapest(trial.regret)
+    assert cheap == pytest.approx(1.0)
+    everything = np.ones((1, 6), dtype=bool)
+    assert trial.value(everything) > trial_menu((1.0,)).value(everything)
 
 
 @pytest.mark.parametrize("objective", SUMS)

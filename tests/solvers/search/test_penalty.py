@@ -19,3 +19,10 @@ def test_penalty_in_single_precision() -> None:
     one = penalty.of_ranks(np.r_[time, 1.5])
     assert one == pytest.approx(0.04 + 0.01 + 50 * 0.5)
     assert penalty.of_pools(np.array([1.1, 1.2])) == pytest.approx(50 * 0.3)
+
+
+def test_a_pool_counts_as_the_ranks_that_share_it() -> None:
+    """A host that is too full weighs as much as all of its ranks together."""
+    penalty = Penalty(np.zeros(1), 50.0, ranks_per_pool=8.0)
+    ranks = penalty.of_ranks(np.tile([0.0, 1.1], (8, 1))).sum()
+    assert penalty.of_pools(np.array([1.1, 0.0])) == pytest.approx(ranks)

@@ -31,6 +31,8 @@ class Candidates:
     ----------
     price : float array (O,)
         What the regret of an option counts beside the penalty.
+    only_places : bool
+        Whether bundles that are placed keep their options.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Candidates:
         # The penalty sees regret only where it lifts a rank above the levels. Without
         # a price the total would creep up where no rank is high at the moment.
         self.price = params.regret_price * regret / state.vectors.unit_s
+        self.only_places = False
         self._short: dict[int, Ints] = {}
         self._roomy: Ints = np.zeros(0, dtype=np.int64)
 
@@ -63,6 +66,8 @@ class Candidates:
 
     def options(self, bundle: int, current: int) -> Ints:
         """Draw some of the short list, small regret first, with the current option."""
+        if self.only_places and current >= 0:
+            return np.array([current])
         short = self.short_list(bundle)
         tried, bias = self.params.tried, self.params.tried_bias
         if len(short) > tried:
@@ -72,6 +77,8 @@ class Candidates:
 
     def options_of_many(self, bundles: Ints) -> Ints:
         """Draw options of each bundle, small regret first, and its own, (K, T)."""
+        if self.only_places:
+            return self._state.option[bundles][:, None]
         tried, bias = self.params.tried, self.params.tried_bias
         draw = self._rng.random((len(bundles), tried - 1)) ** bias
         found = np.empty((len(bundles), tried), dtype=np.int64)

@@ -123,7 +123,7 @@ class Exchanger(Move):
         if (part[..., -2:].max(axis=(0, 1, 2)) <= room.min(axis=(0, 1))).all():
             return np.zeros(())
         more = part[..., -2:] - room[:, :, None]
-        return np.asarray(penalty.memory * np.maximum(more, 0.0).sum(axis=3))
+        return np.asarray(penalty.of_bytes * np.maximum(more, 0.0).sum(axis=3))
 
     def _illegal(self, ranks: Ints, units: Ints, goes: Bools) -> Bools:
         """Ranks where a unit of a part may not go, (groups, ranks, parts)."""

@@ -108,30 +108,26 @@ class Inserter:
         their own, and the least of it is found by sorting.
         """
         menu = self._state.problem.options
-        # Cut columns leave one or two widths: the items of all options are few, and
-        # each is looked at once, however many options and copies there are.
-        first, second = menu.item_start[options], menu.item_start[options + 1] - 1
-        items = np.unique(np.r_[first, second])
+        # Cut columns leave one or two widths, those of tables that stay together a few:
+        # each item is looked at once, however many options and copies there are.
+        items = np.unique(menu.items_in(options))
         rises = self._rises(items, ranks, penalty)
         order = np.argsort(rises, axis=1)
         totals = np.cumsum(np.take_along_axis(rises, order, axis=1), axis=1)
-        wide, narrow = np.searchsorted(items, first), np.searchsorted(items, second)
-        for index, option in enumerate(options.tolist()):
-            a, b = wide[index], narrow[index]
-            count = int(menu.item_count[items[a]])
-            both = count if a == b else count + int(menu.item_count[items[b]])
-            if both > len(ranks):
+        first = np.searchsorted(items, menu.item_start[options]).tolist()
+        number = np.diff(menu.item_start)[options].tolist()
+        for option, row, size in zip(options.tolist(), first, number, strict=True):
+            count, *others = menu.item_count[items[row : row + size]].tolist()
+            if count + sum(others) > len(ranks):
                 continue
-            if a == b:
-                chosen = ranks[order[a, :count]]
-                yield Way(float(totals[a, count - 1]), option, chosen)
-                continue
-            taken = np.zeros(len(ranks), dtype=bool)
-            taken[order[a, :count]] = True
-            rest = order[b][~taken[order[b]]][: both - count]
-            change = totals[a, count - 1] + rises[b, rest].sum()
-            places = np.concatenate([ranks[order[a, :count]], ranks[rest]])
-            yield Way(float(change), option, places)
+            change, chosen = totals[row, count - 1], order[row, :count]
+            for more, wanted in enumerate(others, row + 1):
+                taken = np.zeros(len(ranks), dtype=bool)
+                taken[chosen] = True
+                rest = order[more][~taken[order[more]]][:wanted]
+                change += rises[more, rest].sum()
+                chosen = np.concatenate([chosen, rest])
+            yield Way(float(change), option, ranks[chosen])
 
     def _on_one_host(self, option: int, penalty: Penalty, mask: Bools) -> Iterator[Way]:
         """Put an option whose places share a host on one of the emptiest hosts."""

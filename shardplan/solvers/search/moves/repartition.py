@@ -135,7 +135,7 @@ class Repartitioner(Move):
         over = (state.pool_load[state.rank_pool[place]] - 1.0).astype(np.float32)
         moved = change[..., -2:] * apart[:, None, None]
         excess = np.maximum(moved + over[:, None, :], np.float32(0.0))
-        return np.asarray(np.float32(penalty.memory) * excess.sum(axis=2))
+        return np.asarray(np.float32(penalty.of_bytes) * excess.sum(axis=2))
 
 
 def _all_subsets(size: int) -> Singles:

@@ -80,3 +80,25 @@ def test_limited_bundles_are_in_no_batch(monkeypatch: pytest.MonkeyPatch) -> Non
         assert after.option[bundle] == before.option[bundle]
         assert np.array_equal(after.places[bundle], before.places[bundle])
     assert not is_same(before, after)
+
+
+def test_re_cuts_of_places_only() -> None:
+    """Tables may be asked to keep their options: then they only move."""
+    rng = np.random.default_rng(5)
+    problem = hbm_problem(rng, 40, [Hosts(4, 1)], Objective.STEP, with_rows=True)
+    begun = start(problem)
+    state, (_, _, recutter, _, _) = begun.state, moves_of(begun, rng)
+    scramble(state, rng)
+    kept, before = state.option.copy(), state.load.copy()
+    recutter._candidates.only_places = True
+    moved = sum(
+        recutter.make(rng.permutation(40)[:12], low_levels(state), 1e-3)
+        for _ in range(10)
+    )
+    assert moved
+    assert not np.allclose(state.load, before)
+    assert (state.option == kept).all()
+    recutter._candidates.only_places = False
+    for _ in range(10):
+        recutter.make(rng.permutation(40)[:12], low_levels(state), 1e-3)
+    assert (state.option != kept).any()
