@@ -49,11 +49,12 @@ def run(
     model, variables = pulp_model(program)
     for variable, value in zip(variables, [] if start is None else start, strict=False):
         variable.setInitialValue(float(value), check=False)
+    gap = max(stop.gap, program.accuracy)
     limit = stop.remaining_s() if math.isfinite(stop.time_limit_s) else None
     options: dict[str, object] = {
         "msg": False,
         "threads": 1,
-        "gapRel": stop.gap,
+        "gapRel": gap,
         "timeLimit": limit,
         "warmStart": start is not None,
         "options": [f"randomCbcSeed {seed % _MAX_SEED}"],
@@ -68,7 +69,7 @@ def run(
     if status not in _ENDED or found is None:
         return MipEnd(SolveStatus.TIME_LIMIT, found, -math.inf)
     objective = sum(factor * found[v.index] for v, factor in program.objective)
-    return MipEnd(SolveStatus.OPTIMAL, found, float(objective) / (1.0 + stop.gap))
+    return MipEnd(SolveStatus.OPTIMAL, found, float(objective) / (1.0 + gap))
 
 
 class CbcProgram(IntegerProgram):

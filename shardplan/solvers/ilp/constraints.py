@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Ints
     from shardplan.solvers.ilp.program import Terms, Variable
     from shardplan.solvers.ilp.variables import Term, Variables
 
@@ -49,14 +50,12 @@ class Constraints:
         self._variables = variables
         self._lower_bound = lower_bound_s / unit_s
         self._room = 1.0 - margin
-        menu = problem.options
-        everywhere = menu.scope[menu.item_option] == Scope.ALL
-        copies = np.where(everywhere, menu.item_count, 1)
-        cost = menu.item_cost / unit_s * copies[:, None, None]
+        copies = copies_per_term(problem)
+        cost = problem.options.item_cost / unit_s * copies[:, None, None]
         if problem.objective is Objective.MAX_RANK:
             cost = cost.sum(axis=2, keepdims=True)
         self._cost = cost
-        self._bytes = menu.item_bytes * copies[:, None]
+        self._bytes = problem.options.item_bytes * copies[:, None]
 
     def one_option_per_bundle(self) -> Rows:
         """Take exactly one option for every bundle."""
@@ -217,7 +216,7 @@ class Constraints:
             yield _at_most(row, room, f"{tier.value}_{owner}{pool}")
 
 
-CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
+PLACING: tuple[Callable[[Constraints], Rows], ...] = (
     Constraints.one_option_per_bundle,
     Constraints.every_copy_is_placed,
     Constraints.legal_everywhere,
@@ -229,10 +228,21 @@ CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
     Constraints.hbm_fits,
     Constraints.ddr_fits,
     Constraints.ssd_fits,
+)
+"""What makes a plan, whatever the objective is."""
+CONSTRAINTS: tuple[Callable[[Constraints], Rows], ...] = (
+    *PLACING,
     Constraints.no_rank_is_slower,
     Constraints.not_below_the_bound,
 )
-"""All constraints, in the order of the model."""
+"""All constraints of a sum over phases, in the order of the model."""
+
+
+def copies_per_term(problem: Problem) -> Ints:
+    """Return how often a term counts an item: its count for scope ALL, else once."""
+    menu = problem.options
+    everywhere = menu.scope[menu.item_option] == Scope.ALL
+    return np.where(everywhere, menu.item_count, 1)
 
 
 def _equal(terms: Terms, value: float, name: str) -> Row:

@@ -66,7 +66,7 @@ def run(
     improved : function of objective and bound
         Is called with every better solution.
     """
-    model = _model(program, stop.gap, seed)
+    model = _model(program, max(stop.gap, program.accuracy), seed)
     if start is not None:
         model.start_from(start)
     end = model.run(

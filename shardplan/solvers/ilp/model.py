@@ -10,20 +10,26 @@ import numpy as np
 
 from shardplan.problems.legality import faults
 from shardplan.problems.totals import simple_lower_bound
+from shardplan.problems.weighted import step_pricer
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import (
+    GAP_TOLERANCE,
     Observer,
     Silent,
+    Solver,
     SolverResult,
     SolveStatus,
     Stop,
     finished,
 )
+from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ilp import highs, solution
-from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
+from shardplan.solvers.ilp.constraints import CONSTRAINTS, PLACING, Constraints
 from shardplan.solvers.ilp.objective import slowest_ranks, time_unit
 from shardplan.solvers.ilp.program import Program
-from shardplan.solvers.ilp.variables import Variables
+from shardplan.solvers.ilp.step_part import ACCURACY, StepPart, most_loads
+from shardplan.solvers.ilp.variables import Variables, require_size
 from shardplan.solvers.params import DEFAULTS, IlpParams, SolverParams
 from shardplan.solvers.tolerances import POOL_MARGIN, PROOF_TOLERANCE
 
@@ -34,17 +40,33 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
 
 
+_SHARE = 0.7
+"""Share of the time left for each solve under `time` but the last."""
+_SOLVES = 3
+"""Solves under `time`, each with curves that are exact at the best plan before."""
+
+
 @dataclass(frozen=True)
 class Built:
-    """A program with its variables and its unit of time [s]."""
+    """A program with its variables and its unit of time [s].
+
+    Attributes
+    ----------
+    step : StepPart or None
+        Operations and path, under `time`.
+    """
 
     program: Program
     variables: Variables
     unit_s: float
+    step: StepPart | None = None
 
 
 def build(
-    problem: Problem, margin: float = 0.0, params: IlpParams = DEFAULTS.ilp
+    problem: Problem,
+    margin: float = 0.0,
+    params: IlpParams = DEFAULTS.ilp,
+    near: Assignment | None = None,
 ) -> Built:
     """Write a problem as an integer program.
 
@@ -52,6 +74,9 @@ def build(
     ----------
     margin : float
         Share of every memory pool that is left free.
+    near : Assignment, optional
+        Under `time`, a plan where the program is exact, and that steps are no longer
+        than; without one it is less exact everywhere.
 
     Raises
     ------
@@ -60,6 +85,8 @@ def build(
     """
     program = Program()
     variables = Variables.of(program, problem, params.max_variables)
+    if problem.objective is Objective.TIME:
+        return _build_step(problem, program, variables, margin, params, near)
     bound = simple_lower_bound(problem)
     unit_s = time_unit(bound)
     program.objective = slowest_ranks(variables)
@@ -69,8 +96,32 @@ def build(
     return Built(program, variables, unit_s)
 
 
+def _build_step(
+    problem: Problem,
+    program: Program,
+    variables: Variables,
+    margin: float,
+    params: IlpParams,
+    near: Assignment | None,
+) -> Built:
+    """Write a problem under `time`: what makes a plan, then its step."""
+    cost = most_loads(problem) if near is None else problem.loads(near).cost
+    most_s = step_pricer(problem).predict(cost).step_s
+    unit_s = time_unit(most_s)
+    step = StepPart(program, problem, variables, cost, most_s, unit_s)
+    variables.number = len(program.variables)
+    require_size(variables.number, params.max_variables)
+    program.objective = [(step.step, 1.0)]
+    program.accuracy = ACCURACY
+    constraints = Constraints(problem, variables, 0.0, unit_s, margin)
+    for rows in PLACING:
+        program.rows += rows(constraints)
+    program.rows += step.rows()
+    return Built(program, variables, unit_s, step)
+
+
 class IntegerProgram:
-    """Exact, for small problems.
+    """Exact, for small problems; under `time`, up to how exact curves are.
 
     Parameters
     ----------
@@ -92,14 +143,18 @@ class IntegerProgram:
         """See `Solver`."""
         if (np.diff(problem.options.start) == 0).any():
             return SolverResult(None, 0.0, SolveStatus.INFEASIBLE)
+        by_time = problem.objective is Objective.TIME
         search = _Progress(problem, stop, seed, observer, self.run, self._params.ilp)
-        greedy = Greedy(self._params)
+        greedy: Solver = Greedy(self._params)
+        if by_time:
+            greedy = ByStepTime(greedy, self._params)
         start = self.start or greedy.solve(problem, stop, seed, Silent()).assignment
         if start is not None and not faults(problem, start):
             search.consider(start)
-        for margin in (0.0, POOL_MARGIN):
-            if search.is_over() or search.run(margin):
-                break
+        if by_time:
+            search.run_again()
+        else:
+            search.run_once()
         return search.result()
 
 
@@ -122,7 +177,8 @@ class _Progress:
         self._observer = observer
         self._best: Assignment | None = None
         self._value = math.inf
-        self._bound = simple_lower_bound(problem)
+        self._is_exact = problem.objective is not Objective.TIME
+        self._bound = simple_lower_bound(problem) if self._is_exact else 0.0
         self._status = SolveStatus.NOT_FOUND
 
     def consider(self, assignment: Assignment) -> bool:
@@ -130,19 +186,39 @@ class _Progress:
         loads = self._problem.loads(assignment)
         if not loads.fits(self._problem.capacity):
             return False
-        value = loads.value(self._problem.objective)
+        value = self._problem.value_of(loads)
         if value < self._value:
             self._best, self._value = assignment, value
             self._observer.improved(value, self._bound)
         return True
 
-    def is_over(self) -> bool:
+    def run_once(self) -> None:
+        """Solve, and a second time if rounding overfilled a memory pool."""
+        for margin in (0.0, POOL_MARGIN):
+            if self._is_over() or self._run_with(margin):
+                break
+
+    def run_again(self) -> None:
+        """Solve until curves that are taken at the best plan lead to no better one."""
+        seed = self._seed
+        for number in range(_SOLVES):
+            # What was cut short goes another way the next time.
+            self._seed, before = seed + number, self._value
+            share = 1.0 if number == _SOLVES - 1 else _SHARE
+            with self._stop.sooner(share * self._stop.remaining_s()):
+                self.run_once()
+            is_better = self._value < before * (1.0 - GAP_TOLERANCE)
+            is_cut = self._status is SolveStatus.TIME_LIMIT
+            if self._stop.now() or not (is_better or is_cut):
+                break
+
+    def _is_over(self) -> bool:
         """Whether there is nothing left to do, or no time to do it."""
         return self._stop.now() or self._stop.close_enough(self._value, self._bound)
 
-    def run(self, margin: float) -> bool:
+    def _run_with(self, margin: float) -> bool:
         """Build and solve once; False if rounding overfilled a memory pool."""
-        built = build(self._problem, margin, self._params)
+        built = build(self._problem, margin, self._params, self._best)
         outcome = self._run(
             built.program,
             self._stop,
@@ -155,7 +231,7 @@ class _Progress:
             # Fewer plans fit than in truth, so neither proof holds for the problem.
             if outcome.status is SolveStatus.INFEASIBLE:
                 self._status = SolveStatus.NOT_FOUND
-        elif math.isfinite(outcome.bound):
+        elif self._is_exact and math.isfinite(outcome.bound):
             safe = outcome.bound * built.unit_s * (1.0 - PROOF_TOLERANCE)
             self._bound = max(self._bound, safe)
         if outcome.values is None:
@@ -176,11 +252,15 @@ class _Progress:
     def _values(self, built: Built) -> Floats | None:
         if self._best is None:
             return None
-        return solution.values_of(
+        values = solution.values_of(
             self._problem, built.variables, self._best, built.unit_s
         )
+        if built.step is not None:
+            built.step.fill(values, self._problem.loads(self._best).cost)
+        return values
 
     def _report(self, objective: float, bound: float, unit_s: float) -> None:
-        if objective * unit_s < self._value:
+        # Curves make a step of the program a little shorter or longer than it is.
+        if self._is_exact and objective * unit_s < self._value:
             safe = bound * unit_s * (1.0 - PROOF_TOLERANCE)
             self._observer.improved(objective * unit_s, max(self._bound, safe))

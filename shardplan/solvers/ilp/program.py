@@ -47,11 +47,15 @@ class Program:
     variables : list of Variable
     objective : list of (Variable, factor)
     rows : list of Row
+    accuracy : float
+        Values may be off by this share of themselves, so that a solution as near the
+        bound is as good as any.
     """
 
     variables: list[Variable] = field(default_factory=list)
     objective: Terms = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    accuracy: float = 0.0
 
     def add(self, name: str, upper: float, *, is_integer: bool = True) -> Variable:
         """Add a variable from 0 to a most."""

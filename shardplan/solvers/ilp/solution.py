@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def values_of(
     problem: Problem, variables: Variables, assignment: Assignment, unit_s: float
 ) -> Floats:
-    """Values of the variables that say the same as a legal assignment."""
+    """Values of the variables that say the same as a legal assignment.
+
+    Under `time` those of the step are left at 0; see `StepPart.fill`.
+    """
     menu, cluster = problem.options, problem.cluster
     values = np.zeros(variables.number)
     for bundle, option in enumerate(assignment.option.tolist()):
@@ -37,6 +40,8 @@ def values_of(
         if bundle in problem.conflicts:
             for rank in np.flatnonzero(problem.ranks_used(int(scope), places)):
                 values[variables.uses[bundle, int(rank)].index] = 1
+    if problem.objective is Objective.TIME:
+        return values
     cost = problem.loads(assignment).cost / unit_s
     if problem.objective is Objective.MAX_RANK:
         cost = cost.sum(axis=1, keepdims=True)

@@ -51,7 +51,8 @@ class Variables:
     uses : dict of (bundle, rank) to binary
         The bundle may have shards on the rank; only for bundles with conflicts.
     slowest : list of continuous
-        Load of the slowest rank, per phase or (`max-rank`) one for all phases.
+        Load of the slowest rank, per phase or (`max-rank`) one for all phases; none
+        under `time`.
     copies : int array (I,)
         How often a term counts an item: its count for scope ALL, else once.
     number : int
@@ -83,7 +84,7 @@ class Variables:
             If there would be more.
         """
         places = legal_places(problem)
-        _check_size(problem, places, most)
+        require_size(count_variables(problem, places), most)
         variables = cls()
         for option, legal in enumerate(places):
             name = f"b{problem.options.table[option]}_o{option}"
@@ -158,7 +159,7 @@ def legal_places(problem: Problem) -> list[Ints]:
 def _slowest_names(problem: Problem) -> list[str]:
     if problem.objective is Objective.STEP:
         return [f"slowest_{p.replace(' ', '_')}" for p in problem.pricer.phases]
-    return ["slowest"]
+    return ["slowest"] if problem.objective is Objective.MAX_RANK else []
 
 
 def count_variables(problem: Problem, places: list[Ints]) -> int:
@@ -170,8 +171,14 @@ def count_variables(problem: Problem, places: list[Ints]) -> int:
     )
 
 
-def _check_size(problem: Problem, places: list[Ints], most: int) -> None:
-    count = count_variables(problem, places)
+def require_size(count: int, most: int) -> None:
+    """Refuse a program of too many variables.
+
+    Raises
+    ------
+    InputError
+        Says what to do.
+    """
     if count > most:
         raise InputError.single(
             "solver",
