@@ -27,6 +27,7 @@ from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.search.incumbent import Incumbent
 from shardplan.solvers.search.neighbourhood import Neighbourhood
 from shardplan.solvers.search.portfolio import Portfolio
+from shardplan.solvers.shelf.shelves import Shelves
 from shardplan.solvers.uniform import Uniform
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ class Auto:
             problem, stop, seed, incumbent, first_s
         )
         with stop.sooner(self._proof_start_s(stop, is_small)):
+            if params.shelf and is_timed and not is_optimal:
+                self._shelve(problem, stop, seed, incumbent)
+                incumbent.keep()
             if params.pack and is_timed and not is_optimal:
                 self._pack(problem, stop, seed, incumbent)
                 incumbent.keep()
@@ -112,6 +116,17 @@ class Auto:
     def _begins_with_search(self, problem: Problem) -> bool:
         """Whether greedy only comes in where the search finds no plan."""
         return not self._params.greedy or self._is_large(problem)
+
+    def _shelve(
+        self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
+    ) -> None:
+        """Choose options as if every rank had one piece, where tables are few."""
+        shelves = Shelves(incumbent.value_s, self._all)
+        if stop.now() or incumbent.is_close or not shelves.suits(problem):
+            return
+        with stop.sooner(self._params.shelf_share * self._rest_s(stop)):
+            found = shelves.solve(problem, stop, seed, Silent())
+        incumbent.offer(found.assignment)
 
     def _pack(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent

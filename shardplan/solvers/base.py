@@ -48,8 +48,8 @@ class SolverResult:
     certificate : Certificate or None
         Proves a lower bound; without one, the planner looks for its own.
     seen : tuple of Assignment
-        Others that fit and were the best for a while: one of them may have a shorter
-        step.
+        Others that fit, the one that the search began with first: one of them may have
+        a shorter step.
     """
 
     assignment: Assignment | None
@@ -186,7 +186,11 @@ class Stop:
 
     def close_enough(self, objective_s: float, lower_bound_s: float) -> bool:
         """Whether the gap is reached."""
-        return objective_s <= lower_bound_s * (1.0 + max(self.gap, GAP_TOLERANCE))
+        return objective_s <= self.enough_s(lower_bound_s)
+
+    def enough_s(self, lower_bound_s: float) -> float:
+        """Largest objective at which the gap is reached [s]."""
+        return lower_bound_s * (1.0 + max(self.gap, GAP_TOLERANCE))
 
 
 def finished(

@@ -24,6 +24,7 @@ from shardplan.records.record import (
 )
 from shardplan.solvers.pack.params import PackParams
 from shardplan.solvers.search.params import SearchParams
+from shardplan.solvers.shelf.params import ShelfParams
 
 
 class AutoParams(Record):
@@ -42,6 +43,9 @@ class AutoParams(Record):
         Begin with one sharding type for all tables, each in turn, where that is quick.
     exact_first : bool
         Begin small problems with a short try of the integer program.
+    shelf : bool
+        Choose options of few tables on many ranks as if every rank had one piece; see
+        `ShelfParams`.
     pack : bool
         Pack few tables anew, for `max-rank`.
     search : bool
@@ -73,6 +77,9 @@ class AutoParams(Record):
     exact_first_s, exact_first_share : float
         Most time of the first try, and most of the time left: the smallest problems
         are proven in it, the others must have the time for the search.
+    shelf_share : float
+        Most of the time left that shelves take: HiGHS has its best plan long before it
+        has proven it.
     search_share : float
         Share of the time for the search where exact methods come after it.
     neighbourhood_share : float
@@ -118,6 +125,7 @@ class AutoParams(Record):
     ldm: Flag = True
     uniform: Flag = True
     exact_first: Flag = True
+    shelf: Flag = True
     pack: Flag = True
     search: Flag = True
     max_rank_first: Flag = True
@@ -131,6 +139,7 @@ class AutoParams(Record):
     exact_size: Tally = 12_000
     exact_first_s: Seconds = 2.0
     exact_first_share: Fraction = 0.3
+    shelf_share: Fraction = 0.3
     search_share: Fraction = 0.5
     neighbourhood_share: Fraction = 0.5
     exact_share: Fraction = 0.6
@@ -341,6 +350,8 @@ class SolverParams(Record):
         The placing of shards there.
     pack : PackParams
         Packing few tables in `auto`.
+    shelf : ShelfParams
+        Shelves of few tables on many ranks in `auto`.
     ilp : IlpParams
         Solvers `ilp` and `cbc`, also inside of `auto`.
     search : SearchParams
@@ -355,6 +366,7 @@ class SolverParams(Record):
     choice: ChoiceParams = ChoiceParams()
     placement: PlacementParams = PlacementParams()
     pack: PackParams = PackParams()
+    shelf: ShelfParams = ShelfParams()
     ilp: IlpParams = IlpParams()
     search: SearchParams = SearchParams()
     proof: ProofParams = ProofParams()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.problems.totals import OptionTotals
+from shardplan.problems.weighted import StepView
+from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Observer, SolverResult, Stop, finished
 from shardplan.solvers.greedy import place_all
 from shardplan.solvers.params import DEFAULTS, SolverParams
@@ -28,6 +30,11 @@ class Uniform:
     ----------
     most_s : float
         Only plans below this are looked for [s].
+
+    Notes
+    -----
+    Under `time` tables are placed by the plain sum of operations, but every plan is
+    judged by its predicted step: a plan whose sum is higher may have a shorter one.
     """
 
     def __init__(self, most_s: float = np.inf, params: SolverParams = DEFAULTS) -> None:
@@ -37,26 +44,38 @@ class Uniform:
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`; the seed is not used, for nothing here is random."""
-        totals = OptionTotals.of(problem)
-        bound = totals.lower_bound(problem)
+        by_time = problem.objective is Objective.TIME
+        sums = _sums(problem) if by_time else problem
+        totals = OptionTotals.of(sums)
+        bound = 0.0 if by_time else totals.lower_bound(problem)
         best: Assignment | None = None
         value = self._most_s
-        for least, legal, strictly in _ways(problem, totals):
-            if stop.now() or least >= value:
+        for least, legal, strictly in _ways(sums, totals):
+            # No plan has a sum below `least`; its step may be.
+            if stop.now() or (least >= value and not by_time):
                 break
-            choice = select_from(problem, totals, legal, 1.0, self._params.choice)
+            choice = select_from(sums, totals, legal, 1.0, self._params.choice)
             placer = place_all(
-                problem,
+                sums,
                 totals,
                 choice,
                 params=self._params.placement,
                 strictly=strictly,
             )
-            found = np.inf if placer is None else placer.loads.value(problem.objective)
-            if placer is not None and found < value:
-                best, value = placer.assignment(), found
+            if placer is None:
+                continue
+            assignment = placer.assignment()
+            found = problem.value(assignment)
+            if found < value:
+                best, value = assignment, found
                 observer.improved(value, bound)
         return finished(best, value, bound, stop)
+
+
+def _sums(problem: Problem) -> Problem:
+    """Return a problem under `time` as one of the plain sum of its operations."""
+    every = StepView(problem, np.arange(len(problem.options)))
+    return every.problem(np.ones(len(problem.pricer.phases)))
 
 
 def _ways(problem: Problem, totals: OptionTotals) -> list[tuple[float, Bools, bool]]:

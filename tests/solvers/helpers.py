@@ -16,6 +16,7 @@ from shardplan.io.catalog import load_cost_model
 from shardplan.problems.bundling import Bundles
 from shardplan.problems.options.arrays import Options
 from shardplan.problems.problem import Assignment, Problem, only_placeable
+from shardplan.problems.weighted import step_pricer
 from shardplan.records.sharding import PHASES, Objective, ShardingType, Target
 from shardplan.records.tables import EmbeddingTable
 from shardplan.records.topology import Topology
@@ -352,7 +353,7 @@ def brute_force(problem: Problem) -> tuple[float, Assignment | None]:
     """Try every option at every place; infinite and None if nothing fits."""
     pools = np.concatenate([problem.capacity.of_tier(tier) for tier in range(3)])
     chosen: list[tuple[_Choice, ...]] = [()]
-    cost = np.zeros((1, problem.world_size, len(PHASES)))
+    cost = np.zeros((1, problem.world_size, problem.num_phases))
     used = np.zeros((1, len(pools)))
     for bundle in range(problem.num_bundles):
         choices = [c for c in _choices(problem, bundle) if (c.pools <= pools).all()]
@@ -373,7 +374,10 @@ def brute_force(problem: Problem) -> tuple[float, Assignment | None]:
         cost, used = cost[good], used[good]
     if not chosen:
         return np.inf, None
-    if problem.objective is Objective.STEP:
+    if problem.objective is Objective.TIME:
+        pricer = step_pricer(problem)
+        values = np.array([pricer.predict(loads).step_s for loads in cost])
+    elif problem.objective is Objective.STEP:
         values = cost.max(axis=1).sum(axis=1)
     else:
         values = cost.sum(axis=2).max(axis=1)
@@ -396,7 +400,7 @@ def _choices(problem: Problem, bundle: int) -> Iterator[_Choice]:
         items = menu.items_of(option)
         copies = np.repeat(np.arange(items.start, items.stop), menu.item_count[items])
         for places in _all_places(problem, bundle, option):
-            cost = np.zeros((problem.world_size, len(PHASES)))
+            cost = np.zeros((problem.world_size, problem.num_phases))
             tiers = np.zeros((problem.world_size, 3))
             uses = np.zeros(problem.world_size, dtype=bool)
             scope = int(menu.scope[option])

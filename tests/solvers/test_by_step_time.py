@@ -5,25 +5,47 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shardplan.certify.step.verify import verify_step
 from shardplan.costs.scopes import Scope
 from shardplan.errors import InputError
-from shardplan.planning.planner import integer_program, solve
+from shardplan.planning.planner import solve
 from shardplan.plans.evaluation import evaluate
 from shardplan.problems.weighted import StepView, by_phase, weights_at
 from shardplan.records.sharding import Objective
 from shardplan.simulation import SimulationSettings, simulate
-from tests.helpers import assert_plan_valid, dlrm_like, random_assignment, two_hosts
+from shardplan.solvers.auto import Auto
+from shardplan.solvers.base import Silent, SolveStatus, Stop
+from shardplan.solvers.by_step_time import ByStepTime
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.shelf.step_shelves import StepShelves
+from tests.helpers import (
+    assert_plan_valid,
+    dlrm_like,
+    random_assignment,
+    two_hosts,
+    workload,
+)
 
 
-@pytest.mark.parametrize("solver", ["greedy", "auto"])
+@pytest.mark.parametrize("solver", ["greedy", "ldm", "auto"])
 def test_the_value_is_the_predicted_step(solver):
-    """The plan is valid, claims no bound, and its value is what the path says."""
+    """The plan is valid, proves a bound, and its value is what the path says."""
     result = two_hosts().solve(objective="time", solver=solver, work_limit=2000)
     assert_plan_valid(result.plan)
-    assert result.plan.certificate is None
-    assert (result.bound, result.gap, result.lower_bound_s) == ("none", None, 0.0)
+    assert result.bound == "proven"
+    assert 0.0 < result.lower_bound_s <= result.objective_s
     expected = simulate(result.plan, SimulationSettings.path()).step_time_s
     assert result.objective_s == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_table_without_an_option_has_no_plan():
+    """Plans of changed inputs, such as wider rows, are tried without a diagnosis."""
+    huge = workload({}, {"num_embeddings": 10**11})
+    problem = two_hosts()._replace(workload=huge).problem(objective=Objective.TIME)
+    assert not np.diff(problem.options.start).all()
+    for inner in (Greedy(), Auto()):
+        found = ByStepTime(inner).solve(problem, Stop(), 0, Silent())
+        assert (found.assignment, found.status) == (None, SolveStatus.NOT_FOUND)
 
 
 def test_is_predicted_to_be_no_slower_than_greedy_for_step():
@@ -33,6 +55,52 @@ def test_is_predicted_to_be_no_slower_than_greedy_for_step():
     by_step = instance.solve(objective="step", solver="greedy")
     slower = evaluate(by_step.plan).value(Objective.TIME)
     assert by_time.objective_s <= slower * (1.0 + 1e-9)
+
+
+def test_begins_with_the_plan_of_greedy_for_step():
+    """It is the first of what was seen, whatever is found later."""
+    instance = dlrm_like()
+    problem = instance.problem(objective=Objective.TIME)
+    found = ByStepTime(Greedy()).solve(problem, Stop(), 0, Silent())
+    plain = instance.problem(objective=Objective.STEP)
+    by_step = Greedy().solve(plain, Stop(), 0, Silent()).assignment
+    np.testing.assert_array_equal(found.seen[0].option, by_step.option)
+    values = [problem.value(one) for one in found.seen[1:]]
+    assert values == sorted(values)
+
+
+def test_a_long_first_plan_is_the_only_one_of_greedy(monkeypatch):
+    """Where it takes more than a tenth of the time, no more are made."""
+    solved, clock = [], iter(range(10_000))
+
+    def count(self, problem, *args):
+        solved.append(problem)
+        return solve_one(self, problem, *args)
+
+    solve_one = Greedy.solve
+    monkeypatch.setattr(Greedy, "solve", count)
+    problem = two_hosts().problem(objective=Objective.TIME)
+    # Every look at the clock is a second later than the last one.
+    stop = Stop(time_limit_s=9.0, clock=lambda: float(next(clock)))
+    ByStepTime(Greedy()).solve(problem, stop, 0, Silent())
+    assert len(solved) == 1
+
+
+def test_greedy_solves_a_few_times(monkeypatch):
+    """Only parts of the menu without something that its first plan has, at most two."""
+    solved = []
+
+    def count(self, problem, *args):
+        solved.append(len(problem.options))
+        return solve_one(self, problem, *args)
+
+    solve_one = Greedy.solve
+    monkeypatch.setattr(Greedy, "solve", count)
+    problem = two_hosts().problem(objective=Objective.TIME)
+    ByStepTime(Greedy()).solve(problem, Stop(), 0, Silent())
+    assert solved[0] == solved[1] == len(problem.options)
+    assert len(solved) <= 6
+    assert all(number < solved[0] for number in solved[2:-2])
 
 
 def test_the_same_work_finds_the_same_plan():
@@ -108,9 +176,56 @@ def test_weights_are_shares_of_the_path():
 
 
 def test_what_cannot_be_timed_is_refused():
-    """TorchRec's cost model, and the integer program of sums of phases."""
+    """TorchRec's cost model has no rates to time a step with."""
     instance = two_hosts()
     with pytest.raises(InputError, match="cannot simulate a step"):
         solve(*instance[:2], "torchrec", objective="time", target="torchrec")
-    with pytest.raises(InputError, match="no integer program of its own"):
-        integer_program(*instance, objective="time")
+
+
+def test_a_plan_that_is_near_enough_to_its_bound_ends_the_search():
+    """The bound comes with its proof, and no table is moved any more."""
+    problem = dlrm_like().problem(objective=Objective.TIME)
+    stop, all_of_it = Stop(work_limit=5000, gap=0.5), Stop(work_limit=5000)
+    near, best = (
+        ByStepTime(Auto()).solve(problem, one, 0, Silent()) for one in (stop, all_of_it)
+    )
+    assert stop.work < 0.5 * all_of_it.work
+    assert near.status is SolveStatus.FEASIBLE
+    bound_s = verify_step(problem, near.certificate)
+    value_s = problem.value(near.assignment)
+    assert problem.value(best.assignment) >= bound_s
+    assert problem.value(best.assignment) <= value_s <= 1.5 * bound_s
+
+
+def test_a_gap_out_of_reach_changes_nothing():
+    """What is not near enough is searched for to the end, and proven afterwards."""
+    problem = dlrm_like().problem(objective=Objective.TIME)
+    stop = Stop(work_limit=2000, gap=1e-6)
+    found = ByStepTime(Auto()).solve(problem, stop, 0, Silent())
+    assert stop.work >= 2000
+    assert found.status is SolveStatus.TIME_LIMIT
+    assert found.certificate is None
+
+
+def test_few_tables_are_put_on_shelves(monkeypatch):
+    """A few times, with one more path each time, and never with a limit of work."""
+    found = []
+
+    def noted(self, *arguments):
+        found.append(original(self, *arguments))
+        return found[-1]
+
+    original = StepShelves.solve
+    monkeypatch.setattr(StepShelves, "solve", noted)
+    problem = two_hosts().problem(objective=Objective.TIME)
+    solver = ByStepTime(Auto())
+    best = solver.solve(problem, Stop(time_limit_s=4.0), 0, Silent()).assignment
+    assert best is not None
+    assert problem.loads(best).fits(problem.capacity)
+    assert 1 <= len(found) <= 4
+    assert all(
+        problem.value(best) <= problem.value(one) for one in found if one is not None
+    )
+    found.clear()
+    solver.solve(problem, Stop(work_limit=1000), 0, Silent())
+    assert not found

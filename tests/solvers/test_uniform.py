@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shardplan.io import catalog
+from shardplan.problems.problem import build_problem
+from shardplan.problems.weighted import StepView
 from shardplan.records.sharding import PHASES, SUMS, Objective
-from shardplan.solvers.base import Silent, SolverResult, Stop
+from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
+from shardplan.solvers.by_step_time import ByStepTime
+from shardplan.solvers.ldm import LargestDifferencing
 from shardplan.solvers.uniform import Uniform
 from tests.solvers.helpers import CW2, TW, Hosts, brute_force, make_problem, toy_problem
 from tests.solvers.search_helpers import assert_legal
@@ -55,3 +60,30 @@ def test_legal_and_never_better_than_the_best(objective: Objective) -> None:
         above = Uniform(1.01 * value).solve(problem, Stop(), 0, Silent())
         assert above.assignment is not None
     assert found_any > 10
+
+
+def test_under_time_the_predicted_step_decides() -> None:
+    """A plan with a higher sum of operations and a shorter step is kept."""
+    topology = catalog.load_topology("dgx-h100", 2)
+    problem = build_problem(
+        catalog.load_workload("dlrm-s"),
+        topology,
+        catalog.load_cost_model(topology.cost_model),
+        objective=Objective.TIME,
+    )
+    every = StepView(problem, np.arange(len(problem.options)))
+    sums = every.problem(np.ones(problem.num_phases))
+    by_time = Uniform().solve(problem, Stop(), 0, Silent())
+    by_sum = Uniform().solve(sums, Stop(), 0, Silent())
+    assert by_time.assignment is not None
+    assert by_sum.assignment is not None
+    assert_legal(problem, by_time.assignment)
+    assert (by_time.status, by_time.lower_bound_s) == (SolveStatus.FEASIBLE, 0.0)
+    step_s = problem.value(by_time.assignment)
+    assert step_s < problem.value(by_sum.assignment) * 0.995
+    assert sums.value(by_time.assignment) > sums.value(by_sum.assignment)
+    # It is one of the plans that solvers for the step begin with.
+    stop = Stop(work_limit=1)
+    found = ByStepTime(LargestDifferencing()).solve(problem, stop, 0, Silent())
+    assert found.assignment is not None
+    assert problem.value(found.assignment) <= step_s

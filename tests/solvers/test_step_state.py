@@ -1,0 +1,63 @@
+"""Loads that follow bundles as they move."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.problems.step_curves import StepCurves
+from shardplan.records.sharding import Objective
+from shardplan.solvers.step_moves import StepMoves
+from shardplan.solvers.step_state import StepState
+from tests.helpers import CLUSTERS, random_assignment, varied
+
+
+def _state(problem, seed=0):
+    start = random_assignment(problem, np.random.default_rng(seed))
+    state = StepState(problem, StepCurves(problem, problem.loads(start).cost))
+    state.fill(start)
+    return state
+
+
+@pytest.mark.parametrize("cluster", sorted(CLUSTERS))
+def test_loads_stay_those_of_the_problem(cluster):
+    """After many moves they are what a fresh sum gives, with what ranks hold."""
+    problem = varied(CLUSTERS[cluster]).problem(objective=Objective.TIME)
+    state, other = _state(problem), random_assignment(problem, np.random.default_rng(1))
+    for bundle in range(problem.num_bundles):
+        state.take(bundle)
+        state.put(bundle, int(other.option[bundle]), other.places[bundle])
+    all_loads, used = state.load, (state.hbm, *state.pools)
+    is_on = state.is_on.copy()
+    state.fill(state.assignment())
+    for load, fresh in zip(all_loads, state.load, strict=True):
+        np.testing.assert_allclose(load, fresh, rtol=1e-9, atol=1e-12)
+    for kept, fresh in zip(used, (state.hbm, *state.pools), strict=True):
+        np.testing.assert_allclose(kept, fresh, rtol=1e-9, atol=1.0)
+    np.testing.assert_array_equal(is_on, state.is_on)
+
+
+@pytest.mark.parametrize("cluster", sorted(CLUSTERS))
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_drawn_loads_ranks_as_said(cluster, seed):
+    """Fullest groups and powers of all candidates are those with them in place."""
+    problem = varied(CLUSTERS[cluster]).problem(objective=Objective.TIME)
+    state = _state(problem, seed)
+    moves = StepMoves(state, np.random.default_rng(seed))
+    slopes = np.ones(state.item_load.shape[2])
+    for bundle in range(problem.num_bundles):
+        option, places = int(state.option[bundle]), state.places[bundle]
+        state.take(bundle)
+        found = moves.draw(bundle, slopes)
+        for index, other in enumerate(found.options.tolist()):
+            assert problem.options.table[other] == bundle
+            state.put(bundle, other, found.places_of(index))
+            fullest, powers = state.fullest(), state.powers()
+            np.testing.assert_allclose(
+                found.fullest[index], fullest, rtol=1e-9, atol=1e-15
+            )
+            np.testing.assert_allclose(
+                found.powers[index], powers, rtol=1e-6, atol=1e-30
+            )
+            state.take(bundle)
+        state.put(bundle, option, places)
