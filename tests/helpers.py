@@ -55,9 +55,9 @@ class Instance(NamedTuple):
         """Build the planning problem."""
         return build_problem(*self, **options)
 
-    def solve(self, **options: Any) -> PlanResult:
-        """Find a plan."""
-        return solve(*self, **options)
+    def solve(self, objective: str = "step", **options: Any) -> PlanResult:
+        """Find a plan, by default for the sum that can be worked out by hand."""
+        return solve(*self, objective=objective, **options)
 
 
 def number(value: float, unit: str = "fraction") -> dict[str, Any]:

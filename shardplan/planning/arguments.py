@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from shardplan.errors import Fault, InputError
 from shardplan.records.sharding import Objective, Target
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
+
+if TYPE_CHECKING:
+    from shardplan.records.torchrec_cost_model import AnyCostModel
 
 E = TypeVar("E", Target, Objective)
 
@@ -22,6 +26,20 @@ def member(kind: type[E], name: str, value: E | str) -> E:
         known = ", ".join(member.value for member in kind)
         problem = Fault("solve", name, repr(value), f"must be one of: {known}")
         raise InputError([problem]) from None
+
+
+def objective_for(
+    objective: Objective | str | None, cost_model: AnyCostModel
+) -> Objective:
+    """Return what plans are compared by, if nobody says: the predicted step.
+
+    TorchRec's estimates cannot time a step: with them it is TorchRec's own rating.
+    """
+    if objective is not None:
+        return member(Objective, "objective", objective)
+    if isinstance(cost_model, TorchRecCostModel):
+        return Objective.MAX_RANK
+    return Objective.TIME
 
 
 def whole(

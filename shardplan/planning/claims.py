@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
+from shardplan.certify.step.search import step_bound
+from shardplan.certify.step.verify import verify_step
 from shardplan.certify.verify import verify
 from shardplan.planning.solver_params import changed_params
 from shardplan.plans.assemble import assemble
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _ROOM = 1e-12
 _SAME = 1e-9
+_ENDLESS_S = 30.0
+"""For the proof of a step where nothing limits it: nobody waits for long [s]."""
 
 
 def make_plan(
@@ -71,12 +75,9 @@ def make_plan(
 
 
 class Proof(NamedTuple):
-    """A certificate and the bound that it proves here, verified [s].
+    """A certificate and the bound that it proves here, verified [s]."""
 
-    There is none for `time` yet: nothing is claimed, then.
-    """
-
-    certificate: Certificate | None
+    certificate: Certificate
     bound_s: float
 
 
@@ -85,16 +86,45 @@ def prove(
     result: SolverResult,
     stop: Stop | None = None,
     params: ProofParams = PROOF_DEFAULTS,
+    *,
+    is_quick: bool = True,
 ) -> Proof:
     """Verify the certificate of a result, or find one until `stop` says so.
 
     What is found has gone through the verifier, on this very menu.
+
+    Parameters
+    ----------
+    is_quick : bool
+        For `time`: few cases, and nothing that takes long in each.
     """
     assert result.assignment is not None
-    if problem.objective is Objective.TIME:
-        return Proof(None, 0.0)
+    is_step = problem.objective is Objective.TIME
     if result.certificate is not None:
-        return Proof(result.certificate, verify(problem, result.certificate))
+        check = verify_step if is_step else verify
+        return Proof(result.certificate, check(problem, result.certificate))
     value = problem.value(result.assignment)
+    if is_step:
+        return _prove_step(problem, value, stop, params, is_quick=is_quick)
     found = lower_bound(problem, value, stop, params)
     return Proof(found.certificate, found.value_s)
+
+
+def _prove_step(
+    problem: problems.Problem,
+    value: float,
+    stop: Stop | None,
+    params: ProofParams,
+    *,
+    is_quick: bool,
+) -> Proof:
+    """Bound the predicted step: with a limit of work the same on every machine.
+
+    What is as near `value` as the gap asked for is not worth a better proof.
+    """
+    stop = stop or Stop()
+    is_quick = is_quick or stop.is_by_work
+    seconds = _ENDLESS_S if stop.is_endless and not is_quick else stop.remaining_s()
+    with stop.beyond_work(), stop.sooner(seconds):
+        enough = value / (1.0 + stop.gap)
+        return Proof(*step_bound(problem, enough, stop, params, is_quick=is_quick))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.errors import InputError
-from shardplan.records.sharding import Objective
+from shardplan.records.sharding import QUANTITY, Objective
 from shardplan.simulation import simulate
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus
 from shardplan.solvers.by_step_time import ByStepTime
@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 
     from shardplan.plans.plan import Plan
     from shardplan.problems.problem import Assignment, Problem
-    from shardplan.simulation import Simulation
     from shardplan.solvers.base import Solver, Stop
 
 NOISE = 1e-3
 """Steps and values that differ by less are ties."""
-_MOST = 8
+_MOST = 12
 """Plans that are simulated."""
-_LARGE = 200_000
+_MOST_VALUED = 40
+"""Plans whose objective is looked at, to leave out what cannot be faster."""
+_LEAST = 2
+"""Plans that are simulated even when time is over: the one found, and greedy's."""
+_LARGE = 400_000
 """Tables x ranks above which a simulation takes too long to compare plans."""
 
 
@@ -94,19 +97,21 @@ def guard(
     if len(seen) == 1:
         return Guarded(found, "")
     rivals: list[_Rival] = []
-    for assignment in seen:
-        if len(rivals) == _MOST or (rivals and _is_over(stop)):
-            break
-        try:
-            simulation = simulate(make_plan(assignment))
-        except InputError:
-            return Guarded(found, "")
-        rivals.append(_rival(problem, assignment, simulation))
+    try:
+        for assignment in seen[:_LEAST]:
+            rivals.append(_simulated(problem, assignment, make_plan))
+        shortest_s = min(rival.step_s for rival in rivals)
+        for assignment in _spread(problem, seen[_LEAST:], shortest_s):
+            if _is_over(stop):
+                break
+            rivals.append(_simulated(problem, assignment, make_plan))
+    except InputError:
+        return Guarded(found, "")
     own, best = rivals[0], _choose(rivals)
     if best is own:
         return Guarded(found, "")
     result = replace(found, assignment=best.assignment, status=SolveStatus.FEASIBLE)
-    return Guarded(result, _sentence(own, best))
+    return Guarded(result, _sentence(own, best, problem.objective))
 
 
 def _seen(
@@ -115,7 +120,7 @@ def _seen(
     """List the result, greedy's and what was seen, each once."""
     assert found.assignment is not None
     listed: list[Assignment | None] = [found.assignment]
-    if not _is_over(stop) and not _is_greedy(solver):
+    if not _is_over(stop) and not _has_greedy(solver):
         greedy = Greedy()
         other = ByStepTime(greedy) if problem.objective is Objective.TIME else greedy
         with stop.beyond_work():
@@ -130,9 +135,9 @@ def _seen(
     return unique
 
 
-def _is_greedy(solver: Solver) -> bool:
-    inner = solver.inner if isinstance(solver, ByStepTime) else solver
-    return isinstance(inner, Greedy)
+def _has_greedy(solver: Solver) -> bool:
+    """Whether greedy's plan is among what the solver has seen."""
+    return isinstance(solver, Greedy | ByStepTime)
 
 
 def _fits(problem: Problem, assignment: Assignment) -> bool:
@@ -149,7 +154,32 @@ def _same(one: Assignment, other: Assignment) -> bool:
     )
 
 
-def _rival(problem: Problem, assignment: Assignment, simulation: Simulation) -> _Rival:
+def _spread(
+    problem: Problem, seen: Sequence[Assignment], shortest_s: float
+) -> Sequence[Assignment]:
+    """Take plans from all of what was seen on the way, as early ones as late ones.
+
+    Those that follow each other are much alike, and so is what the objective leaves out
+    of them. Under `time` no plan simulates faster than predicted.
+    """
+    if problem.objective is Objective.TIME:
+        some = _evenly(seen, _MOST_VALUED)
+        seen = [one for one in some if problem.value(one) < shortest_s]
+    return _evenly(seen, _MOST - _LEAST)
+
+
+def _evenly(seen: Sequence[Assignment], number: int) -> Sequence[Assignment]:
+    """Take at most so many of a list, the first and the last one among them."""
+    if len(seen) <= number:
+        return seen
+    which = np.linspace(0, len(seen) - 1, number).round().astype(int)
+    return [seen[one] for one in which.tolist()]
+
+
+def _simulated(
+    problem: Problem, assignment: Assignment, make_plan: Callable[[Assignment], Plan]
+) -> _Rival:
+    simulation = simulate(make_plan(assignment))
     moves = [
         run.operation
         for run in simulation.timeline.steady_runs
@@ -170,16 +200,24 @@ def _choose(rivals: Sequence[_Rival]) -> _Rival:
     return min(equal, key=lambda rival: (rival.num_kinds, rival.num_bytes))
 
 
-def _sentence(own: _Rival, best: _Rival) -> str:
+def _sentence(own: _Rival, best: _Rival, objective: Objective) -> str:
     """Say what the returned plan is better in than the solver's own."""
-    more = best.value_s / own.value_s - 1.0 if own.value_s > 0 else 0.0
     steps = f"{format_seconds(best.step_s)} against {format_seconds(own.step_s)}"
     if best.step_s < own.step_s * (1.0 - NOISE):
         return (
             f"A plan that was seen on the way has a shorter simulated step, {steps}, "
-            f"and is returned; its objective is {100.0 * more:.1f} % higher."
+            f"and is returned; {_price(own.value_s, best.value_s, objective)}."
         )
     return (
         "A plan that was seen on the way simulates as fast with less to send, and is "
         f"returned: {steps}."
     )
+
+
+def _price(own_s: float, best_s: float, objective: Objective) -> str:
+    """Say what the returned plan gives up in the objective, if anything."""
+    more = best_s / own_s - 1.0 if own_s > 0 else 0.0
+    named = f"its {QUANTITY[objective]} is"
+    if abs(more) < NOISE:
+        return f"{named} as good"
+    return f"{named} {100.0 * abs(more):.1f} % {'higher' if more > 0 else 'lower'}"

@@ -30,6 +30,12 @@ class Interrupts:
         Numbers of the signals to hear.
     say : callable, optional
         Is told at once what was heard and asked for; called by the signal handler.
+
+    Attributes
+    ----------
+    raised : bool
+        Whether there was a `KeyboardInterrupt`. Others may have made another error of
+        it: pydantic does, where it is interrupted while it prepares a class.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class Interrupts:
         self._work: Stoppable | None = None
         self._before: dict[int, object] = {}
         self._heard = signal.SIGINT
+        self.raised = False
 
     def __enter__(self) -> Self:
         """Begin to hear."""
@@ -73,6 +80,7 @@ class Interrupts:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self._heard = signal.Signals(number)
         if self._work is None or self._work.requested:
+            self.raised = True
             raise KeyboardInterrupt
         self._work.requested = True
         self._say(f"{self.word}: ending with what was found; once more ends at once")

@@ -14,7 +14,7 @@ from shardplan.planning.padding import padding_that_pays
 from shardplan.planning.quick_plan import is_small, quick_plan
 from shardplan.plans.cache_groups import reserved_memory
 from shardplan.plans.evaluation import evaluate
-from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding import QUANTITY, Objective, Target
 from shardplan.records.targets import RUNTIMES, optimizer_notice
 from shardplan.simulation import simulate
 from shardplan.units import format_bytes, format_seconds, plural
@@ -30,6 +30,12 @@ _WIDE = 0.02
 """A gap from which it is worth asking whose fault it is."""
 _FEW = 3.0
 """Shards per rank below which the bound is weak; see `_bound_is_weak`."""
+_USUAL = {
+    Objective.STEP: ", of up to about 10 %",
+    Objective.MAX_RANK: ", of some percent",
+    Objective.TIME: ", of up to about 10 %",
+}
+"""Gaps that good plans have, where that was measured."""
 _SEARCHES = ("auto", "ilp", "cbc")
 """Solvers that improve a plan until they find no better one."""
 _FASTER = 0.99
@@ -98,22 +104,22 @@ def _bound_is_weak(result: PlanResult) -> str:
     plan, gap = result.plan, result.gap
     if gap is None or gap < _WIDE:
         return ""
+    shown = f"{100 * gap:.1f} % in the {QUANTITY[plan.objective]}"
     claimed = plan.outcome.claimed_bound_s
     if claimed and plan.outcome.objective_s / claimed - 1.0 < gap / 2.0:
         left = plan.outcome.objective_s / claimed - 1.0
         return (
-            f"Most of the gap of {100 * gap:.1f} % is the bound's fault, not the "
-            f"plan's: by the solver's own bound, {format_seconds(claimed)}, which no "
-            f"certificate proves, it is {100 * left:.1f} %."
+            f"Most of the gap of {shown} is the bound's fault, not the plan's: by the "
+            f"solver's own bound, {format_seconds(claimed)}, which no certificate "
+            f"proves, it is {100 * left:.1f} %."
         )
     per_rank = _shards_per_rank(plan)
     if plan.outcome.solver not in _SEARCHES or not 0 < per_rank < _FEW:
         return ""
-    usual = "up to about 10 %" if plan.objective is Objective.STEP else "some percent"
     return (
-        f"Part of the gap of {100 * gap:.1f} % may be the bound's fault, not the "
-        f"plan's: with {per_rank:.1f} shards per rank the bound does not see how whole "
-        f"shards share ranks, and even the best plan often has a gap, of {usual}."
+        f"Part of the gap of {shown} may be the bound's fault, not the plan's: with "
+        f"{per_rank:.1f} shards per rank the bound does not see how whole shards share "
+        f"ranks, and even the best plan often has a gap{_USUAL[plan.objective]}."
     )
 
 

@@ -9,14 +9,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shardplan.certify.verify import InvalidCertificateError
+from shardplan.certify.menus import InvalidCertificateError
 from shardplan.checking import examine
 from shardplan.errors import InfeasibleError, InputError
 from shardplan.io import catalog
 from shardplan.io.settings import changed, require_roots
-from shardplan.planning.arguments import MOST_ROUNDS, MOST_SEED, member, whole
+from shardplan.planning.arguments import (
+    MOST_ROUNDS,
+    MOST_SEED,
+    member,
+    objective_for,
+    whole,
+)
 from shardplan.planning.claims import Proof, make_plan, prove
-from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
+from shardplan.planning.deadline import (
+    PROOF_SHARE,
+    keep_rest,
+    limit_command,
+    step_proof_s,
+)
 from shardplan.planning.diagnosis import require_options
 from shardplan.planning.interrupts import Interrupts
 from shardplan.planning.refine import refine, search_s
@@ -59,6 +70,9 @@ if TYPE_CHECKING:
 
     Source = str | os.PathLike[str]
 
+_BY_STEP = ("ilp", "cbc")
+"""Solvers that minimise the step itself under `time`, not sums that are near it."""
+
 
 def solve(
     workload: Source | Workload,
@@ -67,7 +81,7 @@ def solve(
     *,
     num_hosts: int | None = None,
     target: Target | str = Target.ANY,
-    objective: Objective | str = Objective.STEP,
+    objective: Objective | str | None = None,
     solver: str = "auto",
     time_limit_s: float = float("inf"),
     work_limit: float = float("inf"),
@@ -96,10 +110,10 @@ def solve(
     target : Target or str
         The framework whose shapes the plan keeps to: ``any``, ``torchrec`` or
         ``hugectr``.
-    objective : Objective or str
-        ``step``, the sum over phases of the slowest rank; ``max-rank``, the slowest
-        rank's sum over phases; or ``time``, the predicted step, of which no bound is
-        proven yet.
+    objective : Objective or str, optional
+        ``time``, the predicted step; ``step``, the sum over phases of the slowest
+        rank; or ``max-rank``, the slowest rank's sum over phases. By default ``time``,
+        or ``max-rank`` with TorchRec's cost model, which cannot time a step.
     solver : str
         Name of a solver: ``auto``, ``greedy``, ``ldm``, ``ilp``, ``cbc``, or that of a
         plug-in.
@@ -109,7 +123,7 @@ def solve(
     work_limit : float
         Stop the search after this many evaluated moves, on every machine alike.
     gap : float
-        Stop at a plan whose gap is at most this.
+        Stop at a plan whose gap, that of the objective in use, is at most this.
     seed : int
         Seed of solvers that draw random numbers.
     rounds : int
@@ -144,21 +158,23 @@ def solve(
     settings = load_params(params)
     seed, rounds = whole("seed", seed, MOST_SEED), whole("rounds", rounds, MOST_ROUNDS)
     target = member(Target, "target", target)
-    objective = member(Objective, "objective", objective)
-    chosen = _solver(solver, objective, settings)
     hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
     with hearing as heard, solver_failures() as failures:
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
+        objective = objective_for(objective, inputs.cost_model)
+        chosen = _solver(solver, objective, settings)
         before = stop.elapsed_s()
         problem = _problem(inputs, target, objective, stop, all_tiers=False)
         rest_s = keep_rest(stop, stop.elapsed_s() - before)
         heard.ask(stop)
-        with stop.sooner(stop.remaining_s() - rest_s):
-            with stop.sooner(search_s(stop, rounds)):
+        is_quick = solver == "greedy" or not settings.auto.strengthen
+        proof_s = 0.0 if is_quick else step_proof_s(objective, stop)
+        with stop.sooner(stop.remaining_s() - rest_s - proof_s):
+            with stop.sooner(search_s(stop, rounds, objective)):
                 problem, found = _search(chosen, problem, inputs, stop, seed, observer)
             found, remarks = refine(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
-            proof = _proven(chosen, problem, found, stop, settings.proof)
+            proof = _proven(chosen, problem, found, stop, settings.proof, is_quick)
         plan = make_plan(
             problem,
             found,
@@ -177,8 +193,8 @@ def solve(
 
 
 def _solver(name: str, objective: Objective, params: SolverParams) -> Solver:
-    """Load a solver; under `time` it solves sums that are near the step."""
-    if objective is not Objective.TIME:
+    """Load a solver; under `time` most solve sums that are near the step."""
+    if objective is not Objective.TIME or name in _BY_STEP:
         return load_solver(name, params)
     # What solvers prove of these sums is not proven of the step.
     auto = params.auto.model_copy(update={"strengthen": False, "least_proof_s": 0.0})
@@ -246,10 +262,11 @@ def _proven(
     found: SolverResult,
     stop: Stop,
     params: ProofParams,
+    is_quick: bool,
 ) -> Proof:
     """Prove a bound; a certificate that proves nothing is its solver's fault."""
     try:
-        return prove(problem, found, stop, params)
+        return prove(problem, found, stop, params, is_quick=is_quick)
     except InvalidCertificateError as error:
         raise at_fault(solver, f"its certificate proves nothing: {error}") from error
 
@@ -261,10 +278,12 @@ def integer_program(
     *,
     num_hosts: int | None = None,
     target: Target | str = Target.ANY,
-    objective: Objective | str = Objective.STEP,
+    objective: Objective | str | None = None,
     params: Params | None = None,
 ) -> str:
     """Return the integer program of solver ``ilp`` in LP format; see `solve`.
+
+    Under ``time`` curves are taken at the plan of ``greedy``.
 
     Raises
     ------
@@ -275,11 +294,8 @@ def integer_program(
     from shardplan.solvers.ilp.pulp_model import lp_text
 
     settings = load_params(params)
-    objective = member(Objective, "objective", objective)
-    if objective is Objective.TIME:
-        rule = "has no integer program of its own; choose 'step' or 'max-rank'"
-        raise InputError.single("solve", "objective", objective.value, rule)
     inputs = load_inputs(workload, topology, cost_model, num_hosts)
+    objective = objective_for(objective, inputs.cost_model)
     problem = _problem(
         inputs,
         member(Target, "target", target),
@@ -287,7 +303,11 @@ def integer_program(
         all_tiers=False,
     )
     require_options(problem)
-    return lp_text(build(problem, params=settings.ilp).program)
+    near = None
+    if objective is Objective.TIME:
+        start = ByStepTime(load_solver("greedy", settings), settings)
+        near = start.solve(problem, Stop(), 0, Silent()).assignment
+    return lp_text(build(problem, params=settings.ilp, near=near).program)
 
 
 def load_inputs(

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
 
 ROUNDS_SHARE = 0.3
 """Share of the time, and of the work, that rounds have for themselves."""
-_GUARD_SHARE, _MOST_GUARD_S = 0.05, 2.0
+_GUARD_SHARE, _MOST_GUARD_S = 0.1, 2.0
 """Share of the time for simulating plans, and the most [s]."""
+_NO_ROUNDS = (
+    "No rounds ran: under objective 'time' the solver weighs operations by what they "
+    "add to the step itself."
+)
 
 
-def search_s(stop: Stop, rounds: int) -> float:
+def search_s(stop: Stop, rounds: int, objective: Objective) -> float:
     """Return the seconds from now on that the first search has."""
+    rounds = 0 if objective is Objective.TIME else rounds
     left = stop.remaining_s() - _guard_s(stop)
     return left * (1.0 - ROUNDS_SHARE) if rounds else left
 
@@ -65,6 +70,8 @@ def refine(
         feedback = improve(problem, found, again, make, rounds)
         found = feedback.result
         remarks.append(feedback.sentence)
+    elif rounds:
+        remarks.append(_NO_ROUNDS)
     guarded = guard(solver, problem, found, make, stop)
     if guarded.sentence:
         remarks.append(guarded.sentence)

@@ -155,8 +155,15 @@ class Evaluation(Brief):
         """The predicted step; raises like `rates`, and `StepModel.predict`."""
         return step_model(self.measured_pricer).predict(sparse_work(self))
 
-    def value(self, objective: Objective) -> float:
-        """Value under an objective [s]; `time` raises like `prediction`."""
+    def value(self, objective: Objective | str) -> float:
+        """Value under an objective, or its name [s]; `time` raises like `prediction`.
+
+        Raises
+        ------
+        ValueError
+            If no objective has the name.
+        """
+        objective = Objective(objective)
         if objective is Objective.TIME:
             return self.prediction.step_s
         return self.loads.value(objective)
@@ -193,7 +200,7 @@ def _evaluated(plan: Plan) -> Evaluation:
     )
     arrays = shard_arrays(shards, dict(known))
     prices = pricer.price(arrays)
-    loads = _loads(shards, prices, cluster, shared.capacity.rank_pool)
+    loads = add_up(shards, prices, cluster, shared.capacity.rank_pool)
     for values in (*vars(prices).values(), loads.cost, loads.hbm, loads.ddr, loads.ssd):
         values.flags.writeable = False
     return Evaluation(
@@ -328,13 +335,23 @@ def shard_arrays(
     )
 
 
-def _loads(
+def add_up(
     shards: tuple[PlacedShard, ...],
     prices: ShardPrices,
     cluster: Cluster,
     rank_pool: Ints,
 ) -> Loads:
-    """Add up the shards on their ranks; shards on all ranks are added at once."""
+    """Add up the shards on their ranks; shards on all ranks are added at once.
+
+    Parameters
+    ----------
+    shards : tuple of N PlacedShard
+    prices : ShardPrices
+        Of these shards, in phases or in operations of the step.
+    cluster : Cluster
+    rank_pool : int array (W,)
+        The pool of DDR and SSD of each rank.
+    """
     loads = Loads.empty(cluster, rank_pool, prices.cost.shape[2])
     everywhere, which, rank = _holders(shards, cluster.world_size)
     loads.add_everywhere(prices.cost[everywhere], prices.tier_bytes[everywhere])

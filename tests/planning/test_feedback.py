@@ -25,7 +25,9 @@ def test_never_a_longer_step(workload: str, topology: str) -> None:
     """The plan of several rounds simulates at most as long, and is proven."""
     steps = []
     for rounds in (0, 3):
-        result = shardplan.solve(workload, topology, solver="greedy", rounds=rounds)
+        result = shardplan.solve(
+            workload, topology, solver="greedy", rounds=rounds, objective="step"
+        )
         assert check(result.plan) == ()
         steps.append(simulate(result.plan).step_time_s)
     assert steps[1] <= steps[0]
@@ -34,7 +36,9 @@ def test_never_a_longer_step(workload: str, topology: str) -> None:
 def test_rounds_help_where_overlap_hides_a_phase() -> None:
     """On two hosts, a plan with a higher objective has a shorter step."""
     plain, fed = (
-        shardplan.solve("dlrm-dcnv2", "dgx-h200:2", solver="greedy", rounds=rounds)
+        shardplan.solve(
+            "dlrm-dcnv2", "dgx-h200:2", solver="greedy", rounds=rounds, objective="step"
+        )
         for rounds in (0, 4)
     )
     assert simulate(fed.plan).step_time_s < simulate(plain.plan).step_time_s
@@ -44,7 +48,9 @@ def test_rounds_help_where_overlap_hides_a_phase() -> None:
 
 def test_weights_are_criticality_times_slope() -> None:
     """What a kernel takes beyond its least time counts, if it is on the path."""
-    plan = shardplan.solve("merlin-tiny", "dgx-a100-80", solver="greedy").plan
+    plan = shardplan.solve(
+        "merlin-tiny", "dgx-a100-80", solver="greedy", objective="step"
+    ).plan
     evaluation = evaluate(plan)
     prediction = evaluation.prediction
     floor = evaluation.rates.cost_model.lookup.forward_floor_s.value
@@ -60,6 +66,8 @@ def test_weights_are_criticality_times_slope() -> None:
 
 def test_hidden_phases_are_cheap() -> None:
     """The id exchange runs under the batch before: its weight is the least one."""
-    plan = shardplan.solve("dlrm-dcnv2", "dgx-h100", solver="greedy").plan
+    plan = shardplan.solve(
+        "dlrm-dcnv2", "dgx-h100", solver="greedy", objective="step"
+    ).plan
     weights = phase_weights(evaluate(plan))
     assert weights[PHASES.index(Phase.INPUT_DIST)] == weights.min() == 0.05

@@ -10,16 +10,16 @@ import pytest
 import shardplan
 from shardplan.checking import check
 from shardplan.planning.guard import NOISE, guard
-from shardplan.planning.refine import refine
+from shardplan.planning.refine import refine, search_s
 from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import placements
 from shardplan.records.inputs import Inputs
-from shardplan.records.sharding import Objective
+from shardplan.records.sharding import QUANTITY, Objective
 from shardplan.simulation import simulate
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
 from shardplan.solvers.greedy import Greedy
-from tests.helpers import dlrm_like, random_assignment, two_hosts
+from tests.helpers import dlrm_like, mixed_cluster, random_assignment, tiered, two_hosts
 
 
 def plans(instance, problem):
@@ -57,7 +57,39 @@ def test_no_rival_is_faster(objective):
     assert bool(guarded.sentence) == (guarded.result.assignment is not drawn[0])
     if guarded.sentence:
         assert "shorter simulated step" in guarded.sentence
+        assert f"its {QUANTITY[objective]}" in guarded.sentence
         assert guarded.result.status is SolveStatus.FEASIBLE
+
+
+@pytest.mark.parametrize("instance", [two_hosts, dlrm_like, mixed_cluster, tiered])
+@pytest.mark.parametrize("seed", range(2))
+def test_time_is_never_slower_than_greedy_for_step(instance, seed):
+    """Its simulated step is at most that of greedy's plan for `step`."""
+    by_step = instance().solve(objective="step", solver="greedy")
+    by_time = instance().solve(objective="time", work_limit=500, seed=seed)
+    slowest = simulate(by_step.plan).step_time_s * (1.0 + NOISE)
+    assert simulate(by_time.plan).step_time_s <= slowest
+
+
+def test_plans_are_taken_from_first_to_last():
+    """Early plans compete: the last ones may share what the objective leaves out."""
+    instance = two_hosts()
+    problem = instance.problem()
+    _, make = plans(instance, problem)
+    rng, simulated = np.random.default_rng(0), []
+    drawn = [random_assignment(problem, rng) for _ in range(60)]
+    found = SolverResult(drawn[0], 0.0, SolveStatus.OPTIMAL, seen=tuple(drawn[1:]))
+
+    def note(assignment):
+        simulated.append(assignment)
+        return make(assignment)
+
+    guard(Auto(), problem, found, note, Stop())
+    which = [i for i, one in enumerate(drawn) if any(one is s for s in simulated)]
+    assert len(simulated) == 12
+    assert which[0] == 0
+    assert which[-1] == 59
+    assert np.diff(which).max() < 12
 
 
 def test_a_result_that_nothing_beats_stays():
@@ -116,7 +148,9 @@ def test_what_cannot_be_simulated_is_left_alone():
     )
     assert result.remarks == ()
     with pytest.raises(shardplan.InputError, match="cannot simulate a step"):
-        shardplan.solve(*arguments, target="torchrec", solver="greedy", rounds=1)
+        shardplan.solve(
+            *arguments, target="torchrec", solver="greedy", rounds=1, objective="step"
+        )
 
 
 def test_refine_without_rounds_says_nothing_of_them():
@@ -127,3 +161,13 @@ def test_refine_without_rounds_says_nothing_of_them():
     found = replace(Greedy().solve(problem, Stop(), 0, Silent()), seen=())
     result, remarks = refine(Greedy(), problem, found, inputs, Stop(), 0, 0)
     assert (result, remarks) == (found, ())
+
+
+def test_rounds_under_time_are_said_not_to_run():
+    """Its solver does what rounds do: they keep no time for themselves."""
+    result = two_hosts().solve(solver="greedy", objective=Objective.TIME, rounds=2)
+    assert any(text.startswith("No rounds ran") for text in result.remarks)
+    stop = Stop(time_limit_s=10.0)
+    spans = {one: search_s(stop, 2, one) for one in Objective}
+    longest = max(spans[Objective.STEP], spans[Objective.MAX_RANK])
+    assert spans[Objective.TIME] > 1.2 * longest

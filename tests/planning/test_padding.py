@@ -22,7 +22,12 @@ NARROW: dict[str, Any] = {"num_embeddings": 3_000_000, "embedding_dim": 10}
 
 def planned(*tables: dict[str, Any], target: str = "torchrec") -> PlanResult:
     return solve(
-        workload(*tables), TWO_HOSTS, COST_MODEL, target=target, solver="greedy"
+        workload(*tables),
+        TWO_HOSTS,
+        COST_MODEL,
+        target=target,
+        solver="greedy",
+        objective="step",
     )
 
 

@@ -18,6 +18,7 @@ from shardplan.errors import InfeasibleError, InputError, LimitError
 from shardplan.io import catalog
 from shardplan.planning import planner
 from shardplan.planning.planner import load_inputs, solve
+from shardplan.plans.evaluation import evaluate
 from shardplan.plans.plan import Plan
 from shardplan.plans.plan_file import format_plan
 from shardplan.problems.totals import memory_shortfalls
@@ -394,7 +395,7 @@ def test_invalid_solvers_are_caught(
     ("options", "message"),
     [
         ({"target": "mxnet"}, "must be one of: any, torchrec, hugectr"),
-        ({"objective": "average"}, "must be one of: step, max-rank"),
+        ({"objective": "average"}, "must be one of: time, step, max-rank"),
         ({"solver": "magic"}, "must be one of: auto, greedy, ldm, ilp"),
     ],
 )
@@ -404,6 +405,18 @@ def test_unknown_names(
     """Wrong arguments list the right ones."""
     with pytest.raises(InputError, match=message):
         two_tables.solve(**options)
+
+
+@pytest.mark.parametrize(
+    ("cost_model", "objective"), [(None, "time"), ("torchrec", "max-rank")]
+)
+def test_plans_are_for_the_step_where_a_model_can_time_it(
+    cost_model: str | None, objective: str
+) -> None:
+    """Without an objective it is the predicted step, or else TorchRec's rating."""
+    plan = solve("movielens-ncf", "dgx-a100-40", cost_model, solver="greedy").plan
+    assert plan.objective == objective
+    assert evaluate(plan).value(Objective(objective)) == plan.outcome.objective_s
 
 
 @pytest.mark.parametrize("name", ["time_limit_s", "work_limit", "gap"])
@@ -419,7 +432,7 @@ def test_limits_are_numbers(two_tables: Instance, name: str, value: Any) -> None
 def test_a_cost_model_is_needed(two_tables: Instance) -> None:
     """A topology that names none needs one from the caller."""
     with pytest.raises(InputError, match="--cost-model"):
-        solve(two_tables.workload, two_tables.topology)
+        solve(two_tables.workload, two_tables.topology, objective="step")
 
 
 def test_inputs_by_name() -> None:
@@ -450,12 +463,14 @@ def test_more_of_everything_never_hurts_a_bound(one_host: Instance) -> None:
 def test_records_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has the three inputs plans without a look at any file."""
     inputs = load_inputs("merlin-tiny", "dgx-h100:1", None)
-    expected = solve("merlin-tiny", "dgx-h100:1", solver="greedy").plan
+    expected = solve(
+        "merlin-tiny", "dgx-h100:1", solver="greedy", objective="step"
+    ).plan
 
     def refused(file: object, where: str) -> bytes:
         raise AssertionError(where)
 
     monkeypatch.setattr(catalog, "read_bytes", refused)
     monkeypatch.setattr(catalog, "names", refused)
-    found = solve(**dict(inputs), solver="greedy").plan
+    found = solve(**dict(inputs), solver="greedy", objective="step").plan
     assert format_plan(found) == format_plan(expected)

@@ -82,7 +82,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 SWITCHES = (
-    *("greedy", "ldm", "uniform", "exact_first", "pack", "search"),
+    *("greedy", "ldm", "uniform", "exact_first", "shelf", "pack", "search"),
     *("neighbourhoods", "exact"),
 )
 

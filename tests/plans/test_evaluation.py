@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import shardplan
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate, scope_of
 from shardplan.records.placement import ColumnBlock
-from shardplan.records.sharding import SUMS, ShardingType
+from shardplan.records.sharding import SUMS, Objective, ShardingType
 from tests.helpers import (
     CLUSTERS,
     TWO_HOSTS,
@@ -179,3 +180,16 @@ def test_a_plan_is_evaluated_once() -> None:
     assert evaluate(plan.model_copy()) is not found
     with pytest.raises(ValueError, match="read-only"):
         found.loads.cost[0, 0] = 0.0
+
+
+def test_objectives_go_by_name() -> None:
+    """A name is as good as the objective, and another one is refused."""
+    plan = shardplan.solve(
+        "dlrm-dcnv2", "dgx-h100:2", solver="greedy", objective="step"
+    ).plan
+    evaluation = evaluate(plan)
+    values = {evaluation.value(objective.value) for objective in Objective}
+    assert values == {evaluation.value(objective) for objective in Objective}
+    assert len(values) == len(Objective)
+    with pytest.raises(ValueError, match="fastest"):
+        evaluation.value("fastest")

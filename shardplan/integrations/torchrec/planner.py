@@ -50,8 +50,10 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         Stop with the best plan after this long [s].
     gap : float
         Stop at a plan at most this far above the bound.
-    objective : str
-        ``max-rank`` is TorchRec's rating, ``step`` its critical path.
+    objective : str, optional
+        ``max-rank`` is TorchRec's rating, ``step`` its critical path, ``time`` the
+        predicted step, which TorchRec's estimates do not have. By default as in
+        :func:`shardplan.solve`.
     cost_model : CostModel, name or path, optional
         Instead of TorchRec's estimates.
     solver, seed
@@ -72,7 +74,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         *,
         timeout_seconds: float = 60.0,
         gap: float = 0.0,
-        objective: Objective | str = Objective.MAX_RANK,
+        objective: Objective | str | None = None,
         cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
         solver: str = "auto",
         seed: int = 0,
