@@ -129,6 +129,10 @@ class TopGroup(LazyGroup):
                 if error.errno == errno.EPIPE:
                     raise
                 message, exit_code = str(error), 1
+            except Exception:
+                if not interrupts.raised:
+                    raise
+                message, exit_code = interrupts.word, interrupts.exit_code
             click.ClickException(printable(message)).show()
             return ctx.exit(exit_code)
 

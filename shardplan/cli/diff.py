@@ -23,7 +23,7 @@ from shardplan.cli.plans import load_checked
 def command(before: str, after: str, limit: int | None, form: str, output: str) -> None:
     """Compare two plans.
 
-    Objective, phases and memory, the tables whose decision or ranks changed, and
+    Objective, steps, phases and memory, the tables whose decision or ranks changed, and
     the bytes that ranks must receive to go from one plan to the other.
     """
     from shardplan.report.diff import diff_data, render_diff

@@ -16,8 +16,9 @@ from shardplan.cli.plans import load_checked
 def command(plan: str, form: str, output: str) -> None:
     """Price a plan: seconds and bytes.
 
-    Both objectives, maximum and mean of every phase, the fullest place of every
-    tier of memory, and what was taken off the memory before.
+    All objectives, maximum and mean of every phase, what the predicted step consists
+    of, the fullest place of every tier of memory, and what was taken off the memory
+    before.
     """
     from shardplan.report.evaluation import evaluation_data, render_evaluation
 

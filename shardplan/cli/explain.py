@@ -35,9 +35,10 @@ def command(
 ) -> None:
     """Explain why a plan costs what it costs.
 
-    Which rank holds the others up in every phase and by which tables, which memory
-    is full, what every table costs, and what would change it: the same plan on
-    better hardware, in perfect balance, or without its dearest tables.
+    Which rank holds the others up in every phase and by which tables, what the
+    predicted step consists of and which operations it hangs on, which memory is full,
+    what every table costs, and what would change it: the same plan on better hardware,
+    in perfect balance, or without its dearest tables.
     """
     from shardplan.report.explain import explain_data, render_explain
 

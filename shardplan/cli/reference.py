@@ -51,6 +51,11 @@ Reports about a plan say what its quality rests on:
 | `proven_bound_s` | in `check`: what the certificate proves, or null |
 | `notices` | in `solve`: sentences about what stands out |
 
+`lower_bound_s` and `gap` are of the plan's `objective`: under `time` no plan of the
+menu has a predicted step below the bound by this cost model; under `step` and
+`max-rank` they are of a sum of seconds and say nothing about the step. `prediction`
+[takes the predicted step apart](predicted-step.md).
+
 `proven` means that the plan is valid and that its certificate, recomputed, proves the
 bound; `claimed` that it is the word of whoever made the plan; `none` that the plan does
 not say.

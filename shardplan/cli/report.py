@@ -54,9 +54,10 @@ def _place(ctx: click.Context, param: click.Parameter, output: str) -> str | Non
 def command(plan: str, point: int | None, form: str, output: str) -> None:
     """Write pages in HTML about a plan or a study.
 
-    Of a plan: does it fit, the memory and the phases of every rank, where every table
-    lies, the step's timeline, the loads of links, what bounds it, and the proof. The
-    page is one file that loads nothing from elsewhere.
+    Of a plan: does it fit, the memory and the phases of every rank, what the predicted
+    step consists of, where every table lies, the step's timeline, the loads of links,
+    what bounds it, and the proof. The page is one file that loads nothing from
+    elsewhere.
 
     Of a folder with the results of a study: as `shardplan study report` does.
     """

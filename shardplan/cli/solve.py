@@ -69,9 +69,10 @@ if TYPE_CHECKING:
 @click.option(
     "--objective",
     type=click.Choice([objective.value for objective in Objective]),
-    default=Objective.STEP.value,
-    help="Sum over phases of the slowest rank, the slowest rank's sum over phases, or "
-    "the predicted step, of which no bound is proven (default: step).",
+    help="What plans are compared by, and what their bound and gap are of: the "
+    "predicted step (time), the sum over phases of the slowest rank (step), or the "
+    "slowest rank's sum over phases (max-rank) (default: time, or max-rank with "
+    "TorchRec's cost model, which cannot time a step).",
 )
 @click.option(
     "--solver",
@@ -106,7 +107,8 @@ if TYPE_CHECKING:
     metavar="FRACTION",
     type=FiniteRange(min=0),
     default=0.0,
-    help="Stop at a plan whose gap is at most this (default: 0).",
+    help="Stop at a plan whose gap, the relative distance of the --objective in use "
+    "to its lower bound, is at most this (default: 0).",
 )
 @click.option(
     "--seed",
@@ -128,8 +130,9 @@ if TYPE_CHECKING:
     metavar="N",
     type=WholeRange(min=0, max=100),
     default=0,
-    help="Solve again up to N times with what phases cost in the predicted step, and "
-    "keep the plan whose simulated step is shortest (default: 0).",
+    help="Under the sums, step and max-rank: solve again up to N times with what "
+    "phases cost in the predicted step, and keep the plan whose simulated step is "
+    "shortest (default: 0).",
 )
 @click.option(
     "--progress",

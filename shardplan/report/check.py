@@ -8,8 +8,12 @@ from rich.console import Group
 
 from shardplan.checking import Violation
 from shardplan.report.layout import facts, lines
-from shardplan.report.plan_view import bound_text, quality_data, status_text
-from shardplan.units import format_seconds
+from shardplan.report.quality import (
+    bound_text,
+    objective_text,
+    quality_data,
+    status_text,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -52,8 +56,7 @@ def render_check(data: dict[str, Any]) -> RenderableType:
     proven = facts(
         {
             "status": status_text({**data, "status": data["plan_status"]}),
-            "objective": f"{format_seconds(data['objective_s'])} "
-            f"({data['objective']}), recomputed",
+            "objective": f"{objective_text(data)}, recomputed",
             "lower bound": bound_text(data),
         }
     )

@@ -23,6 +23,9 @@ from shardplan.report.layout import (
     whole,
 )
 from shardplan.report.plan_view import decision, decision_text, summary_data
+from shardplan.report.predicted_view import part_rows, prediction_data
+from shardplan.report.quality import objective_text
+from shardplan.report.step import simulated
 from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
 if TYPE_CHECKING:
@@ -61,6 +64,10 @@ def diff_data(
         "before": summary_data(before.plan, before_verdict),
         "after": summary_data(after.plan, after_verdict),
         "same_inputs": _same_inputs(before.plan, after.plan),
+        "predictions": {
+            "before": prediction_data(before, simulated(before.plan)),
+            "after": prediction_data(after, simulated(after.plan)),
+        },
         "phases": _phases(before, after),
         "memory": _memory(before, after),
         "moved_bytes": float(sum(moved.values())),
@@ -179,9 +186,9 @@ def render_diff(data: dict[str, Any]) -> RenderableType:
     other = [name for name, same in data["same_inputs"].items() if not same]
     top = facts(
         {
-            "objective": _times(a["objective_s"], b["objective_s"]),
-            "lower bound": _times(a["lower_bound_s"], b["lower_bound_s"])
-            + f", {_proof(a['bound'], b['bound'])}",
+            "objective": _objectives(a, b),
+            "lower bound": _bounds(a, b),
+            **_steps(data["predictions"]),
             "inputs": f"differ: {', '.join(other)}" if other else "the same",
             "changed": plural(data["num_changed_tables"], "table"),
             "bytes that move": format_bytes_both(data["moved_bytes"]),
@@ -190,6 +197,7 @@ def render_diff(data: dict[str, Any]) -> RenderableType:
     return Group(
         top,
         section("Phases", _phases_table(data["phases"])),
+        *_predicted_section(data["predictions"]),
         section("Memory for embeddings, fullest place", _memory_table(data["memory"])),
         section("Changed tables", *_tables_body(data)),
     )
@@ -199,6 +207,36 @@ def _times(before: float, after: float) -> str:
     return (
         f"{format_seconds(before)} -> {format_seconds(after)} ({change(before, after)})"
     )
+
+
+def _objectives(a: dict[str, Any], b: dict[str, Any]) -> str:
+    """Compare the objectives, if they are the same quantity."""
+    if a["objective"] == b["objective"]:
+        return f"{_times(a['objective_s'], b['objective_s'])}, {a['objective']}"
+    return f"{objective_text(a)} -> {objective_text(b)}: not the same quantity"
+
+
+def _bounds(a: dict[str, Any], b: dict[str, Any]) -> str:
+    """Compare the lower bounds, where both plans have one for the same quantity."""
+    proof = _proof(a["bound"], b["bound"])
+    if a["objective"] == b["objective"] and a["lower_bound_s"] and b["lower_bound_s"]:
+        return f"{_times(a['lower_bound_s'], b['lower_bound_s'])}, {proof}"
+    shown = [
+        format_seconds(x["lower_bound_s"]) if x["lower_bound_s"] else "none"
+        for x in (a, b)
+    ]
+    return f"{' -> '.join(shown)}, {proof}" if {*shown} != {"none"} else "none"
+
+
+def _steps(predictions: dict[str, Any]) -> dict[str, str]:
+    """Compare the predicted and the simulated steps; nothing where one is missing."""
+    a, b = predictions["before"], predictions["after"]
+    if a is None or b is None:
+        return {}
+    return {
+        "predicted step": _times(a["step_s"], b["step_s"]),
+        "simulated step": _times(a["simulated"]["step_s"], b["simulated"]["step_s"]),
+    }
 
 
 def _proof(before: str, after: str) -> str:
@@ -219,6 +257,25 @@ def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
     return table(
         (whole("phase"), number("before"), number("after"), number("change")), rows
     )
+
+
+def _predicted_section(predictions: dict[str, Any]) -> list[RenderableType]:
+    """Compare the parts of the predicted steps; nothing where one is missing."""
+    a, b = predictions["before"], predictions["after"]
+    if a is None or b is None:
+        return []
+    old, new = dict(part_rows(a)), dict(part_rows(b))
+    rows = [
+        (
+            part,
+            format_seconds(old.get(part, 0.0)),
+            format_seconds(new.get(part, 0.0)),
+            format_seconds(new.get(part, 0.0) - old.get(part, 0.0)),
+        )
+        for part in dict.fromkeys([*old, *new])
+    ]
+    headings = ("part", number("before"), number("after"), number("difference"))
+    return [section("Predicted step", table(headings, rows))]
 
 
 def _memory_table(pools: list[dict[str, Any]]) -> RenderableType:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.errors import InputError
 from shardplan.records.sharding import PHASES, TIERS, Objective
 from shardplan.report.layout import (
     bar,
@@ -18,6 +17,7 @@ from shardplan.report.layout import (
     table,
     whole,
 )
+from shardplan.report.predicted_view import parts_table, prediction_data
 from shardplan.units import format_bytes_both, format_seconds
 
 if TYPE_CHECKING:
@@ -34,29 +34,23 @@ def evaluation_data(evaluation: Evaluation, verdict: Verdict) -> dict[str, Any]:
     """Collect the report of `shardplan evaluate`."""
     total = evaluation.loads.cost.sum(axis=1)
     fullest = _fullest_rank(evaluation)
+    prediction = prediction_data(evaluation, None)
     return {
         "objective": evaluation.plan.objective.value,
         "objective_s": evaluation.value(evaluation.plan.objective),
         "bound": verdict.bound,
         "objective_step_s": evaluation.value(Objective.STEP),
         "objective_max_rank_s": evaluation.value(Objective.MAX_RANK),
-        "objective_time_s": _predicted_s(evaluation),
+        "objective_time_s": None if prediction is None else prediction["step_s"],
         "imbalance": imbalance(total),
         "phases": phases_data(evaluation),
+        "prediction": prediction,
         "memory": memory_data(evaluation),
         "fits": evaluation.loads.fits(evaluation.capacity),
         "fullest_rank": fullest,
         "items": evaluation.memory_items(fullest),
         "reserved_bytes": dict(evaluation.capacity.reserved),
     }
-
-
-def _predicted_s(evaluation: Evaluation) -> float | None:
-    """Return the predicted step; None where the inputs cannot time one [s]."""
-    try:
-        return evaluation.value(Objective.TIME)
-    except InputError:
-        return None
 
 
 def _fullest_rank(evaluation: Evaluation) -> int:
@@ -147,10 +141,13 @@ def render_evaluation(data: dict[str, Any]) -> RenderableType:
             for item, size in found.items()
         }
     )
+    prediction = data["prediction"]
+    predicted = () if prediction is None else (parts_table(prediction),)
     return section(
         "Objective",
         top,
         section("Phases", phases_table(data["phases"])),
+        *(section("What the predicted step consists of", rows) for rows in predicted),
         section("Memory for embeddings", memory_table(data["memory"])),
         section(f"What fills rank {data['fullest_rank']} and its host", items),
         section("Taken off every rank before", facts(reserved)),

@@ -36,7 +36,15 @@ from shardplan.report.plan_view import (
     summary_data,
     summary_facts,
 )
-from shardplan.report.step import speed_data
+from shardplan.report.predicted import predicted_step, step_without
+from shardplan.report.predicted_view import (
+    parts_table,
+    path_sentences,
+    path_table,
+    prediction_data,
+)
+from shardplan.report.quality import is_by_time
+from shardplan.report.step import simulated, speed_data
 from shardplan.report.what_if import what_if_data
 from shardplan.report.wrapping import shorten
 from shardplan.units import format_bytes_both, format_seconds
@@ -47,12 +55,15 @@ if TYPE_CHECKING:
     from shardplan.checking import Verdict
     from shardplan.plans.evaluation import Evaluation
     from shardplan.records.arrays import Floats
+    from shardplan.report.grid import Column
 
 
 _SHORT = 24
 """Characters of a table's name within a text."""
 _TOP = 3
 """Tables that are named for every phase."""
+_LEFT_OUT = 20
+"""Tables of which the step without them is predicted."""
 
 
 def explain_data(
@@ -65,22 +76,37 @@ def explain_data(
     limit : int, optional
         Most tables to list; None lists all.
     """
-    plan = evaluation.plan
+    plan, simulation = evaluation.plan, simulated(evaluation.plan)
     by_phase = binding_costs(evaluation)
     phases = _phases(evaluation, by_phase)
     ranks = {phase["binding_rank"] for phase in phases} - {None}
+    cost, whole_s = _costs(evaluation, by_phase)
     return {
         **summary_data(plan, verdict),
-        **speed_data(plan),
+        **speed_data(simulation),
+        "prediction": prediction_data(evaluation, simulation),
         "counted_ranks": sorted(ranks),
         "phases": phases,
         "memory": memory_data(evaluation),
         "binding_memory": [
             pool["tier"] for pool in memory_data(evaluation) if is_almost_full(pool)
         ],
-        "tables": _tables(evaluation, by_phase.sum(axis=1))[:limit],
-        "what_if": what_if_data(evaluation, by_phase.sum(axis=1)),
+        "tables": _tables(evaluation, cost, whole_s)[:limit],
+        "what_if": what_if_data(evaluation, cost),
     }
+
+
+def _costs(evaluation: Evaluation, by_phase: Floats) -> tuple[Floats, float]:
+    """Seconds of every table that count in the objective (T,), and the whole [s].
+
+    Under `time` they are what tables add to the longest path, and the whole is the
+    step: what is fixed belongs to no table.
+    """
+    if evaluation.plan.objective is Objective.TIME:
+        step = predicted_step(evaluation)
+        if step is not None:
+            return step.tables_s, step.step_s
+    return by_phase.sum(axis=1), float(by_phase.sum())
 
 
 def binding_ranks(evaluation: Evaluation) -> list[int]:
@@ -96,7 +122,7 @@ def binding_costs(evaluation: Evaluation) -> Floats:
 
     They are those on the slowest rank of each phase (`step`), or on the slowest
     rank (`max-rank`); all of them add up to the objective. For `time` they are those
-    of `step`: what of them the step shows depends on all of them.
+    of `step`, hidden by other work or not; see `predicted_step` for what counts.
     """
     ranks = binding_ranks(evaluation)
     result = _no_costs(evaluation)
@@ -140,15 +166,20 @@ def _phases(evaluation: Evaluation, by_phase: Floats) -> list[dict[str, Any]]:
     return found
 
 
-def _tables(evaluation: Evaluation, cost: Floats) -> list[dict[str, Any]]:
-    """Tables by their part of the objective, the dearest first."""
+def _tables(
+    evaluation: Evaluation, cost: Floats, whole_s: float
+) -> list[dict[str, Any]]:
+    """Tables by their part of the objective, the dearest first.
+
+    Under `time` the dearest have what the step would be without them.
+    """
     placed = {placement.name: placement for placement in evaluation.plan.tables}
-    total = float(cost.sum())
     found = [
         {
             "table": record.name,
             "cost_s": float(seconds),
-            "share": float(seconds) / total if total else 0.0,
+            "share": float(seconds) / whole_s if whole_s else 0.0,
+            "step_without_s": None,
             **decision(placed[record.name]),
         }
         for record, seconds in zip(
@@ -156,18 +187,22 @@ def _tables(evaluation: Evaluation, cost: Floats) -> list[dict[str, Any]]:
         )
         if record.name in placed
     ]
-    return sorted(found, key=lambda entry: (-entry["cost_s"], entry["table"]))
+    found.sort(key=lambda entry: (-entry["cost_s"], entry["table"]))
+    if evaluation.plan.objective is Objective.TIME:
+        tables = evaluation.plan.inputs.workload.tables
+        index = {record.name: i for i, record in enumerate(tables)}
+        for entry in found[:_LEFT_OUT]:
+            without_s = step_without(evaluation, index[entry["table"]])
+            entry["step_without_s"] = without_s
+    return found
 
 
 def render_explain(data: dict[str, Any]) -> RenderableType:
     """Lay out the report of `shardplan explain`."""
     return Group(
         facts(summary_facts(data)),
-        section(
-            "Which ranks hold the others up",
-            _phases_table(data["phases"]),
-            sentences(counted_sentences(data)),
-        ),
+        *(() if is_by_time(data) else (_phases_section(data),)),
+        *_step_sections(data),
         section(
             "Which memory binds",
             memory_table(data["memory"]),
@@ -176,6 +211,30 @@ def render_explain(data: dict[str, Any]) -> RenderableType:
         section("What the tables cost", *_tables_body(data)),
         section("What would change it", _what_if_table(data["what_if"])),
     )
+
+
+def _phases_section(data: dict[str, Any]) -> RenderableType:
+    return section(
+        "Which ranks hold the others up",
+        _phases_table(data["phases"]),
+        sentences(counted_sentences(data)),
+    )
+
+
+def _step_sections(data: dict[str, Any]) -> list[RenderableType]:
+    """Lay out the predicted step, if there is one."""
+    prediction = data["prediction"]
+    if prediction is None:
+        return []
+    about = sentences(counted_sentences(data) if is_by_time(data) else ())
+    return [
+        section("What the predicted step consists of", parts_table(prediction), about),
+        section(
+            "What the predicted step hangs on",
+            path_table(prediction),
+            sentences(path_sentences(prediction)),
+        ),
+    ]
 
 
 def _phases_table(phases: list[dict[str, Any]]) -> RenderableType:
@@ -213,11 +272,11 @@ def counted_sentences(data: dict[str, Any]) -> list[str]:
         "shards take there; its shards on other ranks cost nothing."
     ]
     if data["objective"] == Objective.TIME.value:
-        found = [
+        return [
             "The objective 'time' is the predicted step: the longest path through its "
-            "operations, fixed times and dense layers included. The seconds below are "
-            f"those of the slowest rank of each phase, here of rank {ranks}, whether "
-            "other work hides them or not."
+            "operations. Fixed is what it takes without any work of tables. A table "
+            "costs what it adds to the operations on that path, on the rank where they "
+            "are on it; elsewhere it costs nothing."
         ]
     if data["step_time_s"]:
         step = format_seconds(data["step_time_s"])
@@ -242,27 +301,34 @@ def binding_sentences(data: dict[str, Any]) -> list[str]:
 
 
 def _tables_body(data: dict[str, Any]) -> list[RenderableType]:
+    headings: list[Column | str] = [named("table"), "decision", "ranks"]
+    headings += [number("cost"), number("share")]
     rows = [
-        (
+        [
             entry["table"],
             decision_text(entry),
             entry["ranks"],
             format_seconds(entry["cost_s"]),
             percent(entry["share"]),
-            bar(entry["share"], 1.0),
-        )
+        ]
         for entry in data["tables"]
     ]
-    headings = (
-        named("table"),
-        "decision",
-        "ranks",
-        number("cost"),
-        number("share"),
-        bars(),
-    )
+    if is_by_time(data):
+        headings.append(number("step without it"))
+        for row, entry in zip(rows, data["tables"], strict=True):
+            row.append(_without(data["objective_s"], entry["step_without_s"]))
+    for row, entry in zip(rows, data["tables"], strict=True):
+        row.append(bar(entry["share"], 1.0))
     hidden = left_out(len(rows), data["num_tables"])
-    return [table(headings, rows), sentences(filter(None, [hidden]))]
+    return [
+        table([*headings, bars()], rows),
+        sentences(filter(None, [hidden])),
+    ]
+
+
+def _without(step_s: float, without_s: float | None) -> str:
+    """Say by how much the step is shorter without a table."""
+    return "-" if without_s is None else change(step_s, without_s)
 
 
 def _what_if_table(what_if: list[dict[str, Any]]) -> RenderableType:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Group
 
-from shardplan.checking.verdict import TOLERANCE
 from shardplan.plans.frames import rank_frame
 from shardplan.printable import one_line
 from shardplan.records.placement import format_ranks
@@ -28,6 +27,15 @@ from shardplan.report.layout import (
     sentences,
     table,
 )
+from shardplan.report.predicted_view import prediction_data, prediction_facts
+from shardplan.report.quality import (
+    bound_text,
+    is_by_time,
+    objective_text,
+    quality_data,
+    status_text,
+)
+from shardplan.report.step import simulated
 from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
 if TYPE_CHECKING:
@@ -37,10 +45,6 @@ if TYPE_CHECKING:
     from shardplan.plans.evaluation import Evaluation
     from shardplan.plans.plan import Plan
     from shardplan.records.placement import TablePlacement
-
-
-_SMALL_GAP = 5e-4
-"""A gap below this has too few digits as a percentage with one."""
 
 
 def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
@@ -67,18 +71,6 @@ def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def quality_data(verdict: Verdict) -> dict[str, Any]:
-    """Collect how good a plan is, and which of it is proven."""
-    outcome = verdict.outcome
-    return {
-        "lower_bound_s": outcome.lower_bound_s,
-        "gap": outcome.gap,
-        "bound": verdict.bound,
-        "optimality": verdict.optimality,
-        "claimed_bound_s": outcome.claimed_bound_s,
-    }
-
-
 def plan_data(
     evaluation: Evaluation,
     verdict: Verdict,
@@ -100,6 +92,7 @@ def plan_data(
     data = summary_data(plan, verdict)
     data["memory"] = memory_data(evaluation)
     data["imbalance"] = imbalance(evaluation.loads.cost.sum(axis=1))
+    data["prediction"] = prediction_data(evaluation, simulated(plan))
     data["decisions"] = decisions_data(plan)
     if ranks:
         frame = rank_frame(plan, evaluation)[slice(limit)]
@@ -176,45 +169,16 @@ def summary_facts(data: dict[str, Any]) -> dict[str, str]:
         "cost model": data["cost_model"],
         "status": f"{status_text(data)} (solver {data['solver']}, "
         f"seed {data['seed']}, target {data['target']})",
-        "objective": f"{format_seconds(data['objective_s'])} ({data['objective']})",
+        "objective": objective_text(data),
         "lower bound": bound_text(data),
         **({"parameters": one_line(changed)} if changed else {}),
     }
 
 
-def status_text(data: dict[str, Any]) -> str:
-    """Name the status, and say if `optimal` is only somebody's word."""
-    is_claim = data["optimality"] == "claimed"
-    return f"{data['status']}, claimed without proof" if is_claim else data["status"]
-
-
-def gap_text(gap: float) -> str:
-    """Format a gap; one that is small, but not nothing, is not called 0."""
-    if TOLERANCE < gap < _SMALL_GAP:
-        return f"{max(100.0 * gap, 0.001):.1g} %"
-    return percent(gap)
-
-
-def bound_text(data: dict[str, Any]) -> str:
-    """Say how near the best a plan is, and whether that is proven or claimed."""
-    parts, gap = [], ""
-    if data["gap"] is not None:
-        bound, gap = format_seconds(data["lower_bound_s"]), gap_text(data["gap"])
-        if data["bound"] == "proven":
-            parts.append(f"{bound} proven: at most {gap} above the best possible")
-        else:
-            parts.append(f"{bound} claimed without proof: gap {gap}")
-    if data["claimed_bound_s"]:
-        claimed = format_seconds(data["claimed_bound_s"])
-        smaller = gap_text(data["objective_s"] / data["claimed_bound_s"] - 1.0)
-        if smaller != gap:
-            parts.append(f"the solver claims {claimed} without proof: gap {smaller}")
-    return "; ".join(parts) or "none"
-
-
 def render_plan(data: dict[str, Any]) -> RenderableType:
     """Lay out the report of `shardplan show`."""
-    parts = [facts(summary_facts(data))]
+    predicted = prediction_facts(data["prediction"]) if is_by_time(data) else {}
+    parts = [facts({**summary_facts(data), **predicted})]
     if data["warnings"]:
         parts.append(section("Warnings", sentences(data["warnings"])))
     parts.append(section("Decisions", _decisions_table(data["decisions"])))

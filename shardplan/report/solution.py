@@ -12,7 +12,9 @@ from shardplan.plans.evaluation import evaluate
 from shardplan.report.evaluation import memory_data, memory_table
 from shardplan.report.layout import facts, section, sentences
 from shardplan.report.plan_view import decisions_data, summary_data, summary_facts
-from shardplan.report.step import speed_data
+from shardplan.report.predicted_view import prediction_data, prediction_facts
+from shardplan.report.quality import is_by_time
+from shardplan.report.step import simulated, speed_data
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
@@ -30,11 +32,13 @@ def solution_data(result: PlanResult, plan_file: str | None) -> dict[str, Any]:
     plan_file : str or None
         Where the plan was written.
     """
+    evaluation, simulation = evaluate(result.plan), simulated(result.plan)
     return {
         **summary_data(result.plan, result.verdict),
         "runtime_s": result.runtime_s,
-        **speed_data(result.plan),
-        "memory": memory_data(evaluate(result.plan)),
+        **speed_data(simulation),
+        "prediction": prediction_data(evaluation, simulation),
+        "memory": memory_data(evaluation),
         "decisions": decisions_data(result.plan),
         "notices": list(notices(result)),
         "plan_file": plan_file,
@@ -65,6 +69,7 @@ def failure_data(error: InfeasibleError | LimitError) -> dict[str, Any]:
         "claimed_bound_s": None,
         "step_time_s": None,
         "throughput_samples_per_s": None,
+        "prediction": None,
         "notices": [],
         "warnings": list(error.warnings),
         "plan_file": None,
@@ -79,6 +84,7 @@ def render_solution(data: dict[str, Any]) -> RenderableType:
         runs = f"{format_seconds(data['step_time_s'])} simulated, {speed}"
     top = {
         **summary_facts(data),
+        **(prediction_facts(data["prediction"]) if is_by_time(data) else {}),
         "training step": runs,
         "runtime": format_seconds(data["runtime_s"]),
         "plan": data["plan_file"] or "not written; name a file with -o",

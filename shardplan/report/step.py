@@ -14,8 +14,14 @@ from shardplan.report.layout import (
     number,
     percent,
     section,
+    sentences,
     table,
     whole,
+)
+from shardplan.report.predicted_view import (
+    prediction_data,
+    prediction_facts,
+    simulation_sentences,
 )
 from shardplan.simulation import simulate, step_range
 from shardplan.units import format_seconds
@@ -35,13 +41,20 @@ _PARTS = {
 }
 
 
-def speed_data(plan: Plan) -> dict[str, float | None]:
-    """Simulate the step; null where the topology does not suffice for that."""
+def simulated(plan: Plan) -> Simulation | None:
+    """Simulate the step; None where topology or cost model do not suffice for that."""
     try:
-        found = simulate(plan).to_dict()
+        return simulate(plan)
     except InputError:
-        found = {}
-    return {key: found.get(key) for key in ("step_time_s", "throughput_samples_per_s")}
+        return None
+
+
+def speed_data(simulation: Simulation | None) -> dict[str, float | None]:
+    """Collect step and throughput; null where there is no simulation."""
+    if simulation is None:
+        return {"step_time_s": None, "throughput_samples_per_s": None}
+    step_s, rate = simulation.step_time_s, simulation.throughput_samples_per_s
+    return {"step_time_s": step_s, "throughput_samples_per_s": rate if step_s else None}
 
 
 def step_data(
@@ -69,6 +82,9 @@ def step_data(
         "bound": verdict.bound,
         **simulation.to_dict(),
         "step_range_s": step_range(plan, simulation.settings),
+        "prediction": None
+        if simulation.settings.runtime
+        else prediction_data(simulation.evaluation, simulation),
         "trace_file": trace_file,
         "explanation": None if explanation is None else explanation.to_dict(),
     }
@@ -87,11 +103,13 @@ def render_step(data: dict[str, Any]) -> RenderableType:
             "throughput": "-" if speed is None else f"{speed:,.0f} samples/s",
             "critical rank": f"{data['critical']['rank']}: "
             f"{data['critical']['reason']}",
+            **prediction_facts(data["prediction"]),
             "trace": data["trace_file"] or "",
         }
     )
     parts = [
         top,
+        sentences(simulation_sentences(data["prediction"])),
         section("Where the time goes, mean over ranks", _breakdown_table(data)),
         section("Operations of a step", _operations_table(data["phases"])),
     ]

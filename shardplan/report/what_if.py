@@ -9,6 +9,7 @@ import numpy as np
 from shardplan.planning.padding import padding_that_pays
 from shardplan.plans.evaluation import evaluate
 from shardplan.records.sharding import Objective
+from shardplan.report.predicted import predicted_step, step_without
 
 if TYPE_CHECKING:
     from shardplan.plans.evaluation import Evaluation
@@ -32,7 +33,7 @@ def what_if_data(evaluation: Evaluation, table_cost: Floats) -> list[dict[str, A
         Each table's part of the objective [s]; the dearest are left out in turn.
     """
     before = evaluation.value(evaluation.plan.objective)
-    found = [("all ranks equally loaded in every phase", _balanced(evaluation))]
+    found = [_balanced(evaluation)]
     found += _better_hardware(evaluation)
     found += _without_tables(evaluation, table_cost)
     found += [
@@ -46,9 +47,16 @@ def what_if_data(evaluation: Evaluation, table_cost: Floats) -> list[dict[str, A
     ]
 
 
-def _balanced(evaluation: Evaluation) -> float:
-    """Value if each phase's seconds were spread evenly over the ranks."""
-    return float(evaluation.loads.cost.mean(axis=0).sum())
+def _balanced(evaluation: Evaluation) -> tuple[str, float]:
+    """Value if the seconds of each phase, or operation, were spread over the ranks."""
+    step = None
+    if evaluation.plan.objective is Objective.TIME:
+        step = predicted_step(evaluation)
+    if step is None:
+        mean_s = float(evaluation.loads.cost.mean(axis=0).sum())
+        return "all ranks equally loaded in every phase", mean_s
+    value = step.step_s - step.imbalance_s
+    return "all ranks equally loaded in every operation", value
 
 
 def _better_hardware(evaluation: Evaluation) -> list[tuple[str, float]]:
@@ -88,10 +96,7 @@ def _without_tables(
 
 def _value_without(evaluation: Evaluation, table: int) -> float:
     if evaluation.plan.objective is Objective.TIME:
-        name = evaluation.plan.inputs.workload.tables[table].name
-        others = tuple(p for p in evaluation.plan.tables if p.name != name)
-        rest = evaluation.plan.model_copy(update={"tables": others})
-        return evaluate(rest).value(Objective.TIME)
+        return step_without(evaluation, table)
     cost = evaluation.loads.cost.copy()
     classes = evaluation.cluster.rank_class
     for index in np.flatnonzero(evaluation.arrays.table == table):

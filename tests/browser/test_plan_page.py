@@ -10,7 +10,7 @@ import pytest
 
 from shardplan.printable import one_line
 from tests.browser.conftest import ARTEFACTS, WIDTHS
-from tests.browser.plans import HOSTILE
+from tests.browser.plans import HOSTILE, small_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +136,8 @@ def test_the_map_tells_what_lies_there(tab: Tab, page: Pages) -> None:
     tab.point("[data-figure=map] img", (3 + 0.5) / 16, 0.5 / 26)
     (first,) = tab.texts(f"{ROWS}:first-child th")
     (read,) = tab.texts("[data-figure=map] output")
-    assert read == f"rank 3, {first}: {first} (row_wise, 6.3 % of it)"
+    (kind,) = [t.sharding_type for t in small_plan().tables if t.name == first]
+    assert read == f"rank 3, {first}: {first} ({kind}, 6.3 % of it)"
     tab.find("#map-show").click()
     assert tab.find("#filter").get_attribute("value") == "rank:3"
     assert 0 < len(tab.all(ROWS)) < 26

@@ -111,6 +111,15 @@ def plan_file(run: Run, small: Path, soon: tuple[str, ...]) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sum_plan_file(run: Run, small: Path, soon: tuple[str, ...]) -> Path:
+    """A plan of the same workload for the sum over phases."""
+    path = small.parent / "sum.json"
+    result = run("solve", small, *soon, "--objective", "step", "-o", path)
+    assert result.exit_code == 0, result.output
+    return path
+
+
+@pytest.fixture(scope="session")
 def other_plan_file(run: Run, small: Path, soon: tuple[str, ...]) -> Path:
     """A plan of the same workload in which no rows are cut and nothing copied."""
     text = WORKLOAD + '\n[constraints]\nsharding_types = ["table_wise"]\n'

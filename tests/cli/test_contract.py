@@ -20,6 +20,7 @@ import pytest
 
 from shardplan.cli.main import cli
 from shardplan.io.catalog import load_network
+from shardplan.records.sharding import QUANTITY, Objective
 from shardplan.simulation.collective_times import Bench
 from tests.calibration.written import write
 from tests.cli.test_process import ENVIRONMENT, ROOT
@@ -247,6 +248,47 @@ def test_plans_come_through_pipes(name: str, shell: Server, plan: Path) -> None:
     piped = shell(name, *given, "--format", "json", stdin=str(plan))
     assert (piped.code, piped.err) == (0, "")
     assert piped.out == shell(name, *from_file, "--format", "json").out
+
+
+@pytest.mark.parametrize("objective", [Objective.STEP, Objective.TIME])
+def test_every_report_has_the_predicted_step(
+    objective: Objective, shell: Server, small: Path, tmp_path: Path
+) -> None:
+    """The same one everywhere, with the keys of its page, whatever was minimised."""
+    path = tmp_path / "plan.json"
+    made = ("solve", small, *SOLVE[1:], "--objective", objective.value)
+    solved = json.loads(shell(*made, "-o", path, "--format", "json").out)
+    found = solved["prediction"]
+    assert keys_of(found) == documented_keys()
+    if objective is Objective.TIME:
+        assert solved["objective_s"] == pytest.approx(found["step_s"], rel=1e-9)
+    for name in ("show", "explain", "simulate", "evaluate"):
+        same = json.loads(shell(name, path, "--format", "json").out)["prediction"]
+        if name == "evaluate":
+            assert same["simulated"] is None
+            assert same["fixed_parts_s"] == found["fixed_parts_s"]
+        else:
+            assert same == found
+    both = json.loads(shell("diff", path, path, "--format", "json").out)["predictions"]
+    assert both == {"before": found, "after": found}
+    said = " ".join(shell("explain", path).out.split())
+    assert QUANTITY[objective] in said
+    assert ("says nothing about the step" in said) == (objective is not Objective.TIME)
+
+
+def keys_of(prediction: dict[str, Any]) -> set[str]:
+    """Return all keys of a prediction, those of its parts among them."""
+    parts = [prediction, prediction["fixed_parts_s"], *prediction["path"]]
+    parts.append({"table": 0, **prediction["simulated"]})
+    return {key for part in parts for key in part}
+
+
+def documented_keys() -> set[str]:
+    """Return the keys that the reference names in its tables."""
+    page = (ROOT / "docs/reference/predicted-step.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    named = {key for row in rows for key in re.findall(r"`(\w+)`", row)}
+    return named - {"time", "null", "simulate", "evaluate"}
 
 
 def test_two_plans_do_not_fit_one_pipe(shell: Server, plan: Path) -> None:

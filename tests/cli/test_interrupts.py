@@ -24,7 +24,7 @@ NOTHING_YET = [
     "shardplan.planning.planner:build_problem",
 ]
 SOMETHING = [
-    "shardplan.planning.claims:lower_bound",
+    "shardplan.planning.claims:step_bound",
     "shardplan.planning.claims:placements",
     "shardplan.planning.planner:examine",
     "shardplan.io.atomic:_replace",
@@ -129,8 +129,11 @@ def test_no_plan_yet_when_asked(
     """A search that is asked before it has a plan ends with the signal's code."""
     from shardplan.solvers.base import SolverResult, SolveStatus
 
+    left = [signal.SIGTERM]  # under `time` the solver runs several times
+
     def nothing(*_: object) -> SolverResult:
-        signal.raise_signal(signal.SIGTERM)
+        while left:
+            signal.raise_signal(left.pop())
         return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
 
     monkeypatch.setattr("shardplan.solvers.greedy.Greedy.solve", nothing)
@@ -147,6 +150,25 @@ def test_other_commands_end_at_the_first(
     at("shardplan.plans.evaluation:evaluate", signal.SIGTERM, monkeypatch)
     result = run("simulate", plan_file)
     assert (result.exit_code, result.stdout) == (143, "")
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_what_others_make_of_a_signal_is_one(
+    number: signal.Signals, run: Run, plan_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that is interrupted may raise an error of its own."""
+
+    def interrupted(*_: Any) -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as error:
+            raise RuntimeError("cannot build a schema") from error
+
+    monkeypatch.setattr("shardplan.plans.evaluation.evaluate", interrupted)
+    result = run("simulate", plan_file)
+    code, word = SIGNALS[number]
+    assert result.exit_code == code
+    assert (result.stdout, result.stderr) == ("", f"Error: {word}\n")
 
 
 def test_handlers_come_back() -> None:

@@ -236,9 +236,9 @@ def test_show_limit(run: Run, plan_file: Path) -> None:
     assert run("show", plan_file, "--limit", "0").exit_code == 2
 
 
-def test_explain_adds_up(run: Run, plan_file: Path) -> None:
+def test_explain_adds_up(run: Run, sum_plan_file: Path) -> None:
     """The costs of the tables and of the phases add up to the objective."""
-    data = json_of(run, "explain", plan_file)
+    data = json_of(run, "explain", sum_plan_file)
     for parts in (
         [t["cost_s"] for t in data["tables"]],
         [p["binding_s"] for p in data["phases"]],
@@ -246,15 +246,24 @@ def test_explain_adds_up(run: Run, plan_file: Path) -> None:
         assert sum(parts) == pytest.approx(data["objective_s"])
 
 
-def test_explain_says_whose_cost_counts(run: Run, plan_file: Path) -> None:
+def test_explain_says_whose_cost_counts(run: Run, sum_plan_file: Path) -> None:
     """The ranks that the objective looks at are named, and so is the whole step."""
-    data = json_of(run, "explain", plan_file)
+    data = json_of(run, "explain", sum_plan_file)
     ranks = {p["binding_rank"] for p in data["phases"]} - {None}
     assert data["counted_ranks"] == sorted(ranks)
-    assert data["step_time_s"] == json_of(run, "simulate", plan_file)["step_time_s"]
-    text = " ".join(run("explain", plan_file).stdout.split())
+    simulated = json_of(run, "simulate", sum_plan_file)
+    assert data["step_time_s"] == simulated["step_time_s"]
+    text = " ".join(run("explain", sum_plan_file).stdout.split())
     assert "The objective 'step' counts phase by phase the time of the slowest" in text
     assert "The simulated step takes" in text
+
+
+def test_explain_says_what_the_step_consists_of(run: Run, plan_file: Path) -> None:
+    """Of a plan for nothing in particular, that is for the predicted step."""
+    data = json_of(run, "explain", plan_file)
+    assert data["prediction"]["step_s"] == pytest.approx(data["objective_s"])
+    text = " ".join(run("explain", plan_file).stdout.split())
+    assert "The objective 'time' is the predicted step" in text
 
 
 def test_diff_of_a_plan_with_itself(run: Run, plan_file: Path) -> None:

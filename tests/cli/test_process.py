@@ -64,8 +64,12 @@ def shardplan(*arguments: str | Path, **options: Any) -> subprocess.CompletedPro
 def interrupted(
     small: Path, output: Path, number: int, *, has_plan: bool
 ) -> tuple[int, str, str]:
-    """Send a signal to a solve that waits for it; code, stdout, stderr."""
+    """Send a signal to a solve that waits for it; code, stdout, stderr.
+
+    It is for a sum: under `time` there are greedy's plans, too.
+    """
     arguments = ["solve", str(small), "--topology", "dgx-h100", "-o", str(output)]
+    arguments += ["--objective", "step"]
     with subprocess.Popen(
         [
             *(sys.executable, "-c", PATIENT.replace("HAS_PLAN", str(has_plan))),

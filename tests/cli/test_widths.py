@@ -49,15 +49,19 @@ def commands(run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     study += f'topology = "zionex"\n[axes]\n"workload.tables.{LONG}.dtype" = ["int8"]\n'
     (folder / "study.toml").write_text(study, encoding="utf-8")
     plan, other = folder / "plan.json", folder / "other.json"
-    for path, rest in ((plan, ()), (other, ("--objective", "max-rank"))):
+    timed = folder / "timed.json"
+    objectives = {plan: "step", other: "max-rank", timed: "time"}
+    for path, objective in objectives.items():
         found = run(
             *("solve", folder / "w.toml", "--topology", "dgx-h100:2"),
-            *("--solver", "greedy", "-o", path, *rest),
+            *("--solver", "greedy", "-o", path, "--objective", objective),
         )
         assert found.exit_code == 0, found.output
     return [
         *(f"{name}|{plan}" for name in ("check", "show", "explain", "evaluate")),
         *(f"simulate|{plan}", f"simulate|{plan}|--explain", f"diff|{plan}|{other}"),
+        *(f"{name}|{timed}" for name in ("show", "explain", "simulate")),
+        f"diff|{plan}|{timed}",
         "solve|movielens-ncf|--topology|dgx-a100-40:2|--solver|greedy",
         f"study|check|{folder / 'study.toml'}",
         "study|parameter-servers|movielens-ncf|--topology|dgx-a100-40",

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from shardplan.checking import examine
-from shardplan.errors import InfeasibleError, LimitError, Shortfall
+from shardplan.errors import InfeasibleError, InputError, LimitError, Shortfall
 from shardplan.planning import planner
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.frames import shard_frame
-from shardplan.report import diff, explain, layout, plan_view, solution
+from shardplan.records.sharding import Objective
+from shardplan.report import diff, explain, layout, plan_view, quality, solution
 from shardplan.report.evaluation import evaluation_data, render_evaluation
 from shardplan.report.step import render_step, step_data
 from shardplan.simulation import simulate
@@ -96,7 +97,7 @@ def test_renderings_need_only_the_data(
 )
 def test_small_gaps_are_not_called_none(gap: float, shown: str) -> None:
     """A plan that is nearly optimal is told from one that is."""
-    assert plan_view.gap_text(gap) == shown
+    assert quality.gap_text(gap) == shown
 
 
 def test_binding_costs_add_up(evaluation: Evaluation) -> None:
@@ -240,7 +241,13 @@ def test_solution_without_arithmetic_rates(evaluation: Evaluation) -> None:
     group = inputs.topology.host_groups[0]
     device = group.device.replace(peak_flops={})
     topology = inputs.topology.replace(host_groups=(group.replace(device=device),))
-    found = planner.solve(inputs.workload, topology, solver="greedy")
+    with pytest.raises(
+        InputError, match=r"peak_flops.*objectives step and max-rank do"
+    ):
+        planner.solve(inputs.workload, topology, solver="greedy")
+    found = planner.solve(
+        inputs.workload, topology, solver="greedy", objective=Objective.STEP
+    )
     data = solution.solution_data(found, None)
     assert data["step_time_s"] is None
     assert data["throughput_samples_per_s"] is None

@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from shardplan.report.explain import binding_sentences, counted_sentences
+from shardplan.records.sharding import QUANTITY, Objective
+from shardplan.report.explain import binding_sentences
 from shardplan.report.layout import percent
 from shardplan.report.pages.columns import Columns, rounded
 from shardplan.report.pages.palette import phase_colours
 from shardplan.report.pages.placement_map import TYPE_COLOURS, PlacementMap
+from shardplan.report.pages.predicted_section import predicted_section
+from shardplan.report.pages.proof_section import proof_facts
 from shardplan.report.pages.step_page import lanes_for_script, step_sections
 from shardplan.report.pages.template import render
-from shardplan.report.plan_view import (
-    bound_text,
-    decision_text,
+from shardplan.report.plan_view import decision_text, summary_facts
+from shardplan.report.quality import (
     gap_text,
     status_text,
-    summary_facts,
 )
 from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 from shardplan.version import VERSION
@@ -28,6 +29,7 @@ SECTIONS = {
     "fit": "Does it fit",
     "memory": "Memory",
     "phases": "Phases",
+    "predicted": "The predicted step",
     "map": "Where tables lie",
     "tables": "Tables",
     "timeline": "The step",
@@ -78,12 +80,12 @@ def plan_page(data: dict[str, Any], origin: str = "") -> str:
         **_fit(data),
         memory=memory,
         phases=phases,
-        counted=counted_sentences(data),
         binding_phases=_binding_phases(data),
+        **predicted_section(data),
         map=_map(data),
         tables=_static_tables(data),
         **step,
-        proof=_proof(data),
+        proof=proof_facts(data),
     )
 
 
@@ -124,7 +126,7 @@ def _cards(data: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             status_text(data),
             "",
         ),
-        ("Gap to the bound", gap, f"bound {data['bound']}", ""),
+        ("Gap to the bound", gap, _bound_words(data), ""),
         (
             "Fullest memory",
             percent(pool["fill"]),
@@ -133,6 +135,13 @@ def _cards(data: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         ),
         ("Bounded by", *_bounded_by(data), ""),
     ]
+
+
+def _bound_words(data: dict[str, Any]) -> str:
+    """Say of what a gap is, and whether it is proven."""
+    if data["gap"] is None:
+        return f"bound {data['bound']}"
+    return f"{data['bound']}, of the {QUANTITY[Objective(data['objective'])]}"
 
 
 def _bounded_by(data: dict[str, Any]) -> tuple[str, str]:
@@ -354,42 +363,4 @@ def _tables_for_script(data: dict[str, Any]) -> dict[str, Any]:
             ]
             for index, table in enumerate(tables)
         ],
-    }
-
-
-def _proof(data: dict[str, Any]) -> dict[str, str]:
-    """Say what is proven, and by what."""
-    proof, certificate = data["proof"], data["proof"]["certificate"]
-    facts = {
-        "lower bound": bound_text(data),
-        "in other words": proof["unproven"],
-        "optimality": data["optimality"].replace("none", ""),
-    }
-    if certificate is None:
-        facts["certificate"] = "none"
-    else:
-        facts |= _certificate_facts(certificate)
-    prints = {f"SHA-256 of the {k}": v for k, v in proof["fingerprints"].items()}
-    return {
-        **facts,
-        **{name.replace("_", " "): value for name, value in prints.items()},
-        "seed": str(data["seed"]),
-        "made by": f"shardplan {data['plan_version']}, solver {data['solver']}",
-    }
-
-
-def _certificate_facts(certificate: dict[str, Any]) -> dict[str, str]:
-    threshold = certificate["threshold_s"]
-    how = "prices of a Lagrangian relaxation"
-    if threshold is not None:
-        how += f", by contradiction to a plan below {format_seconds(threshold)}"
-    parts = [
-        plural(certificate[f"num_{noun}s"], noun)
-        for noun in ("case", "round", "pattern")
-    ]
-    return {
-        "certificate": f"{how}: {', '.join(parts)}",
-        "menu": plural(certificate["num_options"], "option")
-        + (" of all memory tiers" if certificate["all_tiers"] else ""),
-        "SHA-256 of the certificate": certificate["sha256"],
     }
