@@ -16,12 +16,15 @@ TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
 BROWSER_NEEDS = selenium
 AXE = axe-playwright-python
 
+# What the old commit of `make bench-step-old` runs with.
+OLD_LIBRARIES = highspy==1.15.1 pulp==3.3.1
+
 # Mutants of `make fuzz` and of `make mutants`.
 FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-long test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-torchrec clean
+.PHONY: demo test test-long test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -95,6 +98,19 @@ bench-codesign: $(VENV)/.installed-dev
 bench-study: export PYTHONDONTWRITEBYTECODE =
 bench-study: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_study $(if $(POINTS),--points $(POINTS))
+
+# How objective `time` orders simulated steps; SEEDS fresh pairs, LIMIT seconds of the processor.
+# PAIRS is a list of WORKLOAD@TOPOLOGY[:HOSTS]; DOCS=1 writes the table into its page.
+bench-step: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.benchmarks.bench_step $(if $(DOCS),--docs) $(if $(PAIRS),--pairs $(PAIRS)) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(LIMIT),--limit $(LIMIT))
+
+# Time until a plan is as good as that of an old commit.
+bench-step-old: $(VENV)/.installed-dev build/bench/old-libraries
+	$(BIN)/python -m tests.benchmarks.bench_step_old $(if $(PAIRS),--pairs $(PAIRS))
+
+build/bench/old-libraries:
+	$(PIP_INSTALL) --no-deps --target $@ $(OLD_LIBRARIES)
 
 bench-torchrec: $(VENV)/.installed-dev torchrec
 	@mkdir -p build

@@ -11,7 +11,7 @@ from tests.benchmarks.families import Family, family_problem, shipped_problem
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
 
-STEP, MAX_RANK = Objective.STEP, Objective.MAX_RANK
+STEP, MAX_RANK, TIME = Objective.STEP, Objective.MAX_RANK, Objective.TIME
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,26 @@ def _grid() -> list[Case]:
         Case(f.EQUAL, 100, 16, STEP, 10, 2, **quick),
         Case(f.EQUAL, 1000, 128, STEP, 10, 1),
     ]
-    return [*must, *others, *_shipped()]
+    timed = [
+        Case(f.HBM, 26, 8, TIME, 10, 2),
+        Case(f.HBM, 200, 16, TIME, 10),
+        Case(f.HBM, 856, 128, TIME, 10),
+        Case(f.HOT_SMALL, 200, 16, TIME, 10, 2),
+    ]
+    return [*must, *others, *timed, *_shipped()]
 
 
 def _shipped() -> list[Case]:
+    timed = [
+        Case(("dlrm-dcnv2", "dgx-h100", 1), 26, 8, TIME, 10, 1, is_quick=True),
+        Case(("dlrm-dcnv2", "dgx-h100", 8), 26, 64, STEP, 10, 1),
+        Case(("dlrm-dcnv2", "dgx-h100", 8), 26, 64, TIME, 10, 1),
+        Case(("criteo-tb", "dgx-a100-40", 2), 26, 16, TIME, 10, 1),
+        Case(("hugectr-200", "dgx-h100", 2), 200, 16, TIME, 10, 1),
+        Case(("neo-i", "zionex", 16), 512, 128, TIME, 10, 1),
+    ]
     return [
+        *timed,
         Case(("dlrm-dcnv2", "dgx-h100", 1), 26, 8, STEP, 10, 1, is_quick=True),
         Case(("criteo-tb", "dgx-a100-40", 2), 26, 16, STEP, 10, 1),
         Case(("hugectr-200", "dgx-h100", 2), 200, 16, STEP, 10, 1),

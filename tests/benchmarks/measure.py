@@ -13,16 +13,25 @@ import numpy as np
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.verify import verify
+from shardplan.costs.pricer import ModelPricer
+from shardplan.planning.claims import prove
+from shardplan.planning.planner import _solver
+from shardplan.plans.assemble import assemble_unproven
+from shardplan.plans.realize import placements
+from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Objective
+from shardplan.simulation import simulate
 from shardplan.solvers.base import Solver, Stop
-from shardplan.solvers.registry import load_solver
+from shardplan.solvers.params import DEFAULTS
+from shardplan.steps.pricing import StepPricer
 from tests.benchmarks.baselines import BASELINES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from shardplan.problems.problem import Problem
+    from shardplan.problems.problem import Assignment, Problem
+    from shardplan.solvers.base import SolverResult
     from tests.benchmarks.cases import Case
 
 _OTHER = {
@@ -35,6 +44,8 @@ _RIVAL_LIMIT_S = 5.0
 _ILP_LIMIT_S = 10.0
 _GRACE_S = 120.0
 _KIB_PER_GIB = 2**20
+_SIMULATED = 200_000
+"""Plans are simulated up to this many tables times ranks."""
 
 
 @dataclass
@@ -45,7 +56,9 @@ class Run:
     ----------
     value_s, other_s : float or None
         Value of its plan, and the same plan's under the other objective [s]; None if
-        it found none.
+        it found none, or, under `time`, for the other.
+    step_s : float or None
+        Simulated step of the plan of `auto` [s]; None on large problems.
     bound_s : float
         A certified lower bound that came with it [s]; 0 for none.
     solve_s, cpu_s, proof_s : float
@@ -64,6 +77,7 @@ class Run:
     solver: str
     value_s: float | None = None
     other_s: float | None = None
+    step_s: float | None = None
     bound_s: float = 0.0
     limit_s: float = 0.0
     solve_s: float = 0.0
@@ -114,7 +128,12 @@ def _solvers(case: Case) -> list[tuple[str, Callable[[], Solver], float]]:
         names.append(("ldm", case.limit_s))
     if case.exact:
         names.append(("ilp", min(case.limit_s, _ILP_LIMIT_S)))
-    own = [(name, lambda n=name: load_solver(n), limit) for name, limit in names]
+    own = [
+        (name, lambda n=name: _solver(n, case.objective, DEFAULTS), limit)
+        for name, limit in names
+    ]
+    if case.objective is Objective.TIME:  # which baselines cannot add up
+        return own
     return own + [(n, lambda s=s: s, rival_s) for n, s in BASELINES.items()]
 
 
@@ -170,16 +189,46 @@ def run_solver(
         loads = problem.loads(result.assignment)
         if not loads.fits(problem.capacity):
             raise AssertionError("the plan does not fit")
-        run.value_s = loads.value(problem.objective)
-        run.other_s = loads.value(_OTHER[problem.objective])
+        run.value_s = problem.value_of(loads)
+        if problem.objective in _OTHER:
+            run.other_s = loads.value(_OTHER[problem.objective])
         recorder.improved(run.value_s, 0.0)
     if name == "auto":
         start = time.monotonic()
-        certificate = result.certificate
-        if certificate is None:
-            certificate = lower_bound(problem, run.value_s or np.inf).certificate
-        run.bound_s = verify(problem, certificate)
+        run.bound_s = _proven_s(problem, result)
         run.proof_s = time.monotonic() - start
+        run.step_s = _simulated_s(problem, result.assignment)
     run.progress = recorder.progress
     run.memory_gib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KIB_PER_GIB
     return run
+
+
+def _proven_s(problem: Problem, result: SolverResult) -> float:
+    """Verify the bound of a result, or find one; 0 for none [s]."""
+    if result.assignment is not None:
+        return prove(problem, result).bound_s
+    if problem.objective is Objective.TIME:
+        return 0.0
+    return verify(problem, lower_bound(problem, np.inf).certificate)
+
+
+def _simulated_s(problem: Problem, assignment: Assignment | None) -> float | None:
+    """Simulate a plan, unless it is large [s]."""
+    if assignment is None or problem.num_bundles * problem.world_size > _SIMULATED:
+        return None
+    model = problem.pricer
+    model = model.model if isinstance(model, StepPricer) else model
+    assert isinstance(model, ModelPricer)
+    inputs = Inputs(
+        workload=problem.usage.workload,
+        topology=problem.cluster.topology,
+        cost_model=model.rates.cost_model,
+    )
+    plan = assemble_unproven(
+        inputs,
+        placements(problem, assignment),
+        solver="",
+        target=problem.target,
+        objective=problem.objective,
+    )
+    return simulate(plan).step_time_s

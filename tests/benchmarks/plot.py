@@ -33,7 +33,7 @@ def draw(results: Results, path: Path) -> None:
     colors = mpl.colormaps["tab20"].colors  # type: ignore[attr-defined]
     used = {Objective.MAX_RANK: 0, Objective.STEP: 0}
     for case, some in grouped(results).items():
-        if case.limit_s < _LEAST_LIMIT_S:
+        if case.limit_s < _LEAST_LIMIT_S or case.objective not in axes:
             continue
         color = colors[used[case.objective] % len(colors)]
         used[case.objective] += 1

@@ -6,7 +6,7 @@ import csv
 import os
 import platform
 from importlib.metadata import version
-from math import inf, isfinite
+from math import inf, isfinite, isnan, nan
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ _SAME = 1e-9
 _OPTIMAL = 1e-8
 _KEYS = ("case", "family", "tables", "ranks", "objective", "options", "build_s", "seed")
 _VALUES = ("solver", "status", "limit_s", "value_s", "bound_s", "gap", "gap_1s")
-_MORE = ("gap_10s", "gap_60s", "to_greedy", "solve_s", "cpu_s", "proof_s")
+_MORE = ("gap_10s", "gap_60s", "to_greedy", "step_s", "solve_s", "cpu_s", "proof_s")
 _LAST = ("memory_gib", "error")
 
 
@@ -39,11 +39,14 @@ def runs(result: Result) -> dict[str, Any]:
 
 
 def gap(result: Result, at_s: float = inf, solver: str = "auto") -> float:
-    """Gap of a solver's best plan by a time, against the bound of `auto`'s run."""
+    """Gap of a solver's best plan by a time, against the bound of `auto`'s run.
+
+    Infinite without a plan, not a number without a bound.
+    """
     bound = runs(result)["auto"]["bound_s"]
     progress = runs(result)[solver]["progress"]
     value = min((v for t, v in progress if t <= at_s), default=inf)
-    return value / bound - 1.0 if bound > 0 else inf
+    return value / bound - 1.0 if bound > 0 else nan
 
 
 def to_greedy(result: Result, solver: str) -> float | None:
@@ -83,6 +86,7 @@ def text(results: Results) -> str:
     """Return all tables as Markdown."""
     parts = (
         ("Targets", _goals(results)),
+        ("Objective `time`", _timed(results)),
         ("Gap of auto by time", _gaps(results)),
         ("Against other planners", _ratios(results)),
     )
@@ -143,6 +147,7 @@ def _rows(case: Case, result: Result) -> list[dict[str, Any]]:
                 "bound_s": _figure(run["bound_s"] or None),
                 "gap": _figure(gap(result, inf, name)),
                 "to_greedy": _figure(to_greedy(result, name)),
+                "step_s": _figure(run["step_s"]),
                 "solve_s": f"{run['solve_s']:.3f}",
                 "cpu_s": f"{run['cpu_s']:.3f}",
                 "proof_s": f"{run['proof_s']:.3f}",
@@ -249,6 +254,44 @@ def _phases(results: Results) -> str:
     )
 
 
+def _timed(results: Results) -> str:
+    """Plans for `time` beside those for `step`, on the same problems."""
+    own: dict[tuple[object, ...], dict[Objective, dict[str, Any]]] = {}
+    for case, result in results:
+        key = (case.source, case.num_tables, case.num_ranks, result["seed"])
+        own.setdefault(key, {})[case.objective] = runs(result)["auto"]
+    rows = []
+    for case, some in grouped(results).items():
+        if case.objective is not Objective.TIME:
+            continue
+        pairs = [
+            own[case.source, case.num_tables, case.num_ranks, r["seed"]] for r in some
+        ]
+        timed = [pair[Objective.TIME] for pair in pairs]
+        others = [pair.get(Objective.STEP, {}).get("step_s") for pair in pairs]
+        ratios = [
+            run["step_s"] / other
+            for run, other in zip(timed, others, strict=True)
+            if run["step_s"] and other
+        ]
+        cells = (
+            case.name.rsplit(" ", 1)[0],
+            _percent(median(gap(result) for result in some)),
+            _milliseconds([run["value_s"] for run in timed]),
+            _milliseconds([run["step_s"] for run in timed]),
+            f"{median(ratios):.3f}" if ratios else "-",
+            str(len(some)),
+        )
+        rows.append(cells)
+    head = "case|gap|value|simulated step|over that of the plan for `step`|problems"
+    return "Medians, of plans of `auto`.\n\n" + _table(head, rows)
+
+
+def _milliseconds(seconds: list[float | None]) -> str:
+    known = [value for value in seconds if value is not None]
+    return f"{1e3 * median(known):.3f} ms" if known else "-"
+
+
 def _gaps(results: Results) -> str:
     """Gap over time, time and memory of `auto`."""
     rows = []
@@ -317,6 +360,8 @@ def _seconds(value: float) -> str:
 
 
 def _percent(value: float) -> str:
+    if isnan(value):
+        return "no bound"
     if not isfinite(value):
         return "no plan"
     return f"{100 * value:.3f} %" if value < 0.01 else f"{100 * value:.2f} %"

@@ -59,7 +59,9 @@ def test_topology_still_plans(name: str) -> None:
     topology = frozen_topology(name)
     assert topology.cost_model is not None
     model = frozen_cost_model(topology.cost_model)
-    plan = solve("dlrm-s", topology, cost_model=model, solver="greedy").plan
+    plan = solve(
+        "dlrm-s", topology, cost_model=model, solver="greedy", objective="step"
+    ).plan
     assert check(plan) == ()
     assert simulate(plan).step_time_s > 0
 
@@ -86,6 +88,8 @@ def test_predictions_with_the_frozen_catalogue(golden: Any) -> None:
         topology = frozen_topology(name, hosts)
         assert topology.cost_model is not None
         model = frozen_cost_model(topology.cost_model)
-        plan = solve(workload, topology, cost_model=model, solver="greedy").plan
+        plan = solve(
+            workload, topology, cost_model=model, solver="greedy", objective="step"
+        ).plan
         lines.append(f"{workload} {name}:{hosts}: {simulate(plan).step_time_s:.4g}")
     golden("frozen.txt", "\n".join(lines) + "\n")

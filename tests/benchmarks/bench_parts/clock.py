@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -48,3 +49,11 @@ def _timed_run(
         return time.process_time() >= end or (is_over is not None and is_over())
 
     return _run(model, is_over=is_late, **others)
+
+
+@contextmanager
+def planner_on_processor_clock() -> Iterator[None]:
+    """Within the block, `solve` counts seconds of this process, as HiGHS does."""
+    stop = partial(Stop, clock=time.process_time)
+    with patch("shardplan.planning.planner.Stop", stop), highs_on_processor_clock():
+        yield

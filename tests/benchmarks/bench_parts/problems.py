@@ -110,7 +110,7 @@ def _shipped_on(seed: int, workload: str, topology: str, hosts: int) -> Drawn:
     objective = _objective(seed)
     cluster = frozen_topology(topology, hosts)
     problem = build_problem(
-        _perturbed(catalog.load_workload(workload), seed),
+        perturbed(catalog.load_workload(workload), seed),
         cluster,
         frozen_cost_model(str(cluster.cost_model)),
         objective=objective,
@@ -118,7 +118,7 @@ def _shipped_on(seed: int, workload: str, topology: str, hosts: int) -> Drawn:
     return Drawn(f"{workload} on {hosts} {topology}", objective, problem)
 
 
-def _perturbed(workload: Workload, seed: int) -> Workload:
+def perturbed(workload: Workload, seed: int) -> Workload:
     rng = np.random.default_rng(seed)
     tables = [
         table.model_copy(

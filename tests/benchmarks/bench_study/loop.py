@@ -29,7 +29,9 @@ def main() -> None:
     pairs = [(workloads[w], topologies[t]) for w, t in problems["points"]]
 
     def run(workload: shardplan.Workload, topology: shardplan.Topology) -> list[float]:
-        plan = shardplan.solve(workload, topology, model, solver="greedy").plan
+        plan = shardplan.solve(
+            workload, topology, model, solver="greedy", objective="step"
+        ).plan
         outcome = plan.outcome
         step_s = simulate(plan).step_time_s
         return [outcome.objective_s, outcome.lower_bound_s, step_s]

@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.benchmarks.head_to_head.cases import CASES, RESERVE
+from tests.benchmarks.head_to_head.steps import plan_for_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[3]
 OURS = {"shardplan": "max-rank", "shardplan step": "step"}
+TIMED = "shardplan time"
+"""Our plan for the step by our own cost model, which TorchRec does not rate."""
 DEFAULT = "default"
 VARIANTS = (
     DEFAULT,
@@ -88,6 +91,7 @@ def run_case(case: str, limits: Limits) -> dict[str, Found]:
     with tempfile.TemporaryDirectory() as folder:
         for variant in OURS:
             results[variant] = _ours_apart(case, variant, limits.ours_s, Path(folder))
+        results[TIMED] = _ours_apart(case, TIMED, limits.ours_s, Path(folder))
         results |= _theirs_apart(case, limits, Path(folder))
     return results
 
@@ -331,7 +335,11 @@ def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore")
     if arguments[0] == "ours":
         case, variant, limit, folder = arguments[1:]
-        found = plan_ours(case, variant, float(limit), Path(folder))
+        if variant == TIMED:
+            ruler = Path(folder) / "shardplan.json"
+            found = plan_for_step(case, float(limit), ruler)
+        else:
+            found = plan_ours(case, variant, float(limit), Path(folder))
         sys.stdout.write(json.dumps(found) + "\n")
     else:
         case, seconds, folder = arguments[1:]

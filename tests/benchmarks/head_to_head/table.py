@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.head_to_head.runs import DEFAULT, TOO_LONG, VARIANTS
+from tests.benchmarks.head_to_head.runs import DEFAULT, TIMED, TOO_LONG, VARIANTS
 
 if TYPE_CHECKING:
     from tests.benchmarks.head_to_head.runs import Found, Limits
@@ -37,8 +37,20 @@ HEADER = (
     "time, default",
     "MiB, ours",
     "MiB, default",
+    "step, for time",
+    "/ for ruler",
 )
-FIELDS = ("rating_ms", "path_ms", "fits", "time_s", "peak_mib", "own_mib", "error")
+FIELDS = (
+    "rating_ms",
+    "path_ms",
+    "fits",
+    "time_s",
+    "peak_mib",
+    "own_mib",
+    "step_ms",
+    "ruler_step_ms",
+    "error",
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +123,18 @@ class Row:
             + _number(default.get("time_s"), ".1f", " s"),
             _memory(self.found["shardplan"]),
             _memory(default),
+            _number(self._timed.get("step_ms"), ".3f", " ms"),
+            _number(self.step_ratio, ".3f"),
         ]
+
+    @property
+    def _timed(self) -> Found:
+        return self.found.get(TIMED, {})
+
+    @property
+    def step_ratio(self) -> float | None:
+        """Predicted step of our plan for `time` over that of ours for the ruler."""
+        return _share(self._timed.get("step_ms"), self._timed.get("ruler_step_ms"))
 
 
 def _share(value: float | None, other: float | None) -> float | None:
@@ -151,6 +174,10 @@ def page(results: dict[str, dict[str, Found]], limits: Limits) -> str:
         f"critical path. Plans at the proven bounds would have {floors[0]:.3f} and "
         f"{floors[1]:.3f}: no planner gets below with these options. "
         f"{_times(rows)}\n\n{_broken(rows)}\n\n"
+        "The last columns are no ruler of TorchRec's: the step that our own cost model "
+        "predicts of our plan for objective `time`, and its ratio to that of our plan "
+        "for TorchRec's ruler; geometric mean "
+        f"{_mean([row.step_ratio for row in rows]):.3f}.\n\n"
         f"Limits: {limits.theirs_s:g} s for each variant of TorchRec "
         f"({limits.long_s:g} s for its default on "
         f"{', '.join(limits.long_cases) or 'no case'}), "

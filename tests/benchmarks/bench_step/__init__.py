@@ -1,0 +1,1 @@
+"""How well what is minimised orders the steps that are simulated, on pools of plans."""
