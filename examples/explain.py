@@ -68,8 +68,8 @@ figure.savefig("explain-memory.svg", metadata={"Date": None})
 
 # %% What binds the plan
 # `shardplan explain` gives a report, for people or, with `--format json`, for programs.
-# A table costs the plan what its shards take on the rank that is the slowest of a
-# phase; what its shards take on other ranks costs nothing.
+# The step is the longest path through its operations. A table costs the plan what it
+# adds to them on the ranks where that path goes; elsewhere it costs nothing.
 
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "plan.json"
@@ -78,11 +78,10 @@ with tempfile.TemporaryDirectory() as folder:
     command += ["--format", "json", "--limit", "12"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
 report = json.loads(done.stdout)
-print(f"ranks that hold the others up: {report['counted_ranks']}")
 print(f"tiers that are full: {report['binding_memory']}")
-for phase in report["phases"]:
-    dearest = ", ".join(table["table"] for table in phase["top_tables"])
-    print(f"{phase['phase']:16} {phase['binding_s'] * 1e3:6.1f} ms  {dearest}")
+for part in report["prediction"]["path"]:
+    dearest = ", ".join(table["table"] for table in part["top_tables"])
+    print(f"{part['operation']:20} {part['path_s'] * 1e3:6.1f} ms  {dearest}")
 
 # %% What would help
 # The same plan with one thing changed at a time. A faster network would help most. To
