@@ -41,7 +41,7 @@ TOPICS = {
     "io": {"broken_files", "fuzz", "hostile"},
     "planning": {"new_scope"},
     "simulation": {"adversarial", "properties", "shared_links", "speed"},
-    "solvers": {"sliced"},
+    "solvers": {"ilp_time", "sliced"},
     "studies": {"killed"},
 }
 """What is tested of a room as a whole; a test of one module has that module's name."""
