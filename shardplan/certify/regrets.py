@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
 
 
+LEAST_HBM_PRICE = 0.1
+"""Price of all HBM over the bound, at least, where bytes may be short."""
+
+
 @dataclass(frozen=True, eq=False)
 class Regrets:
     """Priced costs above the least of each bundle: its options' reduced costs.
@@ -34,7 +38,11 @@ class Regrets:
         Where no place is legal as much as all bundles take together: more than it is
         worth, yet a number to reckon with.
     memory_of_option : float array (O,)
-        What the bytes of each option cost at these prices, summed over ranks [s].
+        What the bytes of each option cost, summed over ranks [s], at these prices, but
+        at `LEAST_HBM_PRICE` where HBM is cheaper: in a menu without the options that
+        need little it may be short all the same.
+    dear_memory : float
+        What all memory costs at the prices of `memory_of_option`, over the bound.
     """
 
     bound_s: float
@@ -42,6 +50,7 @@ class Regrets:
     memory: float
     of_option: Floats
     memory_of_option: Floats
+    dear_memory: float
 
     @classmethod
     def of(cls, problem: Problem, bound: Bound) -> Self:
@@ -52,10 +61,22 @@ class Regrets:
         world = problem.world_size
         regret = np.full(len(problem.options), bound.value_s * world)
         regret[relaxed.option] = (cost - least) * world
-        of_bytes = relaxed.priced(np.zeros_like(bound.rank_prices), bound.byte_prices)
+        dear = bound.byte_prices.copy()
+        least_hbm = (
+            LEAST_HBM_PRICE * bound.value_s / np.maximum(relaxed.room[:, 0], 1.0)
+        )
+        dear[:, 0] = np.maximum(dear[:, 0], least_hbm)
+        of_bytes = relaxed.priced(np.zeros_like(bound.rank_prices), dear)
         memory_of_option = np.zeros(len(problem.options))
         memory_of_option[relaxed.option] = of_bytes * world
         memory_s = float((bound.byte_prices * relaxed.room).sum())
         priced_s = float(relaxed.least_per_bundle(cost).sum()) - memory_s
-        memory = memory_s / max(bound.value_s, NO_SECONDS)
-        return cls(bound.value_s, priced_s, memory, regret, memory_of_option)
+        unit_s = max(bound.value_s, NO_SECONDS)
+        return cls(
+            bound_s=bound.value_s,
+            priced_s=priced_s,
+            memory=memory_s / unit_s,
+            of_option=regret,
+            memory_of_option=memory_of_option,
+            dear_memory=float((dear * relaxed.room).sum()) / unit_s,
+        )

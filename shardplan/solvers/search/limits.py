@@ -168,7 +168,7 @@ class Limits:
             mean=np.concatenate([self._mean, idle[:, None] / self._world], axis=1),
             priced=self._regret / (self._unit * self._world),
             bytes_price=self._regrets.memory_of_option[self._some],
-            memory=self._regrets.memory,
+            memory=self._regrets.dear_memory,
             steps=self._params.limit_prices,
             unit=self._unit * self._world,
             start=self._start,

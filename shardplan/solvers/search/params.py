@@ -381,11 +381,7 @@ class SearchParams(Record):
     limit_coarse: tuple[Factor, ...] = (0.5, 0.7, 0.85, 0.95, 1.05, 1.2, 1.5, 2.0)
     limit_fine: tuple[Factor, ...] = (0.97, 0.985, 0.995, 1.005, 1.015, 1.03)
     limit_prices: Annotated[tuple[Factor, ...], Field(min_length=1)] = (
-        1.0,
-        1.25,
-        1.6,
-        2.5,
-        5.0,
+        *(1.0, 1.25, 1.6, 2.5, 5.0, 16.0, 50.0),
     )
     limit_options: PositiveTally = 80_000
     limit_fewest: PositiveTally = 10

@@ -24,11 +24,15 @@ from shardplan.solvers.tolerances import LEAST_EXCESS
 if TYPE_CHECKING:
     from shardplan.certify.regrets import Regrets
     from shardplan.problems.totals import OptionTotals
-    from shardplan.records.arrays import Bools, Ints
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.incumbent import Incumbent
     from shardplan.solvers.search.limits import Limits
     from shardplan.solvers.search.vectors import Vectors
+
+
+_RAISES = (1.0, 1.3, 1.7, 2.5, 5.0, 20.0)
+"""Factors on the limits of a start: the first that leaves options which can fit."""
 
 
 class Starts:
@@ -72,11 +76,8 @@ class Starts:
         far is changed into these options as far as possible. None where there is no
         such plan, or no time.
         """
-        menu, limits = self._problem.options, self._limits
-        excess = limits.excess(limits.of(start), self._incumbent.value_s)
-        excess = np.maximum(excess, 0.0)
-        least = np.minimum.reduceat(excess, menu.start[:-1])
-        legal = excess <= np.repeat(least, np.diff(menu.start)) + LEAST_EXCESS
+        limits = self._limits
+        excess, legal = self._within(limits.of(start))
         seconds = self._totals.seconds + limits.idle_s(start)
         totals = replace(self._totals, seconds=seconds)
         fill = self._fill(start, legal)
@@ -102,13 +103,33 @@ class Starts:
         self._incumbent.look_at(state)
         return annealer
 
-    def _fill(self, start: StartParams, legal: Bools) -> float:
-        """Share of the memory to use: more where it is dear, or hardly enough."""
+    def _within(self, limit: Floats) -> tuple[Floats, Bools]:
+        """Say by how much options exceed limits, and which may be chosen (O,).
+
+        Limits are raised until what they leave can fit: finer cuts need more memory,
+        for all ranks keep room for the rows that they exchange.
+        """
+        menu = self._problem.options
+        for factor in _RAISES:
+            found = self._limits.excess(factor * limit, self._incumbent.value_s)
+            excess = np.maximum(found, 0.0)
+            least = np.minimum.reduceat(excess, menu.start[:-1])
+            legal = excess <= np.repeat(least, np.diff(menu.start)) + LEAST_EXCESS
+            if self._least_share(legal) <= 1.0:
+                break
+        return excess, legal
+
+    def _least_share(self, legal: Bools) -> float:
+        """Share of the memory that the options of least bytes need."""
         # Of all tiers together: the fullest tier of each table's own would add up to
         # more than there is where some tables leave HBM and others DDR.
         needed = np.where(legal, self._totals.all_bytes, np.inf)
         least = float(least_per_table(needed, self._problem.options).sum())
-        least = min(least / max(self._totals.num_tiers, 1), 1.0)
+        return least / max(self._totals.num_tiers, 1)
+
+    def _fill(self, start: StartParams, legal: Bools) -> float:
+        """Share of the memory to use: more where it is dear, or hardly enough."""
+        least = min(self._least_share(legal), 1.0)
         params = self._params
         if self._problem.world_size > params.scale_ranks:
             has_tiers = bool(self._problem.options.item_bytes[:, 1:].any())

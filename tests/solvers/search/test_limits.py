@@ -42,7 +42,7 @@ def three_shards(time: Any, hbm: Any) -> Limits:
     menus = [[TW], [TW], [DP]]
     problem = make_problem([Hosts(1, 4)], menus, cost, bytes_, capacity)
     return Limits(
-        Vectors.of(problem, 1.0), Regrets(1.0, 1.0, 0.0, np.zeros(3), np.zeros(3))
+        Vectors.of(problem, 1.0), Regrets(1.0, 1.0, 0.0, np.zeros(3), np.zeros(3), 0.0)
     )
 
 
