@@ -45,7 +45,7 @@ def check_geometry(
         messages += _rows(placement, block, table.num_embeddings)
         messages += _ranks(block, cluster)
     if not messages:
-        messages += _shape(placement, cluster)
+        messages += _shape(placement, cluster, runtime)
         if not runtime.slices_evenly:
             messages += _groups(placement, cluster)
     for message in messages:
@@ -97,10 +97,15 @@ def repeated(ranks: Iterable[int]) -> list[int]:
     return sorted(rank for rank, number in Counter(ranks).items() if number > 1)
 
 
-def _shape(placement: TablePlacement, cluster: Cluster) -> Iterator[str]:
+def _shape(
+    placement: TablePlacement, cluster: Cluster, runtime: Runtime
+) -> Iterator[str]:
     kind, blocks = placement.sharding_type, placement.blocks
-    if kind in _SINGLE_BLOCK and len(blocks) > 1:
+    by_slice = kind is ShardingType.ROW_WISE and runtime.cuts_rows_anywhere
+    if kind in _SINGLE_BLOCK and len(blocks) > 1 and not by_slice:
         yield f"{kind.value} keeps columns together, but there are {len(blocks)} blocks"
+    if by_slice and len(blocks) > 1 and any(len(block.ranks) < 2 for block in blocks):
+        yield f"{kind.value} cuts rows, but a block of columns is on one rank"
     if kind in _SINGLE_RANK and any(len(block.ranks) > 1 for block in blocks):
         yield f"{kind.value} does not cut rows, but a block is on several ranks"
     if kind is ShardingType.DATA_PARALLEL and any(

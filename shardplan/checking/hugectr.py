@@ -27,6 +27,8 @@ def hugectr_rules(placement: TablePlacement, runtime: Runtime) -> Iterator[str]:
     kind, kernel = placement.sharding_type, placement.compute_kernel
     if kind not in runtime.sharding_types:
         yield f"there is no {kind.value} sharding"
+    if kind is ShardingType.ROW_WISE and len(placement.blocks) > 1:
+        yield "rows of several column slices are cut as grid_shard, not as row_wise"
     if kernel not in runtime.kernels:
         yield f"there is no kernel {kernel.value!r}"
     if placement.dtype not in runtime.row_types:

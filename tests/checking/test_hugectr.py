@@ -127,7 +127,11 @@ def test_a_plan_that_fits_elsewhere_is_checked_with_the_bytes_of_hugectr() -> No
     """Row-wise state fits, full state does not: the check of another target says so."""
     table = {
         "num_embeddings": 40_000_000,
-        "constraints": {"sharding_types": ["row_wise"], "compute_kernels": ["fused"]},
+        "constraints": {
+            "sharding_types": ["row_wise"],
+            "compute_kernels": ["fused"],
+            "min_column_width": 128,
+        },
     }
     device = {**ONE_HOST.host_groups[0].device.model_dump(), "hbm_bytes": 8 * 10**9}
     group = ONE_HOST.host_groups[0].replace(device=device)

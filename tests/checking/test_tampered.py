@@ -169,7 +169,7 @@ CORPUS: dict[str, tuple[Tamper, str, str]] = {
     "a type that it is not": (
         table("columns", sharding_type="row_wise"),
         "coverage",
-        "row_wise keeps columns together, but there are 3 blocks",
+        "row_wise cuts rows, but a block of columns is on one rank",
     ),
     # tables
     "a table is not placed": (

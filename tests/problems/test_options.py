@@ -81,6 +81,7 @@ def structures_of(
     target: Target = Target.ANY,
     *,
     every_count: bool = False,
+    are_few: bool = False,
     **constraints: Any,
 ) -> list[Structure]:
     limits, cluster = TableConstraints(**constraints), Cluster.of(on)
@@ -91,6 +92,7 @@ def structures_of(
         cluster,
         RUNTIMES[target],
         every_count=every_count,
+        are_few=are_few,
     )
 
 
@@ -278,6 +280,36 @@ def test_hugectr_cuts_columns_evenly(
     assert {cut.column_shards for cut in grids} == {k for k in slices if 2 * k <= 8}
     assert all(cut.column_shards * cut.row_shards <= 8 for cut in grids)
     assert all(cut.apart and cut.scope == Scope.RANK for cut in columns + grids)
+
+
+def test_few_tables_are_cut_by_rows_and_columns_over_any_ranks() -> None:
+    """Of fewer tables than ranks `any` has HugeCTR's grids, as `row_wise` in slices."""
+    on = CLUSTERS["two_hosts"]
+    grids = {
+        (cut.column_shards, cut.row_shards)
+        for cut in structures_of(128, on, Target.HUGECTR)
+        if cut.sharding_type == "grid_shard"
+    }
+    few = structures_of(128, on, are_few=True)
+    own = [cut for cut in few if cut not in structures_of(128, on)]
+    assert {(cut.column_shards, cut.row_shards) for cut in own} == grids
+    assert {(cut.sharding_type, cut.scope, cut.apart) for cut in own} == {
+        ("row_wise", Scope.RANK, True)
+    }
+    torchrec = [
+        structures_of(128, on, Target.TORCHREC, are_few=few) for few in (False, True)
+    ]
+    assert torchrec[0] == torchrec[1]
+
+
+def test_slices_of_rows_are_on_menus_of_few_tables() -> None:
+    """Seven tables on eight ranks have them, eight do not."""
+    for number, expected in ((7, True), (8, False)):
+        tables = [{"embedding_dim": 16, "num_embeddings": 10**6}] * number
+        instance = Instance(workload(*tables), CLUSTERS["two_hosts"], COST_MODEL)
+        menu = instance.problem().options
+        sliced = (menu.row_shards > 1) & (menu.column_shards > 1) & menu.apart
+        assert sliced.any() == expected
 
 
 def kernels_of(

@@ -183,6 +183,7 @@ def _templates(
             cluster,
             runtime,
             every_count=kind.is_together,
+            are_few=len(workload.tables) < cluster.world_size,
         )
         pairs = [
             (cut, place)

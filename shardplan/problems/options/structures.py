@@ -57,6 +57,7 @@ def structures(
     runtime: Runtime,
     *,
     every_count: bool = False,
+    are_few: bool = False,
 ) -> list[Structure]:
     """List the ways to cut a table of `dim` columns.
 
@@ -66,6 +67,9 @@ def structures(
         What constraints and the framework leave.
     every_count : bool
         Offer every number of column shards, not only one for each width.
+    are_few : bool
+        Whether there are fewer tables than ranks: only cuts can load all ranks, so
+        that rows and columns may be cut at once over any ranks.
     """
     found = []
     if ShardingType.DATA_PARALLEL in allowed:
@@ -76,7 +80,11 @@ def structures(
         splits = _even_slices(dim, min_column_width, cluster.world_size)
         return found + _sliced(allowed, splits, cluster, runtime)
     splits = _column_splits(dim, min_column_width, cluster.world_size, every_count)
-    return found + _cut_anywhere(allowed, splits, cluster, runtime)
+    found += _cut_anywhere(allowed, splits, cluster, runtime)
+    if are_few and runtime.cuts_rows_anywhere and ShardingType.ROW_WISE in allowed:
+        slices = _even_slices(dim, min_column_width, cluster.world_size)
+        found += _slices_by_rows(ShardingType.ROW_WISE, slices, cluster)
+    return found
 
 
 def _cut_anywhere(
@@ -122,12 +130,19 @@ def _sliced(
     if ShardingType.ROW_WISE in allowed:
         found += _row_wise(cluster, runtime)
     if ShardingType.GRID_SHARD in allowed:
-        found += [
-            Structure(ShardingType.GRID_SHARD, Scope.RANK, k, n, apart=True)
-            for k in slices
-            for n in _run_sizes(cluster, cluster.world_size // k)
-        ]
+        found += _slices_by_rows(ShardingType.GRID_SHARD, slices, cluster)
     return found
+
+
+def _slices_by_rows(
+    kind: ShardingType, slices: list[int], cluster: Cluster
+) -> list[Structure]:
+    """Equal slices of columns, the rows of each over some ranks of its own."""
+    return [
+        Structure(kind, Scope.RANK, k, n, apart=True)
+        for k in slices
+        for n in _run_sizes(cluster, cluster.world_size // k)
+    ]
 
 
 def _row_wise(cluster: Cluster, runtime: Runtime) -> list[Structure]:
