@@ -30,6 +30,7 @@ from shardplan.report.layout import (
     table,
     whole,
 )
+from shardplan.report.pieces import pieces_data, pieces_sentences
 from shardplan.report.plan_view import (
     decision,
     decision_text,
@@ -85,6 +86,7 @@ def explain_data(
         **summary_data(plan, verdict),
         **speed_data(simulation),
         "prediction": prediction_data(evaluation, simulation),
+        "pieces": pieces_data(evaluation),
         "counted_ranks": sorted(ranks),
         "phases": phases,
         "memory": memory_data(evaluation),
@@ -232,7 +234,7 @@ def _step_sections(data: dict[str, Any]) -> list[RenderableType]:
         section(
             "What the predicted step hangs on",
             path_table(prediction),
-            sentences(path_sentences(prediction)),
+            sentences([*path_sentences(prediction), *pieces_sentences(data["pieces"])]),
         ),
     ]
 
