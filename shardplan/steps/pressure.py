@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.all_reduce import all_reduce_seconds
-from shardplan.costs.communication.link_rates import nic_ports
+from shardplan.costs.communication.link_rates import KINDS, UPLINK, nic_ports
 from shardplan.costs.communication.links import pcie_links
 from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.records.memo import by_identity
@@ -25,7 +25,7 @@ from shardplan.steps.settings import SimulationSettings
 from shardplan.steps.step_parts import reduce_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from shardplan.costs.cluster import Cluster
     from shardplan.costs.communication.link_rates import LinkRates
@@ -41,6 +41,8 @@ _LONG_S = 1e3
 """A load beside which latencies and floors are nothing [s]."""
 _SHORT_S = 1e-15
 """A load that takes no time by itself [s]."""
+_ROUNDOFF = 1e-9
+"""Share by which factors differ that are the same."""
 _LOCAL = (
     "cache_prefetch",
     "embedding_forward",
@@ -113,7 +115,7 @@ class _CollectiveProbe:
         parts = step_parts(model, nothing, SimulationSettings.path())
         self._back = BackwardPass(**vars(parts))
         self._network = parts.network
-        self._samples, self._is_even = _samples(model.cluster, parts.network.routes)
+        self._samples, self._even = _samples(model.cluster, parts.network.routes)
 
     def all(self) -> Iterator[Pressure]:
         """List the collectives that take time on this cluster at all."""
@@ -203,11 +205,16 @@ class _CollectiveProbe:
 
     def _mean(self, probe: _Probe) -> tuple[Floats, int | None]:
         """Pressure of one second on all ranks of each class (C,), and by which link."""
-        if not self._is_even:
-            return self._peak(probe), None
+        peak = self._peak(probe)
+        if not self._even.any():
+            return peak, None
         rank_class = self._cluster.rank_class
         rows = np.array([probe.rows(rank_class == c) for c in range(self._classes)])
-        return rows.max(axis=1), int(rows[0].argmax())
+        rows[:, ~self._even] = 0.0
+        mean = rows.max(axis=1)
+        if (mean < peak * (1.0 - _ROUNDOFF)).any():  # uneven links are the slowest
+            return np.maximum(mean, peak), None
+        return mean, int(rows[0].argmax())
 
     def _peak(self, probe: _Probe) -> Floats:
         """Least pressure of one second on a single rank of each class (C,)."""
@@ -262,32 +269,52 @@ def _seconds(pricer: StepPricer, loads: Floats) -> dict[str, float]:
     return {operation.name: float(operation.seconds.min()) for operation in program}
 
 
-def _samples(cluster: Cluster, routes: Routes) -> tuple[Ints, bool]:
-    """Return a rank of every kind, and whether those of a class are all alike.
+def _samples(cluster: Cluster, routes: Routes) -> tuple[Ints, Bools]:
+    """Return a rank of every kind, and the links on which those of a class are alike.
+
+    Of `_Probe.rows`: all of them, all but uplinks, or none.
 
     Notes
     -----
     Ranks are alike if each class is cut evenly by whatever ranks share: a PCIe link, a
     NIC, a host, a domain, a leaf, and shares each with as many ranks of every class: a
     leaf with faster hosts has a faster uplink. Parts are of consecutive ranks, so that
-    some permutation takes any rank to any other and links to links.
+    some permutation takes any rank to any other and links to links. What other links
+    carry does not depend on leafs, so that ranks may be alike on them with a leaf that
+    is not full.
     """
+    leafs = (routes.leaf, routes.leaf_group.ids)
     parts = (
-        routes.leaf,  # one of each rail crosses hosts, the others nest
         pcie_links(cluster)[0],
         nic_ports(cluster)[0],
         cluster.rank_host,
         cluster.rank_domain,
-        routes.leaf_group.ids,
         *(cluster.groups(scope).of_rank for scope in SCOPES),
     )
+    # One leaf of each rail crosses hosts, all the others nest.
+    shares, is_even = _alike(cluster, (*leafs, *parts), 1)
+    _, first = np.unique(np.c_[routes.position, shares], axis=0, return_index=True)
+    is_uplink = np.array([kind == UPLINK for kind in (*KINDS, *KINDS)])
+    even = is_even | (_alike(cluster, parts)[1] & ~is_uplink)
+    return np.sort(first), even
+
+
+def _alike(
+    cluster: Cluster, parts: Sequence[Ints], crossing: int = 0
+) -> tuple[Ints, bool]:
+    """Return who shares with how many (W, ...), and whether parts are even.
+
+    Parameters
+    ----------
+    parts : sequence of int array (W,)
+        Partitions of the ranks; all but the `crossing` first ones must nest.
+    """
     rank_class = cluster.rank_class
     members = np.eye(int(rank_class.max()) + 1)[rank_class].T
     sizes = np.array([[np.bincount(part, m)[part] for m in members] for part in parts])
     shares = np.c_[rank_class, sizes.reshape(-1, len(rank_class)).T]
-    _, first = np.unique(np.c_[routes.position, shares], axis=0, return_index=True)
     shapes = np.unique(shares, axis=0)
-    nested = np.sort(np.unique(sizes[1:].sum(axis=1).T, axis=0), axis=1)
+    sums = sizes[crossing:].sum(axis=1).T
+    nested = np.sort(np.unique(sums, axis=0), axis=1)
     divides = nested[:, 1:] % nested[:, :-1] == 0
-    is_even = len(shapes) == len(cluster.host_groups) and bool(divides.all())
-    return np.sort(first), is_even
+    return shares, len(shapes) == len(cluster.host_groups) and bool(divides.all())

@@ -105,6 +105,36 @@ def test_a_leaf_of_slow_and_fast_hosts() -> None:
         assert_pressed(problem, cost)
 
 
+def odd_leaf(**fabric: float) -> Problem:
+    """Five hosts, two under each leaf: one leaf is not full."""
+    out = {"nics_per_host": 4, "nic_bw": 1e9, "rail_optimized": True}
+    cluster = topology(
+        num_hosts=5, scale_out=out, fabric={"hosts_per_leaf": 2, **fabric}
+    )
+    return Instance(one_host().workload, cluster, COST_MODEL).problem(
+        objective=Objective.TIME
+    )
+
+
+@pytest.mark.parametrize("oversubscription", [1.0, 16.0])
+def test_a_leaf_that_is_not_full(oversubscription: float) -> None:
+    """Pressures hold; ranks are alike on all links but uplinks."""
+    problem = odd_leaf(oversubscription=oversubscription)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        assert_pressed(problem, corner(problem, rng))
+        assert_pressed(problem, problem.loads(draw_assignment(problem, rng)).cost)
+
+
+def test_ranks_press_together_with_a_leaf_that_is_not_full() -> None:
+    """The mean load counts as where all leafs are full, and as where there are none."""
+    odd = {p.operation: p for p in pressures(step_pricer(odd_leaf()))}
+    flat = {p.operation: p for p in pressures(step_pricer(odd_leaf(hosts_per_leaf=0)))}
+    exchange = "output_all_to_all"
+    assert odd[exchange].mean == pytest.approx(flat[exchange].mean)
+    assert (odd[exchange].mean[:, 0] > 2.0 * odd[exchange].peak[:, 0]).all()
+
+
 def test_all_columns_that_press_are_listed() -> None:
     """Also on a mixed cluster, where sums of groups count as nothing."""
     problem = mixed_leaf()

@@ -31,8 +31,9 @@ _MOST_COLUMNS = 20_000
 """Options that are looked at, at once; more are chosen by their prices."""
 _MOST_LONGEST = 5_000
 """Options up to which longest items count: the program has a row for most of them."""
-_PRICINGS = 6
-"""How often others are chosen."""
+_PRICINGS, _MOST_PRICED = 6, 100_000
+"""How often others are chosen, and for how many options: of larger menus the sum of the
+mixture looks at all of them, which is quicker."""
 _LINES = 12
 """Lines below a curve."""
 _STEEP = 1e3
@@ -85,7 +86,8 @@ class ConvexStep:
     def solve(self, stop: Clock | None) -> Mix | None:
         """Solve it; None if HiGHS does not, or not in time."""
         chosen = self._first_options
-        for _ in range(_PRICINGS):
+        is_priced = len(self.pressed) <= _MOST_PRICED
+        for _ in range(_PRICINGS if is_priced else 1):
             program = _Program(self, chosen)
             end = program.run(stop)
             if end is End.INFEASIBLE:  # memory is short: its prices will say so
@@ -209,10 +211,11 @@ class _Program:
         Rows that what all bundles press at least makes true are left out. Of
         collectives such rows made worse proofs: their lines became too steep.
         """
-        pressed, alone = self._step.pressed, self._step.alone
+        pressed = self._step.pressed
         is_whole = len(self._options) == len(pressed) <= _MOST_LONGEST
         if self._step.is_plain or not is_whole:
             return
+        alone = self._step.alone
         start = self._step.menu.problem.options.start
         surely = np.minimum.reduceat(pressed, start[:-1], axis=0).sum(axis=0)
         longest = np.maximum.reduceat(alone, start[:-1], axis=0)

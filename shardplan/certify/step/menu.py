@@ -24,16 +24,9 @@ if TYPE_CHECKING:
     from shardplan.steps.pricing import StepPricer
 
 
-_OF_OPTIONS = {
-    "problem",
-    "pressures",
-    "presses",
-    "uses",
-    "may_run",
-    "pressed",
-    "alone",
-    "shares",
-}
+_BY_OPTION = {"presses", "uses", "pressed", "alone", "shares"}
+"""What is known of each option by itself: of fewer options it is the same."""
+_OF_OPTIONS = {"problem", "pressures", "may_run"} | _BY_OPTION
 """What depends on the options that are left alone, and is worked out once."""
 _KEPT = 64
 """Graphs that are kept: of some systems, with what runs in their cases."""
@@ -67,6 +60,8 @@ class StepMenu:
     @cached_property
     def problem(self) -> Problem:
         """The part of the problem; prices are by operation."""
+        if self.keep.all():
+            return self.whole
         return StepView(self.whole, np.flatnonzero(self.keep)).part
 
     @cached_property
@@ -211,7 +206,10 @@ class StepMenu:
             return None
         span = self.spans.get(found.operation, EVERY)
         span = span._replace(high=min(span.high, pressure)) if pressure > 0 else EVERY
-        return StepMenu(self.whole, left, {**self.spans, found.operation: span})
+        half = StepMenu(self.whole, left, {**self.spans, found.operation: span})
+        for known in _BY_OPTION & vars(self).keys():
+            vars(half)[known] = vars(self)[known][~out]
+        return half
 
     def above(self, k: int, pressure: float) -> StepMenu:
         """Return the case in which an operation has more pressure than this."""

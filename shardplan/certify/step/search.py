@@ -9,14 +9,16 @@ import heapq
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from shardplan.certify.dual import by_longest_items, lower_bound, strengthen
+import numpy as np
+
+from shardplan.certify.dual import Early, by_longest_items, lower_bound, strengthen
 from shardplan.certify.menus import InvalidCertificateError
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
-from shardplan.certify.step.splits import best_split
+from shardplan.certify.step.splits import best_split, long_meetings
 from shardplan.certify.step.verify import verify_step
 from shardplan.records.certificate import Certificate, StepCase
 
@@ -44,6 +46,8 @@ _ROOM = 0.97
 """Room that is left to refute it, for the program is not exact."""
 _LITTLE = 1e-3
 """Share of the step below which a pressure counts as none."""
+_REPLAY = 0.7
+"""Time to verify cases of a large menu, as a share of the time that they took."""
 _SEEN = 0.99
 """Share of the convex step that a sum proves, or another mixture is tried."""
 _KEPT = 0.97
@@ -76,11 +80,12 @@ class StepProof:
         is_quick: bool = False,
     ) -> None:
         self._problem, self._limit, self._stop = problem, limit_s, stop
-        is_large = len(problem.options) > _MOST_OPTIONS
-        self._params, self._is_quick = params, is_quick or is_large
+        self._is_large = len(problem.options) > _MOST_OPTIONS
+        self._params, self._is_quick = params, is_quick
         self._most_cases = _FEW_CASES if is_quick else _MOST_CASES
-        if is_large:
+        if self._is_large:
             self._most_cases = 0
+        self._begin_s, self._replay_s = self._left_s(), 0.0
         self._order = self._count = 0
         self._open: list[tuple[float, int, StepCaseNode]] = []
         self._root = StepCaseNode(StepMenu.of(problem), 0.0)
@@ -117,6 +122,8 @@ class StepProof:
     def grow(self) -> None:
         """Split into cases, then make the most of the worst ones."""
         self.split()
+        if self._is_large and np.isfinite(self._begin_s):
+            self._replay_s = _REPLAY * (self._begin_s - self._left_s())
         self.strengthen()
 
     def strengthen(self) -> None:
@@ -148,7 +155,8 @@ class StepProof:
                 break
             self._try(node, other)
         node.earlier = ()
-        if node.bound_s < self._limit <= node.least_s and not node.is_plain:
+        is_plain = node.is_plain or self._is_large
+        if node.bound_s < self._limit <= node.least_s and not is_plain:
             # Longest items make it too long, which the sum does not see: without them.
             node.is_plain, node.mixture, node.least_s = True, None, 0.0
             if not self._solve(node):  # time is over
@@ -194,7 +202,7 @@ class StepProof:
         menu = node.menu
         assert menu is not None
         stairs = menu.staircases(self._limit)
-        for _ in range(_MIXES):
+        for _ in range(1 if self._is_large else _MIXES):
             program = ConvexStep(menu, stairs, self._limit, is_plain=node.is_plain)
             mix = program.solve(self._stop)
             if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
@@ -250,11 +258,12 @@ class StepProof:
         """
         if node.menu is None:
             return node
-        if not self._solve(node):
+        is_solved = not self._is_large
+        if is_solved and not self._solve(node):
             return None
         own = node.case
-        leaf = self._narrowed(node)
-        if leaf is not node and not self._solve(leaf):
+        leaf = self._narrowed(node) if is_solved else self._running(node)
+        if not (is_solved and leaf is node) and not self._solve(leaf):
             node.case, node.children = own, ()
             return node
         while node is not leaf:
@@ -293,6 +302,14 @@ class StepProof:
                 return node
         return node
 
+    def _running(self, node: StepCaseNode) -> StepCaseNode:
+        """Split off plans without what surely takes long."""
+        assert node.menu is not None
+        for k in long_meetings(node.menu, self._limit):
+            if not self._is_over():
+                node = self._without(node, k, 0.0, above=False)
+        return node
+
     def _to_narrow(self, node: StepCaseNode, mixture: Mixture) -> dict[int, Staircase]:
         """Curves of operations to narrow: in parts of the root those on circuits."""
         return {
@@ -321,6 +338,9 @@ class StepProof:
         node.children = (nodes[0], nodes[1])
         return rest
 
+    def _left_s(self) -> float:
+        return self._stop.remaining_s() if self._stop is not None else np.inf
+
     def _is_over(self) -> bool:
         return self._stop is not None and self._stop.now()
 
@@ -331,7 +351,8 @@ class StepProof:
         if mixture is None or bound is None:
             return
         rest_s = self._limit - mixture.constant_s
-        problem, relaxed, stop = mixture.problem, mixture.relaxed, self._stop
+        problem, relaxed = mixture.problem, mixture.relaxed
+        stop = Early(self._stop, self._replay_s) if self._stop else None
         if hard:
             bound = strengthen(problem, bound, rest_s, stop, self._params, relaxed)
         else:
@@ -369,7 +390,11 @@ def step_bound(
     is_quick : bool
         Few cases, and nothing that takes long in each.
     """
-    proof = StepProof(problem, limit_s, stop, params, is_quick=is_quick)
-    proof.grow()
-    certificate = proof.certificate()
+    # What the search has worked out is forgotten before it is verified.
+    certificate = _grown(StepProof(problem, limit_s, stop, params, is_quick=is_quick))
     return certificate, verify_step(problem, certificate)
+
+
+def _grown(proof: StepProof) -> Certificate:
+    proof.grow()
+    return proof.certificate()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.certify.step.convex import ConvexStep
+from shardplan.problems.totals import first_least
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,9 @@ _CURVES = 3
 """Operations whose curve is split by pressure, at most, before the best is taken."""
 _WORTH = 1e-3
 """Share of the step that a split must be able to gain."""
+
+_MUCH = 0.05
+"""Share of the step above which the pressure of a collective is long."""
 
 
 def best_split(
@@ -51,6 +55,25 @@ def best_split(
         if least_s > longest:
             best, longest = (k, at_s), least_s
     return best
+
+
+def long_meetings(menu: StepMenu, limit_s: float) -> list[int]:
+    """List collectives that take long where each table takes what presses least.
+
+    Whether they run is not known, but plans that do without them are likely to be too
+    long: of large menus that is found sooner than the best split.
+
+    Parameters
+    ----------
+    limit_s : float
+        Predicted step of a known plan [s].
+    """
+    least = first_least(menu.pressed.sum(axis=1), menu.problem.options.start)
+    pressure = menu.pressed[least].sum(axis=0)
+    meets = np.array([p.meets for p in menu.pressures])
+    may = meets & menu.may_run & ~menu.runs & (pressure > _MUCH * limit_s)
+    found: list[int] = np.flatnonzero(may)[pressure[may].argsort()[::-1]].tolist()
+    return found
 
 
 def _ways(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from shardplan.records.network import LinkModel
 
 
-KINDS = ("scale-up links", "PCIe link", "PCIe lane", "NIC", "uplink of the leaf")
+UPLINK = "uplink of the leaf"
+KINDS = ("scale-up links", "PCIe link", "PCIe lane", "NIC", UPLINK)
 """Links that a rank's bytes pass."""
 
 

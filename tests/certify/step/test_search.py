@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shardplan.certify.step import convex, search
 from shardplan.certify.step.search import StepProof, step_bound
 from shardplan.certify.step.verify import verify_step
 from shardplan.simulation import simulate
+from shardplan.solvers.base import Stop
 from tests.certify.step.tiny import tiny
 from tests.helpers import plan_of
 from tests.steps.draws import draw_assignment, draw_problem
@@ -60,3 +62,15 @@ def test_no_split_proves_less(seed: int) -> None:
     proof.split()
     assert proof.value_s >= first_s > 0.0
     assert verify_step(problem, proof.certificate()) >= first_s * (1.0 - 1e-9)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 5])
+def test_large_menus_have_few_cases(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are split by what runs alone, and prove what no plan is below."""
+    monkeypatch.setattr(search, "_MOST_OPTIONS", 0)
+    monkeypatch.setattr(convex, "_MOST_PRICED", 0)
+    test_no_plan_is_faster(seed)
+    problem, best_s = tiny(seed)
+    certificate, bound_s = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=60.0))
+    assert verify_step(problem, certificate) == bound_s
+    assert 0.5 * best_s < bound_s <= best_s * (1.0 + 1e-12)

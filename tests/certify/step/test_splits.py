@@ -9,7 +9,7 @@ from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
-from shardplan.certify.step.splits import best_split
+from shardplan.certify.step.splits import best_split, long_meetings
 from tests.steps.draws import draw_assignment, draw_problem
 
 
@@ -46,3 +46,15 @@ def test_nothing_to_split() -> None:
     node, known_s = root(5)
     node.forget()
     assert best_split(node, known_s, None) is None
+
+
+def test_collectives_that_take_long() -> None:
+    """All that are listed may run and need not; with a long limit none is long."""
+    for seed in (5, 24, 31, 37):
+        node, known_s = root(seed)
+        assert node.menu is not None
+        found = long_meetings(node.menu, 0.1 * known_s)
+        assert not node.menu.runs[found].any()
+        assert node.menu.may_run[found].all()
+        assert set(long_meetings(node.menu, known_s)) <= set(found)
+        assert not long_meetings(node.menu, 1e6 * known_s)
