@@ -60,10 +60,7 @@ _ENDS = {
 
 @contextmanager
 def failures() -> Iterator[list[str]]:
-    """Within the block, collect what HiGHS said when it failed, each text once.
-
-    Outside such a block a failure is a `RuntimeWarning`.
-    """
+    """Within the block, collect what `tell` is told: failures, each text once."""
     heard: list[str] = []
     token = _heard.set(heard)
     try:
@@ -72,7 +69,11 @@ def failures() -> Iterator[list[str]]:
         _heard.reset(token)
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
+    """Tell the user of a failure that ends nothing: of HiGHS, or of another process.
+
+    Outside a block of `failures` it is a `RuntimeWarning`.
+    """
     heard = _heard.get()
     if heard is None:
         warnings.warn(text, RuntimeWarning, stacklevel=3)
@@ -218,7 +219,7 @@ class Highs:
         self._ear.end()
         if self._failure:
             version = self._raw.version()
-            _tell(f"HiGHS {version} failed on {self._purpose}: {self._failure}")
+            tell(f"HiGHS {version} failed on {self._purpose}: {self._failure}")
             return End.FAILED
         return end
 

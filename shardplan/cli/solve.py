@@ -118,6 +118,15 @@ if TYPE_CHECKING:
     help="Seed of solvers that draw random numbers (default: 0).",
 )
 @click.option(
+    "--workers",
+    metavar="N",
+    type=WholeRange(min=1, max=64),
+    default=1,
+    help="Processes for solver auto: the second proves while the first searches, more "
+    "search with other seeds. Each takes memory for the whole problem. They have no "
+    "effect under a work limit (default: 1).",
+)
+@click.option(
     "--solver-params",
     "params",
     metavar="FILE",

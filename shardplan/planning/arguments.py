@@ -16,6 +16,7 @@ E = TypeVar("E", Target, Objective)
 
 MOST_SEED = 2**32 - 1
 MOST_ROUNDS = 100
+MOST_WORKERS = 64
 
 
 def member(kind: type[E], name: str, value: E | str) -> E:

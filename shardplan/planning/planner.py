@@ -17,6 +17,7 @@ from shardplan.io.settings import changed, require_roots
 from shardplan.planning.arguments import (
     MOST_ROUNDS,
     MOST_SEED,
+    MOST_WORKERS,
     member,
     objective_for,
     whole,
@@ -40,6 +41,7 @@ from shardplan.planning.refusal import (
 )
 from shardplan.planning.result import PlanResult
 from shardplan.planning.solver_params import load_params
+from shardplan.planning.workers import shared
 from shardplan.problems.problem import build_problem
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Objective, Target
@@ -87,6 +89,7 @@ def solve(
     work_limit: float = float("inf"),
     gap: float = 0.0,
     seed: int = 0,
+    workers: int = 1,
     rounds: int = 0,
     params: Params | None = None,
     observer: Observer | None = None,
@@ -126,6 +129,9 @@ def solve(
         Stop at a plan whose gap, that of the objective in use, is at most this.
     seed : int
         Seed of solvers that draw random numbers.
+    workers : int
+        Processes for solver ``auto``: the second proves while this one searches, more
+        search with other seeds. They have no effect under a work limit.
     rounds : int
         Times to solve again with what phases cost in the predicted step; the plan
         with the shortest simulated step is returned. Its objective may be higher.
@@ -133,7 +139,8 @@ def solve(
     params : SolverParams, mapping of sections, or path of a TOML file, optional
         Numbers of the solver that are not to be at their defaults.
     observer : Observer, optional
-        Is told about every better plan and bound.
+        Is told about every better plan and bound; with several workers in other
+        threads, one call at a time.
     interrupts : Interrupts, optional
         What hears signals, if something does already.
 
@@ -157,6 +164,7 @@ def solve(
     limit_command(stop)
     settings = load_params(params)
     seed, rounds = whole("seed", seed, MOST_SEED), whole("rounds", rounds, MOST_ROUNDS)
+    workers = whole("workers", workers, MOST_WORKERS, least=1)
     target = member(Target, "target", target)
     hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
     with hearing as heard, solver_failures() as failures:
@@ -168,10 +176,12 @@ def solve(
         rest_s = keep_rest(stop, stop.elapsed_s() - before)
         heard.ask(stop)
         is_quick = solver == "greedy" or not settings.auto.strengthen
-        proof_s = 0.0 if is_quick else step_proof_s(objective, stop)
+        sharing, alone = shared(chosen, solver, objective, settings, workers, stop)
+        has_proof = is_quick or sharing is not chosen
+        proof_s = 0.0 if has_proof else step_proof_s(objective, stop)
         with stop.sooner(stop.remaining_s() - rest_s - proof_s):
             with stop.sooner(search_s(stop, rounds, objective)):
-                problem, found = _search(chosen, problem, inputs, stop, seed, observer)
+                problem, found = _search(sharing, problem, inputs, stop, seed, observer)
             found, remarks = refine(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
             proof = _proven(chosen, problem, found, stop, settings.proof, is_quick)
@@ -189,6 +199,7 @@ def solve(
     if verdict.violations:
         broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
         raise at_fault(chosen, *broken)
+    remarks = (*remarks, alone) if alone else remarks
     return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
 
 

@@ -85,6 +85,9 @@ class Stop:
         Stop when objective / bound - 1 is at most this.
     requested : bool
         Set from outside to end the search at the next check.
+    is_enough : bool
+        Set from outside, where others search or prove as well, to end this search: all
+        have reached the gap together, or the time is needed for what they did not do.
     work_limit : float
         Evaluated moves (places, exchanges and re-cuts) from now on; unlike a time
         limit the same on every machine; infinite for none.
@@ -109,6 +112,7 @@ class Stop:
     work: float = 0.0
     last_s: float = float("inf")
     clock: Callable[[], float] = time.monotonic
+    is_enough: bool = field(default=False, init=False)
     _start: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,10 +172,15 @@ class Stop:
         """Whether work is limited: the clock must then not decide what is found."""
         return self.work_limit < float("inf")
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the search is ended from outside."""
+        return self.requested or self.is_enough
+
     def now(self) -> bool:
-        """Whether time or work is over or somebody asked to stop."""
+        """Whether time or work is over or the search is ended from outside."""
         return (
-            self.requested
+            self.is_ended
             or self.work >= self.work_limit
             or self.elapsed_s() >= self.time_limit_s
         )

@@ -164,8 +164,11 @@ class ByStepTime:
         is_over = stop.now() and not best.is_enough
         status = SolveStatus.TIME_LIMIT if is_over else SolveStatus.FEASIBLE
         # What is not near enough deserves a proof that takes longer.
-        proof = best.certificate if best.is_enough else None
-        return SolverResult(best.assignment, 0.0, status, proof, best.greedy_first())
+        seen = best.greedy_first()
+        if not best.is_enough:
+            return SolverResult(best.assignment, 0.0, status, None, seen)
+        proof = best.certificate
+        return SolverResult(best.assignment, best.bound_s, status, proof, seen)
 
     def _search(
         self, starts: list[_MenuPart], best: _ShortestStep, stop: Stop, seed: int

@@ -8,11 +8,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from shardplan.cli.main import cli
 from shardplan.plans.plan import Plan
+from tests.solvers.crew.helpers import children_of, is_alive, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
@@ -117,11 +123,93 @@ def test_interrupt_without_plan(
     assert "Traceback" not in err
 
 
+CREW = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
+from shardplan.solvers import registry
+registry.SOLVERS["auto"] = "tests.solvers.crew.helpers:patient"
+from shardplan.cli.main import main
+main()
+"""
+"""The program with a default solver that has a plan, and searches on without end."""
+
+
+@pytest.fixture
+def crew(small: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A solve by three processes, all of them at work."""
+    arguments = ["solve", small, "--topology", "dgx-h100", "--objective", "step"]
+    arguments += ["--workers", "3", "--format", "json", "-o", tmp_path / "plan.json"]
+    with subprocess.Popen(
+        [sys.executable, "-c", CREW, *map(str, arguments), "--progress", "plain"],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        wait_until(lambda: len(children_of(process.pid)) == 2, "other processes")
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("best plan ")
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("whom", ["one", "all"])
+def test_interrupt_with_other_processes(
+    crew: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, whom: str
+) -> None:
+    """The best plan of all is kept, nobody is left, and nothing else is said.
+
+    Terminals and schedulers send a signal to all processes at once.
+    """
+    others = children_of(crew.pid)
+    (os.kill if whom == "one" else os.killpg)(crew.pid, number)
+    out, err = crew.communicate(timeout=60)
+    assert crew.returncode == 0, err
+    assert json.loads(out)["status"] == "time_limit"
+    assert Plan.load(tmp_path / "plan.json").outcome.warnings == ()
+    lines = [line for line in err.splitlines() if not line.startswith("best plan ")]
+    assert len(lines) == 1
+    assert "ending with what was found" in lines[0]
+    assert not any(map(is_alive, others))
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+def test_other_processes_end_with_a_killed_one(crew: subprocess.Popen[str]) -> None:
+    """Nothing can be said or done any more, and still they end."""
+    others = children_of(crew.pid)
+    crew.kill()
+    wait_until(lambda: not any(map(is_alive, others)), "their end")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+def test_another_process_that_is_killed(crew: subprocess.Popen[str]) -> None:
+    """The search goes on without it; that is said in the end."""
+    first, second = children_of(crew.pid)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: children_of(crew.pid) == [second], "its end")
+    crew.send_signal(signal.SIGINT)
+    out, err = crew.communicate(timeout=60)
+    assert crew.returncode == 0
+    assert json.loads(out)["status"] == "time_limit"
+    assert "of the search was lost: ended by SIGKILL" in err
+    assert not is_alive(second)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "1000000000", "two", ""])
+def test_wrong_numbers_of_workers(value: str) -> None:
+    """A message and the code of wrong usage."""
+    arguments = ["solve", "dlrm-dcnv2", "--topology", "dgx-h100", "--workers", value]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert "--workers" in result.stderr
+
+
 def test_interrupt_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in any other command is a message and code 130."""
-    from click.testing import CliRunner
-
-    from shardplan.cli.main import cli
 
     def interrupt(kind: str) -> list[str]:
         raise KeyboardInterrupt

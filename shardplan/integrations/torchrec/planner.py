@@ -56,7 +56,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         :func:`shardplan.solve`.
     cost_model : CostModel, name or path, optional
         Instead of TorchRec's estimates.
-    solver, seed
+    solver, seed, workers
         As in :func:`shardplan.solve`.
 
     Attributes
@@ -78,6 +78,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
         solver: str = "auto",
         seed: int = 0,
+        workers: int = 1,
     ) -> None:
         require_torchrec()
         self._topology = topology if topology is not None else _running_topology()
@@ -89,6 +90,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             "objective": objective,
             "solver": solver,
             "seed": seed,
+            "workers": workers,
             "gap": gap,
             "time_limit_s": timeout_seconds,
         }

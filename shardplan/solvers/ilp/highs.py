@@ -71,7 +71,7 @@ def run(
         model.start_from(start)
     end = model.run(
         time_limit_s=stop.remaining_s(),
-        is_over=lambda: stop.requested,
+        is_over=lambda: stop.is_ended,
         improved=improved,
     )
     if end is End.FAILED:

@@ -1,0 +1,1 @@
+"""Several processes for one solve: one proves, others search, beside this one."""

@@ -1,0 +1,117 @@
+"""What processes beside the search do, and the words in which they tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.certify.step.search import step_bound
+from shardplan.records.sharding import Objective
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shardplan.certify.params import ProofParams
+    from shardplan.problems.problem import Problem
+    from shardplan.records.certificate import Certificate
+    from shardplan.solvers.base import Solver, SolverResult, Stop
+
+    Tell = Callable[[object], None]
+
+
+class Ear(Protocol):
+    """Hears what other processes find."""
+
+    def first_value(self) -> float | None:
+        """Wait for the value of a plan [s]; None if there will be none."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """An `Ear` for what is known already: the value of a plan [s]."""
+
+    value_s: float
+
+    def first_value(self) -> float | None:
+        """See `Ear`."""
+        return self.value_s
+
+
+class CrewTask(Protocol):
+    """Work for a process of its own; pickled, for it has to get there."""
+
+    def run(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
+        """Work until done or `stop` says so; tell what is found."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plan of this value was found; its search goes on [s]."""
+
+    value_s: float
+
+
+@dataclass(frozen=True)
+class Proven:
+    """No plan is below this value [s], as the certificate shows."""
+
+    bound_s: float
+    certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The result of a search that is over."""
+
+    result: SolverResult
+
+
+@dataclass(frozen=True)
+class Search:
+    """Search with a seed of its own."""
+
+    solver: Solver
+    seed: int
+
+    def run(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
+        """See `CrewTask`."""
+        observer = _Telling(tell)
+        tell(Searched(self.solver.solve(problem, stop, self.seed, observer)))
+
+
+class _Telling:
+    """An observer that tells every better value."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def improved(self, objective_s: float, lower_bound_s: float) -> None:
+        self._tell(Found(objective_s))
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Prove a bound, once there is a plan: it says what is not worth proving.
+
+    Better plans would tell the proof little more, and it takes long.
+    """
+
+    params: ProofParams
+
+    def run(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
+        """See `CrewTask`."""
+        is_step = problem.objective is Objective.TIME
+        bound = None
+        if not is_step:
+            bound = lower_bound(problem, stop=stop, params=self.params)
+        value_s = ear.first_value()
+        if value_s is None:
+            return
+        if bound is None:
+            enough_s = value_s / (1.0 + stop.gap)
+            certificate, bound_s = step_bound(problem, enough_s, stop, self.params)
+        else:
+            bound = strengthen(problem, bound, value_s, stop, self.params)
+            certificate, bound_s = bound.certificate, bound.value_s
+        tell(Proven(bound_s, certificate))
