@@ -16,6 +16,7 @@ import numpy as np
 
 from shardplan.certify.highs import End, Highs
 from shardplan.certify.rows import ProgramRows
+from shardplan.certify.step.circulation import shared_circuits
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Circuit
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _MOST_COLUMNS = 20_000
 """Options that are looked at, at once; more are chosen by their prices."""
+_FEW_COLUMNS = 1_500
+"""Options up to which all of them are."""
 _MOST_LONGEST = 5_000
 """Options up to which longest items count: the program has a row for most of them."""
 _PRICINGS, _MOST_PRICED = 6, 100_000
@@ -40,8 +43,6 @@ _STEEP = 1e3
 """Slope of the line that keeps a pressure below the most that matters."""
 _LEAST_FLOW = 1e-7
 """Share of the step below which a wait is worth nothing."""
-_BELOW_ONE = 1e-9
-"""How far below 1 shares of circuits add up."""
 
 
 class Mix(NamedTuple):
@@ -55,12 +56,15 @@ class Mix(NamedTuple):
     slopes : dict of str to float
     pressure : float array (K,)
         Of each operation that depends on tables [s].
+    is_long : bool
+        Whether the longest item of some table presses more than the mean load.
     """
 
     step_s: float
     circuits: tuple[Circuit, ...]
     slopes: dict[str, float]
     pressure: Floats
+    is_long: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +127,14 @@ class ConvexStep:
 
     @cached_property
     def _first_options(self) -> Ints:
-        """All options, or of each bundle those that are cheapest in several ways."""
+        """Those that no other one beats, or the cheapest of bundles in some ways."""
         start = self.menu.problem.options.start
-        if len(self.pressed) <= _MOST_COLUMNS:
+        if len(self.pressed) <= _FEW_COLUMNS:
             return np.arange(len(self.pressed))
+        is_large = len(self.pressed) > _MOST_PRICED
+        few = None if is_large else self.menu.undominated
+        if few is not None and len(few) <= _MOST_COLUMNS:
+            return few
         ways = np.c_[self.pressed.sum(axis=1), self.pressed, self.menu.shares]
         ways = ways + 1e-3 * ways[:, :1]
         return np.unique([first_least(way, start) for way in ways.T])
@@ -212,8 +220,8 @@ class _Program:
         collectives such rows made worse proofs: their lines became too steep.
         """
         pressed = self._step.pressed
-        is_whole = len(self._options) == len(pressed) <= _MOST_LONGEST
-        if self._step.is_plain or not is_whole:
+        self._longest_rows = np.zeros((0, 3), dtype=np.int64)
+        if self._step.is_plain or len(pressed) > _MOST_LONGEST:
             return
         alone = self._step.alone
         start = self._step.menu.problem.options.start
@@ -222,16 +230,18 @@ class _Program:
         is_kernel = np.array([p.curve is None for p in self._step.menu.pressures])
         bundle, k = np.nonzero((longest > surely) & is_kernel)
         every, ones = np.arange(len(bundle)), np.ones(len(bundle))
-        sizes = np.diff(start)[bundle]
+        first = np.searchsorted(self._options, start)
+        sizes = np.diff(first)[bundle]
         row = np.repeat(every, sizes)
-        option = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        option += np.repeat(start[:-1][bundle], sizes)
-        self._rows.add(
+        at = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        at += np.repeat(first[:-1][bundle], sizes)
+        number = self._rows.add(
             np.zeros(len(bundle)),
             np.r_[every, row],
-            np.r_[self._pressure + k, self._first + option],
-            np.r_[ones, -alone[option, k[row]]],
+            np.r_[self._pressure + k, self._first + at],
+            np.r_[ones, -alone[self._options[at], k[row]]],
         )
+        self._longest_rows = np.c_[number + every, bundle, k]
 
     def _lines(self) -> None:
         """Put lines below what each operation takes."""
@@ -307,6 +317,9 @@ class _Program:
         for row, tier in self._pool_rows:
             cost += duals[row] * shares[:, tier]
         start = self._step.menu.problem.options.start
+        for row, bundle, k in self._longest_rows[duals[self._longest_rows[:, 0]] > 0]:
+            own = slice(start[bundle], start[bundle + 1])
+            cost[own] += duals[row] * self._step.alone[own, k]
         best = first_least(cost, start)
         promised = duals[: len(start) - 1] - cost[best]
         return np.asarray(best[promised > _LEAST_FLOW / len(best)])
@@ -322,14 +335,25 @@ class _Program:
         names = [op.name for op in self._step.menu.graph.program]
         circuits = [
             Circuit(operations=tuple(names[i] for i in visits), share=share)
-            for visits, share in _scaled(_circuits(flow))
+            for visits, share in shared_circuits(flow, _LEAST_FLOW)
         ]
         return Mix(
             self._model.objective * self._step.unit,
             tuple(circuits),
             self._slopes(duals),
             values[self._pressure : self._first] * self._step.unit,
+            self._is_long(values[self._first :]),
         )
+
+    def _is_long(self, shares: Floats) -> bool:
+        step, some = self._step, np.flatnonzero(shares > _LEAST_FLOW)
+        if len(step.pressed) > _MOST_LONGEST:
+            return False
+        chosen, part = self._options[some], shares[some, None]
+        start = np.searchsorted(chosen, step.menu.problem.options.start[:-1])
+        longest = np.add.reduceat(step.alone[chosen] * part, start, axis=0)
+        mean = (step.pressed[chosen] * part).sum(axis=0)
+        return bool((longest > mean * (1.0 + _LEAST_FLOW)).any())
 
     def _slopes(self, duals: Floats) -> dict[str, float]:
         """Return what a second of load is worth of a second of each operation.
@@ -346,40 +370,3 @@ class _Program:
             for k, p in enumerate(self._step.menu.pressures)
             if worth[k] > _LEAST_FLOW and p.curve is not None
         }
-
-
-def _circuits(flow: dict[tuple[int, int, int], float]) -> list[tuple[list[int], float]]:
-    """Take a circulation apart: circuits and what they carry per step."""
-    found = []
-    left = dict(flow)
-    for _ in range(10 * len(flow)):
-        if not left:
-            break
-        walk = [max(left, key=lambda edge: left[edge])]
-        seen = {walk[0][0]: 0}
-        while walk[-1][1] not in seen:
-            out = [edge for edge in left if edge[0] == walk[-1][1]]
-            if not out:
-                break
-            seen[walk[-1][1]] = len(walk)
-            walk.append(max(out, key=lambda edge: left[edge]))
-        if walk[-1][1] not in seen:  # what rounding left
-            del left[walk[-1]]
-            continue
-        cycle = walk[seen[walk[-1][1]] :]
-        least = min(left[edge] for edge in cycle)
-        steps = sum(edge[2] for edge in cycle)
-        if steps:
-            found.append(([edge[0] for edge in cycle], least * steps))
-        left = {
-            edge: rest
-            for edge, value in left.items()
-            if (rest := value - least * (edge in cycle)) > _LEAST_FLOW
-        }
-    return found
-
-
-def _scaled(circuits: list[tuple[list[int], float]]) -> list[tuple[list[int], float]]:
-    """Let shares add up to just below 1."""
-    total = sum(share for _, share in circuits) * (1.0 + _BELOW_ONE)
-    return [(visits, share / total) for visits, share in circuits]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from shardplan.certify.step.circuits import RunGraph
+from shardplan.certify.step.dominance import undominated
 from shardplan.certify.step.least import EVERY, Span, Staircase
 from shardplan.problems.totals import ranks_per_place
 from shardplan.problems.weighted import StepView, step_pricer
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shardplan.problems.problem import Problem
-    from shardplan.records.arrays import Bools, Floats
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.steps.pressure import Pressure
     from shardplan.steps.pricing import StepPricer
 
 
 _BY_OPTION = {"presses", "uses", "pressed", "alone", "shares"}
 """What is known of each option by itself: of fewer options it is the same."""
-_OF_OPTIONS = {"problem", "pressures", "may_run"} | _BY_OPTION
+_OF_OPTIONS = {"problem", "pressures", "may_run", "undominated"} | _BY_OPTION
 """What depends on the options that are left alone, and is worked out once."""
 _KEPT = 64
 """Graphs that are kept: of some systems, with what runs in their cases."""
@@ -147,6 +148,12 @@ class StepMenu:
         items = menu.item_bytes * (menu.item_count * size)[:, None]
         share = items / np.where(room > 0, room, 1.0)
         return np.asarray(np.add.reduceat(share, menu.item_start[:-1], axis=0))
+
+    @cached_property
+    def undominated(self) -> Ints | None:
+        """Options that press less than each other one somewhere, or take less room."""
+        ways = np.c_[self.pressed, self.shares]
+        return undominated(ways, self.problem.options.start)
 
     @cached_property
     def graph(self) -> RunGraph:

@@ -103,7 +103,7 @@ class Mixture:
 
     def line_s(self, k: int, pressure: float) -> float:
         """Return what the line of an operation says of it under a pressure [s]."""
-        return float(self._intercepts[k]) + self._slope(k) * pressure
+        return float(self._intercepts[k]) + self.slope(k) * pressure
 
     @property
     def _names(self) -> list[str]:
@@ -131,7 +131,7 @@ class Mixture:
         for _ in range(_ROUNDS):
             slopes = np.array(
                 [
-                    self._slope(k) if s is None else min(self._slope(k), s.flattest)
+                    self.slope(k) if s is None else min(self.slope(k), s.flattest)
                     for k, s in enumerate(stairs)
                 ]
             )
@@ -145,7 +145,7 @@ class Mixture:
 
     @cached_property
     def _intercepts(self) -> Floats:
-        slopes = np.array([self._slope(k) for k in range(len(self.weights))])
+        slopes = np.array([self.slope(k) for k in range(len(self.weights))])
         return self._lines(self.staircases, slopes)
 
     def _lines(self, stairs: Sequence[Staircase | None], slopes: Floats) -> Floats:
@@ -162,7 +162,8 @@ class Mixture:
         """Sum of what is added up and taken away: sums are off by a share of it [s]."""
         return self._dense_s + self.limit_s + float(np.abs(lines).sum())
 
-    def _slope(self, k: int) -> float:
+    def slope(self, k: int) -> float:
+        """Seconds of an operation per second of its pressure; 0 where no line is."""
         pressure = self.menu.pressures[k]
         if pressure.curve is None:
             return 1.0
@@ -179,9 +180,7 @@ class Mixture:
         """Weighted pressure of every item on one operation (I, C) [s]."""
         pressure, cost = self.menu.pressures[k], self._finite
         factor = (
-            (pressure.peak if peak else pressure.mean)
-            * self.weights[k]
-            * self._slope(k)
+            (pressure.peak if peak else pressure.mean) * self.weights[k] * self.slope(k)
         )
         some = np.flatnonzero(factor.any(axis=0))
         own = cost[:, :, pressure.columns[some]]

@@ -30,6 +30,8 @@ class StepCaseNode:
     bound: Bound | None = None
     effort: int = 0
     is_plain: bool = False
+    is_long: bool = False
+    is_narrow: bool = False
     children: tuple[StepCaseNode, ...] = ()
 
     def forget(self) -> None:

@@ -86,12 +86,13 @@ class StepProof:
         if self._is_large:
             self._most_cases = 0
         self._begin_s, self._replay_s = self._left_s(), 0.0
+        self._effort = 1 if self._is_quick else 2
         self._order = self._count = 0
         self._open: list[tuple[float, int, StepCaseNode]] = []
         self._root = StepCaseNode(StepMenu.of(problem), 0.0)
-        leaf = self._grow(self._root)
-        if leaf is not None:
-            self._push(leaf)
+        is_begun = self._is_large or self._solve(self._root)
+        if is_begun and not self._narrow(self._root):
+            self._push(self._root)
 
     @property
     def value_s(self) -> float:
@@ -109,33 +110,20 @@ class StepProof:
             steps=tuple(self._root.cases()),
         )
 
-    def split(self) -> None:
-        """Split the worst case until no split is worth it."""
-        left_s = _REST_SHARE * self._stop.remaining_s() if self._stop else 0.0
-        while self._open and not self._is_over():
-            node = heapq.heappop(self._open)[2]
-            is_time = not self._stop or self._stop.remaining_s() >= left_s
-            if not (is_time and self._split(node)):
-                self._push(node)
-                break
-
     def grow(self) -> None:
-        """Split into cases, then make the most of the worst ones."""
-        self.split()
+        """Do what helps the worst case, then the next, until nothing does."""
+        left_s = _REST_SHARE * self._stop.remaining_s() if self._stop else 0.0
         if self._is_large and np.isfinite(self._begin_s):
             self._replay_s = _REPLAY * (self._begin_s - self._left_s())
-        self.strengthen()
-
-    def strengthen(self) -> None:
-        """Spend time on the worst case, then on the next, until the worst is done."""
-        effort = 1 if self._is_quick else 2
         while self._open and not self._is_over():
-            node = self._open[0][2]
-            if node.effort >= effort:
-                break
-            heapq.heappop(self._open)
-            self._strengthen(node, hard=node.effort > 0)
+            node = heapq.heappop(self._open)[2]
+            is_early = not self._stop or self._stop.remaining_s() >= left_s
+            if is_early and (self._split(node) or self._narrow(node)):
+                continue
+            has_more = self._strengthen(node)
             self._push(node)
+            if not has_more:
+                break
 
     def _push(self, node: StepCaseNode) -> None:
         if node.bound_s < self._limit:
@@ -172,7 +160,8 @@ class StepProof:
         params = self._params.model_copy(update={"quick_tests": 0})
         problem, relaxed, stop = mixture.problem, mixture.relaxed, self._stop
         bound = lower_bound(problem, rest_s, stop, params, relaxed)
-        bound = by_longest_items(problem, bound, rest_s, stop, relaxed)
+        if node.is_long:
+            bound = by_longest_items(problem, bound, rest_s, stop, relaxed)
         self._keep(node, mixture, bound)
 
     def _inherit(self, node: StepCaseNode, parent: Mixture, least_s: float) -> None:
@@ -210,7 +199,7 @@ class StepProof:
             mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit)
             node.earlier = (*node.earlier, node.mixture) if node.mixture else ()
             node.mixture, node.pressure = mixture, mix.pressure
-            node.least_s = mix.step_s
+            node.least_s, node.is_long = mix.step_s, mix.is_long
             if mix.step_s >= self._limit:  # it is refuted
                 break
             stairs = mixture.staircases
@@ -238,7 +227,9 @@ class StepProof:
             StepCaseNode(half, 0.0 if half else self._limit)
             for half in (menu.at_most(k, at_s), menu.above(k, at_s))
         )
-        leaves = [leaf for leaf in map(self._grow, node.children) if leaf is not None]
+        leaves = [
+            leaf for leaf in node.children if leaf.menu is None or self._solve(leaf)
+        ]
         for leaf in leaves:
             self._inherit(leaf, mixture, node.bound_s)
         least_s = min((leaf.bound_s for leaf in leaves), default=0.0)
@@ -251,26 +242,33 @@ class StepProof:
             self._push(leaf)
         return True
 
-    def _grow(self, node: StepCaseNode) -> StepCaseNode | None:
-        """Solve a case, and narrow it to what it has to look at, which is returned.
+    def _narrow(self, node: StepCaseNode) -> bool:
+        """Put the part of a case that has to be looked at in its place, if it is less.
 
-        None if time was over before there was a proof.
+        It takes as long as a dozen splits.
         """
-        if node.menu is None:
-            return node
-        is_solved = not self._is_large
-        if is_solved and not self._solve(node):
-            return None
-        own = node.case
-        leaf = self._narrowed(node) if is_solved else self._running(node)
-        if not (is_solved and leaf is node) and not self._solve(leaf):
+        mixture = node.mixture
+        if node.is_narrow:
+            return False
+        node.is_narrow, own = True, node.case
+        leaf = self._running(node) if self._is_large else self._narrowed(node)
+        if leaf is node and mixture is not None:
+            return False
+        is_solved = self._solve(leaf)
+        if leaf is node:
+            return False
+        if is_solved and mixture is not None:
+            self._inherit(leaf, mixture, node.bound_s)
+        if not is_solved or leaf.bound_s < _KEPT * node.bound_s:  # time is over
             node.case, node.children = own, ()
-            return node
+            return False
+        leaf.is_narrow = True
+        self._push(leaf)
         while node is not leaf:
             rest = next(child for child in node.children if child.menu is not None)
             node.forget()
             node = rest
-        return leaf
+        return True
 
     def _narrowed(self, node: StepCaseNode) -> StepCaseNode:
         """Split off what cannot be: pressures too low or too high for the limit."""
@@ -344,20 +342,21 @@ class StepProof:
     def _is_over(self) -> bool:
         return self._stop is not None and self._stop.now()
 
-    def _strengthen(self, node: StepCaseNode, *, hard: bool) -> None:
-        """Spend time on the weighted sum of a case."""
+    def _strengthen(self, node: StepCaseNode) -> bool:
+        """Spend time on the weighted sum of a case, more each time, if there is any."""
         mixture, bound = node.mixture, node.bound
+        if mixture is None or bound is None or node.effort >= self._effort:
+            return False
         node.effort += 1
-        if mixture is None or bound is None:
-            return
         rest_s = self._limit - mixture.constant_s
         problem, relaxed = mixture.problem, mixture.relaxed
         stop = Early(self._stop, self._replay_s) if self._stop else None
-        if hard:
+        if node.effort > 1:
             bound = strengthen(problem, bound, rest_s, stop, self._params, relaxed)
         else:
             bound = lower_bound(problem, rest_s, stop, self._params, relaxed)
         self._keep(node, mixture, bound)
+        return True
 
 
 def _case(mixture: Mixture, proof: Certificate | None) -> StepCase:

@@ -21,6 +21,9 @@ _CURVES = 3
 """Operations whose curve is split by pressure, at most, before the best is taken."""
 _WORTH = 1e-3
 """Share of the step that a split must be able to gain."""
+_LARGER = 0.2
+"""What a gain of the half that gains more counts: it may be a split that comes later
+which helps the other one."""
 
 _MUCH = 0.05
 """Share of the step above which the pressure of a collective is long."""
@@ -46,14 +49,16 @@ def best_split(
     menu, mixture = node.menu, node.mixture
     if menu is None or mixture is None:
         return None
-    best, longest = None, node.least_s * (1.0 + _WORTH)
+    best, most = None, _WORTH * node.least_s
     for k, at_s in _ways(node, menu, mixture, limit_s):
-        least_s = limit_s
-        for half in (menu.above(k, at_s), menu.at_most(k, at_s)):
-            if half is not None and least_s > longest:
-                least_s = min(least_s, _convex_s(half, mixture, limit_s, stop))
-        if least_s > longest:
-            best, longest = (k, at_s), least_s
+        gains = [
+            _convex_s(half, mixture, limit_s, stop) - node.least_s
+            for half in (menu.above(k, at_s), menu.at_most(k, at_s))
+            if half is not None
+        ]
+        gain = min(gains) + _LARGER * min(max(gains), limit_s - node.least_s)
+        if gain > most:
+            best, most = (k, at_s), gain
     return best
 
 

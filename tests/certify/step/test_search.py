@@ -59,7 +59,7 @@ def test_no_split_proves_less(seed: int) -> None:
     known_s = min(problem.value(draw_assignment(problem, rng)) for _ in range(6))
     proof = StepProof(problem, known_s, is_quick=True)
     first_s = proof.value_s
-    proof.split()
+    proof.grow()
     assert proof.value_s >= first_s > 0.0
     assert verify_step(problem, proof.certificate()) >= first_s * (1.0 - 1e-9)
 
