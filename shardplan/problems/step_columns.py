@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from shardplan.steps.pricing import StepPricer
 
 
+_GLANCE = 1000
+"""Items by which columns are compared before all are looked at."""
 _CHAINED = ("embedding_forward", "embedding_backward")
 _CHAIN = "update and next lookup"
 """From its update a rank goes on to its next lookup without meeting others: where both
@@ -51,6 +53,13 @@ class RankGroups:
     def size(self) -> Floats:
         """Ranks in each group (G,)."""
         return np.asarray(self.members.sum(axis=1))
+
+    def total(self, values: Floats) -> Floats:
+        """Add up what all ranks have (..., K') of what groups have (..., G, K')."""
+        # Not by BLAS, whose threads wait longer for each other than this takes.
+        if self.is_single:
+            return np.asarray(np.add.reduce(values, axis=-2))
+        return np.asarray(np.einsum("g,...gk->...k", self.size, values))
 
     def sums(self, load: Floats) -> Floats:
         """Add up loads of ranks (W, K') in groups (G, K')."""
@@ -242,14 +251,23 @@ def _in_proportion(load: Floats) -> tuple[Ints, Ints, Floats]:
     """
     flat = load.reshape(-1, load.shape[2])
     top = flat.max(axis=0, initial=0.0)
-    shape = flat / np.where(top > 0, top, 1.0)
+    shape = (flat / np.where(top > 0, top, 1.0)).T
+    few = shape[:, :: max(len(flat) // _GLANCE, 1)]
     kept: list[int] = []
     column, times = np.zeros(len(top), dtype=np.int64), np.zeros(len(top))
     for index in np.flatnonzero(top > 0).tolist():
-        own = shape[:, index, None]
-        alike = np.isclose(own, shape[:, kept], rtol=1e-9, atol=1e-12).all(axis=0)
-        if not alike.any():
+        alike = [
+            place
+            for place, other in enumerate(kept)
+            if _is_close(few[index], few[other])
+            and _is_close(shape[index], shape[other])
+        ]
+        if not alike:
             kept.append(index)
-        column[index] = int(alike.argmax()) if alike.any() else len(kept) - 1
+        column[index] = alike[0] if alike else len(kept) - 1
         times[index] = top[index] / top[kept[column[index]]]
     return np.array(kept, dtype=np.int64), column, times
+
+
+def _is_close(one: Floats, other: Floats) -> bool:
+    return bool(np.isclose(one, other, rtol=1e-9, atol=1e-12).all())

@@ -181,7 +181,7 @@ class ByStepTime:
         if stop.gap > 0 and best.assignment is not None:
             best.bound(stop, self._params.proof)
         search = StepSearch(best.problem, seed)
-        if not best.is_enough:
+        if not (best.is_enough or self._is_large(best.problem)):
             self._uniformly(best, stop, seed)
             with _share(stop, _FIRST_SHARE):
                 _move_tables(search, [start.best for start in starts], best, stop)
@@ -191,6 +191,11 @@ class ByStepTime:
             with _share(stop, _LONG_SHARE if is_slow else _RUN_SHARE):
                 found = self._at_length(best, stop, seed)
             _move_tables(search, found, best, stop)
+
+    def _is_large(self, problem: Problem) -> bool:
+        """Whether all the time goes to the solver: what else is done finds nothing."""
+        size = problem.num_bundles * problem.world_size
+        return size > self._params.auto.greedy_size
 
     def _greedily(self, best: _ShortestStep, stop: Stop, seed: int) -> list[_MenuPart]:
         """Solve parts of the menu with greedy, and the best one with its weights.
@@ -206,7 +211,7 @@ class ByStepTime:
         fits = best.offer(first, self._run(greedy, first, stop, seed).assignment)
         took_s = stop.elapsed_s() - begin_s
         is_long = not stop.is_by_work and took_s > _GREEDY_SHARE * stop.remaining_s()
-        if is_long and fits:
+        if fits and (is_long or self._is_large(problem)):
             return [first]
         starts = [whole]
         if not best.offer(whole, self._run(greedy, whole, stop, seed).assignment):

@@ -257,9 +257,9 @@ class StepAnnealing:
         wanted = self._way == way
         offers = np.logical_or.reduceat(wanted, menu.start[:-1])
         users = bundles[offers[bundles]]
-        size = state.item_load.max(axis=1) @ self._slopes
         first_item = menu.item_start[state.option[users]]
-        users = users[size[first_item].argsort()[::-1]]
+        size = state.item_load[first_item].max(axis=1) @ self._slopes
+        users = users[size.argsort()[::-1]]
         before = [(int(state.option[b]), state.places[b]) for b in users.tolist()]
         for bundle in users.tolist():
             state.take(bundle)
@@ -305,9 +305,7 @@ class StepAnnealing:
         if parts[-1] > 0 and rng.random() < _CRITICAL:
             column = int(np.searchsorted(parts, rng.random() * parts[-1], "right"))
             ranks = self._state.on_fullest(min(column, len(parts) - 1))
-            there = free[
-                np.logical_or.reduce(self._state.is_on[:, ranks], axis=1)[free]
-            ]
+            there = free[np.logical_or.reduce(self._state.is_on[ranks], axis=0)[free]]
             if len(there):
                 return int(there[rng.integers(len(there))])
         return int(free[rng.integers(len(free))])

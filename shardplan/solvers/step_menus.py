@@ -35,8 +35,8 @@ class ScopeOptions(NamedTuple):
         Places of each.
     items : int array
         What is on the places, one option's after another's.
-    chosen : bool array (N, G) or None
-        The first `number` of all places; None where each option has one.
+    takes : two int arrays or None
+        Which row takes which of its best places; None where each option has one.
     forbidden : bool array (N, G) or None
         Places that constraints or sizes do not allow, if any.
     """
@@ -46,7 +46,7 @@ class ScopeOptions(NamedTuple):
     options: Ints
     number: Ints
     items: Ints
-    chosen: Bools | None
+    takes: tuple[Ints, Ints] | None
     forbidden: Bools | None
 
 
@@ -65,6 +65,8 @@ class MoveMenu(NamedTuple):
         Those whose places must be in one host.
     everywhere : int array
         Those on all ranks.
+    most_ranks : int
+        That one of the others is on.
     """
 
     options: Ints
@@ -73,6 +75,7 @@ class MoveMenu(NamedTuple):
     parts: tuple[ScopeOptions, ...]
     in_one_host: list[int]
     everywhere: Ints
+    most_ranks: int
 
 
 class MoveMenus:
@@ -89,8 +92,9 @@ class MoveMenus:
         problem = state.problem
         self._problem, menu = problem, problem.options
         self._one_place = state.item_load.max(axis=1)[menu.item_start[:-1]]
-        number = [len(problem.cluster.groups(scope).first_rank) for scope in SCOPES]
-        self._number = np.array(number)
+        groups = [problem.cluster.groups(scope) for scope in SCOPES]
+        self._number = np.array([len(each.first_rank) for each in groups])
+        self._largest = np.array([each.num_ranks.max() for each in groups])
         fits = menu.num_copies <= self._number[menu.scope]
         self._many = fits & ~menu.same_host & (menu.scope != Scope.ALL)
         each = np.add.reduceat(state.item_load, menu.item_start[:-1], axis=0)
@@ -143,6 +147,7 @@ class MoveMenus:
         menu = self._problem.options
         many, scope = self._many[options], menu.scope[options]
         rows = [np.flatnonzero(many & (scope == kind)) for kind in SCOPES]
+        ranks = (menu.num_copies[options] * self._largest[scope])[scope != Scope.ALL]
         return MoveMenu(
             options,
             self._one_place[options],
@@ -154,6 +159,7 @@ class MoveMenus:
             ),
             np.flatnonzero(~many & (scope != Scope.ALL)).tolist(),
             np.flatnonzero(scope == Scope.ALL),
+            int(ranks.max(initial=1)),
         )
 
     def part(
@@ -168,14 +174,15 @@ class MoveMenus:
         if kept is not None:
             rows, options = rows[kept], options[kept]
         count = self._problem.options.num_copies[options]
-        places = np.arange(self._number[scope])
+        row = np.repeat(np.arange(len(count)), count)
+        first = np.cumsum(count) - count
         return ScopeOptions(
             scope,
             rows,
             options,
             count,
             np.concatenate([self._state.copies(one) for one in options.tolist()]),
-            places < count[:, None] if (count > 1).any() else None,
+            (row, np.arange(len(row)) - first[row]) if (count > 1).any() else None,
             self._forbidden(bundle, scope, options),
         )
 
@@ -203,6 +210,7 @@ def ways_to_cut(menu: Options) -> Ints:
 
     Options of one sharding type, scope and number of shards cut alike.
     """
-    ways = np.stack([menu.sharding_type, menu.scope, menu.num_copies], axis=1)
-    found: Ints = np.unique(ways, axis=0, return_inverse=True)[1].reshape(-1)
+    ways = menu.sharding_type, menu.scope, menu.num_copies
+    code = np.ravel_multi_index(ways, [int(way.max(initial=0)) + 1 for way in ways])
+    found: Ints = np.unique(code, return_inverse=True)[1].reshape(-1)
     return found

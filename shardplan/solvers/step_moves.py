@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.costs.scopes import SCOPES, Scope
+from shardplan.solvers.rank_sample import RankSampler
 from shardplan.solvers.step_menus import MoveMenus
 from shardplan.solvers.step_state import powers_of
 
 if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
+    from shardplan.solvers.rank_sample import RankSample
     from shardplan.solvers.step_menus import MoveMenu, ScopeOptions
     from shardplan.solvers.step_state import StepState
 
@@ -77,6 +79,7 @@ class StepMoves:
         problem = state.problem
         self._problem, cluster = problem, problem.cluster
         self.menus = MoveMenus(state, rng)
+        self._sampler = RankSampler(cluster, rng)
         self._groups = [cluster.groups(scope) for scope in SCOPES]
         self._rank_class, self._classes = cluster.rank_class, len(cluster.host_groups)
         self._item_load = state.item_load.reshape(-1, state.item_load.shape[2])
@@ -92,15 +95,17 @@ class StepMoves:
         state, menu = self._state, self.menus.of(bundle)
         if menu is None:
             return None
-        score = self._scores(menu, slopes)
-        found = [self._of_scope(bundle, part, score) for part in menu.parts]
+        sample = self._sampler.draw(menu.most_ranks)
+        score = self._scores(menu, slopes, sample)
+        found = [self._of_scope(bundle, part, score, sample) for part in menu.parts]
         for row in menu.in_one_host:
             option = menu.options.item(row)
-            found.append(self._in_one_host(bundle, option, score[row]))
+            found.append(self._in_one_host(bundle, option, score[row], sample))
         placed = [one for one in found if one is not None]
         everywhere = menu.everywhere
         if len(everywhere):
-            everywhere = everywhere[np.isfinite(score[everywhere]).all(axis=1)]
+            most = state.free_hbm().min()
+            everywhere = everywhere[menu.hbm_bytes[everywhere, 0] <= most]
         if not placed and not len(everywhere):
             return None
         options, counts, places = [], [], []
@@ -125,7 +130,7 @@ class StepMoves:
             powers + np.concatenate(more),
         )
 
-    def _scores(self, menu: MoveMenu, slopes: Floats) -> Floats:
+    def _scores(self, menu: MoveMenu, slopes: Floats, sample: RankSample) -> Floats:
         """Weigh the loads of ranks by what options add to them, with some luck.
 
         Ranks without room have an infinite one.
@@ -136,40 +141,53 @@ class StepMoves:
         weights += _EVEN
         weights *= slopes
         weights += _HIDDEN
-        score = self._by_rank(weights)
+        score = self._by_rank(weights, sample)
         spread = np.add.reduce(score, axis=1, keepdims=True)
         luck = self._rng.random(score.shape)
         luck *= spread * (_NOISE / score.shape[1])
         score += luck
-        score[menu.hbm_bytes > self._state.free_hbm()] = np.inf
+        free = self._state.free_hbm()
+        score[menu.hbm_bytes > (free if sample.is_whole else free[sample.ranks])] = (
+            np.inf
+        )
         return score
 
-    def _by_rank(self, weights: Floats) -> Floats:
-        """Weigh what each rank has, by itself and with others (N, W)."""
+    def _by_rank(self, weights: Floats, sample: RankSample) -> Floats:
+        """Weigh what each rank has, by itself and with others (N, S)."""
         state = self._state
+        if not sample.is_whole:
+            load = np.concatenate(
+                [
+                    load[groups.of_rank[sample.ranks]]
+                    for groups, load in zip(state.groups, state.load, strict=True)
+                ],
+                axis=1,
+            )
+            return _products(weights, load)
         first, *others = zip(state.groups, state.load, strict=True)
-        score = weights[:, first[0].part] @ first[1].T
+        score = _products(weights[:, first[0].part], first[1])
         for groups, load in others:
-            score += (weights[:, groups.part] @ load.T)[:, groups.of_rank]
-        return np.asarray(score)
+            score += _products(weights[:, groups.part], load)[:, groups.of_rank]
+        return score
 
     def _of_scope(
-        self, bundle: int, part: ScopeOptions, score: Floats
+        self, bundle: int, part: ScopeOptions, score: Floats, sample: RankSample
     ) -> _Placed | None:
         """Choose the best distinct places for options of a scope, all at once."""
         own, groups = score[part.rows], self._groups[part.scope]
+        which = sample.groups[part.scope]
         if part.scope != Scope.RANK:
-            own = np.maximum.reduceat(own, groups.first_rank, axis=1)
+            own = np.maximum.reduceat(own, sample.first[part.scope], axis=1)
         if part.forbidden is not None:
-            own[part.forbidden] = np.inf
+            own[part.forbidden[:, which]] = np.inf
         row = np.arange(len(own))
-        if part.chosen is None:
-            places = own.argmin(axis=1)
-            worst = own[row, places]
+        if part.takes is None:
+            best = own.argmin(axis=1)
+            worst, places = own[row, best], which[best]
         else:
             order = own.argsort(axis=1)
             worst = own[row, order[row, part.number - 1]]
-            places = order[part.chosen]
+            places = which[order[part.takes]]
         enough = np.isfinite(worst)
         if not enough.all():
             if not enough.any():
@@ -186,19 +204,24 @@ class StepMoves:
             on_ranks = np.add.reduceat(sizes, first)
         return _Placed(part.options, places, part.number, items, ranks, on_ranks)
 
-    def _in_one_host(self, bundle: int, option: int, score: Floats) -> _Placed | None:
+    def _in_one_host(
+        self, bundle: int, option: int, score: Floats, sample: RankSample
+    ) -> _Placed | None:
         """Put an option on the best ranks of the host that has the best one."""
         state, problem = self._state, self._problem
+        is_legal = np.isfinite(score)
         legal = problem.group_places(bundle, option)
-        legal = legal[np.isfinite(score[legal])]
-        if not len(legal):
+        if len(legal) < problem.world_size:
+            is_legal &= np.isin(sample.ranks, legal)
+        if not is_legal.any():
             return None
-        host = problem.cluster.rank_host[legal]
-        legal = legal[host == host[score[legal].argmin()]]
+        host = problem.cluster.rank_host[sample.ranks]
+        best = np.where(is_legal, score, np.inf).argmin()
+        at = np.flatnonzero(is_legal & (host == host[best]))
         items = state.copies(option)
-        if len(legal) < len(items):
+        if len(at) < len(items):
             return None
-        places = legal[score[legal].argsort(kind="stable")[: len(items)]]
+        places = sample.ranks[at[score[at].argsort(kind="stable")[: len(items)]]]
         count = np.array([len(items)])
         return _Placed(np.array([option]), places, count, items, places, count)
 
@@ -229,7 +252,7 @@ class StepMoves:
                 np.add.at(total, at, own)
                 every = load + total.reshape(len(count), *load.shape)
                 after = every.max(axis=1)
-                powers = groups.size @ (powers_of(every) - powers_of(load))
+                powers = groups.total(powers_of(every) - powers_of(load))
             highest.append(after)
             higher.append(powers)
         fullest.append(np.concatenate(highest, axis=1))
@@ -252,6 +275,13 @@ class StepMoves:
             else:
                 with_it = load + groups.members @ own
             highest.append(np.maximum.reduce(with_it, axis=1))
-            after.append(groups.size @ powers_of(with_it))
+            after.append(groups.total(powers_of(with_it)))
         fullest.append(np.concatenate(highest, axis=1))
         more.append(np.concatenate(after, axis=1) - powers)
+
+
+def _products(weights: Floats, load: Floats) -> Floats:
+    """Weigh loads: (N, K) and (S, K) to (N, S)."""
+    # Not by BLAS, whose threads wait longer for each other than this takes.
+    found = np.einsum("nk,ks->ns", weights, np.ascontiguousarray(load.T))
+    return np.asarray(found)

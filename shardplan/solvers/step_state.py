@@ -12,7 +12,7 @@ from shardplan.problems.problem import Assignment
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
     from shardplan.problems.step_curves import StepCurves
-    from shardplan.records.arrays import Bools, Floats, Ints
+    from shardplan.records.arrays import Floats, Ints
 
 
 class StateNote(NamedTuple):
@@ -24,7 +24,6 @@ class StateNote(NamedTuple):
     load: list[Floats]
     hbm: Floats
     pools: tuple[Floats, ...]
-    is_on: Bools
 
 
 class StepState:
@@ -40,8 +39,8 @@ class StepState:
     hbm : float array (W,)
     pools : float arrays (Q,) and (Q,)
         Bytes of DDR and SSD.
-    is_on : bool array (B, W)
-        Ranks that each bundle has a part on.
+    is_on : bool array (W, B)
+        Bundles that have a part on each rank.
     """
 
     def __init__(self, problem: Problem, curves: StepCurves) -> None:
@@ -54,7 +53,7 @@ class StepState:
         self._uses_pools = bool(self._bytes[:, 1:].any())
         self._copies: dict[int, Ints] = {}
         ranks, bundles = problem.world_size, problem.num_bundles
-        self.is_on = np.zeros((bundles, ranks), dtype=bool)
+        self.is_on = np.zeros((ranks, bundles), dtype=bool)
 
     def fill(self, assignment: Assignment) -> Floats:
         """Take an assignment's options and places; return its loads (W, R)."""
@@ -63,9 +62,15 @@ class StepState:
         self.load = self._columns.loads(loads.cost)
         self.hbm = loads.hbm
         self.pools: tuple[Floats, ...] = (loads.ddr, loads.ssd)
-        scopes = self.problem.options.scope[self.option].tolist()
-        for bundle, (scope, places) in enumerate(zip(scopes, self.places, strict=True)):
-            self.is_on[bundle] = self.problem.ranks_used(scope, places)
+        scope = self.problem.options.scope[self.option]
+        self.is_on[:] = scope == Scope.ALL
+        sizes = np.array([len(places) for places in self.places])
+        bundle = np.repeat(np.arange(len(sizes)), sizes)
+        every = np.concatenate(self.places)
+        for kind in np.unique(scope[bundle]).tolist():
+            some = scope[bundle] == kind
+            which, ranks = self.problem.ranks_of(kind, every[some])
+            self.is_on[ranks, bundle[some][which]] = True
         return loads.cost
 
     def assignment(self) -> Assignment:
@@ -97,15 +102,24 @@ class StepState:
             [load.copy() for load in self.load],
             self.hbm.copy(),
             tuple(pool.copy() for pool in self.pools),
-            self.is_on[bundle].copy(),
         )
 
     def restore(self, note: StateNote) -> None:
         """Go back to what was noted: only that bundle may have moved since then."""
         bundle = note.bundle
+        self._mark(bundle, is_on=False)
         self.option[bundle], self.places[bundle] = note.option, note.places
         self.load, self.hbm, self.pools = note.load, note.hbm, note.pools
-        self.is_on[bundle] = note.is_on
+        self._mark(bundle, is_on=True)
+
+    def _mark(self, bundle: int, *, is_on: bool) -> None:
+        """Note who has a part of a bundle, or that nobody has."""
+        scope = int(self.problem.options.scope[self.option[bundle]])
+        if scope == Scope.ALL:
+            self.is_on[:, bundle] = is_on
+        else:
+            ranks = self.problem.ranks_of(scope, self.places[bundle])[1]
+            self.is_on[ranks, bundle] = is_on
 
     def fits(self) -> bool:
         """Whether no pool is too full."""
@@ -135,7 +149,7 @@ class StepState:
         """Return what all ranks have together of `powers_of` (K,)."""
         return np.concatenate(
             [
-                groups.size @ powers_of(load)
+                groups.total(powers_of(load))
                 for groups, load in zip(self.groups, self.load, strict=True)
             ]
         )
@@ -145,7 +159,7 @@ class StepState:
         items, scope = self.copies(option), int(self.problem.options.scope[option])
         if scope == Scope.ALL:
             self._shift_all(items, sign)
-            self.is_on[bundle] = sign > 0
+            self.is_on[:, bundle] = sign > 0
             return
         ranks = places
         if scope != Scope.RANK:
@@ -164,7 +178,7 @@ class StepState:
             pool = self._pool[ranks]
             for used, added in zip(self.pools, each[1:], strict=True):
                 np.add.at(used, pool, added)
-        self.is_on[bundle, ranks] = sign > 0
+        self.is_on[ranks, bundle] = sign > 0
 
     def _shift_all(self, items: Ints, sign: float) -> None:
         """Add items to all ranks, or take them off."""
