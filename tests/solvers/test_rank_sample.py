@@ -44,7 +44,7 @@ def test_groups_of_a_sample() -> None:
 
 @pytest.mark.usefixtures("few")
 def test_all_ranks() -> None:
-    """They are looked at where they are few, options wide, or hosts of several sizes."""
+    """They are looked at where they are few, options wide, or hosts uneven."""
     rng = np.random.default_rng(0)
     large = topology(num_hosts=16, local_world_size=4)
     assert RankSampler(Cluster.of(large), rng).draw(16).is_whole
