@@ -72,7 +72,7 @@ class _Parent:
         self._has_heard = threading.Event()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def first_value(self) -> float | None:
+    def plan_value(self) -> float | None:
         """See `tasks.Ear`."""
         self._has_heard.wait()
         return self._value_s
@@ -85,8 +85,8 @@ class _Parent:
                 os._exit(1)  # whatever it is at: nobody wants it any more
             if word is Word.STOP:
                 self._stop.requested = True
-            elif self._value_s is None:
-                self._value_s = word
+            else:  # several may have waited for this process
+                self._value_s = min(word, self._value_s or word)
             self._has_heard.set()
 
 

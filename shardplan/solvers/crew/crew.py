@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from shardplan.certify.highs import tell
-from shardplan.solvers.base import SolveStatus
 from shardplan.solvers.crew.child import Job, Word
 from shardplan.solvers.crew.findings import Findings
 from shardplan.solvers.crew.tasks import Known, Prove, Search
@@ -63,9 +62,9 @@ class Crew:
                 others.begin(self._jobs(problem, stop, seed), stop, findings)
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 tell(f"no other process takes part in the search: {error}")
-            with _unless_alone(stop, others):
+            with _unless_alone(stop, others, findings):
                 own = self.solver.solve(problem, stop, seed, findings)
-            if own.assignment is not None and own.status is not SolveStatus.OPTIMAL:
+            if own.assignment is not None:
                 findings.improved(problem.value(own.assignment), own.lower_bound_s)
                 with stop.sooner(_ENDLESS_S if stop.is_endless else float("inf")):
                     self._prove(problem, others, stop, findings)
@@ -91,6 +90,7 @@ class Crew:
             while others.is_proving and not (findings.is_proven or stop.now()):
                 findings.changed.wait(_LOOK_S)
         if not (findings.is_proven or stop.now()):
+            others.end_idle()
             known, hear = Known(findings.value_s), partial(findings.hear, 0)
             Prove(self._proof).run(problem, stop, known, hear)
 
@@ -122,8 +122,14 @@ class _Others:
 
     @property
     def is_proving(self) -> bool:
-        """Whether the one that has to prove first is at work."""
+        """Whether the one that proves before it searches is at work."""
         return bool(self._workers) and self._workers[0].is_at_work
+
+    def end_idle(self) -> None:
+        """End those that are not at work, most often not yet."""
+        for worker in self._workers:
+            if not worker.is_at_work:
+                worker.end()
 
     def say(self, word: object) -> None:
         """Tell all the value of a plan [s], or to stop."""
@@ -143,7 +149,7 @@ class _Others:
 
 
 @contextmanager
-def _unless_alone(stop: Stop, others: _Others) -> Iterator[None]:
+def _unless_alone(stop: Stop, others: _Others, findings: Findings) -> Iterator[None]:
     """Within the block, end the search in time for a proof if nobody else makes it."""
     if stop.is_endless:
         yield
@@ -152,7 +158,7 @@ def _unless_alone(stop: Stop, others: _Others) -> Iterator[None]:
 
     def look() -> None:
         nonlocal is_cut
-        if not others.is_proving:
+        if not (others.is_proving or findings.is_proven):
             is_cut = stop.is_enough = True
 
     timer = threading.Timer(_ALONE_SHARE * stop.remaining_s(), look)

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 class Ear(Protocol):
     """Hears what other processes find."""
 
-    def first_value(self) -> float | None:
-        """Wait for the value of a plan [s]; None if there will be none."""
+    def plan_value(self) -> float | None:
+        """Wait for a plan; return the value of the best one so far [s].
+
+        None if there will be none.
+        """
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Known:
 
     value_s: float
 
-    def first_value(self) -> float | None:
+    def plan_value(self) -> float | None:
         """See `Ear`."""
         return self.value_s
 
@@ -105,7 +108,7 @@ class Prove:
         bound = None
         if not is_step:
             bound = lower_bound(problem, stop=stop, params=self.params)
-        value_s = ear.first_value()
+        value_s = ear.plan_value()
         if value_s is None:
             return
         if bound is None:

@@ -34,7 +34,7 @@ class Wait:
     def run(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
         tell(os.getpid())
         tell(stop.time_limit_s)
-        tell(ear.first_value())
+        tell(ear.plan_value())
         while not stop.now():
             time.sleep(0.01)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,34 @@ def test_a_search_that_ends_by_itself_is_proven(objective: Objective) -> None:
     assert found.lower_bound_s > 0
 
 
+def test_a_search_that_ends_at_once_begins_no_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor does its proof, which is made here."""
+    monkeypatch.setattr(worker, "_PATIENCE_S", 600.0)
+    monkeypatch.setattr(worker, "_begin", None)
+    found, texts = run(
+        problem_for(Objective.STEP), Patient(is_patient=False), Stop(time_limit_s=60.0)
+    )
+    assert not texts
+    assert found.certificate is not None
+    assert found.status is SolveStatus.FEASIBLE
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_without_other_processes_there_is_time_for_a_proof(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search ends sooner, and this process proves."""
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    monkeypatch.setattr(module, "_ALONE_SHARE", 0.01)
+    problem, stop = problem_for(objective), Stop(time_limit_s=100.0)
+    found, texts = run(problem, Patient(), stop)
+    assert found.certificate is not None
+    assert found.lower_bound_s > 0
+    assert len(texts) == 1
+
+
 def test_a_process_that_dies_costs_only_its_work() -> None:
     """The search goes on; a warning says what was lost."""
     problem, stop = problem_for(Objective.STEP), Stop()
@@ -164,10 +193,13 @@ class _Pickled:
 
 
 @pytest.mark.parametrize("objective", SUMS)
-def test_what_cannot_be_pickled_is_solved_by_one(objective: Objective) -> None:
+def test_what_cannot_be_pickled_is_solved_by_one(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is said, and the proof is made here."""
+    monkeypatch.setattr(module, "_ALONE_SHARE", 0.01)
     problem = replace(problem_for(objective), bundles=_Unpicklable())
-    stop = Stop(time_limit_s=2.0)
+    stop = Stop(time_limit_s=100.0)
     found, texts = run(problem, Patient(), stop)
     assert found.certificate is not None
     (text,) = texts
