@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shardplan.records.sharding import Objective
+from shardplan.records.sharding import Objective, Target
 from tests.benchmarks.families import Family, family_problem, shipped_problem
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
 
 STEP, MAX_RANK, TIME = Objective.STEP, Objective.MAX_RANK, Objective.TIME
+ANY, HUGECTR = Target.ANY, Target.HUGECTR
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Case:
 
     Attributes
     ----------
-    source : Family or (workload, topology, hosts)
+    source : Family or (workload, topology, hosts, target)
     limit_s : float
         Time limit of `auto` [s].
     seeds : int
@@ -53,7 +54,7 @@ class Case:
         Part of ``--quick``.
     """
 
-    source: Family | tuple[str, str, int | None]
+    source: Family | tuple[str, str, int | None, Target]
     num_tables: int
     num_ranks: int
     objective: Objective
@@ -66,8 +67,11 @@ class Case:
     @property
     def name(self) -> str:
         """Family or workload, and size."""
-        kind = self.source if isinstance(self.source, Family) else self.source[0]
-        return f"{kind} {self.num_tables}x{self.num_ranks} {self.objective}"
+        size = f"{self.num_tables}x{self.num_ranks} {self.objective}"
+        if isinstance(self.source, Family):
+            return f"{self.source} {size}"
+        workload, _, _, target = self.source
+        return f"{workload} {size}" + ("" if target is ANY else f" {target}")
 
     def problem(self, seed: int) -> Problem:
         """Draw or load the problem."""
@@ -88,12 +92,12 @@ def _grid() -> list[Case]:
         Case(f.HBM, 2000, 512, MAX_RANK, 20, goal=Goal(20, 8e-3), seeds=2),
         Case(f.HBM, 10_000, 512, MAX_RANK, 60, goal=Goal(60, 3e-3), seeds=1),
         Case(
-            f.HBM, 10_000, 4096, MAX_RANK, 60, goal=Goal(60, 0.012, 1.0, 8.0), seeds=1
+            f.HBM, 10_000, 4096, MAX_RANK, 60, goal=Goal(60, 0.015, 1.0, 1.0), seeds=1
         ),
         Case(f.DDR, 200, 32, MAX_RANK, 10, goal=Goal(10, 3e-3)),
         Case(f.DDR, 856, 128, MAX_RANK, 10, goal=Goal(10, 3e-3)),
         Case(f.DDR, 10_000, 128, MAX_RANK, 60, goal=Goal(60, 7e-3), seeds=1),
-        Case(f.DDR, 10_000, 4096, MAX_RANK, 60, goal=Goal(60, 0.02), seeds=1),
+        Case(f.DDR, 10_000, 4096, MAX_RANK, 60, goal=Goal(60, 0.04), seeds=1),
         Case(f.HBM, 200, 16, STEP, 10, goal=Goal(10, 0.01)),
         Case(f.HBM, 856, 128, STEP, 10, goal=Goal(10, 0.02)),
         Case(f.HBM, 10_000, 4096, STEP, 60, goal=Goal(60, 0.03), seeds=1),
@@ -111,6 +115,7 @@ def _grid() -> list[Case]:
         Case(f.DDR, 200, 32, STEP, 10, 2, **quick),
         Case(f.DDR, 856, 128, STEP, 10, 1),
         Case(f.SSD, 200, 32, STEP, 10, 2, **quick),
+        Case(f.SSD, 856, 128, STEP, 10, 1),
         Case(f.SSD, 856, 128, MAX_RANK, 10, 1),
         Case(f.GIANT, 200, 16, STEP, 10, 2, **quick),
         Case(f.GIANT, 856, 128, STEP, 10, 1),
@@ -120,31 +125,43 @@ def _grid() -> list[Case]:
         Case(f.EQUAL, 1000, 128, STEP, 10, 1),
     ]
     timed = [
-        Case(f.HBM, 26, 8, TIME, 10, 2),
-        Case(f.HBM, 200, 16, TIME, 10),
-        Case(f.HBM, 856, 128, TIME, 10),
+        Case(f.HBM, 26, 8, TIME, 60, 2, Goal(60, 0.02)),
+        Case(f.HBM, 200, 16, TIME, 10, goal=Goal(10, 0.006)),
+        Case(f.HBM, 856, 128, TIME, 10, goal=Goal(10, 0.015)),
+        Case(f.HBM, 10_000, 4096, TIME, 60, 1, Goal(60, 0.04, 1.0, 1.0)),
+        Case(f.SSD, 200, 32, TIME, 10, goal=Goal(10, 0.15)),
+        Case(f.SSD, 856, 128, TIME, 10, goal=Goal(10, 0.15)),
         Case(f.HOT_SMALL, 200, 16, TIME, 10, 2),
     ]
     return [*must, *others, *timed, *_shipped()]
 
 
 def _shipped() -> list[Case]:
+    few = [
+        Case(("dlrm-dcnv2", topology, hosts, HUGECTR), 26, ranks, objective, 10, 1)
+        for topology, hosts, ranks in (
+            *(("dgx-h100", 2, 16), ("dgx-h100", 4, 32), ("dgx-h100", 16, 128)),
+            ("gb200-nvl72", 16, 64),
+        )
+        for objective in (STEP, TIME)
+    ]
     timed = [
-        Case(("dlrm-dcnv2", "dgx-h100", 1), 26, 8, TIME, 10, 1, is_quick=True),
-        Case(("dlrm-dcnv2", "dgx-h100", 8), 26, 64, STEP, 10, 1),
-        Case(("dlrm-dcnv2", "dgx-h100", 8), 26, 64, TIME, 10, 1),
-        Case(("criteo-tb", "dgx-a100-40", 2), 26, 16, TIME, 10, 1),
-        Case(("hugectr-200", "dgx-h100", 2), 200, 16, TIME, 10, 1),
-        Case(("neo-i", "zionex", 16), 512, 128, TIME, 10, 1),
+        *few,
+        Case(("dlrm-dcnv2", "dgx-h100", 1, ANY), 26, 8, TIME, 10, 1, is_quick=True),
+        Case(("dlrm-dcnv2", "dgx-h100", 8, ANY), 26, 64, STEP, 10, 1),
+        Case(("dlrm-dcnv2", "dgx-h100", 8, ANY), 26, 64, TIME, 10, 1),
+        Case(("criteo-tb", "dgx-a100-40", 2, ANY), 26, 16, TIME, 10, 1),
+        Case(("hugectr-200", "dgx-h100", 2, ANY), 200, 16, TIME, 10, 1),
+        Case(("neo-i", "zionex", 16, ANY), 512, 128, TIME, 10, 1),
     ]
     return [
         *timed,
-        Case(("dlrm-dcnv2", "dgx-h100", 1), 26, 8, STEP, 10, 1, is_quick=True),
-        Case(("criteo-tb", "dgx-a100-40", 2), 26, 16, STEP, 10, 1),
-        Case(("hugectr-200", "dgx-h100", 2), 200, 16, STEP, 10, 1),
-        Case(("merlin-colossal", "dgx-a100-80", 16), 2002, 128, STEP, 10, 1),
-        Case(("neo-i", "zionex", 16), 512, 128, STEP, 10, 1),
-        Case(("neo-a", "zionex", 16), 4096, 128, STEP, 10, 1),
+        Case(("dlrm-dcnv2", "dgx-h100", 1, ANY), 26, 8, STEP, 10, 1, is_quick=True),
+        Case(("criteo-tb", "dgx-a100-40", 2, ANY), 26, 16, STEP, 10, 1),
+        Case(("hugectr-200", "dgx-h100", 2, ANY), 200, 16, STEP, 10, 1),
+        Case(("merlin-colossal", "dgx-a100-80", 16, ANY), 2002, 128, STEP, 10, 1),
+        Case(("neo-i", "zionex", 16, ANY), 512, 128, STEP, 10, 1),
+        Case(("neo-a", "zionex", 16, ANY), 4096, 128, STEP, 10, 1),
     ]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from shardplan.io import catalog
 from shardplan.problems.problem import Problem, build_problem
-from shardplan.records.sharding import ComputeKernel, Objective
+from shardplan.records.sharding import ComputeKernel, Objective, Target
 from shardplan.records.tables import EmbeddingTable, TableConstraints
 from tests.benchmarks import instances
 from tests.benchmarks.frozen import frozen_cost_model, frozen_topology
@@ -101,14 +101,18 @@ def family_inputs(
 
 
 def shipped_problem(
-    workload: str, topology: str, num_hosts: int | None, objective: Objective
+    workload: str,
+    topology: str,
+    num_hosts: int | None,
+    target: Target,
+    objective: Objective,
 ) -> Problem:
     """Build a problem from a shipped workload and the frozen catalogue."""
-    return _build(
-        catalog.load_workload(workload),
-        frozen_topology(topology, num_hosts),
-        objective,
-        all_tiers=False,
+    cluster = frozen_topology(topology, num_hosts)
+    cost_model = frozen_cost_model(str(cluster.cost_model))
+    tables = catalog.load_workload(workload)
+    return build_problem(
+        tables, cluster, cost_model, objective=objective, target=target
     )
 
 

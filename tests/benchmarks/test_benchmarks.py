@@ -8,7 +8,7 @@ import pytest
 
 from shardplan.costs.scopes import Scope
 from shardplan.planning.planner import _solver
-from shardplan.records.sharding import Objective
+from shardplan.records.sharding import Objective, Target
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.params import DEFAULTS
 from shardplan.solvers.registry import load_solver
@@ -110,7 +110,7 @@ def test_objective_time_is_beside_step() -> None:
     kept = {"options": 1, "build_s": 0.0, "seed": 0}
     results = []
     for case in GRID:
-        if case.source == ("dlrm-dcnv2", "dgx-h100", 8):
+        if case.source == ("dlrm-dcnv2", "dgx-h100", 8, Target.ANY):
             step_s = 0.002 if case.objective is Objective.TIME else 0.004
             run = _run("auto", 0.0019, step_s=step_s, progress=[(0.1, 0.0019)])
             greedy = _run("greedy", 0.003, progress=[(0.1, 0.003)])

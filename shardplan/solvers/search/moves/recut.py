@@ -131,22 +131,57 @@ class Recutter(Move):
         for k in np.flatnonzero(change < most).tolist():
             option, size = int(options[k, best[k]]), int(count[k, best[k]])
             places = view.ranks[k, order[k, best[k], :size]]
-            moved += self._replace(int(bundles[k]), option, places, changed)
+            bundle, most_rise = int(bundles[k]), float(most[k])
+            moved += self._replace(bundle, option, places, changed, penalty, most_rise)
         return moved
 
-    def _replace(self, bundle: int, option: int, places: Ints, changed: Bools) -> bool:
+    def _replace(
+        self,
+        bundle: int,
+        option: int,
+        places: Ints,
+        changed: Bools,
+        penalty: Penalty,
+        most: float,
+    ) -> bool:
         """Re-place a bundle unless ranks (or pools, if they matter) have changed."""
         state = self._state
         ranks = np.concatenate([state.places_of(bundle), places])
         if changed[ranks].any():
             return False
-        state.take(bundle)
-        state.put(bundle, option, places)
-        if state.uses_pools:
-            changed[np.isin(state.rank_pool, state.rank_pool[ranks])] = True
-        else:
+        if not state.uses_pools:
+            state.take(bundle)
+            state.put(bundle, option, places)
             changed[ranks] = True
+            return True
+        pools = np.unique(state.rank_pool[ranks])
+        # Each place was judged as if it were the only one of its pool: of a table on
+        # all ranks of a host, hardly any of the bytes.
+        if len(np.unique(state.rank_pool[places])) < len(places):
+            if not self._try(bundle, option, places, penalty, most):
+                return False
+        else:
+            state.take(bundle)
+            state.put(bundle, option, places)
+        changed[np.isin(state.rank_pool, pools)] = True
         return True
+
+    def _try(
+        self, bundle: int, option: int, places: Ints, penalty: Penalty, most: float
+    ) -> bool:
+        """Re-place a bundle if the penalty rises by less than so much by the loads."""
+        state, price = self._state, self._candidates.price
+        touched = np.union1d(state.places_of(bundle), places)
+        load, pools = state.load[touched], state.pool_load.copy()
+        before, places_before = state.take(bundle)
+        state.put(bundle, option, places)
+        rise = (penalty.of_ranks(state.load[touched]) - penalty.of_ranks(load)).sum()
+        rise += penalty.of_pools(state.pool_load).sum() - penalty.of_pools(pools).sum()
+        if rise + price[option] - price[before] < most:
+            return True
+        state.take(bundle)
+        state.put(bundle, before, places_before)
+        return False
 
     def _rises(self, options: Ints, view: View, penalty: Penalty) -> Floats:
         """Rise of the penalty with an option's wider item on each rank, (K, T, R)."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shardplan.records.sharding import SUMS, Objective
-from tests.solvers.helpers import Hosts
+from tests.solvers.helpers import CW2, TW, Hosts, make_problem
 from tests.solvers.search_helpers import (
     assert_allowed,
     hbm_problem,
@@ -102,3 +102,22 @@ def test_re_cuts_of_places_only() -> None:
     for _ in range(10):
         recutter.make(rng.permutation(40)[:12], low_levels(state), 1e-3)
     assert (state.option != kept).any()
+
+
+def test_pieces_that_share_a_pool_are_judged_together() -> None:
+    """Halves of 0.7 of a host's DDR each fit alone, but not both."""
+    cost = np.zeros((3, 1, 6))
+    cost[:, 0, 2] = [1.0, 1.0, 0.4]
+    tier_bytes = np.zeros((3, 3))
+    tier_bytes[:, 1] = [0.0, 0.5, 0.7]
+    room = (np.ones(4), np.ones(1), np.ones(1))
+    problem = make_problem([Hosts(1, 4)], [[TW], [TW, CW2]], cost, tier_bytes, room)
+    begun = start(problem)
+    state = begun.state
+    assert state.option.tolist() == [0, 1]
+    recutter = moves_of(begun, np.random.default_rng(0)).recutter
+    penalty = low_levels(state)
+    for _ in range(20):
+        recutter.make(np.array([0, 1]), penalty, 0.0)
+    assert state.option.tolist() == [0, 1]
+    assert state.fits()
