@@ -60,7 +60,7 @@ PARTS = {
     "auto.neighbourhoods": Part(Neighbourhood, "improve", LITTLE, base=PARTS_ONLY),
     "auto.strengthen": Part(auto, "strengthen", LITTLE),
     "search.limits": Part(Limits, "best"),
-    "search.settled_race": Part(Annealer, "keep_options", SHORT),
+    "search.settled_race": Part(Annealer, "keep_options", SHORT, Objective.MAX_RANK),
     "search.cut_finer": Part(Perturbation, "_finer", SHORT, base=QUICK),
     "search.restarts": Part(Starts, "draw", SHORT, base=QUICK),
     "search.anneal.random_groups": Part(Annealer, "_random_groups"),

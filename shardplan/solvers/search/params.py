@@ -233,8 +233,8 @@ class SearchParams(Record):
         Anneal half of the starts for longer, again and again; without, the most
         promising one after its first cycle goes on.
     settled_race : bool
-        Keep the options that a start chose until the race is over, where tables may
-        go to SSD: re-cuts change places only. The winner tries others.
+        Under `max-rank`, keep the options that a start chose until the race is over,
+        where tables may go to SSD: re-cuts change places only. The winner tries others.
     cut_finer : bool
         Cut shards of the worst rank more finely between cycles.
     restarts : bool

@@ -134,10 +134,11 @@ class Portfolio:
 
         A re-cut relieves the slowest rank by bytes or by seconds that all pay. Where
         tables leave DDR for SSD, seconds are so dear that a hot state loses more of
-        the start's choice than the race can win back.
+        the start's choice than the race can win back. With several phases options
+        that suit them must be found first.
         """
         has_ssd = bool(self._vectors.problem.options.item_bytes[:, 2].any())
-        return self._params.settled_race and has_ssd
+        return self._params.settled_race and has_ssd and self._vectors.is_sum
 
     def _first_cycle(
         self, start: StartParams, *, keep: bool = False
