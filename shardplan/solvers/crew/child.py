@@ -20,6 +20,9 @@ from shardplan.solvers.base import Stop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shardplan.problems.problem import Problem
+    from shardplan.solvers.crew.tasks import CrewTask
+
 
 class Word(Enum):
     """What is said without a number."""
@@ -111,11 +114,16 @@ def main() -> None:
 
 
 def _do(inbox: IO[bytes], tell: Callable[[object], None]) -> None:
-    job = pickle.load(inbox)
-    tasks, problem = pickle.loads(job.tasks), pickle.loads(job.problem)
+    tasks, problem, gap = _read(inbox)
     tell(Word.READY)
-    stop = Stop(time_limit_s=pickle.load(inbox), gap=job.gap)
+    stop = Stop(time_limit_s=pickle.load(inbox), gap=gap)
     ear = _Parent(inbox, stop)
     for task in tasks:
         if not stop.now():
             task.run(problem, stop, ear, tell)
+
+
+def _read(inbox: IO[bytes]) -> tuple[tuple[CrewTask, ...], Problem, float]:
+    """Read a job, and let go of its bytes, which may be hundreds of MB."""
+    job = pickle.load(inbox)
+    return pickle.loads(job.tasks), pickle.loads(job.problem), job.gap

@@ -131,6 +131,7 @@ class Worker:
         with suppress(OSError, ValueError):  # it is no more
             pickle.dump(self._job, inbox)
             inbox.flush()
+            del self._job  # the problem may take hundreds of MB
             self._ready.wait()
             word: object = self._remaining_s()
             while word is not None:
