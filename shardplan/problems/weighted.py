@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
     from shardplan.steps.model import Prediction
 
-_LEAST = 0.02
+LEAST_WEIGHT = 0.02
 """Weights are at least this, so that nothing that is hidden now becomes free."""
 _TINY = 1e-6
 """Share of a load at which an operation takes no more than its fixed time."""
@@ -81,6 +81,22 @@ def by_phase() -> Groups:
         "outputs": ("output_all_to_all", "output_encode", *reduces),
         "gradients": ("gradient_all_to_all", "gradient_encode", *gathers, REPLICAS),
         "backward": ("embedding_backward", "replicated_backward"),
+    }
+
+
+def by_load() -> Groups:
+    """Group operations whose loads are proportional: their maxima are on one rank."""
+    reduces = [name for s, name in reduce_names("reduce_scatter") if s != Scope.ALL]
+    gathers = [name for s, name in reduce_names("all_gather") if s != Scope.ALL]
+    apart = by_operation()
+    return {
+        "ids": apart["ids"],
+        "prefetch": apart["prefetch"],
+        "forward": apart["forward"],
+        "exchanges": (*apart["outputs"], *apart["gradients"]),
+        "reductions": (*reduces, *gathers),
+        "backward": apart["backward"],
+        "everywhere": apart["everywhere"],
     }
 
 
@@ -165,7 +181,7 @@ def _merged(
         sum(weights[index[name]] * cost[:, :, index[name]] for name in names)
         for names in groups.values()
     ]
-    position = {name: i for i, name in enumerate(groups)}
+    position = {name: i for i, some in enumerate(groups.values()) for name in some}
     # What groups have added up goes by all-to-all.
     for exchange, kind in (("output", "reduce_scatter"), ("gradient", "all_gather")):
         weight = weights[index[f"{exchange}_all_to_all"]]
@@ -173,7 +189,7 @@ def _merged(
             price = rates.reduce_scatter[scope]
             across = rates.across_groups[scope] / np.where(price > 0, price, np.inf)
             more = weight * cost[:, :, index[name]] * across
-            at = position[f"{exchange}s"]
+            at = position[f"{exchange}_all_to_all"]
             found[at] = found[at] + more
     return np.stack(found, axis=2)
 
@@ -206,7 +222,7 @@ def weights_at(
         rise = here.seconds_of(operation) - none.seconds_of(operation)
         slope = rise / load if load > 0 else 1.0
         weights[index] = criticality.get(operation, 0.0) * slope
-    return np.maximum(weights, _LEAST)
+    return np.maximum(weights, LEAST_WEIGHT)
 
 
 def operation_of(column: str, names: tuple[str, ...]) -> str:

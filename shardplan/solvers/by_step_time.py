@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.certify.step.guide import find_guide
 from shardplan.certify.step.search import step_bound
 from shardplan.costs.scopes import Scope
-from shardplan.problems.weighted import StepView, by_phase, step_pricer, weights_at
+from shardplan.problems.weighted import (
+    LEAST_WEIGHT,
+    StepView,
+    by_load,
+    by_phase,
+    step_pricer,
+    weights_at,
+)
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
@@ -39,9 +47,11 @@ _SHELF_ROUNDS, _SHELF_SHARE = 4, 0.1
 takes."""
 _SHELF_SLACK = 1.05
 """Plans are looked for below this many times the step: paths of others may miss it."""
-_FIRST_SHARE, _RUN_SHARE = 0.25, 0.4
+_FIRST_SHARE, _RUN_SHARE = 0.1, 0.6
 """Shares of what is left for moving tables, and then for the solver itself; after it
 tables are moved again."""
+_GUIDE_SHARE = 0.2
+"""Share of what is left, at most, to find out what had better run."""
 _FEW, _LONG_SHARE = 1.0, 0.8
 """With fewer moves per table before it the solver has this share: they bring little."""
 _GREEDY_SHARE = 0.1
@@ -188,8 +198,9 @@ class ByStepTime:
         if not best.is_enough:
             self._shelve(starts, best, stop)
             is_slow = search.moves_per_table < _FEW
+            guided = None if is_slow else self._guide(best, stop)
             with _share(stop, _LONG_SHARE if is_slow else _RUN_SHARE):
-                found = self._at_length(best, stop, seed)
+                found = self._at_length(best, guided, stop, seed)
             _move_tables(search, found, best, stop)
 
     def _is_large(self, problem: Problem) -> bool:
@@ -279,15 +290,31 @@ class ByStepTime:
             latest, before = found, latest.option
             best.take(found)
 
+    def _guide(self, best: _ShortestStep, stop: Stop) -> _MenuPart | None:
+        """Ask linear programs what had better run, and what loads then cost."""
+        if best.assignment is None:
+            return None
+        share_s = np.inf if stop.is_by_work else _GUIDE_SHARE * stop.remaining_s()
+        loads = best.problem.loads(best.assignment).cost
+        with stop.beyond_work(), stop.sooner(share_s):
+            guide = find_guide(best.problem, loads, stop)
+        if guide is None:
+            return None
+        view = StepView(best.problem, guide.options)
+        return _MenuPart(view, np.maximum(guide.weights, LEAST_WEIGHT), by_load())
+
     def _at_length(
-        self, best: _ShortestStep, stop: Stop, seed: int
+        self, best: _ShortestStep, guided: _MenuPart | None, stop: Stop, seed: int
     ) -> list[Assignment | None]:
-        """Run the solver on the plain sum of phases; return its plan."""
-        chosen = _whole(best.problem)
-        found = self._run(self.inner, chosen, stop, seed)
-        for seen in (*found.seen, found.assignment):
-            best.offer(chosen, seen)
-        return [chosen.best]
+        """Run the solver by the guide, or on the plain sum; return its plan."""
+        plain = _whole(best.problem)
+        for chosen in (guided, plain) if guided else (plain,):
+            found = self._run(self.inner, chosen, stop, seed)
+            for seen in (*found.seen, found.assignment):
+                best.offer(chosen, seen)
+            if chosen.best is not None:
+                return [chosen.best]
+        return []
 
     def _run(
         self, solver: Solver, start: _MenuPart, stop: Stop, seed: int

@@ -10,7 +10,7 @@ from shardplan.costs.scopes import Scope
 from shardplan.errors import InputError
 from shardplan.planning.planner import solve
 from shardplan.plans.evaluation import evaluate
-from shardplan.problems.weighted import StepView, by_phase, weights_at
+from shardplan.problems.weighted import StepView, by_load, by_phase, weights_at
 from shardplan.records.sharding import Objective
 from shardplan.simulation import SimulationSettings, simulate
 from shardplan.solvers.auto import Auto
@@ -155,6 +155,17 @@ def test_grouped_by_phase_it_is_objective_step():
     np.testing.assert_allclose(
         part.options.item_cost, plain.options.item_cost, rtol=1e-12
     )
+
+
+def test_grouped_by_load_nothing_is_lost():
+    """Fewer phases than operations, with the same seconds in all."""
+    problem = two_hosts().problem(objective=Objective.TIME)
+    view = StepView.of(problem)
+    weights = np.linspace(0.5, 1.5, problem.num_phases)
+    few = view.problem(weights, by_load()).options.item_cost
+    many = view.problem(weights).options.item_cost
+    assert few.shape[2] < many.shape[2]
+    np.testing.assert_allclose(few.sum(axis=2), many.sum(axis=2), rtol=1e-12)
 
 
 def test_weights_are_shares_of_the_path():

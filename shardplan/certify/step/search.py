@@ -34,6 +34,8 @@ _MOST_CASES = 60
 """Splits of a proof."""
 _MOST_OPTIONS = 100_000
 """Options above which a proof has one case: each would take a quarter of a minute."""
+_FEW_OPTIONS = 1_500
+"""Options up to which a proof begins with narrowing."""
 _REST_SHARE = 0.1
 """Share of the time that splits leave for the sums of the cases."""
 _FEW_CASES = 4
@@ -90,8 +92,10 @@ class StepProof:
         self._order = self._count = 0
         self._open: list[tuple[float, int, StepCaseNode]] = []
         self._root = StepCaseNode(StepMenu.of(problem), 0.0)
-        is_begun = self._is_large or self._solve(self._root)
-        if is_begun and not self._narrow(self._root):
+        is_first = self._is_large or len(problem.options) <= _FEW_OPTIONS
+        if (self._is_large or self._solve(self._root)) and not (
+            is_first and self._narrow(self._root)
+        ):
             self._push(self._root)
 
     @property
@@ -243,10 +247,7 @@ class StepProof:
         return True
 
     def _narrow(self, node: StepCaseNode) -> bool:
-        """Put the part of a case that has to be looked at in its place, if it is less.
-
-        It takes as long as a dozen splits.
-        """
+        """Put what has to be looked at of a case in its place, if it is less."""
         mixture = node.mixture
         if node.is_narrow:
             return False

@@ -57,6 +57,8 @@ def best_split(
             if half is not None
         ]
         gain = min(gains) + _LARGER * min(max(gains), limit_s - node.least_s)
+        if at_s == 0 and len(gains) > 1 and gains[1] >= limit_s - node.least_s:
+            return k, at_s  # it runs in every plan that matters
         if gain > most:
             best, most = (k, at_s), gain
     return best

@@ -1,0 +1,41 @@
+"""Guides to short steps: what runs, and what loads cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shardplan.certify.step.guide import find_guide
+from shardplan.problems.weighted import step_pricer
+from tests.certify.step.tiny import tiny
+from tests.steps.draws import draw_assignment
+
+
+class _Over:
+    """A clock whose time is over."""
+
+    def now(self) -> bool:
+        return True
+
+    def remaining_s(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_table_keeps_an_option_and_loads_have_a_worth(seed: int) -> None:
+    problem, _ = tiny(seed)
+    plan = draw_assignment(problem, np.random.default_rng(seed))
+    guide = find_guide(problem, problem.loads(plan).cost, None)
+    assert guide is not None
+    kept = np.zeros(len(problem.options), dtype=bool)
+    kept[guide.options] = True
+    assert np.logical_or.reduceat(kept, problem.options.start[:-1]).all()
+    assert len(guide.weights) == len(step_pricer(problem).phases)
+    assert (guide.weights >= 0).all()
+    assert guide.step_s > 0
+
+
+def test_without_time_there_is_none() -> None:
+    problem, _ = tiny(1)
+    plan = draw_assignment(problem, np.random.default_rng(1))
+    assert find_guide(problem, problem.loads(plan).cost, _Over()) is None
