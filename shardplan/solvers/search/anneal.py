@@ -16,6 +16,7 @@ from shardplan.solvers.search.moves.repartition import Repartitioner
 from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.search.penalty import Penalty
+from shardplan.solvers.search.relief import Relief
 from shardplan.solvers.tolerances import NO_SHARE
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ class Annealer:
         self.limit(regret, excess)
         at_scale = len(state.load) > params.scale_ranks
         self._group = anneal.group_at_scale if at_scale else anneal.group
+        relief = Relief(state, rng, self._exchanger, self._group, anneal)
+        self._relief = relief if at_scale and anneal.relief else None
         self._top = np.full(state.num_times, np.inf)
         self._num_changes = max(anneal.fewest_changes, len(state.load))
 
@@ -126,10 +129,11 @@ class Annealer:
             progress = index / max(rounds - 1, 1)
             if index % self._params.level_rounds == 0:
                 penalty = self._penalty(self._tail(progress))
+                levels = self._relief.penalty(progress) if self._relief else penalty
             # Geometric, for gains range from whole shards to the last thousandth of a
             # rank's time: each order of magnitude has the same number of rounds.
             temperature = hot * (cold / hot) ** progress
-            self._move_units(penalty, temperature)
+            self._move_units(levels, temperature)
             if self._params.variants:
                 self._change_variants(penalty, temperature)
             if self._params.recut and index >= settle:
@@ -148,6 +152,9 @@ class Annealer:
     def _move_units(self, penalty: Penalty, temperature: float) -> None:
         """Exchange and divide the shards of ranks, with options as they are."""
         params = self._params
+        if self._relief:
+            self._relief.make(penalty, temperature)
+            return
         # Random groups keep all ranks in balance with each other. The worst alone
         # decide the objective, so they are exchanged once more.
         if params.random_groups:

@@ -31,6 +31,8 @@ class AnnealParams(Record):
         Exchange parts among ranks in random groups, every round.
     worst_groups : bool
         Exchange parts between the worst ranks and others, every round.
+    relief : bool
+        Above `SearchParams.scale_ranks`, exchange parts of overloaded ranks instead.
     pairs : bool
         Divide the shards of pairs of ranks anew, where ranks are few.
     variants : bool
@@ -54,6 +56,9 @@ class AnnealParams(Record):
     worst_per_group : int
         One rank in so many of such a group is one of the worst; the others can take
         what these have too much.
+    relief_quantile, relief_tail : float
+        Levels of these exchanges rise from the mean to this share of the way to this
+        quantile of the loads.
     pair_ranks : int
         Ranks up to which pairs are divided every round: with more, exchanges within
         groups do the same for less.
@@ -103,6 +108,7 @@ class AnnealParams(Record):
 
     random_groups: Flag = True
     worst_groups: Flag = True
+    relief: Flag = True
     pairs: Flag = True
     variants: Flag = True
     recut: Flag = True
@@ -119,6 +125,8 @@ class AnnealParams(Record):
     )
     worst_part: PositiveTally = 8
     worst_per_group: PositiveTally = 4
+    relief_quantile: Fraction = 0.999
+    relief_tail: Fraction = 0.9
     pair_ranks: Tally = 32
     pair_units: Annotated[PositiveTally, Field(le=16)] = 8
     level_rounds: PositiveTally = 4
@@ -298,7 +306,8 @@ class SearchParams(Record):
         Densities, from none to that of the start, of which a perturbation draws one:
         the lower, the cheaper the options are that it goes to.
     finer_probability : float
-        Chance that a shard of the slowest rank is cut finer in a perturbation.
+        Chance that a shard of the slowest rank is cut finer in a perturbation; none at
+        scale.
     finer_share : float
         Longest shard of a finer cut, as a share of the present one: columns that are
         cut a bit more seldom help.
@@ -359,7 +368,7 @@ class SearchParams(Record):
     cold: Factor = 3e-4
     scale_cooling: Factor = 0.3
     race_rounds: PositiveTally = 100
-    fewest_race_rounds: PositiveTally = 25
+    fewest_race_rounds: PositiveTally = 75
     race_work: PositiveTally = 65_536
     cycle_rounds: PositiveTally = 60
     cycle_growth: Factor = 1.1

@@ -149,7 +149,9 @@ class Portfolio:
             if keep:
                 annealer.keep_options()
             hot_cold = self._temperatures(self._params.race_hot)
-            annealer.cycle(self._race_rounds, *hot_cold)
+            rounds = self._race_rounds
+            settle = rounds // self._params.settle_part if self._at_scale else 0
+            annealer.cycle(rounds, *hot_cold, settle=settle)
         return annealer
 
     @property
