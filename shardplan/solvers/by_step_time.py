@@ -166,8 +166,11 @@ class ByStepTime:
         if not np.diff(problem.options.start).all():  # there is no plan at all
             return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
         best = _ShortestStep(problem, observer)
-        starts = self._greedily(best, stop, seed)
-        if not isinstance(self.inner, Greedy):
+        is_greedy = isinstance(self.inner, Greedy)
+        starts = [_whole(problem)]
+        if is_greedy or not self._is_large(problem):
+            starts = self._greedily(best, stop, seed)
+        if not is_greedy:
             self._search(starts, best, stop, seed)
         if best.assignment is None:
             return SolverResult(None, 0.0, SolveStatus.NOT_FOUND)
@@ -204,7 +207,7 @@ class ByStepTime:
             _move_tables(search, found, best, stop)
 
     def _is_large(self, problem: Problem) -> bool:
-        """Whether all the time goes to the solver: what else is done finds nothing."""
+        """Whether the solver comes first: greedy may take half of the time."""
         size = problem.num_bundles * problem.world_size
         return size > self._params.auto.greedy_size
 
@@ -222,7 +225,7 @@ class ByStepTime:
         fits = best.offer(first, self._run(greedy, first, stop, seed).assignment)
         took_s = stop.elapsed_s() - begin_s
         is_long = not stop.is_by_work and took_s > _GREEDY_SHARE * stop.remaining_s()
-        if fits and (is_long or self._is_large(problem)):
+        if is_long and fits:
             return [first]
         starts = [whole]
         if not best.offer(whole, self._run(greedy, whole, stop, seed).assignment):

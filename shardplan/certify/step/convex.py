@@ -37,6 +37,9 @@ _MOST_LONGEST = 5_000
 _PRICINGS, _MOST_PRICED = 6, 100_000
 """How often others are chosen, and for how many options: of larger menus the sum of the
 mixture looks at all of them, which is quicker."""
+_SHARE = 0.2
+"""Share of the time left for the program of a larger menu; without it, circuits are
+mixed where each bundle takes what presses least, which proves nearly as much."""
 _LINES = 12
 """Lines below a curve."""
 _STEEP = 1e3
@@ -91,19 +94,27 @@ class ConvexStep:
         """Solve it; None if HiGHS does not, or not in time."""
         chosen = self._first_options
         is_priced = len(self.pressed) <= _MOST_PRICED
+        share = 1.0 if is_priced else _SHARE
         for _ in range(_PRICINGS if is_priced else 1):
             program = _Program(self, chosen)
-            end = program.run(stop)
+            end = program.run(stop, share)
             if end is End.INFEASIBLE:  # memory is short: its prices will say so
                 program.forget_pools()
-                end = program.run(stop)
+                end = program.run(stop, share)
             if end is not End.OPTIMAL:
-                return None
+                return None if is_priced else self._least_mix()
             more = program.cheaper()
             if not len(more):
                 break
             chosen = np.union1d(chosen, more)
         return program.mix()
+
+    def _least_mix(self) -> Mix | None:
+        """Mix circuits where each bundle takes what presses least: quickly."""
+        start = self.menu.problem.options.start
+        program = _Program(self, first_least(self.pressed.sum(axis=1), start))
+        program.forget_pools()
+        return program.mix() if program.run(None) is End.OPTIMAL else None
 
     def ranges(
         self, which: Iterable[int], stop: Clock | None
@@ -174,9 +185,9 @@ class _Program:
         self._waits()
         self._rows.give(self._model, count)
 
-    def run(self, stop: Clock | None) -> End:
-        """Solve."""
-        left_s = stop.remaining_s() if stop else np.inf
+    def run(self, stop: Clock | None, share: float = 1.0) -> End:
+        """Solve in a share of the time that is left."""
+        left_s = share * stop.remaining_s() if stop else np.inf
         return self._model.run(time_limit_s=left_s)
 
     def _bundles(self) -> None:

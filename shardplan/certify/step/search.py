@@ -84,11 +84,10 @@ class StepProof:
         self._problem, self._limit, self._stop = problem, limit_s, stop
         self._is_large = len(problem.options) > _MOST_OPTIONS
         self._params, self._is_quick = params, is_quick
-        self._most_cases = _FEW_CASES if is_quick else _MOST_CASES
-        if self._is_large:
-            self._most_cases = 0
+        most = _FEW_CASES if is_quick else _MOST_CASES
+        self._most_cases = 0 if self._is_large else most
         self._begin_s, self._replay_s = self._left_s(), 0.0
-        self._effort = 1 if self._is_quick else 2
+        self._effort = 1 if is_quick else 2
         self._order = self._count = 0
         self._open: list[tuple[float, int, StepCaseNode]] = []
         self._root = StepCaseNode(StepMenu.of(problem), 0.0)
@@ -162,7 +161,8 @@ class StepProof:
             node.case, node.bound_s = _case(mixture, None), self._limit
             return
         params = self._params.model_copy(update={"quick_tests": 0})
-        problem, relaxed, stop = mixture.problem, mixture.relaxed, self._stop
+        problem, relaxed = mixture.problem, mixture.relaxed
+        stop = None if self._is_large else self._stop  # it is quicker than all before
         bound = lower_bound(problem, rest_s, stop, params, relaxed)
         if node.is_long:
             bound = by_longest_items(problem, bound, rest_s, stop, relaxed)

@@ -74,3 +74,6 @@ def test_large_menus_have_few_cases(seed: int, monkeypatch: pytest.MonkeyPatch) 
     certificate, bound_s = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=60.0))
     assert verify_step(problem, certificate) == bound_s
     assert 0.5 * best_s < bound_s <= best_s * (1.0 + 1e-12)
+    certificate, bound_s = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=0.0))
+    assert verify_step(problem, certificate) == bound_s
+    assert 0.0 < bound_s <= best_s * (1.0 + 1e-12)
