@@ -47,9 +47,11 @@ _SHELF_ROUNDS, _SHELF_SHARE = 4, 0.1
 takes."""
 _SHELF_SLACK = 1.05
 """Plans are looked for below this many times the step: paths of others may miss it."""
-_FIRST_SHARE, _RUN_SHARE = 0.1, 0.6
+_FIRST_SHARE, _RUN_SHARE = 0.25, 0.4
 """Shares of what is left for moving tables, and then for the solver itself; after it
 tables are moved again."""
+_GUIDED_FIRST, _GUIDED_RUN = 0.1, 0.6
+"""The same where the solver is guided: it finds more then."""
 _GUIDE_SHARE = 0.2
 """Share of what is left, at most, to find out what had better run."""
 _FEW, _LONG_SHARE = 1.0, 0.8
@@ -194,15 +196,18 @@ class ByStepTime:
         if stop.gap > 0 and best.assignment is not None:
             best.bound(stop, self._params.proof)
         search = StepSearch(best.problem, seed)
+        shares = _FIRST_SHARE, _RUN_SHARE
+        if _suits_guide(best.problem):
+            shares = _GUIDED_FIRST, _GUIDED_RUN
         if not (best.is_enough or self._is_large(best.problem)):
             self._uniformly(best, stop, seed)
-            with _share(stop, _FIRST_SHARE):
+            with _share(stop, shares[0]):
                 _move_tables(search, [start.best for start in starts], best, stop)
         if not best.is_enough:
             self._shelve(starts, best, stop)
             is_slow = search.moves_per_table < _FEW
             guided = None if is_slow else self._guide(best, stop)
-            with _share(stop, _LONG_SHARE if is_slow else _RUN_SHARE):
+            with _share(stop, _LONG_SHARE if is_slow else shares[1]):
                 found = self._at_length(best, guided, stop, seed)
             _move_tables(search, found, best, stop)
 
@@ -295,15 +300,16 @@ class ByStepTime:
 
     def _guide(self, best: _ShortestStep, stop: Stop) -> _MenuPart | None:
         """Ask linear programs what had better run, and what loads then cost."""
-        if best.assignment is None:
+        problem = best.problem
+        if best.assignment is None or not _suits_guide(problem):
             return None
         share_s = np.inf if stop.is_by_work else _GUIDE_SHARE * stop.remaining_s()
-        loads = best.problem.loads(best.assignment).cost
+        loads = problem.loads(best.assignment).cost
         with stop.beyond_work(), stop.sooner(share_s):
-            guide = find_guide(best.problem, loads, stop)
+            guide = find_guide(problem, loads, stop)
         if guide is None:
             return None
-        view = StepView(best.problem, guide.options)
+        view = StepView(problem, guide.options)
         return _MenuPart(view, np.maximum(guide.weights, LEAST_WEIGHT), by_load())
 
     def _at_length(
@@ -324,6 +330,11 @@ class ByStepTime:
     ) -> SolverResult:
         problem = start.view.problem(start.weights, start.groups)
         return solver.solve(problem, stop, seed, Silent())
+
+
+def _suits_guide(problem: Problem) -> bool:
+    """Whether programs that cut tables at will say much: not if they are few."""
+    return problem.num_bundles >= problem.world_size
 
 
 @contextmanager
