@@ -31,9 +31,9 @@ from shardplan.solvers.shelf.shelves import Shelves
 from shardplan.solvers.uniform import Uniform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from shardplan.problems.problem import Problem
+    from shardplan.problems.problem import Assignment, Problem
 
 
 class Auto:
@@ -41,10 +41,17 @@ class Auto:
 
     On small problems the integer program takes over, whole or for some tables at a
     time. The last part of the time goes into the proof of how good the plan is.
+
+    Parameters
+    ----------
+    plans : sequence of Assignment
+        Plans that are known already, in place of greedy's.
     """
 
-    def __init__(self, params: SolverParams = DEFAULTS) -> None:
-        self._all, self._params = params, params.auto
+    def __init__(
+        self, params: SolverParams = DEFAULTS, plans: Sequence[Assignment] = ()
+    ) -> None:
+        self._all, self._params, self._plans = params, params.auto, plans
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -91,7 +98,10 @@ class Auto:
         """Run the heuristics; none of them is ever better than the result."""
         if self._is_large(problem):
             return
-        if self._params.greedy:
+        for plan in self._plans:
+            incumbent.offer(plan)
+            incumbent.keep()
+        if self._params.greedy and not self._plans:
             found = Greedy(self._all).solve(problem, stop, seed, Silent())
             incumbent.offer(found.assignment)
             incumbent.keep()
@@ -109,7 +119,7 @@ class Auto:
     def _quick_solvers(self, most_s: float) -> Iterator[Solver]:
         """Yield the heuristics after greedy; the last looks below `most_s` only."""
         if self._params.ldm:
-            yield LargestDifferencing(self._all)
+            yield LargestDifferencing(self._all, has_plan=np.isfinite(most_s))
         if self._params.uniform:
             yield Uniform(most_s, self._all)
 

@@ -19,6 +19,7 @@ from shardplan.problems.weighted import (
     step_pricer,
     weights_at,
 )
+from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
@@ -318,7 +319,11 @@ class ByStepTime:
         """Run the solver by the guide, or on the plain sum; return its plan."""
         plain = _whole(best.problem)
         for chosen in (guided, plain) if guided else (plain,):
-            found = self._run(self.inner, chosen, stop, seed)
+            solver = self.inner
+            if chosen is plain and isinstance(solver, Auto):
+                # Greedy solved the plain sum at the very first.
+                solver = Auto(self._params, best.greedy_first()[:2])
+            found = self._run(solver, chosen, stop, seed)
             for seen in (*found.seen, found.assignment):
                 best.offer(chosen, seen)
             if chosen.best is not None:

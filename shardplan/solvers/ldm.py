@@ -43,10 +43,17 @@ class LargestDifferencing:
     pinned or separated tables, items to keep apart, mixed clusters) is placed greedily
     before.
     An item whose rank has no memory left goes to the least loaded one that has.
+
+    Parameters
+    ----------
+    has_plan : bool
+        Whether there is a plan already, so that none need be found after the stop.
     """
 
-    def __init__(self, params: SolverParams = DEFAULTS) -> None:
-        self._params = params
+    def __init__(
+        self, params: SolverParams = DEFAULTS, *, has_plan: bool = False
+    ) -> None:
+        self._params, self._has_plan = params, has_plan
 
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
@@ -58,6 +65,8 @@ class LargestDifferencing:
         best: Assignment | None = None
         value = np.inf
         for share in self._params.ldm.item_shares:
+            if stop.give_up(has_plan=self._has_plan or best is not None):
+                break
             limit_s = share * mean
             choice = select(problem, totals, limit_s, 1.0, params=self._params.choice)
             if choice is None:
@@ -65,7 +74,7 @@ class LargestDifferencing:
             # Differencing knows one number per item. Time alone may overfill ranks;
             # with memory added, neither of them is balanced as well as by itself.
             for weight in self._params.ldm.memory_weights:
-                if stop.now() and best is not None:
+                if stop.give_up(has_plan=self._has_plan or best is not None):
                     break
                 placer = self._solve_choice(problem, totals, choice, weight)
                 if placer is None:

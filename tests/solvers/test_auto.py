@@ -221,6 +221,20 @@ def test_time_that_is_over_still_gives_a_plan() -> None:
     assert found.status is SolveStatus.TIME_LIMIT
 
 
+def test_known_plans_take_the_place_of_greedys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best of them is what is left without any time."""
+    problem = toy_problem(np.random.default_rng(4), 20, [Hosts(2, 4, 4)], fill=0.5)
+    plans = [solve(problem, work).assignment for work in (0.0, 1e5)]
+    assert plans[0] is not None
+    assert plans[1] is not None
+    assert problem.value(plans[1]) < problem.value(plans[0])
+    monkeypatch.setattr(Greedy, "solve", lambda *_: pytest.fail("greedy ran"))
+    known = Auto(plans=[plan for plan in plans if plan is not None])
+    found = known.solve(problem, Stop(time_limit_s=0.0), 0, Silent())
+    assert found.assignment is not None
+    assert is_same(found.assignment, plans[1])
+
+
 def test_pins_on_single_ranks_of_many() -> None:
     """The search begins, and ends legally, where tables have one rank of 128 each."""
     rng = np.random.default_rng(0)

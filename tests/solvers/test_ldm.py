@@ -70,6 +70,15 @@ def test_whole_tables_are_partitioned_as_the_method_does() -> None:
     assert problem.value(result.assignment) == 16
 
 
+def test_beside_a_plan_no_other_is_found_after_the_stop() -> None:
+    """Alone the method finds a plan however late it is."""
+    problem, over = partition_problem([8, 7, 6, 5, 4], 2), Stop(time_limit_s=0.0)
+    for has_plan in (False, True):
+        solver = LargestDifferencing(has_plan=has_plan)
+        found = solver.solve(problem, over, 0, Silent())
+        assert (found.assignment is None) is has_plan
+
+
 def test_memory_counts_when_time_does_not() -> None:
     """Tables of equal time and unequal size are spread so that they fit."""
     problem = partition_problem([1.0] * 4, 2)
