@@ -53,6 +53,10 @@ class Auto:
     ) -> None:
         self._all, self._params, self._plans = params, params.auto, plans
 
+    def knowing(self, plans: Sequence[Assignment]) -> Auto:
+        """See `PlanTaker`."""
+        return Auto(self._all, plans)
+
     def solve(
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:

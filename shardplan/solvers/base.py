@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shardplan.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.certificate import Certificate
@@ -249,6 +249,14 @@ class Solver(Protocol):
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """Search until done or `stop` says so."""
+
+
+@runtime_checkable
+class PlanTaker(Protocol):
+    """A solver that need not find by itself what is known already."""
+
+    def knowing(self, plans: Sequence[Assignment]) -> Solver:
+        """Return the same solver, which begins with these plans."""
 
 
 def __getattr__(name: str) -> Any:

@@ -19,8 +19,7 @@ from shardplan.problems.weighted import (
     step_pricer,
     weights_at,
 )
-from shardplan.solvers.auto import Auto
-from shardplan.solvers.base import Silent, SolverResult, SolveStatus
+from shardplan.solvers.base import PlanTaker, Silent, SolverResult, SolveStatus
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
@@ -320,9 +319,9 @@ class ByStepTime:
         plain = _whole(best.problem)
         for chosen in (guided, plain) if guided else (plain,):
             solver = self.inner
-            if chosen is plain and isinstance(solver, Auto):
+            if chosen is plain and isinstance(solver, PlanTaker):
                 # Greedy solved the plain sum at the very first.
-                solver = Auto(self._params, best.greedy_first()[:2])
+                solver = solver.knowing(best.greedy_first()[:2])
             found = self._run(solver, chosen, stop, seed)
             for seen in (*found.seen, found.assignment):
                 best.offer(chosen, seen)
