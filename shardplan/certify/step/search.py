@@ -38,7 +38,7 @@ _FEW_OPTIONS = 1_500
 """Options up to which a proof begins with narrowing."""
 _REST_SHARE = 0.1
 """Share of the time that splits leave for the sums of the cases."""
-_FEW_CASES = 4
+_FEW_CASES = 8
 """Splits of one that is to take no time."""
 _NARROWINGS = 2
 """How often pressures are narrowed."""
