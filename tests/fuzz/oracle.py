@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BITS = {"fp32": 32, "fp16": 16, "bf16": 16, "fp8": 8, "int8": 8, "int4": 4}
 _BITS |= {"mxfp8": 8, "mxfp6": 6, "mxfp4": 4}
 _ONE_RANK = {"table_wise", "column_wise", "table_column_wise"}
-_ONE_BLOCK = {"table_wise", "row_wise", "table_row_wise", "data_parallel"}
+_ONE_BLOCK = {"table_wise", "table_row_wise", "data_parallel"}
 _HOME = {"dense": (1, 0, 0), "fused": (1, 0, 0), "fused_uvm": (0, 1, 0)}
 
 
@@ -104,10 +104,7 @@ def _shape(placement: TablePlacement, places: _Places) -> Iterator[str]:
     used = {rank for block in blocks for rank in block.ranks}
     if not used <= set(range(len(places.host))):
         return
-    if kind in _ONE_BLOCK and len(blocks) != 1:
-        yield "several blocks"
-    if kind in _ONE_RANK and any(len(block.ranks) != 1 for block in blocks):
-        yield "rows are cut"
+    yield from _blocks(kind, [len(block.ranks) for block in blocks])
     if kind == "data_parallel" and len(used) != len(places.host):
         yield "not on every rank"
     if kind == "table_column_wise" and len({places.host[r] for r in used}) != 1:
@@ -125,6 +122,15 @@ def _shape(placement: TablePlacement, places: _Places) -> Iterator[str]:
         yield f"rows are nowhere: {split}"
     if (kernel == "dense") != (kind == "data_parallel"):
         yield f"kernel {kernel} with {kind}"
+
+
+def _blocks(kind: str, num_ranks: list[int]) -> Iterator[str]:
+    if kind in _ONE_BLOCK and len(num_ranks) != 1:
+        yield "several blocks"
+    if kind in _ONE_RANK and any(number != 1 for number in num_ranks):
+        yield "rows are cut"
+    if kind == "row_wise" and len(num_ranks) > 1 and min(num_ranks) < 2:
+        yield "a slice on one rank"
 
 
 def _limits(

@@ -103,6 +103,7 @@ def _edit(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("rows.blocks.0.ranks", "0-8", "a rank that does not exist"),
         ("rows.blocks.0.row_sizes", [1003], "row sizes do not tile"),
         ("first.blocks.0.ranks", "1-2", "rows are cut"),
+        ("columns.sharding_type", "row_wise", "a slice on one rank"),
         ("copy.blocks.0.ranks", "0-6", "not on every rank"),
         ("one_host.blocks.0.ranks", "3", "on several hosts"),
         ("host.blocks.0.ranks", "3-6", "not over a whole host"),

@@ -126,7 +126,9 @@ def test_a_script_needs_no_guard(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.stderr == ""
-    assert json.loads(done.stdout) == ["time_limit", []]
+    status, warnings = json.loads(done.stdout)
+    assert status in ("feasible", "time_limit")
+    assert warnings == []
 
 
 def test_studies_have_one_process_per_point() -> None:

@@ -36,7 +36,7 @@ def test_equals_the_prediction(name: str) -> None:
     used = problem.options.item_cost.any(axis=(0, 1))
     loads = operation_loads(problem.pricer, used)
     seen = set()
-    for _ in range(8):
+    for _ in range(40):
         cost = problem.loads(random_assignment(problem, rng)).cost
         prediction = problem.pricer.predict(cost)
         for load in loads:
