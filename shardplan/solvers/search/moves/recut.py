@@ -97,9 +97,7 @@ class Recutter(Move):
         # `way.change` is an estimate: items on groups share pools, and may share ranks
         # of them. What is accepted is judged by the loads as they are now.
         touched = np.flatnonzero(before | state.ranks_used(bundle))
-        rise = penalty.of_ranks(state.load[touched]).sum()
-        rise -= penalty.of_ranks(load[touched]).sum()
-        rise += penalty.of_pools(state.pool_load).sum() - penalty.of_pools(pools).sum()
+        rise = self._risen(touched, load[touched], pools, penalty)
         rise += price[way.option] - price[option]
         # As Metropolis: exp(-rise / T) > uniform, with -log(uniform) drawn at once.
         if rise < temperature * self._rng.exponential():
@@ -107,6 +105,15 @@ class Recutter(Move):
         state.take(bundle)
         state.put(bundle, option, places)
         return False
+
+    def _risen(
+        self, ranks: Ints, load: Floats, pool_load: Floats, penalty: Penalty
+    ) -> float:
+        """By how much the penalty is above that of former loads of ranks and pools."""
+        state = self._state
+        rise = penalty.of_ranks(state.load[ranks]).sum() - penalty.of_ranks(load).sum()
+        pools = penalty.of_pools(state.pool_load).sum()
+        return float(rise + (pools - penalty.of_pools(pool_load).sum()))
 
     def _recut_batch(self, bundles: Ints, penalty: Penalty, temperature: float) -> int:
         state, price = self._state, self._candidates.price
@@ -157,12 +164,10 @@ class Recutter(Move):
         pools = np.unique(state.rank_pool[ranks])
         # Each place was judged as if it were the only one of its pool: of a table on
         # all ranks of a host, hardly any of the bytes.
-        if len(np.unique(state.rank_pool[places])) < len(places):
-            if not self._try(bundle, option, places, penalty, most):
-                return False
-        else:
-            state.take(bundle)
-            state.put(bundle, option, places)
+        if len(np.unique(state.rank_pool[places])) == len(places):
+            most = np.inf
+        if not self._try(bundle, option, places, penalty, most):
+            return False
         changed[np.isin(state.rank_pool, pools)] = True
         return True
 
@@ -175,8 +180,7 @@ class Recutter(Move):
         load, pools = state.load[touched], state.pool_load.copy()
         before, places_before = state.take(bundle)
         state.put(bundle, option, places)
-        rise = (penalty.of_ranks(state.load[touched]) - penalty.of_ranks(load)).sum()
-        rise += penalty.of_pools(state.pool_load).sum() - penalty.of_pools(pools).sum()
+        rise = self._risen(touched, load, pools, penalty)
         if rise + price[option] - price[before] < most:
             return True
         state.take(bundle)
