@@ -25,13 +25,14 @@ def placements(problem: Problem, assignment: Assignment) -> tuple[TablePlacement
         option, places = int(assignment.option[bundle]), assignment.places[bundle]
         for position, table in enumerate(members):
             source = int(problem.bundles.sources[option, position])
-            found[table] = _placement(problem, table, source, places)
+            found[table] = placement_of(problem, table, source, places)
     return tuple(found[table] for table in sorted(found))
 
 
-def _placement(
+def placement_of(
     problem: Problem, table: int, option: int, places: Ints
 ) -> TablePlacement:
+    """Return one table's placement by an option of its menu, on some places."""
     menu = problem.bundles.menu
     return TablePlacement.model_construct(
         name=problem.usage.workload.tables[table].name,

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any
 from torchrec.distributed.types import ShardingPlanner
 
 from shardplan.errors import InputError, ShardplanError, shorten
+from shardplan.integrations.torchrec.planned_model import PlannedModel
+from shardplan.integrations.torchrec.planner_errors import (
+    FailedElsewhereError,
+    error_kind,
+)
 from shardplan.integrations.torchrec.sharding import to_sharding_plan
 from shardplan.integrations.torchrec.tables import default_sharders, find_tables
-from shardplan.integrations.torchrec.topology import read_cost_model, read_topology
+from shardplan.integrations.torchrec.topology import (
+    read_cost_model,
+    read_pipeline,
+    read_topology,
+)
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.integrations.torchrec.workload import carries_optimizer, read_workload
 from shardplan.planning.planner import solve
@@ -56,6 +65,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         :func:`shardplan.solve`.
     cost_model : CostModel, name or path, optional
         Instead of TorchRec's estimates.
+    pipeline_type : PipelineType or its value
+        By it TorchRec's estimates count the batches that are in memory at once.
     solver, seed, workers
         As in :func:`shardplan.solve`.
 
@@ -76,6 +87,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         gap: float = 0.0,
         objective: Objective | str | None = None,
         cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
+        pipeline_type: Any = "none",
         solver: str = "auto",
         seed: int = 0,
         workers: int = 1,
@@ -86,6 +98,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         self._reservation = storage_reservation or _default_reservation()
         self._constraints = dict(constraints or {})
         self._cost_model = cost_model
+        self._pipeline = read_pipeline(pipeline_type)
         self._options: dict[str, Any] = {
             "objective": objective,
             "solver": solver,
@@ -95,6 +108,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             "time_limit_s": timeout_seconds,
         }
         self.result: PlanResult | None = None
+        self._planned: PlannedModel | None = None
 
     def plan(
         self,
@@ -116,12 +130,32 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         )
 
         used = default_sharders() if sharders is None else list(sharders)
+        self.result = self._planned = None
         self.result = self._solve(module, used)
+        self._planned = PlannedModel(
+            self.result.plan,
+            module,
+            used,
+            self._constraints,
+            self._topology,
+            self._batch_size,
+        )
         sharding_plan = to_sharding_plan(self.result.plan)
         validate_modules_inclusion_in_sharding_plan(sharding_plan, module, used)
         validate_rank_assignment(_sharded_part(sharding_plan), self._topology)
         logger.info("%s", summary(self.result))
         return sharding_plan
+
+    def get_selected_options(self) -> list[Any]:
+        """Return the last plan as `ShardingOption` objects by TorchRec's estimates.
+
+        Empty before a plan, and on ranks that received it from rank 0.
+        """
+        return self._planned.selected_options() if self._planned is not None else []
+
+    def get_search_space(self) -> list[Any] | None:
+        """Return the options that the last plan was chosen from; None before one."""
+        return self._planned.search_space() if self._planned is not None else None
 
     def _solve(self, module: torch.nn.Module, sharders: list[Any]) -> PlanResult:
         reserved = self._reservation.reserve(
@@ -143,6 +177,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             sharders=sharders,
             counts_optimizer=carries_optimizer(module, sharders),
             hbm_reserve_fraction=0.0,
+            pipeline=self._pipeline,
         )
         return solve(
             workload,
@@ -163,7 +198,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         Raises
         ------
         ShardplanError
-            On every rank if planning failed on rank 0, or models differ.
+            On every rank if planning failed on rank 0, or models differ; on the others
+            a `FailedElsewhereError` with TorchRec's name for it.
         """
         import torch.distributed as dist
 
@@ -175,20 +211,21 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         assert pg is not None
         _require_one_model(module, sharders, pg)
         failure: BaseException | None = None
-        message: list[Any] = [None, None]
+        message: list[Any] = [None, None, None]
         if pg.rank() == 0:
             try:
                 self._require_world(pg.size())
                 message[0] = self.plan(module, sharders)
             except Exception as error:
                 failure = error
-                message[1] = f"{type(error).__name__}: {error}"
+                message[1:] = f"{type(error).__name__}: {error}", error_kind(error)
         if pg.size() > 1:
             dist.broadcast_object_list(message, dist.get_global_rank(pg, 0), group=pg)
         if failure is not None:
             raise failure
         if message[1] is not None:
-            raise ShardplanError(f"planning failed on rank 0: {message[1]}")
+            text = f"planning failed on rank 0: {message[1]}"
+            raise FailedElsewhereError(text, message[2])
         return message[0]
 
     def _require_world(self, size: int) -> None:

@@ -13,6 +13,7 @@ from shardplan.integrations.torchrec.build import (
 from shardplan.integrations.torchrec.tables import default_sharders, sharder_map
 from shardplan.plans.rectangles import rectangles
 from shardplan.records.sharding import CACHING_KERNELS
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.records.placement import TablePlacement
     from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.torchrec_cost_model import AnyCostModel
 
 _MS_PER_S = 1000.0
 
@@ -130,18 +132,10 @@ def sharding_options(
     batch_size: int,
 ) -> list[Any]:
     """Turn a plan into `ShardingOption` objects with TorchRec's estimates."""
-    from torchrec.distributed.planner.constants import DEFAULT_PERF_ESTIMATOR
-    from torchrec.distributed.planner.estimator.estimator import (
-        EmbeddingPerfEstimatorFactory,
-    )
-    from torchrec.distributed.planner.shard_estimators import EmbeddingStorageEstimator
-    from torchrec.distributed.planner.utils import build_sharder_data_map
-
-    modules = dict(model.named_modules())
     placements = {placement.name: placement for placement in plan.tables}
-    known = sharder_map(sharders)
+    modules, known = dict(model.named_modules()), sharder_map(sharders)
     options = [
-        _option(
+        sharding_option(
             table,
             placements[table.name],
             modules[table.torchrec_module],
@@ -151,19 +145,58 @@ def sharding_options(
         )
         for table in plan.inputs.workload.tables
     ]
-    data = build_sharder_data_map(known)
-    limits = dict(constraints)
+    estimate(options, plan.inputs.cost_model, topology, known, constraints)
+    return options
+
+
+def estimate(
+    options: list[Any],
+    cost_model: AnyCostModel,
+    topology: Any,
+    sharders: Mapping[str, Any],
+    constraints: Mapping[str, Any],
+) -> None:
+    """Fill in performance and storage of every shard by TorchRec's own estimators.
+
+    Parameters
+    ----------
+    options : list of ShardingOption
+        They are changed.
+    cost_model : CostModel
+        Its pipeline is what the storage estimator is told, if it is TorchRec's.
+    sharders : mapping of sharder name to sharder
+    """
+    from torchrec.distributed.planner.constants import DEFAULT_PERF_ESTIMATOR
+    from torchrec.distributed.planner.estimator.estimator import (
+        EmbeddingPerfEstimatorFactory,
+    )
+    from torchrec.distributed.planner.shard_estimators import EmbeddingStorageEstimator
+    from torchrec.distributed.planner.utils import build_sharder_data_map
+
+    data, limits = build_sharder_data_map(sharders), dict(constraints)
+    told: dict[str, Any] = {}
+    if isinstance(cost_model, TorchRecCostModel):
+        told = {
+            "pipeline_type": pipeline_type(cost_model.memory.pipeline),
+            "run_embedding_at_peak_memory": cost_model.memory.counts_outputs,
+        }
     for estimator in (
         EmbeddingPerfEstimatorFactory.create(
             DEFAULT_PERF_ESTIMATOR, topology=topology, constraints=limits
         ),
-        EmbeddingStorageEstimator(topology=topology, constraints=limits),
+        EmbeddingStorageEstimator(topology=topology, constraints=limits, **told),
     ):
         estimator.estimate(options, sharder_data_map=data)
-    return options
 
 
-def _option(
+def pipeline_type(name: str) -> Any:
+    """Return TorchRec's `PipelineType` of a pipeline of `TorchRecMemory`."""
+    from torchrec.distributed.types import PipelineType
+
+    return PipelineType.NONE if name == "none" else PipelineType(f"train_{name}")
+
+
+def sharding_option(
     table: EmbeddingTable,
     placement: TablePlacement,
     module: torch.nn.Module,
@@ -171,6 +204,7 @@ def _option(
     constraints: Mapping[str, Any],
     batch_size: int,
 ) -> Any:
+    """Turn a table's placement into a `ShardingOption` without estimates."""
     from torchrec.distributed.planner.types import (
         ParameterConstraints,
         Shard,

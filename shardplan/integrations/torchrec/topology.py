@@ -177,6 +177,26 @@ def read_cost_model(
     )
 
 
+def read_pipeline(pipeline_type: Any) -> str:
+    """Return the pipeline of `TorchRecMemory` that a `PipelineType`, or its value, is.
+
+    Raises
+    ------
+    InputError
+        If TorchRec has no such pipeline.
+    """
+    from torchrec.distributed.types import PipelineType
+
+    try:
+        value = str(PipelineType(pipeline_type).value)
+    except ValueError:
+        rule = f"must be one of {', '.join(kind.value for kind in PipelineType)}"
+        raise InputError.single(
+            "planner", "pipeline_type", pipeline_type, rule
+        ) from None
+    return value.removeprefix("train_")
+
+
 def _collectives(topology: Any) -> dict[str, float]:
     """Ask for every bandwidth that TorchRec's estimator would ask for."""
     from torchrec.distributed.planner.types import CollectiveType

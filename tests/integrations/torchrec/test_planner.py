@@ -184,4 +184,4 @@ def test_a_failure_reaches_every_rank(mode: str, rule: str) -> None:
     first, second = together(mode)
     assert rule in first["error"]
     assert rule in second["error"]
-    assert second["error"].startswith("ShardplanError: planning failed on rank 0")
+    assert second["error"].startswith("FailedElsewhereError: planning failed on rank 0")
