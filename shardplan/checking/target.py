@@ -113,6 +113,11 @@ def _torchrec_rows(
         yield f"{placement.sharding_type.value} uses all ranks of one host in order"
     if block.row_sizes is not None and block.row_sizes != even_rows(rows, count):
         yield "row shards are ceil(rows / ranks) each; others train on wrong rows"
+    if cluster.is_cpu and 0 in even_rows(rows, count):
+        yield (
+            f"{rows} rows leave a rank of {count} without one; FBGEMM's kernels for "
+            "CPUs then train other tables wrongly, or stop"
+        )
 
 
 def check_optimizer(plan: Plan, target: Target) -> Iterator[Violation]:

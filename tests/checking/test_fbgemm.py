@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.checking import check
+from shardplan.checking.target import check_target
 from shardplan.costs.cluster import Cluster
 from shardplan.errors import InfeasibleError, InputError
 from shardplan.planning.planner import solve
 from shardplan.problems.options.rules import allowed
+from shardplan.records.placement import TablePlacement
 from shardplan.records.sharding import ComputeKernel, Target
 from shardplan.records.tables import EmbeddingTable, TableConstraints
 from shardplan.records.targets import RUNTIMES, optimizer_rule
@@ -114,3 +116,34 @@ def test_gradients_alone_are_refused() -> None:
     assert rule is not None
     assert "sgd" in rule
     assert "none" not in rule
+
+
+@pytest.mark.parametrize(("rows", "is_refused"), [(14, True), (15, False)])
+def test_every_cpu_rank_gets_rows(rows: int, is_refused: bool) -> None:
+    """Of 14 rows, two for each of eight ranks, the last has none.
+
+    On CPUs FBGEMM takes a table without rows for a feature of the next one, and reads
+    beyond the last.
+    """
+    table = EmbeddingTable(name="t", num_embeddings=rows, embedding_dim=8)
+    cut = TablePlacement(
+        name="t",
+        sharding_type="row_wise",
+        compute_kernel="fused",
+        dtype="fp32",
+        tiers={"ddr": 1},
+        blocks=({"num_columns": 8, "ranks": "0-7"},),
+    )
+    found = {
+        name: [
+            violation.message
+            for violation in check_target(
+                cut, table, Target.TORCHREC, Cluster.of(CLUSTERS[name])
+            )
+        ]
+        for name in ("cpu", "two_hosts")
+    }
+    assert found["two_hosts"] == []
+    assert len(found["cpu"]) == is_refused
+    if is_refused:
+        assert "14 rows leave a rank of 8 without one" in found["cpu"][0]

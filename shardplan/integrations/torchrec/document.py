@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import Fault, InputError
+from shardplan.errors import Fault, InputError, shorten
 from shardplan.exporters.torchrec import FORMAT, FORMAT_VERSION, digest
 from shardplan.integrations.torchrec.build import (
     bounds_check_mode,
@@ -16,7 +16,8 @@ from shardplan.integrations.torchrec.build import (
 from shardplan.integrations.torchrec.tables import default_sharders, find_tables
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.io.json_file import read_json
-from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.sharding import ComputeKernel, ShardingType, Target
+from shardplan.records.targets import RUNTIMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,9 +71,12 @@ def load_sharding_plan(
         raise InputError.single(where, "digest", None, rule)
     if model is not None:
         problems += _model_problems(data, where, model, sharders)
+    moved = data if device is None else _on(data, device)
+    if moved["compute_device"] == "cpu" and not problems:
+        problems += _cpu_problems(moved, where)
     if problems:
         raise InputError(problems)
-    return make_sharding_plan(data if device is None else _on(data, device))
+    return make_sharding_plan(moved)
 
 
 def _on(data: dict[str, Any], device: str) -> dict[str, Any]:
@@ -80,6 +84,27 @@ def _on(data: dict[str, Any], device: str) -> dict[str, Any]:
         rule = f"must be one of {', '.join(_DEVICES)}"
         raise InputError.single("load_sharding_plan", "device", device, rule)
     return {**data, "compute_device": device}
+
+
+def _cpu_problems(data: dict[str, Any], where: str) -> Iterator[Fault]:
+    """Say what FBGEMM cannot do on CPUs, or does wrongly; see `Runtime`."""
+    types = [dtype.value for dtype in RUNTIMES[Target.TORCHREC].cpu_row_types]
+    for module, tables in data["modules"].items():
+        for name, entry in tables.items():
+            place = f"modules[{module}].{name}"
+            if entry["dtype"] not in types:
+                rule = f"on CPUs rows are {' or '.join(sorted(types))}: try it on GPUs"
+                yield Fault(where, f"{place}.dtype", entry["dtype"], rule)
+            if entry["compute_kernel"] == ComputeKernel.KEY_VALUE.value:
+                rule = "has no kernel for CPUs: try the plan on GPUs"
+                yield Fault(where, f"{place}.compute_kernel", "key_value", rule)
+            empty = [s["rank"] for s in entry.get("shards", ()) if not s["size"][0]]
+            if empty:
+                rule = (
+                    f"ranks {shorten(empty)} get no row; FBGEMM's kernels for CPUs "
+                    "then train other tables wrongly, or stop: try it on GPUs"
+                )
+                yield Fault(where, f"{place}.shards", "", rule)
 
 
 def _require_format(data: Any, where: str) -> None:

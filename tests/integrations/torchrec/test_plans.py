@@ -428,3 +428,28 @@ def test_a_plan_for_gpus_is_loaded_on_cpus() -> None:
     assert shard.placement.device().type == "cpu"
     with pytest.raises(InputError, match="must be one of cpu, cuda"):
         load_sharding_plan(document, world_size=4, device="tpu")
+
+
+def test_what_cpus_cannot_run_is_refused_before_it_is_tried_there() -> None:
+    """Rows of bf16, rows on SSD, and tables that leave a rank without a row."""
+    inputs = inputs_of(
+        workload({"dtype": "bf16"}, {}, {"num_embeddings": 5}, {}),
+        cluster(2, 2, hbm_bytes=10**11),
+    )
+    plan = plan_of(
+        inputs,
+        place(inputs, 0, "table_wise"),
+        place(inputs, 1, "table_wise", kernel="key_value", load_factor=0.02),
+        place(inputs, 2, "row_wise"),
+        place(inputs, 3, "row_wise"),
+    )
+    document = export(plan, "torchrec")
+    load_sharding_plan(document, world_size=4)
+    with pytest.raises(InputError) as caught:
+        load_sharding_plan(document, world_size=4, device="cpu")
+    assert [(p.key, p.value) for p in caught.value.problems] == [
+        ("modules[ebc].t0.dtype", "bf16"),
+        ("modules[ebc].t1.compute_kernel", "key_value"),
+        ("modules[ebc].t2.shards", ""),
+    ]
+    assert "ranks [3] get no row" in str(caught.value)

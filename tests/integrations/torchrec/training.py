@@ -35,8 +35,8 @@ from torchrec.sparse.jagged_tensor import KeyedJaggedTensor  # noqa: E402
 
 from tests.integrations.torchrec import processes  # noqa: E402
 
-ROWS = (5, 101, 1, 50)
-"""Row-wise over 4 ranks, the first and third leave ranks without rows."""
+ROWS = (7, 101, 4, 50)
+"""Over 4 ranks, the first and third give every rank a row or two."""
 DIM, DENSE, BATCH, STEPS, RATE = 16, 5, 6, 3, 0.1
 PATH = "sparse_arch.embedding_bag_collection"
 
