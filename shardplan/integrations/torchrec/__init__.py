@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from shardplan.integrations.torchrec.planner import (
         ShardplanPlanner as ShardplanPlanner,
     )
+    from shardplan.integrations.torchrec.provider import (
+        ShardplanProvider as ShardplanProvider,
+    )
     from shardplan.integrations.torchrec.rating import Rating as Rating
     from shardplan.integrations.torchrec.rating import rate as rate
     from shardplan.integrations.torchrec.sharding import read_plan as read_plan
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 _HOME = {
     "ShardplanLoader": "loader",
     "ShardplanPlanner": "planner",
+    "ShardplanProvider": "provider",
     "Rating": "rating",
     "build_constraints": "build",
     "build_model": "build",

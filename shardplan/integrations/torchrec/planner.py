@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_RESERVE = 0.15
 """Share of HBM that TorchRec's planner keeps free by default."""
+DEFAULT_TIMEOUT_S = 60.0
+"""Time for a plan [s]."""
 
 
 class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
@@ -83,7 +85,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         storage_reservation: Any = None,
         constraints: Mapping[str, Any] | None = None,
         *,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = DEFAULT_TIMEOUT_S,
         gap: float = 0.0,
         objective: Objective | str | None = None,
         cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
