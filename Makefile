@@ -7,11 +7,6 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 WORKLOAD ?= dlrm-dcnv2
 TOPOLOGY ?= dgx-h100
 
-# The release that the bridge is tested with; see docs/guides/install-torchrec.md.
-TORCH = torch==2.13.0
-TORCHREC = torchrec==1.8.0 fbgemm-gpu-cpu==1.8.0
-TORCHREC_NEEDS = tensordict torchmetrics pyre-extensions iopath tqdm
-
 # Tests in a browser; of the package with axe-core, which checks accessibility, only that file is used.
 BROWSER_NEEDS = selenium
 AXE = axe-playwright-python
@@ -24,7 +19,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-long test-versions test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-torchrec clean
+.PHONY: demo test test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -50,6 +45,10 @@ test-long: $(VENV)/.installed-dev
 # The newest and the lowest dependencies, on every Python found; RUNS=3.13-lowest runs one.
 test-versions:
 	$(PYTHON) -m tests.versions $(RUNS)
+
+# TorchRec 1.8 and 1.9, each in an environment of its own; RUNS=1.8 runs one.
+test-torchrec:
+	$(PYTHON) -m tests.torchrec_releases $(RUNS)
 
 # Pages in a headless Chromium, which is installed where that can be done. Pictures and a PDF: build/browser.
 test-browser: $(VENV)/.installed-browser
@@ -129,10 +128,9 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(VENV)/.installed-torchrec: Makefile | $(VENV)/bin/python
-	$(PIP_INSTALL) '$(TORCH)+cpu' 2>/dev/null
-	$(PIP_INSTALL) --no-deps $(TORCHREC)
-	$(PIP_INSTALL) $(TORCHREC_NEEDS)
+# The pair of releases of `make test`; see docs/guides/install-torchrec.md.
+$(VENV)/.installed-torchrec: tests/torchrec_releases.py | $(VENV)/bin/python
+	$(BIN)/python -m tests.torchrec_releases --here
 	@touch $@
 
 $(VENV)/.installed-browser: Makefile | $(VENV)/.installed-dev

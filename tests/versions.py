@@ -6,6 +6,7 @@ releases that ``pyproject.toml`` allows, resolved anew each time; ``lowest`` the
 that it declares and that have a wheel for the Python. They run the part of the tests
 that touches dependencies; `make test` has run all of them with the newest releases. The
 newest Python with these, named as ``RUNS=3.13-newest``, runs all but the slow ones.
+``torchrec`` runs those of the bridge where the index has a TorchRec newer than known.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tests import torchrec_releases
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "versions"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ENDS = {"newest": "highest", "lowest": "lowest-direct"}
 """Names of both ends, and uv's of how to resolve them."""
+TORCHREC = "torchrec"
 PART = (
     "tests/cli/test_catalogues.py",
     "tests/cli/test_console.py",
@@ -69,19 +73,22 @@ def main() -> int:
     for version in PYTHONS:
         if version not in found:
             say(f"Python {version} is missing: not tested.")
-    names = [f"{version}-{end}" for version in found for end in ENDS]
+    names = [f"{version}-{end}" for version in found for end in ENDS] + [TORCHREC]
     unknown = set(wanted) - set(names)
-    if unknown or not names:
+    if unknown or not found:
         say(f"Unknown: {', '.join(unknown)}. Known: {', '.join(names)}.")
         return 2
     whole = f"{max(found, key=PYTHONS.index)}-newest"
     uv = install_uv()
     runs = []
     for name in wanted or names:
-        version, _, end = name.partition("-")
         began = time.monotonic()
-        is_whole = name == whole and name in wanted
-        error = test(uv, name, found[version], ENDS[end], is_whole=is_whole)
+        if name == TORCHREC:
+            error = torchrec_releases.run_newest()
+        else:
+            version, _, end = name.partition("-")
+            is_whole = name == whole and name in wanted
+            error = test(uv, name, found[version], ENDS[end], is_whole=is_whole)
         runs.append(Run(name, error, time.monotonic() - began))
     for run in runs:
         say(f"{run.name:12} {run.seconds:5.0f} s  {run.error or 'passed'}")
