@@ -22,6 +22,7 @@ from shardplan.records.sharding import (
     ShardingType,
     Target,
 )
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from shardplan.records.torchrec_modules import broken_rules
 from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.version import VERSION
@@ -69,11 +70,19 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "shardplan_version": VERSION,
         "world_size": topology.world_size,
-        "local_world_size": topology.host_groups[0].local_world_size,
+        "local_world_size": _local_world_size(plan),
         "compute_device": "cpu" if is_cpu else "cuda",
         "modules": modules,
     }
     return {**document, "digest": digest(document)}
+
+
+def _local_world_size(plan: Plan) -> int:
+    """Return the ranks of a machine; what TorchRec calls pods are hosts of plans."""
+    given = plan.inputs.cost_model
+    if isinstance(given, TorchRecCostModel) and given.collectives.local_world_size:
+        return given.collectives.local_world_size
+    return plan.inputs.topology.host_groups[0].local_world_size
 
 
 def _require_one_module(tables: list[EmbeddingTable], module: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torchrec.distributed.types import ShardingPlanner
 
 from shardplan.errors import InputError, ShardplanError, shorten
+from shardplan.integrations.torchrec.groups import cpu_group, warn_of_pods
 from shardplan.integrations.torchrec.planned_model import PlannedModel
 from shardplan.integrations.torchrec.planner_errors import (
     FailedElsewhereError,
@@ -142,9 +143,11 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             self._topology,
             self._batch_size,
         )
-        sharding_plan = to_sharding_plan(self.result.plan)
+        local = self._topology.local_world_size
+        sharding_plan = to_sharding_plan(self.result.plan, local_world_size=local)
         validate_modules_inclusion_in_sharding_plan(sharding_plan, module, used)
         validate_rank_assignment(_sharded_part(sharding_plan), self._topology)
+        warn_of_pods(self.result.plan, self._topology)
         logger.info("%s", summary(self.result))
         return sharding_plan
 
@@ -211,6 +214,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
                 raise InputError.single("collective_plan", "pg", None, rule)
             pg = dist.group.WORLD
         assert pg is not None
+        pg = cpu_group(pg)
         _require_one_model(module, sharders, pg)
         failure: BaseException | None = None
         message: list[Any] = [None, None, None]

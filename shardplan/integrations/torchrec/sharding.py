@@ -31,8 +31,13 @@ _DEFAULT_LOAD_FACTOR = 0.2
 _TOLERANCE = 1e-9
 
 
-def to_sharding_plan(plan: Plan) -> Any:
+def to_sharding_plan(plan: Plan, *, local_world_size: int | None = None) -> Any:
     """Turn a plan into TorchRec's `ShardingPlan`.
+
+    Parameters
+    ----------
+    local_world_size : int, optional
+        Ranks of a machine, where the hosts of the plan are pods of several.
 
     Raises
     ------
@@ -40,7 +45,9 @@ def to_sharding_plan(plan: Plan) -> Any:
         If TorchRec cannot run the plan, with every table and rule.
     """
     require_torchrec()
-    return make_sharding_plan(export(plan))
+    document = export(plan)
+    local = local_world_size or document["local_world_size"]
+    return make_sharding_plan({**document, "local_world_size": local})
 
 
 def read_plan(

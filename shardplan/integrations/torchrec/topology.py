@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError
+from shardplan.integrations.torchrec.groups import hosts_per_pod
 from shardplan.io.catalog import load_cost_model
 from shardplan.records.topology import (
     Device,
@@ -68,7 +69,7 @@ def _read_topology(topology: Any, name: str) -> Topology:
         rule = f"must be one of {', '.join(_DEVICE_KINDS)}"
         device = topology.compute_device
         raise InputError.single("topology", "compute_device", device, rule)
-    size = topology.intra_group_size
+    size = hosts_per_pod(topology) * topology.local_world_size
     devices = topology.devices
     hosts = [
         _host_caps(devices[first : first + size])

@@ -2,7 +2,7 @@
 
 ``python planning.py MODE``: ``good`` plans, ``broken`` has a model that cannot be
 planned, ``small`` has no room for it, ``size`` has a topology of another world size,
-``models`` has another model on the last rank.
+``models`` has another model on the last rank, ``nccl`` a group without CPUs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,19 @@ from tests.integrations.torchrec import processes  # noqa: E402
 from tests.integrations.torchrec.training import make_model  # noqa: E402
 
 
+def as_if_of_gpus(said: dict[str, object]) -> None:
+    """Let the job's group say that it has no CPUs; note which one carries objects."""
+    broadcast = dist.broadcast_object_list
+
+    def heard(objects: list[object], source: int, group: dist.ProcessGroup) -> None:
+        said["is_own_group"] = group is not dist.group.WORLD
+        said["backend"] = dist.get_backend(group)
+        broadcast(objects, source, group=group)
+
+    dist.get_backend_config = lambda _: "cuda:nccl"
+    dist.broadcast_object_list = heard
+
+
 def main(mode: str) -> None:
     """Plan together and print the plan, or the error."""
     dist.init_process_group("gloo")
@@ -32,13 +45,17 @@ def main(mode: str) -> None:
         ddr_cap=10**6 if mode == "small" else 10**9,
         created_by_factory=True,
     )
+    said: dict[str, object] = {}
+    if mode == "nccl":
+        as_if_of_gpus(said)
     model = torch.nn.Linear(2, 2) if mode == "broken" else make_model("meta")
     if mode == "models" and dist.get_rank() > 0:
         model.sparse_arch = torch.nn.Linear(2, 2)
     batch_size = 10**6 if mode == "small" else 6
     planner = ShardplanPlanner(topology, batch_size=batch_size, timeout_seconds=3)
     try:
-        print(json.dumps({"plan": str(planner.collective_plan(model))}))  # noqa: T201
+        said["plan"] = str(planner.collective_plan(model))
+        print(json.dumps(said))  # noqa: T201
     except ShardplanError as error:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}))  # noqa: T201
     processes.leave()

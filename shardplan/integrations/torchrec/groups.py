@@ -1,0 +1,77 @@
+"""Groups of ranks: processes that exchange objects, and pods of hosts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from shardplan.errors import InputError
+from shardplan.records.sharding import ShardingType
+
+if TYPE_CHECKING:
+    import torch.distributed as dist
+
+    from shardplan.plans.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+_BY_HOST = (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
+_POD_SIZE = "TORCHREC_RESOLVED_POD_SIZE"
+
+
+def cpu_group(group: dist.ProcessGroup) -> dist.ProcessGroup:
+    """Return a group of the same ranks whose objects stay in host memory.
+
+    With NCCL alone objects go through GPUs: a device must be set before, and they wait
+    for what runs there. All ranks of the group call this.
+    """
+    import torch.distributed as dist
+
+    if "cpu:" in dist.get_backend_config(group):
+        return group
+    return dist.new_group(
+        dist.get_process_group_ranks(group),
+        backend="gloo",
+        use_local_synchronization=True,
+    )
+
+
+def hosts_per_pod(topology: Any) -> int:
+    """Return how many hosts are joined by TorchRec's topology: `pod_size`, or 1.
+
+    Raises
+    ------
+    InputError
+        If pods do not divide the ranks: TorchRec compares `pod_size`, which counts
+        hosts, with ranks, and makes shards for ranks that do not exist.
+    """
+    size, local = topology.intra_group_size, topology.local_world_size
+    pod = int(size // local)
+    if pod > 1 and topology.world_size % size:
+        rule = (
+            f"counts hosts: {pod} of {local} ranks do not divide "
+            f"{topology.world_size} ranks"
+        )
+        raise InputError.single("topology", "pod_size", pod, rule)
+    return pod
+
+
+def warn_of_pods(plan: Plan, topology: Any) -> None:
+    """Say what a job needs to be told of pods, if a plan cuts rows over them.
+
+    References
+    ----------
+    TorchRec 1.8.0 and 1.9.2, torchrec/distributed/comm.py,
+    `get_topology_group_world_size`: nothing in TorchRec sets the variable.
+    """
+    pod = str(hosts_per_pod(topology))
+    kinds = {placement.sharding_type for placement in plan.tables}
+    if pod != "1" and kinds.intersection(_BY_HOST) and os.environ.get(_POD_SIZE) != pod:
+        logger.warning(
+            "rows are cut over pods of %s hosts, but TorchRec runs them over single "
+            "hosts unless %s=%s is in the environment of every process",
+            pod,
+            _POD_SIZE,
+            pod,
+        )
