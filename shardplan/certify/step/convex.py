@@ -34,7 +34,7 @@ _FEW_COLUMNS = 1_500
 """Options up to which all of them are."""
 _MOST_LONGEST = 5_000
 """Options up to which longest items count: the program has a row for most of them."""
-_PRICINGS, _MOST_PRICED = 6, 100_000
+_PRICINGS, _MOST_PRICED = 6, 300_000
 """How often others are chosen, and for how many options: of larger menus the sum of the
 mixture looks at all of them, which is quicker."""
 _SHARE = 0.2
@@ -44,6 +44,8 @@ _LINES = 12
 """Lines below a curve."""
 _STEEP = 1e3
 """Slope of the line that keeps a pressure below the most that matters."""
+_OVERFULL = 1e3
+"""What a tier that is too full by its own size costs, in units of the program."""
 _LEAST_FLOW = 1e-7
 """Share of the step below which a wait is worth nothing."""
 
@@ -61,6 +63,8 @@ class Mix(NamedTuple):
         Of each operation that depends on tables [s].
     is_long : bool
         Whether the longest item of some table presses more than the mean load.
+    fits : bool
+        Whether pools hold it; without a solution that fits they hold anything.
     """
 
     step_s: float
@@ -68,6 +72,7 @@ class Mix(NamedTuple):
     slopes: dict[str, float]
     pressure: Floats
     is_long: bool
+    fits: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +103,16 @@ class ConvexStep:
         for _ in range(_PRICINGS if is_priced else 1):
             program = _Program(self, chosen)
             end = program.run(stop, share)
-            if end is End.INFEASIBLE:  # memory is short: its prices will say so
-                program.forget_pools()
-                end = program.run(stop, share)
             if end is not End.OPTIMAL:
                 return None if is_priced else self._least_mix()
             more = program.cheaper()
             if not len(more):
                 break
             chosen = np.union1d(chosen, more)
-        return program.mix()
+        if not program.fits:  # memory is short: its prices will say so
+            program.forget_pools()
+            end = program.run(stop, share)
+        return program.mix() if end is End.OPTIMAL else None
 
     def _least_mix(self) -> Mix | None:
         """Mix circuits where each bundle takes what presses least: quickly."""
@@ -154,19 +159,20 @@ class ConvexStep:
 class _Program:
     """The program with some of the options.
 
-    Columns: the step, ends of operations, their times, pressures, shares of options.
+    Columns: the step, how much too full a tier is (its price finds options that fit),
+    ends of operations, their times, pressures, shares of options.
     """
 
     def __init__(self, step: ConvexStep, options: Ints) -> None:
-        self._step, self._options = step, options
+        self._step, self._options, self._is_open = step, options, False
         graph = step.menu.graph
         self._size, self._num = len(graph.program), len(step.menu.pressures)
-        self._end, self._time = 1, 1 + self._size
+        self._end, self._time = 2, 2 + self._size
         self._pressure = self._time + self._num
         self._first = self._pressure + self._num
         count = self._first + len(options)
         cost = np.zeros(count)
-        cost[0] = 1.0
+        cost[:2] = 1.0, _OVERFULL
         lower = np.zeros(count)
         lower[self._end : self._time] = -np.inf
         upper = np.full(count, np.inf)
@@ -190,6 +196,11 @@ class _Program:
         left_s = share * stop.remaining_s() if stop else np.inf
         return self._model.run(time_limit_s=left_s)
 
+    @property
+    def fits(self) -> bool:
+        """Whether pools hold the solution."""
+        return not self._is_open and self._model.values.item(1) <= _LEAST_FLOW
+
     def _bundles(self) -> None:
         start = self._step.menu.problem.options.start
         bundle = np.searchsorted(start, self._options, "right") - 1
@@ -202,12 +213,16 @@ class _Program:
         shares = self._step.menu.shares[self._options]
         tiers = np.flatnonzero(shares.any(axis=0))
         option, tier = np.nonzero(shares[:, tiers])
-        values = -shares[option, tiers[tier]]
-        first = self._rows.add(-np.ones(len(tiers)), tier, self._first + option, values)
-        self._pool_rows = list(zip(first + np.arange(len(tiers)), tiers, strict=True))
+        every, ones = np.arange(len(tiers)), np.ones(len(tiers))
+        row = np.r_[tier, every]
+        column = np.r_[self._first + option, np.ones(len(tiers), dtype=np.int64)]
+        value = np.r_[-shares[option, tiers[tier]], ones]
+        first = self._rows.add(-ones, row, column, value)
+        self._pool_rows = list(zip(first + every, tiers, strict=True))
 
     def forget_pools(self) -> None:
         """Let every pool hold anything."""
+        self._is_open = True
         for row, _ in self._pool_rows:
             self._model.bound_row(int(row), -np.inf, np.inf)
 
@@ -304,7 +319,7 @@ class _Program:
     ) -> dict[int, tuple[float, float]] | None:
         """See `ConvexStep.ranges`."""
         unit = self._step.unit
-        self._model.bound(np.zeros(1), np.ones(1))
+        self._model.bound(np.zeros(2), np.array([1.0, 0.0]))
         self._model.price(0, 0.0)
         found = {}
         for k in which:
@@ -354,6 +369,7 @@ class _Program:
             self._slopes(duals),
             values[self._pressure : self._first] * self._step.unit,
             self._is_long(values[self._first :]),
+            self.fits,
         )
 
     def _is_long(self, shares: Floats) -> bool:

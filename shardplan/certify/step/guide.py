@@ -29,6 +29,8 @@ _NEAR = 1.5
 """Ratio of pressures within which lines below curves are good."""
 _LITTLE = 1e-3
 """Share of the step below which a pressure is no guide to where lines are good."""
+_SAME = 1e-4
+"""Share of the step within which another program says the same."""
 _ROUNDS = 3
 """Programs with lines near the pressures of the one before."""
 
@@ -118,9 +120,14 @@ def _solve(
     stairs, best = menu.staircases(limit_s), None
     for _ in range(_ROUNDS):
         mix = ConvexStep(menu, stairs, limit_s).solve(stop)
-        if mix is None:
+        if mix is None or not mix.fits:
             break
+        is_settled = (
+            best is not None and abs(mix.step_s - best.step_s) < _SAME * limit_s
+        )
         best = mix
+        if is_settled:
+            break
         stairs = [
             s and _near(menu, k, s, float(mix.pressure[k]), _LITTLE * limit_s)
             for k, s in enumerate(stairs)

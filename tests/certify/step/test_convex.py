@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from shardplan.certify.step import convex
 from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.verify import mix
 from shardplan.problems.weighted import step_pricer
+from shardplan.records.sharding import Objective
+from tests.benchmarks.families import Family, family_problem
 from tests.certify.step.test_menu import drawn_loads
 from tests.certify.step.tiny import tiny
 from tests.steps.draws import draw_problem, pressed
@@ -74,3 +77,19 @@ def test_longest_items_make_it_longer() -> None:
         gains.append(found.step_s / plain.step_s)
     assert min(gains) > 1.0 / NEAR
     assert max(gains) > 1.01
+
+
+def test_columns_by_price_find_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They begin with options that do not fit together, though others do."""
+    problem = family_problem(Family.SSD, 1, 24, 8, Objective.TIME)
+    menu = StepMenu.of(problem)
+    every = ConvexStep(menu, menu.staircases(1.0), 1.0).solve(None)
+    monkeypatch.setattr(convex, "_FEW_COLUMNS", 0)
+    monkeypatch.setattr(convex, "_MOST_COLUMNS", 0)
+    monkeypatch.setattr(convex, "_PRICINGS", 30)
+    some = ConvexStep(menu, menu.staircases(1.0), 1.0).solve(None)
+    assert every is not None
+    assert some is not None
+    assert every.fits
+    assert some.fits
+    assert some.step_s == pytest.approx(every.step_s, rel=1e-5)

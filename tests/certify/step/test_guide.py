@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from shardplan.certify.step.guide import find_guide
+from shardplan.problems.problem import Assignment
 from shardplan.problems.weighted import step_pricer
+from shardplan.records.sharding import Objective
 from tests.certify.step.tiny import tiny
+from tests.helpers import COST_MODEL, Instance, topology, workload
 from tests.steps.draws import draw_assignment
 
 
@@ -39,3 +42,14 @@ def test_without_time_there_is_none() -> None:
     problem, _ = tiny(1)
     plan = draw_assignment(problem, np.random.default_rng(1))
     assert find_guide(problem, problem.loads(plan).cost, _Over()) is None
+
+
+def test_parts_of_the_menu_that_fit_nowhere_guide_nobody() -> None:
+    """Each of seven tables needs two thirds of the HBM of one of four ranks."""
+    tables = [{"num_embeddings": 10_000_000} for _ in range(7)]
+    limits = {"sharding_types": ["table_wise"], "compute_kernels": ["fused"]}
+    model = workload(*tables, constraints=limits)
+    problem = Instance(model, topology(), COST_MODEL).problem(objective=Objective.TIME)
+    assert len(problem.options) == len(tables)
+    plan = Assignment(np.arange(7), tuple(np.array([b % 4]) for b in range(7)))
+    assert find_guide(problem, problem.loads(plan).cost, None) is None
