@@ -13,7 +13,8 @@ from shardplan.costs.scopes import Scope, make_groups
 if TYPE_CHECKING:
     from shardplan.costs.scopes import Groups
     from shardplan.records.arrays import Floats, Ints
-    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.host_group import HostGroup
+    from shardplan.records.topology import Topology
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from shardplan.certify.kelley import Clock
     from shardplan.problems.problem import Problem
+    from shardplan.records.host_group import HostGroup
     from shardplan.records.inputs import Inputs
     from shardplan.records.tables import EmbeddingTable, TableConstraints
-    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.topology import Topology
     from shardplan.records.workload import Workload
 
     Attempt = Callable[[Problem], bool]

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from shardplan.records.host_group import HostGroup, ScaleUp
     from shardplan.records.network import NetworkModel
     from shardplan.records.record import Record
     from shardplan.records.tables import EmbeddingTable
-    from shardplan.records.topology import HostGroup, ScaleUp, Topology
+    from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
     from shardplan.records.workload import Workload
 

@@ -12,15 +12,8 @@ from shardplan.costs.cluster import Cluster
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
 from shardplan.io.catalog import load_cost_model
-from shardplan.records.topology import (
-    Device,
-    Fabric,
-    Host,
-    HostGroup,
-    ScaleOut,
-    ScaleUp,
-    Topology,
-)
+from shardplan.records.host_group import Device, Host, HostGroup, ScaleOut, ScaleUp
+from shardplan.records.topology import Fabric, Topology
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.steps.network import Network
 from shardplan.steps.settings import SimulationSettings

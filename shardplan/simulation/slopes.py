@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shardplan.costs.communication.networks import collectives_on
+from shardplan.records.host_group import PeakFlops
 from shardplan.records.network import LinkModel
-from shardplan.records.topology import PeakFlops
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.simulation.step import simulate
 

@@ -11,7 +11,7 @@ from shardplan.simulation.step import simulate
 
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
-    from shardplan.records.topology import HostGroup
+    from shardplan.records.host_group import HostGroup
     from shardplan.steps.settings import SimulationSettings
 
 End = Literal["slow", "fast"]

@@ -18,10 +18,10 @@ from shardplan.io.catalog import (
     load_workload,
 )
 from shardplan.plans.evaluation import evaluate
+from shardplan.records.host_group import ScaleUp
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import CACHING_KERNELS, PHASES, ComputeKernel, Phase
 from shardplan.records.tables import EmbeddingTable, ZipfAccess
-from shardplan.records.topology import ScaleUp, Topology
 from shardplan.records.torchrec_cost_model import measured
 from shardplan.records.workload import Pipeline, Workload
 from shardplan.simulation import SimulationSettings, simulate, step_range
@@ -40,7 +40,8 @@ from shardplan.validation.records import (
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.records.cost_model import CostModel
-    from shardplan.records.topology import HostGroup
+    from shardplan.records.host_group import HostGroup
+    from shardplan.records.topology import Topology
 
 
 class Value(NamedTuple):

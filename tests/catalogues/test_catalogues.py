@@ -19,7 +19,8 @@ from shardplan.simulation import simulate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.host_group import HostGroup
+    from shardplan.records.topology import Topology
     from shardplan.records.workload import Workload
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from shardplan.records.arrays import Bools, Floats
     from shardplan.records.cost_model import DenseCostModel
-    from shardplan.records.topology import HostGroup
+    from shardplan.records.host_group import HostGroup
     from shardplan.records.workload import DenseModel
 
 

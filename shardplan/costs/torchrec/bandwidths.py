@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from shardplan.costs.cluster import Cluster
     from shardplan.records.arrays import Floats
-    from shardplan.records.topology import HostGroup
+    from shardplan.records.host_group import HostGroup
     from shardplan.records.torchrec_cost_model import TorchRecCollectives
 
 

@@ -10,14 +10,8 @@ from pydantic import ValidationError
 from shardplan.errors import Fault, InputError
 from shardplan.integrations.torchrec.groups import hosts_per_pod
 from shardplan.io.catalog import load_cost_model
-from shardplan.records.topology import (
-    Device,
-    Host,
-    HostGroup,
-    ScaleOut,
-    ScaleUp,
-    Topology,
-)
+from shardplan.records.host_group import Device, Host, HostGroup, ScaleOut, ScaleUp
+from shardplan.records.topology import Topology
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:

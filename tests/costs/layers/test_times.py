@@ -17,8 +17,8 @@ from shardplan.costs.layers.times import (
     interaction_elements,
 )
 from shardplan.errors import InputError
+from shardplan.records.host_group import HostGroup
 from shardplan.records.tables import DType
-from shardplan.records.topology import HostGroup
 from shardplan.records.workload import DenseModel
 
 SMALL = {"num_dense": 3, "bottom_mlp": (8, 4), "top_mlp": (6, 1)}
