@@ -19,6 +19,7 @@ from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.cost_model import CostModel
 from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import ShardingType, Target
+from shardplan.records.sharding_group import ReplicaLayout
 from shardplan.records.targets import RUNTIMES
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload
@@ -221,6 +222,8 @@ CLUSTERS = {
         scale_up={"kind": "switch", "domain_size": 4, "bw": 1e11},
     ),
     "cpu": topology(num_hosts=2, device=CPU_DEVICE, scale_up={"kind": "none"}),
+    "copies": TWO_HOSTS.sharding_group(4, ReplicaLayout.INSIDE, 2),
+    "copied hosts": TWO_HOSTS.sharding_group(4, ReplicaLayout.ACROSS),
 }
 """One cluster per way that ranks can be joined."""
 

@@ -11,6 +11,7 @@ from shardplan.certify.verify import verify
 from shardplan.checking.constraints import check_constraints, check_groups
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.pools import check_capacity
+from shardplan.checking.replicas import check_replicas
 from shardplan.checking.target import (
     check_optimizer,
     check_rowless_ranks,
@@ -81,6 +82,7 @@ def examine(
     runs_on = target or plan.target
     found = [*_check_inputs(plan), *_check_tables(plan)]
     found += check_optimizer(plan, runs_on)
+    found += check_replicas(plan, runs_on)
     cluster = Cluster.of(plan.inputs.topology)
     tables = {table.name: table for table in plan.inputs.workload.tables}
     for placement in plan.tables:

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from shardplan.cli import console
+from shardplan.records.record import MAX_RANKS
 from shardplan.units import Dimension, parse_quantity
 
 if TYPE_CHECKING:
@@ -44,6 +45,21 @@ class WholeRange(click.IntRange):
     """A range of whole numbers."""
 
     name = "whole number"
+
+
+class RanksOrAuto(click.IntRange):
+    """A number of ranks, or the word ``auto``."""
+
+    name = "ranks"
+
+    def __init__(self) -> None:
+        super().__init__(min=1, max=MAX_RANKS)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Convert text such as ``8``."""
+        return value if value == "auto" else super().convert(value, param, ctx)
 
 
 class QuantityRange(FiniteRange):

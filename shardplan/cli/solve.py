@@ -14,6 +14,7 @@ from shardplan.cli.options import (
     CatalogueEntry,
     FiniteRange,
     QuantityRange,
+    RanksOrAuto,
     WholeRange,
     complete_solver,
     cost_model_option,
@@ -23,6 +24,7 @@ from shardplan.cli.progress import MODES
 from shardplan.cli.progress import progress as observed
 from shardplan.errors import InfeasibleError, LimitError
 from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding_group import ReplicaLayout
 from shardplan.units import Dimension
 
 if TYPE_CHECKING:
@@ -65,6 +67,26 @@ if TYPE_CHECKING:
     type=click.Choice([target.value for target in Target]),
     default=Target.ANY.value,
     help="The framework that will run the plan (default: any).",
+)
+@click.option(
+    "--sharding-group",
+    metavar="RANKS",
+    type=RanksOrAuto(),
+    help="Two-dimensional parallelism: as many ranks share the tables, and the "
+    "cluster has several such groups with a copy each; 'auto' compares quick plans of "
+    "all sizes (default: all ranks share them).",
+)
+@click.option(
+    "--replicas",
+    type=click.Choice([layout.value for layout in ReplicaLayout]),
+    help="Where copies of sharding groups meet: inside hosts or across them (default: "
+    "the better).",
+)
+@click.option(
+    "--sync-every",
+    metavar="STEPS",
+    type=WholeRange(min=1, max=1_000_000),
+    help="Average copies after as many steps (default: 1).",
 )
 @click.option(
     "--objective",
@@ -201,6 +223,7 @@ def _solve(
     from shardplan.planning.planner import load_inputs, solve
     from shardplan.plans.plan_file import expected_bytes
 
+    _require_groups(arguments, write_lp)
     inputs = load_inputs(workload, topology, cost_model, hosts, settings)
     console.require_place(output, expected_bytes(inputs))
     if write_lp is not None:
@@ -215,6 +238,18 @@ def _solve(
             work_limit=_limit(work_limit),
             observer=observer,
         )
+
+
+def _require_groups(arguments: dict[str, Any], write_lp: str | None) -> None:
+    """Refuse options of sharding groups without any; steps to average after: 1."""
+    if arguments["sharding_group"] is None:
+        for name in ("replicas", "sync_every"):
+            if arguments[name] is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise click.UsageError(f"{option} goes with --sharding-group")
+    elif write_lp is not None:
+        raise click.UsageError("--write-lp does not go with --sharding-group")
+    arguments["sync_every"] = arguments["sync_every"] or 1
 
 
 def _limit(value: float | None) -> float:

@@ -65,7 +65,7 @@ def _prepared(
 ) -> Prepared:
     """Work them out; what is prepared holds for the scopes that there are."""
     cluster = Cluster.of(topology)
-    usage = _usage(workload, cluster.world_size, target)
+    usage = _usage(workload, cluster.world_size, target, topology.replicas)
     pricer = make_pricer(cluster, usage, cost_model)
     return Prepared(
         cluster=cluster,
@@ -77,6 +77,8 @@ def _prepared(
 
 
 @by_identity
-def _usage(workload: Workload, world_size: int, target: Target) -> TableUsage:
+def _usage(
+    workload: Workload, world_size: int, target: Target, replicas: int
+) -> TableUsage:
     """Work out what is the same for all topologies with this many ranks."""
-    return TableUsage.of(workload, world_size, target)
+    return TableUsage.of(workload, world_size, target, replicas)

@@ -14,7 +14,7 @@ import numpy as np
 from shardplan.costs import messages
 from shardplan.costs.memory import lookup, reads, storage
 from shardplan.costs.memory.footprint import tier_bytes
-from shardplan.costs.scopes import Scope
+from shardplan.costs.replica_sync import sync_seconds
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.records.optimizers import FACTS
 from shardplan.records.sharding import (
@@ -63,7 +63,7 @@ def price(shards: ShardArrays, usage: TableUsage, rates: ClassRates) -> ShardPri
     volumes = volumes_of(shards, usage, rates.world_size)
     cost = np.zeros((len(shards), len(rates.forward_bw), len(PHASES)))
     _lookup_times(cost, shards, volumes, usage, rates)
-    _communication_times(cost, shards, usage, rates)
+    _communication_times(cost, shards, volumes, usage, rates)
     return ShardPrices(cost, tier_bytes(shards, volumes, usage, rates))
 
 
@@ -250,7 +250,11 @@ def _prefetch_times(
 
 
 def _communication_times(
-    cost: Floats, shards: ShardArrays, usage: TableUsage, rates: ClassRates
+    cost: Floats,
+    shards: ShardArrays,
+    volumes: Volumes,
+    usage: TableUsage,
+    rates: ClassRates,
 ) -> None:
     """Fill the phases in which ranks exchange ids, outputs and gradients."""
     received = messages.id_bytes(shards, usage, rates.world_size)
@@ -261,9 +265,8 @@ def _communication_times(
         sent = messages.output_bytes(phase, shards, usage, rates)
         cost[:, :, _PHASE[phase]] = sent.num_bytes[:, None] * per_byte + sent.encode_s
     all_reduced = 2.0 * messages.replica_bytes(shards, usage)
-    cost[:, :, _PHASE[Phase.BWD_COMMS]] += _per_byte(
-        all_reduced, rates.reduce_scatter[Scope.ALL]
-    )
+    cost[:, :, _PHASE[Phase.BWD_COMMS]] += _per_byte(all_reduced, rates.all_reduce)
+    cost[:, :, _PHASE[Phase.BWD_COMMS]] += sync_seconds(shards, volumes, rates)
 
 
 def _per_class(num_bytes: Floats, bandwidth: Floats) -> Floats:

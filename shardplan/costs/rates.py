@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.collectives import Collectives
+from shardplan.costs.replica_sync import sync_s_per_byte, whole_collectives
 from shardplan.costs.scopes import SCOPES, Scope
 
 if TYPE_CHECKING:
@@ -32,11 +33,16 @@ class ClassRates:
         memory, for reads in place, for updates and for cache misses [bytes/s]
     ssd_iops, ssd_read_bw, ssd_write_bw : the rank's share of the host's SSD
     collectives : where the bytes of collectives go, and how fast
+    whole : the same among the ranks of all replicas, where there are several
     all_to_all : seconds per byte that a rank sends to all ranks evenly
     reduce_scatter : scope to seconds per byte of the whole array
     across_groups : scope to seconds per byte of the whole array, for the
         all-to-all between groups after a reduce-scatter inside them; a rank alone
         has nothing to reduce, and all ranks together have nothing left to exchange
+    all_reduce : seconds per byte of gradients that all ranks of all replicas add up,
+        one pass of two
+    replica_sync : seconds of a step per byte that is kept equal to its copies
+    sync_every : steps after which copies are averaged
     """
 
     cost_model: CostModel
@@ -56,9 +62,13 @@ class ClassRates:
     ssd_read_bw: Floats
     ssd_write_bw: Floats
     collectives: Collectives
+    whole: Collectives
     all_to_all: Floats
     reduce_scatter: dict[Scope, Floats]
     across_groups: dict[Scope, Floats]
+    all_reduce: Floats
+    replica_sync: Floats
+    sync_every: int
 
     @classmethod
     def of(cls, cluster: Cluster, cost_model: CostModel) -> ClassRates:
@@ -84,6 +94,8 @@ class ClassRates:
         in_place, link = host.uvm_forward_efficiency.value, host.miss_efficiency.value
         collectives = Collectives.of(cluster, cost_model)
         across = {s: collectives.all_to_all_s_per_byte(s) for s in SCOPES}
+        replication = cluster.topology.replication
+        whole = whole_collectives(cluster, cost_model) if replication else collectives
         return cls(
             cost_model=cost_model,
             world_size=cluster.world_size,
@@ -102,9 +114,13 @@ class ClassRates:
             ssd_read_bw=np.array([h.ssd_read_bw for h in hosts]) * ssd / local,
             ssd_write_bw=np.array([h.ssd_write_bw for h in hosts]) * ssd / local,
             collectives=collectives,
+            whole=whole,
             all_to_all=across[Scope.RANK],
             reduce_scatter={s: collectives.reduce_s_per_byte(s) for s in SCOPES},
             across_groups=across,
+            all_reduce=whole.reduce_s_per_byte(Scope.ALL),
+            replica_sync=sync_s_per_byte(cluster, whole),
+            sync_every=replication.sync_every if replication else 1,
         )
 
 

@@ -34,7 +34,7 @@ class TableUsage:
     ----------
     workload : Workload
     batch_size : int
-        Global batch B [samples].
+        Batch B of all ranks; of one sharding group, where there are several [samples].
     num_embeddings, embedding_dim : int arrays (T,)
     num_samples : float array (T,)
         The features' own batch B': B * batch_factor [samples].
@@ -65,11 +65,24 @@ class TableUsage:
 
     @classmethod
     def of(
-        cls, workload: Workload, world_size: int, target: Target = Target.ANY
+        cls,
+        workload: Workload,
+        world_size: int,
+        target: Target = Target.ANY,
+        replicas: int = 1,
     ) -> TableUsage:
-        """Collect the usage of all tables for a cluster of `world_size` ranks."""
+        """Collect the usage of all tables by one of some groups of `world_size` ranks.
+
+        Parameters
+        ----------
+        workload : Workload
+        world_size : int
+        target : Target
+        replicas : int
+            Groups that share the global batch.
+        """
         tables = workload.tables
-        batch = workload.batch_over(world_size)
+        batch = workload.batch_over(world_size * replicas) // replicas
         samples = batch * np.array([t.batch_factor for t in tables])
         lookups = samples * np.array([t.pooling_factor * t.coverage for t in tables])
         pooled = np.array([t.is_pooled for t in tables])

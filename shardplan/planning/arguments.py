@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shardplan.errors import Fault, InputError
 from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding_group import ReplicaLayout
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:
     from shardplan.records.torchrec_cost_model import AnyCostModel
 
-E = TypeVar("E", Target, Objective)
+E = TypeVar("E", Target, Objective, ReplicaLayout)
 
 MOST_SEED = 2**32 - 1
 MOST_ROUNDS = 100
 MOST_WORKERS = 64
+MOST_SYNC = 1_000_000
 
 
 def member(kind: type[E], name: str, value: E | str) -> E:

@@ -12,9 +12,8 @@ from shardplan.errors import InfeasibleError, Shortfall
 from shardplan.problems.bundling import common_options
 from shardplan.problems.options.arrays import SHARDING_TYPES
 from shardplan.problems.options.empty import why_empty
-from shardplan.problems.options.rules import listed
 from shardplan.records.sharding import TIERS
-from shardplan.records.targets import RUNTIMES
+from shardplan.records.targets import RUNTIMES, listed
 from shardplan.units import format_bytes_both
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from shardplan.io.settings import changed, require_roots
 from shardplan.planning.arguments import (
     MOST_ROUNDS,
     MOST_SEED,
+    MOST_SYNC,
     MOST_WORKERS,
     member,
     objective_for,
@@ -40,11 +41,14 @@ from shardplan.planning.refusal import (
     stopped,
 )
 from shardplan.planning.result import PlanResult
+from shardplan.planning.sharding_groups import AUTO, grouped
 from shardplan.planning.solver_params import load_params
 from shardplan.planning.workers import shared
 from shardplan.problems.problem import build_problem
 from shardplan.records.inputs import Inputs
+from shardplan.records.record import MAX_RANKS
 from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding_group import ReplicaLayout
 from shardplan.solvers.base import (
     Observer,
     Silent,
@@ -91,6 +95,9 @@ def solve(
     seed: int = 0,
     workers: int = 1,
     rounds: int = 0,
+    sharding_group: int | str | None = None,
+    replicas: ReplicaLayout | str | None = None,
+    sync_every: int = 1,
     params: Params | None = None,
     observer: Observer | None = None,
     interrupts: Interrupts | None = None,
@@ -136,6 +143,14 @@ def solve(
         Times to solve again with what phases cost in the predicted step; the plan
         with the shortest simulated step is returned. Its objective may be higher.
         They have three tenths of the time or work for themselves.
+    sharding_group : int or str, optional
+        Ranks that share the tables, of which the cluster has several groups with a copy
+        each (two-dimensional parallelism), or ``auto``, which compares quick plans of
+        all sizes. By default all ranks share them.
+    replicas : ReplicaLayout or str, optional
+        Where copies meet: ``inside`` hosts or ``across`` them; by default the better.
+    sync_every : int
+        Steps after which copies are averaged.
     params : SolverParams, mapping of sections, or path of a TOML file, optional
         Numbers of the solver that are not to be at their defaults.
     observer : Observer, optional
@@ -171,6 +186,9 @@ def solve(
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
         objective = objective_for(objective, inputs.cost_model)
         chosen = _solver(solver, objective, settings)
+        inputs, tried = _grouped(
+            inputs, target, objective, sharding_group, replicas, sync_every, stop
+        )
         before = stop.elapsed_s()
         problem = _problem(inputs, target, objective, stop, all_tiers=False)
         rest_s = keep_rest(stop, stop.elapsed_s() - before)
@@ -199,8 +217,27 @@ def solve(
     if verdict.violations:
         broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
         raise at_fault(chosen, *broken)
-    remarks = (*remarks, alone) if alone else remarks
+    remarks = (*tried, *remarks, *((alone,) if alone else ()))
     return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
+
+
+def _grouped(
+    inputs: Inputs,
+    target: Target,
+    objective: Objective,
+    size: int | str | None,
+    layout: ReplicaLayout | str | None,
+    sync_every: int,
+    stop: Stop,
+) -> tuple[Inputs, tuple[str, ...]]:
+    """Return the inputs of one sharding group, if there are several."""
+    every = whole("sync_every", sync_every, MOST_SYNC, least=1)
+    chosen = None if layout is None else member(ReplicaLayout, "replicas", layout)
+    if size is None:
+        return inputs, ()
+    if size != AUTO:
+        size = whole("sharding_group", size, MAX_RANKS, least=1)
+    return grouped(inputs, target, objective, size, chosen, every, stop)
 
 
 def _solver(name: str, objective: Objective, params: SolverParams) -> Solver:

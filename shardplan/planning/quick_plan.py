@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import placements
 from shardplan.problems.problem import build_problem
@@ -14,7 +16,10 @@ from shardplan.solvers.greedy import Greedy
 
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
+    from shardplan.problems.problem import Problem
     from shardplan.records.inputs import Inputs
+    from shardplan.records.sharding import Target
+    from shardplan.solvers.base import SolverResult
 
 _SMALL = 10_000
 """Tables x ranks up to which plans are made: a tenth of a second each."""
@@ -27,16 +32,8 @@ def is_small(inputs: Inputs) -> bool:
 
 def quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
     """Make a plan for other inputs by `greedy`; None if it finds none."""
-    problem = build_problem(
-        inputs.workload,
-        inputs.topology,
-        inputs.cost_model,
-        target=plan.target,
-        objective=plan.objective,
-    )
-    is_step = plan.objective is Objective.TIME
-    solver = ByStepTime(Greedy()) if is_step else Greedy()
-    found = solver.solve(problem, Stop(), 0, Silent())
+    problem = _problem(inputs, plan.target, plan.objective)
+    found = _greedy(problem)
     if found.assignment is None:
         return None
     return assemble_unproven(
@@ -46,3 +43,22 @@ def quick_plan(plan: Plan, inputs: Inputs) -> Plan | None:
         target=plan.target,
         objective=plan.objective,
     )
+
+
+def quick_value(inputs: Inputs, target: Target, objective: Objective) -> float | None:
+    """Return the value of `greedy`'s plan [s]; None if it finds none."""
+    problem = _problem(inputs, target, objective)
+    if (np.diff(problem.options.start) == 0).any():
+        return None
+    found = _greedy(problem)
+    return None if found.assignment is None else problem.value(found.assignment)
+
+
+def _problem(inputs: Inputs, target: Target, objective: Objective) -> Problem:
+    return build_problem(**dict(inputs), target=target, objective=objective)
+
+
+def _greedy(problem: Problem) -> SolverResult:
+    is_step = problem.objective is Objective.TIME
+    solver = ByStepTime(Greedy()) if is_step else Greedy()
+    return solver.solve(problem, Stop(), 0, Silent())

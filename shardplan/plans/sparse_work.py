@@ -8,6 +8,7 @@ import numpy as np
 
 from shardplan.costs import messages
 from shardplan.costs.pricing import fetched_bytes
+from shardplan.costs.replica_sync import sync_seconds
 from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import volumes_of
 from shardplan.records.sharding import CACHING_KERNELS, PHASES, Phase
@@ -30,6 +31,7 @@ def sparse_work(evaluation: Evaluation) -> SparseWork:
     usage, world = evaluation.usage, evaluation.cluster.world_size
     copy = shards.is_replicated[:, None]
     replicas = messages.replica_bytes(shards, usage)
+    volumes = volumes_of(shards, usage, world)
 
     def seconds(phase: Phase, share: Bools) -> Floats:
         return holders.sum(cost[:, :, PHASES.index(phase)] * share)
@@ -46,6 +48,7 @@ def sparse_work(evaluation: Evaluation) -> SparseWork:
         outputs=_exchange(evaluation, holders, Phase.FWD_COMMS),
         gradients=_exchange(evaluation, holders, Phase.BWD_COMMS),
         replica_bytes=float(holders.sum_bytes(replicas).max()),
+        replica_sync=holders.sum(sync_seconds(shards, volumes, evaluation.rates)),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from shardplan.problems.weighted import step_pricer
 from shardplan.steps.link_sharing import ALL_TO_ALLS, link_sharing
 from shardplan.steps.operation_loads import KERNELS
+from shardplan.steps.pricing import REPLICA_SYNC
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 _GLANCE = 1000
 """Items by which columns are compared before all are looked at."""
-_CHAINED = ("embedding_forward", "embedding_backward")
+_CHAINED = ("embedding_forward", "embedding_backward", REPLICA_SYNC)
 _CHAIN = "update and next lookup"
-"""From its update a rank goes on to its next lookup without meeting others: where both
-are on the path, the rank with the largest sum of both counts."""
+"""From its update, and the averaging of its copies, a rank goes on to its next lookup
+without meeting others: where all are on the path, the rank with the largest sum
+counts."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ import numpy as np
 from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment, Problem
 from shardplan.records.sharding import Objective
-from shardplan.steps.pricing import REPLICAS, StepPricer
+from shardplan.steps.pricing import REPLICA_SYNC, REPLICAS, StepPricer
 from shardplan.steps.step_parts import reduce_names
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def by_operation() -> Groups:
         "forward": ("embedding_forward",),
         "outputs": ("output_all_to_all", "output_encode"),
         "gradients": ("gradient_all_to_all", "gradient_encode"),
-        "backward": ("embedding_backward",),
+        # Between its update and its part of the averaging a rank waits for no other.
+        "backward": ("embedding_backward", REPLICA_SYNC),
         **{name: (name,) for name in (*reduces, *gathers)},
         "everywhere": (
             "replicated_forward",
@@ -79,7 +80,13 @@ def by_phase() -> Groups:
         "prefetch": ("cache_prefetch",),
         "forward": ("embedding_forward", "replicated_forward"),
         "outputs": ("output_all_to_all", "output_encode", *reduces),
-        "gradients": ("gradient_all_to_all", "gradient_encode", *gathers, REPLICAS),
+        "gradients": (
+            "gradient_all_to_all",
+            "gradient_encode",
+            *gathers,
+            REPLICAS,
+            REPLICA_SYNC,
+        ),
         "backward": ("embedding_backward", "replicated_backward"),
     }
 
@@ -178,7 +185,11 @@ def _merged(
     index = {name: i for i, name in enumerate(pricer.phases)}
     rates = pricer.model.rates
     found = [
-        sum(weights[index[name]] * cost[:, :, index[name]] for name in names)
+        sum(
+            weights[index[name]] * cost[:, :, index[name]]
+            for name in names
+            if name in index  # copies are averaged only where there are any
+        )
         for names in groups.values()
     ]
     position = {name: i for i, some in enumerate(groups.values()) for name in some}

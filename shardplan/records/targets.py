@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 from shardplan.errors import InputError
 from shardplan.records.optimizers import FACTS
@@ -12,15 +13,23 @@ from shardplan.records.tables import DType
 from shardplan.records.workload import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from shardplan.records.workload import Workload
+
+E = TypeVar("E", bound=StrEnum)
 
 VECTOR_COLUMNS = 4
 """Column shards are multiples of this many columns (FBGEMM's vector width)."""
 _EVERY_TYPE = frozenset(ShardingType)
 _EVERY_KERNEL = frozenset(ComputeKernel)
 _EVERY_DTYPE = frozenset(DType)
+# What TorchRec averages are the tensors that tables live in (torchrec/distributed/
+# model_parallel.py (1.9.2), DMPCollection): rows that a cache in front of them has
+# changed are not written back before, and tables on SSD are not among them.
+_AVERAGED = frozenset(
+    {ComputeKernel.DENSE, ComputeKernel.FUSED, ComputeKernel.FUSED_UVM}
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,8 @@ class Runtime:
     sharding_types, sequence_types : frozenset of ShardingType
         Ways to cut a table, and those of tables of sequence embeddings.
     kernels : frozenset of ComputeKernel
+    averaged_kernels : frozenset of ComputeKernel
+        Those whose copies in other sharding groups can be averaged.
     row_types : frozenset of DType
         Types in which rows can be stored and trained.
     optimizers : mapping of Optimizer to Optimizer, or None
@@ -62,6 +73,7 @@ class Runtime:
     sharding_types: frozenset[ShardingType] = _EVERY_TYPE
     sequence_types: frozenset[ShardingType] = _EVERY_TYPE
     kernels: frozenset[ComputeKernel] = _EVERY_KERNEL
+    averaged_kernels: frozenset[ComputeKernel] = _AVERAGED
     row_types: frozenset[DType] = _EVERY_DTYPE
     optimizers: Mapping[Optimizer, Optimizer] | None = field(default=None, hash=False)
     cuts_narrow_rows: bool = True
@@ -135,6 +147,7 @@ _HUGECTR = Runtime(
     ),
     slices_evenly=True,
     kernels=frozenset({ComputeKernel.DENSE, ComputeKernel.FUSED}),
+    averaged_kernels=frozenset(),
     # HugeCTR/embedding_storage/ragged_static_embedding.cu: `emb_table_` is of type
     # Float, `keys_` has an id for every local row (github.com/NVIDIA-Merlin/HugeCTR/
     # issues/330), and `update` knows SGD, AdaGrad (one fp32 for each element; there is
@@ -152,6 +165,24 @@ RUNTIMES = {
     Target.TORCHREC: _TORCHREC,
     Target.HUGECTR: _HUGECTR,
 }
+
+
+def averaging_rule(runtime: Runtime) -> str:
+    """Say which kernels may have copies in other sharding groups."""
+    if not runtime.averaged_kernels:
+        return f"{runtime.name} keeps no copies of sharding groups equal"
+    return (
+        "copies in other sharding groups are averaged for kernels "
+        f"{listed(runtime.averaged_kernels)} only: rows in caches and on SSD would "
+        "drift apart"
+    )
+
+
+def listed(members: Iterable[E]) -> str:
+    """List members in the order of their enumeration."""
+    found = set(members)
+    kinds = type(next(iter(found)))
+    return ", ".join(member.value for member in kinds if member in found)
 
 
 def optimizer_rule(workload: Workload, target: Target) -> str | None:

@@ -19,6 +19,11 @@ from shardplan.records.record import (
     Record,
     SchemaVersion,
 )
+from shardplan.records.sharding_group import (
+    ReplicaLayout,
+    every_nth_rank,
+    ranks_in_a_row,
+)
 from shardplan.units import plural
 
 if TYPE_CHECKING:
@@ -53,6 +58,27 @@ class Fabric(Record):
     sources: Sources = Field(default_factory=dict)
 
 
+class Replication(Record):
+    """Copies of a sharding group: two-dimensional parallelism.
+
+    Attributes
+    ----------
+    replicas : int
+        Sharding groups R that hold the same tables, each for its own samples.
+    layout : ReplicaLayout
+        Which ranks hold copies of the same shards.
+    sync_every : int
+        Steps k after which copies are averaged.
+    cluster : Topology
+        The cluster that the groups make up.
+    """
+
+    replicas: Annotated[Integer, Field(ge=2, le=MAX_RANKS)]
+    layout: ReplicaLayout
+    sync_every: Annotated[Integer, Field(ge=1, le=1_000_000)]
+    cluster: Topology
+
+
 class Topology(Brief, Record):
     """A cluster: one host group, or several for a mixed one.
 
@@ -64,6 +90,8 @@ class Topology(Brief, Record):
         Name of the shipped cost model to use where none is asked for.
     rank_hbm_bytes : tuple of int
         HBM of every rank, where it differs inside a host; empty: as its device.
+    replication : Replication or None
+        Given by `sharding_group`: this is one of several groups of a larger cluster.
     """
 
     schema_version: SchemaVersion
@@ -73,6 +101,7 @@ class Topology(Brief, Record):
     host_groups: Annotated[tuple[HostGroup, ...], Field(min_length=1, max_length=1000)]
     fabric: Fabric = Fabric()
     rank_hbm_bytes: tuple[HbmBytes, ...] = ()
+    replication: Replication | None = None
 
     def facts(self) -> dict[str, str]:
         """Return what identifies this, by name."""
@@ -106,6 +135,21 @@ class Topology(Brief, Record):
             )
         return self
 
+    @model_validator(mode="after")
+    def _is_its_sharding_group(self) -> Self:
+        found = self.replication
+        if found is None:
+            return self
+        size, rest = divmod(found.cluster.world_size, found.replicas)
+        if rest or self != found.cluster.sharding_group(
+            size, found.layout, found.sync_every
+        ):
+            raise ValueError(
+                f"is not a sharding group of replication.cluster, of which there are "
+                f"{found.replicas}; take what `Topology.sharding_group` returns"
+            )
+        return self
+
     def _needs_nics(self, group: HostGroup) -> bool:
         # Domains end with their group.
         domain = min(group.scale_up.domain_size, group.world_size)
@@ -123,7 +167,95 @@ class Topology(Brief, Record):
         """Ranks of all groups."""
         return sum(group.world_size for group in self.host_groups)
 
-    def with_hosts(self, num_hosts: int) -> Self:
+    @property
+    def replicas(self) -> int:
+        """Sharding groups that hold the same tables; 1 without replication."""
+        return 1 if self.replication is None else self.replication.replicas
+
+    @property
+    def whole(self) -> Topology:
+        """The cluster of all replicas; this one without replication."""
+        return self if self.replication is None else self.replication.cluster
+
+    def members(self) -> range:
+        """Return the ranks of the whole cluster that its first sharding group has."""
+        found = self.replication
+        is_strided = found is not None and found.layout is ReplicaLayout.INSIDE
+        step = self.replicas if is_strided else 1
+        return range(0, step * self.world_size, step)
+
+    def sharding_group(
+        self, size: int, layout: ReplicaLayout, sync_every: int = 1
+    ) -> Topology:
+        """Return one of several equal groups of ranks that hold the same tables.
+
+        Parameters
+        ----------
+        size : int
+            Ranks of the group G; all ranks W are a whole number of groups.
+        layout : ReplicaLayout
+        sync_every : int
+            Steps after which copies are averaged.
+
+        Returns
+        -------
+        Topology
+            G ranks, with their share of what hosts have; this cluster itself if G is W.
+
+        Raises
+        ------
+        ValueError
+            If ranks cannot be grouped like that, with the rule.
+        """
+        replicas, rest = divmod(self.world_size, size)
+        if self.replication is not None:
+            raise ValueError("is a sharding group already")
+        if size < 1 or rest or not replicas:
+            raise ValueError(
+                f"a sharding group of {plural(size, 'rank')} must divide "
+                f"{self.world_size} ranks"
+            )
+        if replicas == 1:
+            return self
+        if layout is ReplicaLayout.INSIDE:
+            hosts = [every_nth_rank(group, replicas) for group in self.host_groups]
+        elif len(self.host_groups) > 1:
+            raise ValueError(
+                "sharding groups of ranks in a row would differ on a mixed cluster; "
+                f"use layout {ReplicaLayout.INSIDE.value!r}"
+            )
+        else:
+            hosts = [ranks_in_a_row(self.host_groups[0], size)]
+        ratio = self.num_hosts / sum(group.num_hosts for group in hosts)
+        leaf = self.fabric.hosts_per_leaf
+        if layout is ReplicaLayout.INSIDE and leaf:
+            leaf = max(round(leaf / ratio), 1)
+        return self.model_copy(
+            update={
+                "host_groups": tuple(hosts),
+                "fabric": self.fabric.replace(hosts_per_leaf=leaf),
+                "rank_hbm_bytes": self._least_hbm(replicas, layout),
+                "replication": Replication(
+                    replicas=replicas,
+                    layout=layout,
+                    sync_every=sync_every,
+                    cluster=self,
+                ),
+            }
+        )
+
+    def _least_hbm(self, replicas: int, layout: ReplicaLayout) -> tuple[int, ...]:
+        """Return the HBM that all copies of a shard have (G,); empty as the field."""
+        each, size = self.rank_hbm_bytes, self.world_size // replicas
+        if not each:
+            return ()
+        if layout is ReplicaLayout.INSIDE:
+            return tuple(
+                min(each[i * replicas : (i + 1) * replicas]) for i in range(size)
+            )
+        return tuple(min(each[i::size]) for i in range(size))
+
+    def with_hosts(self, num_hosts: int) -> Topology:
         """Return the same kind of cluster with another number of hosts.
 
         Raises
@@ -131,6 +263,8 @@ class Topology(Brief, Record):
         ValueError
             If the cluster is mixed, so that it is unclear which hosts to add.
         """
+        if self.replication is not None:
+            return self._regrouped(self.whole.with_hosts(num_hosts))
         if len(self.host_groups) > 1:
             raise ValueError(
                 "a mixed cluster has no single host count; edit num_hosts of its groups"
@@ -139,7 +273,7 @@ class Topology(Brief, Record):
             raise ValueError("rank_hbm_bytes lists the ranks of another host count")
         return self.changed(lambda group: group.replace(num_hosts=num_hosts))
 
-    def changed(self, change: Callable[[HostGroup], HostGroup]) -> Self:
+    def changed(self, change: Callable[[HostGroup], HostGroup]) -> Topology:
         """Return a copy with every host group changed (what-if by copy).
 
         Parameters
@@ -152,9 +286,17 @@ class Topology(Brief, Record):
         ValidationError
             If the hosts do not reach each other any more, or are too many.
         """
+        if self.replication is not None:
+            return self._regrouped(self.whole.changed(change))
         return self.replace(host_groups=tuple(map(change, self.host_groups)))
 
-    def scaled(self, part: str, **factors: float) -> Self:
+    def _regrouped(self, whole: Topology) -> Topology:
+        """Return a sharding group as large as this one of a changed cluster."""
+        found = self.replication
+        assert found is not None
+        return whole.sharding_group(self.world_size, found.layout, found.sync_every)
+
+    def scaled(self, part: str, **factors: float) -> Topology:
         """Return a copy in which all hosts have more, or less, of something.
 
         Parameters

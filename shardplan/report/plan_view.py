@@ -35,6 +35,7 @@ from shardplan.report.quality import (
     quality_data,
     status_text,
 )
+from shardplan.report.replicas import replication_data, replication_facts
 from shardplan.report.step import simulated
 from shardplan.units import format_bytes, format_bytes_both, format_seconds, plural
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
     """Collect what identifies a plan, how good it is, and whether that is proven."""
     inputs, outcome = plan.inputs, plan.outcome
+    whole = inputs.topology.whole
     return {
         "status": outcome.status,
         "objective": plan.objective.value,
@@ -61,7 +63,8 @@ def summary_data(plan: Plan, verdict: Verdict) -> dict[str, Any]:
         "num_tables": len(plan.tables),
         "num_hosts": inputs.topology.num_hosts,
         "world_size": plan.world_size,
-        "global_batch_size": inputs.workload.batch_over(plan.world_size),
+        "replication": replication_data(inputs.topology),
+        "global_batch_size": inputs.workload.batch_over(whole.world_size),
         "target": plan.target.value,
         "solver": outcome.solver,
         "seed": outcome.seed,
@@ -166,6 +169,7 @@ def summary_facts(data: dict[str, Any]) -> dict[str, str]:
     return {
         "workload": f"{data['workload']}: {tables}, {batch}",
         "topology": f"{data['topology']}: {hosts}, {ranks}",
+        **replication_facts(data["replication"]),
         "cost model": data["cost_model"],
         "status": f"{status_text(data)} (solver {data['solver']}, "
         f"seed {data['seed']}, target {data['target']})",

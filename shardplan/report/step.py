@@ -23,6 +23,7 @@ from shardplan.report.predicted_view import (
     prediction_facts,
     simulation_sentences,
 )
+from shardplan.report.replicas import replication_data, replication_facts
 from shardplan.simulation import simulate, step_range
 from shardplan.units import format_seconds
 
@@ -81,6 +82,7 @@ def step_data(
         "objective_s": plan.outcome.objective_s,
         "bound": verdict.bound,
         **simulation.to_dict(),
+        "replication": replication_data(plan.inputs.topology),
         "step_range_s": step_range(plan, simulation.settings),
         "prediction": None
         if simulation.settings.runtime
@@ -98,6 +100,7 @@ def render_step(data: dict[str, Any]) -> RenderableType:
             "workload": f"{data['workload']}: {data['global_batch_size']:,} samples "
             "per step",
             "topology": f"{data['topology']}: {data['world_size']:,} ranks",
+            **replication_facts(data["replication"]),
             "step time": format_seconds(data["step_time_s"]),
             "step range": _range(data["step_range_s"]),
             "throughput": "-" if speed is None else f"{speed:,.0f} samples/s",

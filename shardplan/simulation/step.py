@@ -52,6 +52,6 @@ def simulate(plan: Plan, settings: SimulationSettings | None = None) -> Simulati
         settings=chosen,
         evaluation=evaluation,
         step_time_s=end - begin,
-        batch_size=evaluation.usage.batch_size,
+        batch_size=evaluation.usage.batch_size * plan.inputs.topology.replicas,
         timeline=timeline,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shardplan.steps.dense_work import PARTS, backward_pieces
-from shardplan.steps.operation import Operation, Stage
+from shardplan.steps.operation import Operation, Stage, Stream
 from shardplan.steps.step_parts import StepParts, compute, reduce_names
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class BackwardPass(StepParts):
         yield from pieces["bottom"]
         yield self._embedding_backward(ready, gradients)
         yield self._dense_optimizer([op for part in PARTS for op in pieces[part]])
+        yield from self._replica_sync()
 
     def _backward_weights_later(self) -> Iterator[Operation]:
         """Backward pass that puts the gradients of weights off.
@@ -74,6 +75,7 @@ class BackwardPass(StepParts):
             yield from pieces[part]
         yield self._embedding_backward(chain["interaction"], gradients)
         yield self._dense_optimizer([op for part in PARTS for op in pieces[part]])
+        yield from self._replica_sync()
 
     def _replicated_backward(self, ready: str) -> Iterator[Operation]:
         """Gradients of replicated tables, and their all-reduce."""
@@ -113,6 +115,22 @@ class BackwardPass(StepParts):
             self.dense.optimizer,
             after=tuple(reduced or last),
         )
+
+    def _replica_sync(self) -> Iterator[Operation]:
+        """Averaging of the copies of other sharding groups, after all updates.
+
+        Notes
+        -----
+        Ranks meet their copies, which are as busy as they are, not each other.
+        """
+        if self.pricer.cluster.topology.replicas > 1:
+            yield Operation(
+                "replica_sync",
+                Stage.BWD_COMMS,
+                Stream.COMMUNICATION,
+                self.sparse.replica_sync,
+                after=("embedding_backward", "dense_optimizer"),
+            )
 
     def _gradient_exchange(self, exchange: Exchange, ready: str) -> Iterator[Operation]:
         """All-to-all, then the all-gathers: the transpose of the outputs'."""

@@ -140,15 +140,30 @@ class Network:
         --------
         shardplan.costs.communication.all_reduce.all_reduce_seconds : The formula.
         """
-        cluster = self.cluster
-        adds_up = cluster.topology.fabric.in_network_reduction
-        array = np.full(cluster.world_size, 2.0 * num_bytes)
-        traffic = self.routes.ring(array, Scope.ALL, adds_up=adds_up)
+        traffic = self._ring_of_all(2.0 * num_bytes)
         if not self.settings.latency or num_bytes <= 0:
-            per_byte = 2.0 * self._of_ranks(self.rates.reduce_scatter[Scope.ALL])
+            per_byte = 2.0 * self._of_ranks(self.rates.all_reduce)
             return Transfer(num_bytes * per_byte, traffic)
-        time = all_reduce_seconds(num_bytes, self.rates.collectives)
-        return Transfer(np.full(cluster.world_size, float(time)), traffic)
+        time = all_reduce_seconds(num_bytes, self.rates.whole)
+        return Transfer(np.full(self.cluster.world_size, float(time)), traffic)
+
+    def _ring_of_all(self, num_bytes: float) -> Traffic:
+        """Return what a ring of all replicas puts on links of this sharding group."""
+        whole, topology = self.rates.whole.routes, self.cluster.topology
+        adds_up = topology.fabric.in_network_reduction
+        array = np.full(whole.cluster.world_size, num_bytes)
+        traffic = whole.ring(array, Scope.ALL, adds_up=adds_up)
+        if whole is self.routes:
+            return traffic
+        # The groups have equal shares of uplinks.
+        uplinks = self.routes.num_uplinks
+        each = traffic.uplink.sum(axis=1) / topology.replicas / max(uplinks, 1)
+        members = np.array(topology.members())
+        return Traffic(
+            traffic.by_rank[:, :, members],
+            np.repeat(each[:, None], uplinks, axis=1),
+            traffic.copied[members],
+        )
 
     def uses(self, transfer: Transfer) -> Floats | None:
         """Return the share of each rank's links that an operation takes (L, W).

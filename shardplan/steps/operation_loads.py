@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.communication.all_reduce import all_reduce_seconds
-from shardplan.costs.scopes import Scope
 from shardplan.steps.backward import BackwardPass
 from shardplan.steps.link_sharing import all_to_alls
-from shardplan.steps.pricing import REPLICAS
+from shardplan.steps.pricing import REPLICA_SYNC, REPLICAS
 from shardplan.steps.program import step_parts
 from shardplan.steps.settings import SimulationSettings
 from shardplan.steps.step_parts import reduce_names
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from shardplan.costs.communication.link_rates import LinkRates
     from shardplan.costs.communication.traffic import Traffic
+    from shardplan.costs.scopes import Scope
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.steps.pricing import StepPricer
     from shardplan.steps.sparse_work import SparseWork
@@ -43,6 +43,7 @@ KERNELS = (
     "gradient_encode",
     "replicated_backward",
     "embedding_backward",
+    REPLICA_SYNC,
 )
 """Operations of single ranks."""
 
@@ -141,9 +142,9 @@ class _Collectives:
     def _replicas(self) -> Iterator[OperationLoad]:
         """All-reduce of replicated tables, by itself or with that of dense layers."""
         column = self._pricer.phases.index(REPLICAS)
-        collectives, back = self._network.rates.collectives, self._back
+        collectives, back = self._network.rates.whole, self._back
         # Of the price of two passes; the slowest class says how many bytes there are.
-        price = 2.0 * self._network.rates.reduce_scatter[Scope.ALL].max()
+        price = 2.0 * self._network.rates.all_reduce.max()
         if not self._used[column] or price <= 0:
             return
         joined = back.first_bucket_bytes if back.joins_all_reduces else 0.0
@@ -197,9 +198,9 @@ def _kernels(pricer: StepPricer, used: Bools) -> Iterator[OperationLoad]:
     ones = np.ones((world, len(pricer.phases)))
     short, long = (pricer.predict(load * ones) for load in (_SHORT_S, _LONG_S))
     for name in KERNELS:
-        column = pricer.phases.index(name)
-        if not used[column]:
+        if name not in pricer.phases or not used[pricer.phases.index(name)]:
             continue
+        column = pricer.phases.index(name)
         floor, passes = short.seconds_of(name), long.seconds_of(name) / _LONG_S
         yield OperationLoad(
             name,

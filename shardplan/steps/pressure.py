@@ -19,7 +19,7 @@ from shardplan.costs.communication.links import pcie_links
 from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.records.memo import by_identity
 from shardplan.steps.backward import BackwardPass
-from shardplan.steps.pricing import REPLICAS
+from shardplan.steps.pricing import REPLICA_SYNC, REPLICAS
 from shardplan.steps.program import build_program, step_parts
 from shardplan.steps.settings import SimulationSettings
 from shardplan.steps.step_parts import reduce_names
@@ -47,6 +47,7 @@ _LOCAL = (
     "cache_prefetch",
     "embedding_forward",
     "embedding_backward",
+    REPLICA_SYNC,
     "output_encode",
     "gradient_encode",
     "replicated_forward",
@@ -175,11 +176,11 @@ class _CollectiveProbe:
 
     def _replicas(self) -> Iterator[Pressure]:
         """All-reduce of replicated tables, by itself or with that of dense layers."""
-        back, collectives = self._back, self._rates.collectives
+        back, collectives = self._back, self._rates.whole
         joined = back.first_bucket_bytes if back.joins_all_reduces else 0.0
         name = "dense_all_reduce.0" if joined else REPLICAS
         # Of the price of two passes; the slowest class says how many bytes there are.
-        price = 2.0 * self._rates.reduce_scatter[Scope.ALL].max()
+        price = 2.0 * self._rates.all_reduce.max()
 
         def time(seconds: Floats) -> Floats:
             return all_reduce_seconds(joined + seconds / price, collectives)
@@ -254,7 +255,7 @@ def _kernels(pricer: StepPricer) -> Iterator[Pressure]:
     world, classes = pricer.model.cluster.world_size, pricer.model.cluster.class_ranks
     loads = np.ones((world, len(pricer.phases)))
     long, short = (_seconds(pricer, share * loads) for share in (_LONG_S, _SHORT_S))
-    for name in _LOCAL:
+    for name in (name for name in _LOCAL if name in pricer.phases):
         index = pricer.phases.index(name)
         passes = long[name] / _LONG_S
         slopes = np.full((len(classes), 1), passes)

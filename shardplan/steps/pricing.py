@@ -13,7 +13,8 @@ import numpy as np
 
 from shardplan.costs import messages
 from shardplan.costs.pricing import ShardPrices
-from shardplan.costs.scopes import Scope
+from shardplan.costs.replica_sync import sync_seconds
+from shardplan.costs.shards import volumes_of
 from shardplan.records.sharding import PHASES, Phase
 from shardplan.steps.model import step_model
 from shardplan.steps.sparse_work import Exchange, SparseWork
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 
 REPLICAS = "replicated_all_reduce"
+REPLICA_SYNC = "replica_sync"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,7 @@ class StepPricer:
             "replicated_backward",
             REPLICAS,
             "embedding_backward",
+            *((REPLICA_SYNC,) if self.model.cluster.topology.replicas > 1 else ()),
         )
 
     def price(self, shards: ShardArrays) -> ShardPrices:
@@ -88,7 +91,8 @@ class StepPricer:
             "replicated_forward": phase(Phase.FWD_COMPUTE) * copy,
             "replicated_backward": phase(Phase.BWD_COMPUTE) * copy,
             "embedding_backward": phase(Phase.BWD_COMPUTE) * ~copy,
-            REPLICAS: sent(replicas, rates.reduce_scatter[Scope.ALL]),
+            REPLICAS: sent(replicas, rates.all_reduce),
+            REPLICA_SYNC: sync_seconds(shards, volumes_of(shards, usage, world), rates),
         }
         is_sum = messages.reduces(shards, usage)
         for which, exchange, reduction in _EXCHANGES:
@@ -138,7 +142,7 @@ class StepPricer:
                 load[f"{name}_encode"],
             )
 
-        replicas = num_bytes(REPLICAS, rates.reduce_scatter[Scope.ALL])
+        replicas = num_bytes(REPLICAS, rates.all_reduce)
         return SparseWork(
             length_bytes=num_bytes("length_exchange", rates.all_to_all),
             id_bytes=num_bytes("id_exchange", rates.all_to_all),
@@ -151,6 +155,7 @@ class StepPricer:
             outputs=exchange("output", "reduce_scatter"),
             gradients=exchange("gradient", "all_gather"),
             replica_bytes=float(replicas.max()) / 2.0,
+            replica_sync=load.get(REPLICA_SYNC, np.zeros(len(cost))),
         )
 
     def predict(self, cost: Floats) -> Prediction:

@@ -46,6 +46,7 @@ class SparseWork:
     outputs, gradients : Exchange
     replica_bytes : float
         Gradients of replicated tables, which all ranks have [bytes].
+    replica_sync : averaging the copies of other sharding groups [s]
     """
 
     length_bytes: Floats
@@ -59,6 +60,7 @@ class SparseWork:
     outputs: Exchange
     gradients: Exchange
     replica_bytes: float
+    replica_sync: Floats
 
     def scaled(self, factor: float) -> Self:
         """Return as much work times a factor."""

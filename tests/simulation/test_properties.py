@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 
-from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.sparse_work import sparse_work
 from shardplan.records.sharding import PHASES, Objective
@@ -42,13 +41,13 @@ def test_kinds_of_work_add_up_to_the_loads(tiny, seed):
         + exchange.encode
         for exchange in (work.outputs, work.gradients)
     ]
-    all_reduce = 2.0 * work.replica_bytes * rates.reduce_scatter[Scope.ALL][rank_class]
+    all_reduce = 2.0 * work.replica_bytes * rates.all_reduce[rank_class]
     phases = [
         (work.length_bytes + work.id_bytes) * rates.all_to_all[rank_class],
         work.prefetch,
         work.forward + work.replicated_forward,
         exchanges[0],
-        exchanges[1] + all_reduce,
+        exchanges[1] + all_reduce + work.replica_sync,
         work.backward + work.replicated_backward,
     ]
     assert len(phases) == len(PHASES)

@@ -140,7 +140,24 @@ class Routes:
         ``1/n - 1/g`` on its NIC between the parts of a group of g, or ``1/2n`` where
         switches add up; a ring, and what switches add up, enters each leaf once.
         """
-        together, part, below = self._rings[scope]
+        return self._ring(array, self._rings[scope], adds_up=adds_up)
+
+    def ring_among(self, array: Floats, group: Level) -> Traffic:
+        """Return the loads of a reduce-scatter or all-gather in groups of any ranks.
+
+        Parameters
+        ----------
+        array : float array (W,)
+            The whole array of each rank [bytes].
+        group : Level
+            Which ranks reduce together.
+        """
+        return self._ring(array, self._parts(group))
+
+    def _ring(
+        self, array: Floats, parts: tuple[Level, Level, Level], *, adds_up: bool = False
+    ) -> Traffic:
+        together, part, below = parts
         size = part.size
         moved = array * (size - 1.0) / size
         fits = size <= self.near[Scope.RANK][1].size
@@ -170,11 +187,11 @@ class Routes:
     @cached_property
     def _rings(self) -> dict[Scope, tuple[Level, Level, Level]]:
         """Groups of each scope, and of these what is in one host or domain or leaf."""
+        return {scope: self._parts(group) for scope, (group, _, _) in self.near.items()}
+
+    def _parts(self, group: Level) -> tuple[Level, Level, Level]:
         near = self.near[Scope.RANK][2]
-        return {
-            scope: (group, near.split(group.ids), self.leaf_group.split(group.ids))
-            for scope, (group, _, _) in self.near.items()
-        }
+        return group, near.split(group.ids), self.leaf_group.split(group.ids)
 
     def copies(self, num_bytes: Floats) -> Traffic:
         """Return the loads of copies from each rank's host [bytes]."""

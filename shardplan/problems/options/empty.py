@@ -12,7 +12,6 @@ from shardplan.problems.options.rules import (
     culprit,
     dtype_rules,
     kernel_rules,
-    listed,
     padded,
     type_rules,
 )
@@ -25,6 +24,7 @@ from shardplan.problems.options.structures import (
 )
 from shardplan.records.placement import rows_each
 from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.targets import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

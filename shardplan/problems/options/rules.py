@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from shardplan.records.optimizers import FACTS
 from shardplan.records.sharding import ComputeKernel, ShardingType
 from shardplan.records.tables import DType
-from shardplan.records.targets import VECTOR_COLUMNS
+from shardplan.records.targets import VECTOR_COLUMNS, averaging_rule, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,6 +121,8 @@ def kernel_rules(
     yield Rule(asked, "")
     kernels = runtime.kernels
     yield Rule(kernels, f"{runtime.name} has only kernels {listed(kernels)}")
+    if cluster.topology.replicas > 1:
+        yield Rule(runtime.averaged_kernels, averaging_rule(runtime))
     in_place = frozenset({ComputeKernel.DENSE, ComputeKernel.FUSED})
     if cluster.is_cpu:
         yield Rule(in_place, f"ranks on CPUs have only kernels {listed(in_place)}")
@@ -172,10 +174,3 @@ def columns(dim: int) -> str:
 def padded(dim: int) -> int:
     """Return the least width that can be cut, not below `dim`."""
     return -(-dim // VECTOR_COLUMNS) * VECTOR_COLUMNS
-
-
-def listed(members: Iterable[T]) -> str:
-    """List members in the order of their enumeration."""
-    found = set(members)
-    kinds = type(next(iter(found)))
-    return ", ".join(member.value for member in kinds if member in found)

@@ -1,0 +1,143 @@
+"""Two-dimensional parallelism: how many ranks share the tables, and which.
+
+The size of a sharding group and the layout of its copies are given or chosen: every
+choice is a problem of its own, and a quick plan of each says which one to solve.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shardplan.errors import Fault, InputError
+from shardplan.planning.quick_plan import quick_value
+from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
+from shardplan.units import format_seconds, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shardplan.records.inputs import Inputs
+    from shardplan.records.sharding import Objective, Target
+    from shardplan.records.topology import Topology
+    from shardplan.solvers.base import Stop
+
+
+AUTO = "auto"
+_SHARE = 0.3
+"""Of the time or work, for quick plans of all choices."""
+
+
+class Grouping(NamedTuple):
+    """A choice: ranks of a sharding group, and where copies meet."""
+
+    size: int
+    layout: ReplicaLayout
+
+
+def grouped(
+    inputs: Inputs,
+    target: Target,
+    objective: Objective,
+    size: int | str,
+    layout: ReplicaLayout | None,
+    sync_every: int,
+    stop: Stop,
+) -> tuple[Inputs, tuple[str, ...]]:
+    """Return the inputs of one sharding group, and what was compared to choose it.
+
+    Parameters
+    ----------
+    size : int or str
+        Ranks of a group, or ``auto``: all divisors of the ranks from 2 on, all ranks
+        included.
+    layout : ReplicaLayout, optional
+        By default both are tried.
+    sync_every : int
+        Steps after which copies are averaged.
+    stop : Stop
+        Choices are compared in a part of its time; what is left then is not tried.
+
+    Raises
+    ------
+    InputError
+        If ranks cannot be grouped like that, or the cost model cannot compare.
+    """
+    topology = inputs.topology
+    choices = list(_groupings(topology, size, layout))
+    if len(choices) > 1 and isinstance(inputs.cost_model, TorchRecCostModel):
+        rule = (
+            "its estimates know no averaging of copies, so that choices cannot be "
+            "compared; give --sharding-group a size and --replicas a layout"
+        )
+        raise InputError.single(inputs.cost_model.name, "", None, rule)
+    found = {
+        choice: inputs.replace(
+            topology=topology.sharding_group(choice.size, choice.layout, sync_every)
+        )
+        for choice in choices
+    }
+    if len(choices) == 1:
+        return found[choices[0]], ()
+    values = dict(_quick_values(found, target, objective, stop))
+    if not values:
+        return found[max(choices)], ("no choice of sharding groups had a quick plan",)
+    best = min(values, key=lambda choice: values[choice])
+    return found[best], (_remark(topology, values, best),)
+
+
+def _groupings(
+    topology: Topology, size: int | str, layout: ReplicaLayout | None
+) -> Iterator[Grouping]:
+    """List what is legal, largest groups first; raise if nothing is."""
+    world = topology.world_size
+    sizes = [size] if isinstance(size, int) else _divisors(world)
+    layouts = list(ReplicaLayout) if layout is None else [layout]
+    reasons = []
+    for ranks in sizes:
+        for each in layouts[:1] if ranks == world else layouts:
+            try:
+                topology.sharding_group(ranks, each)
+            except ValueError as error:
+                reasons.append(str(error))
+            else:
+                yield Grouping(ranks, each)
+    if len(reasons) == len(sizes) * len(layouts):
+        fault = Fault(topology.name, "sharding_group", repr(size), "; ".join(reasons))
+        raise InputError([fault])
+
+
+def _divisors(world: int) -> list[int]:
+    return [size for size in range(world, 1, -1) if world % size == 0] or [world]
+
+
+def _quick_values(
+    found: dict[Grouping, Inputs], target: Target, objective: Objective, stop: Stop
+) -> Iterator[tuple[Grouping, float]]:
+    """Give each choice a quick plan until their share of the time is over."""
+    until = stop.elapsed_s() + _SHARE * stop.remaining_s()
+    for choice, inputs in found.items():
+        if stop.requested or stop.elapsed_s() > until:
+            return
+        value = quick_value(inputs, target, objective)
+        if value is not None:
+            yield choice, value
+
+
+def _remark(topology: Topology, values: dict[Grouping, float], best: Grouping) -> str:
+    """Say what quick plans of all choices take."""
+
+    def named(choice: Grouping) -> str:
+        if choice.size == topology.world_size:
+            return f"all {plural(choice.size, 'rank')}"
+        return f"{plural(choice.size, 'rank')} {choice.layout.value}"
+
+    others = ", ".join(
+        f"{named(choice)} {format_seconds(value)}"
+        for choice, value in sorted(values.items(), key=lambda item: item[1])
+        if choice != best
+    )
+    return (
+        f"sharding group: {named(best)}; quick plans take "
+        f"{format_seconds(values[best])}, those of other groups {others or 'none fits'}"
+    )
