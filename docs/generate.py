@@ -37,7 +37,7 @@ from shardplan.records.quantity import Quantity
 from shardplan.records.record import Record
 from shardplan.records.study import StudyFile
 from shardplan.records.tables import DType, StoredDType
-from shardplan.records.topology import Topology
+from shardplan.records.topology import Replication, Topology
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from shardplan.records.workload import Workload
 from shardplan.solvers.params import SolverParams
@@ -100,6 +100,8 @@ def _keys(root: type[Record], path: str) -> dict[type[Record], list[str]]:
             at = path + name + ".NAME" * _count_of(dict, field.annotation)
             is_list = _count_of(tuple, field.annotation)
             found.setdefault(record, []).append(f"[[{at}]]" if is_list else f"[{at}]")
+            if record is Replication:  # holds a whole topology
+                continue
             for inner, headings in _keys(record, f"{at}.").items():
                 found.setdefault(inner, []).extend(headings)
     return found

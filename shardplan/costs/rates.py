@@ -42,7 +42,7 @@ class ClassRates:
     all_reduce : seconds per byte of gradients that all ranks of all replicas add up,
         one pass of two
     replica_sync : seconds of a step per byte that is kept equal to its copies
-    sync_every : steps after which copies are averaged
+    replica_copy : the same for the way to host memory and back, for rows that are there
     """
 
     cost_model: CostModel
@@ -68,7 +68,7 @@ class ClassRates:
     across_groups: dict[Scope, Floats]
     all_reduce: Floats
     replica_sync: Floats
-    sync_every: int
+    replica_copy: Floats
 
     @classmethod
     def of(cls, cluster: Cluster, cost_model: CostModel) -> ClassRates:
@@ -92,6 +92,7 @@ class ClassRates:
         size_f, rate_f = _last_level_cache(cluster, lookup.l2_forward_efficiency)
         size_b, rate_b = _last_level_cache(cluster, lookup.l2_backward_efficiency)
         in_place, link = host.uvm_forward_efficiency.value, host.miss_efficiency.value
+        miss_bw = np.minimum(pcie * link, ddr)
         collectives = Collectives.of(cluster, cost_model)
         across = {s: collectives.all_to_all_s_per_byte(s) for s in SCOPES}
         replication = cluster.topology.replication
@@ -109,7 +110,7 @@ class ClassRates:
             num_sms=np.array([float(g.device.num_sms) for g in cluster.host_groups]),
             uvm_forward_bw=np.minimum(pcie * min(in_place, link), ddr),
             uvm_backward_bw=np.minimum(pcie * host.uvm_backward_efficiency.value, ddr),
-            miss_bw=np.minimum(pcie * link, ddr),
+            miss_bw=miss_bw,
             ssd_iops=np.array([h.ssd_read_iops for h in hosts]) * reads / local,
             ssd_read_bw=np.array([h.ssd_read_bw for h in hosts]) * ssd / local,
             ssd_write_bw=np.array([h.ssd_write_bw for h in hosts]) * ssd / local,
@@ -120,7 +121,9 @@ class ClassRates:
             across_groups=across,
             all_reduce=whole.reduce_s_per_byte(Scope.ALL),
             replica_sync=sync_s_per_byte(cluster, whole),
-            sync_every=replication.sync_every if replication else 1,
+            replica_copy=2.0 / miss_bw / replication.sync_every
+            if replication
+            else np.zeros(len(hosts)),
         )
 
 

@@ -87,6 +87,5 @@ def sync_seconds(shards: ShardArrays, volumes: Volumes, rates: ClassRates) -> Fl
     stored = shards.rows * (volumes.row + volumes.state)
     stored = np.where(shards.is_replicated, 0.0, stored)[:, None]
     in_host = shards.is_kernel(ComputeKernel.FUSED_UVM)[:, None]
-    every = rates.sync_every
-    over_link = np.where(in_host, 2.0 * stored / rates.miss_bw / every, 0.0)
-    return np.asarray(stored * rates.replica_sync + over_link)
+    s_per_byte = rates.replica_sync + np.where(in_host, rates.replica_copy, 0.0)
+    return np.asarray(stored * s_per_byte)

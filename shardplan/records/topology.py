@@ -207,14 +207,14 @@ class Topology(Brief, Record):
         ValueError
             If ranks cannot be grouped like that, with the rule.
         """
-        replicas, rest = divmod(self.world_size, size)
         if self.replication is not None:
             raise ValueError("is a sharding group already")
-        if size < 1 or rest or not replicas:
+        if size < 1 or self.world_size % size:
             raise ValueError(
                 f"a sharding group of {plural(size, 'rank')} must divide "
                 f"{self.world_size} ranks"
             )
+        replicas = self.world_size // size
         if replicas == 1:
             return self
         if layout is ReplicaLayout.INSIDE:
@@ -319,6 +319,9 @@ class Topology(Brief, Record):
             return _scaled(group, part.split("."), factors)
 
         return self.changed(more)
+
+
+Replication.model_rebuild()
 
 
 def _scaled(record: R, path: list[str], factors: Mapping[str, float]) -> R:

@@ -66,6 +66,7 @@ class _Places:
                 self.domain.append((index, rank // size))
                 self.hbm.append(group.device.hbm_bytes)
         self.hbm = list(topology.rank_hbm_bytes) or self.hbm
+        self.has_copies = topology.replication is not None
         self.is_cpu = topology.host_groups[0].device.kind == "cpu"
 
     def is_group(self, ranks: tuple[int, ...]) -> bool:
@@ -122,6 +123,8 @@ def _shape(placement: TablePlacement, places: _Places) -> Iterator[str]:
         yield f"rows are nowhere: {split}"
     if (kernel == "dense") != (kind == "data_parallel"):
         yield f"kernel {kernel} with {kind}"
+    if places.has_copies and kernel not in ("dense", "fused", "fused_uvm"):
+        yield f"kernel {kernel} has copies that drift apart"
 
 
 def _blocks(kind: str, num_ranks: list[int]) -> Iterator[str]:
