@@ -18,8 +18,7 @@ from shardplan.planning.planner import solve
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.cost_model import CostModel
 from shardplan.records.inputs import Inputs
-from shardplan.records.sharding import ShardingType, Target
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import ReplicaLayout, ShardingType, Target
 from shardplan.records.targets import RUNTIMES
 from shardplan.records.topology import Topology
 from shardplan.records.workload import Workload

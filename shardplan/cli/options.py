@@ -9,7 +9,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from shardplan.cli import console
-from shardplan.records.record import MAX_RANKS
 from shardplan.units import Dimension, parse_quantity
 
 if TYPE_CHECKING:
@@ -53,13 +52,17 @@ class RanksOrAuto(click.IntRange):
     name = "ranks"
 
     def __init__(self) -> None:
-        super().__init__(min=1, max=MAX_RANKS)
+        super().__init__(min=1, max=65_536)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         """Convert text such as ``8``."""
-        return value if value == "auto" else super().convert(value, param, ctx)
+        if value == "auto":
+            return value
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is neither a number of ranks nor 'auto'.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class QuantityRange(FiniteRange):

@@ -23,8 +23,7 @@ from shardplan.cli.options import (
 from shardplan.cli.progress import MODES
 from shardplan.cli.progress import progress as observed
 from shardplan.errors import InfeasibleError, LimitError
-from shardplan.records.sharding import Objective, Target
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import Objective, ReplicaLayout, Target
 from shardplan.units import Dimension
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, TypeVar
 
 from shardplan.errors import Fault, InputError
-from shardplan.records.sharding import Objective, Target
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import Objective, ReplicaLayout, Target
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
 if TYPE_CHECKING:

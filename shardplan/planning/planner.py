@@ -47,8 +47,7 @@ from shardplan.planning.workers import shared
 from shardplan.problems.problem import build_problem
 from shardplan.records.inputs import Inputs
 from shardplan.records.record import MAX_RANKS
-from shardplan.records.sharding import Objective, Target
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import Objective, ReplicaLayout, Target
 from shardplan.solvers.base import (
     Observer,
     Silent,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.errors import Fault, InputError
 from shardplan.planning.quick_plan import quick_value
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import ReplicaLayout
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from shardplan.units import format_seconds, plural
 
@@ -103,7 +103,8 @@ def _groupings(
             else:
                 yield Grouping(ranks, each)
     if len(reasons) == len(sizes) * len(layouts):
-        fault = Fault(topology.name, "sharding_group", repr(size), "; ".join(reasons))
+        rules = "; ".join(dict.fromkeys(reasons))
+        fault = Fault(topology.name, "sharding_group", repr(size), rules)
         raise InputError([fault])
 
 

@@ -98,3 +98,19 @@ SUMS = (Objective.STEP, Objective.MAX_RANK)
 TIERS = tuple(MemoryTier)
 CACHING_KERNELS = (ComputeKernel.FUSED_UVM_CACHING, ComputeKernel.KEY_VALUE)
 """Kernels whose cache keeps rows in the table's own type."""
+
+
+class ReplicaLayout(StrEnum):
+    """Which ranks hold copies of the same shards.
+
+    ``inside``: R ranks that follow each other, so that copies meet inside hosts where
+    they can, and a sharding group takes every R-th rank. ``across``: a sharding group
+    takes G ranks that follow each other, and copies meet across hosts.
+
+    References
+    ----------
+    TorchRec, ``DMPCollection(use_inter_host_allreduce=...)``: False and True.
+    """
+
+    INSIDE = "inside"
+    ACROSS = "across"

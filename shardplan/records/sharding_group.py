@@ -7,7 +7,6 @@ have in common.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -15,22 +14,6 @@ from shardplan.units import plural
 
 if TYPE_CHECKING:
     from shardplan.records.host_group import Host, HostGroup, ScaleOut, ScaleUp
-
-
-class ReplicaLayout(StrEnum):
-    """Which ranks hold copies of the same shards.
-
-    ``inside``: R ranks that follow each other, so that copies meet inside hosts where
-    they can, and a sharding group takes every R-th rank. ``across``: a sharding group
-    takes G ranks that follow each other, and copies meet across hosts.
-
-    References
-    ----------
-    TorchRec, ``DMPCollection(use_inter_host_allreduce=...)``: False and True.
-    """
-
-    INSIDE = "inside"
-    ACROSS = "across"
 
 
 def every_nth_rank(group: HostGroup, replicas: int) -> HostGroup:

@@ -19,8 +19,8 @@ from shardplan.records.record import (
     Record,
     SchemaVersion,
 )
+from shardplan.records.sharding import ReplicaLayout
 from shardplan.records.sharding_group import (
-    ReplicaLayout,
     every_nth_rank,
     ranks_in_a_row,
 )

@@ -8,8 +8,7 @@ import pytest
 
 from shardplan.checking import check
 from shardplan.errors import InfeasibleError
-from shardplan.records.sharding import Target
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import ReplicaLayout, Target
 from tests.helpers import COST_MODEL, TWO_HOSTS, Instance, workload
 
 GROUP = TWO_HOSTS.sharding_group(4, ReplicaLayout.INSIDE)

@@ -127,6 +127,66 @@ def test_objective_and_target(run: Run, small: Path, tmp_path: Path) -> None:
     assert plan.outcome.solver == "greedy"
 
 
+def test_sharding_groups(run: Run, small: Path, tmp_path: Path) -> None:
+    """A plan for one group, with the cluster that it is a part of."""
+    path = tmp_path / "plan.json"
+    result = run(
+        "solve", small, "--topology", "zionex:2", "--sharding-group", "8",
+        *("--replicas", "across", "--sync-every", "50", "--time-limit", "3"),
+        *("-o", path, "--format", "json"),
+    )  # fmt: skip
+    data = json.loads(result.stdout)
+    assert data["world_size"] == 8
+    assert data["replication"] == {
+        "replicas": 2,
+        "layout": "across",
+        "sync_every": 50,
+        "sharding_group_size": 8,
+        "world_size": 16,
+        "num_hosts": 2,
+        "ranks": list(range(8)),
+    }
+    whole = "2 of 8 ranks, out of 16 ranks; copies meet across hosts"
+    for command in ("show", "simulate"):
+        assert whole in run(command, path).stdout.replace("\n", " ")
+    assert run("check", path).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--replicas", "inside"), "--replicas goes with --sharding-group"),
+        (("--sync-every", "2"), "--sync-every goes with --sharding-group"),
+        (
+            ("--sharding-group", "some"),
+            "'some' is neither a number of ranks nor 'auto'",
+        ),
+        (("--sharding-group", "0"), "0 is not in the range"),
+        (
+            ("--sharding-group", "8", "--solver", "ilp", "--write-lp", "x.lp"),
+            "--write-lp does not go with --sharding-group",
+        ),
+    ],
+)
+def test_options_of_sharding_groups(
+    run: Run, small: Path, options: tuple[str, ...], message: str
+) -> None:
+    """What goes without groups, or is no number of ranks, is a usage error."""
+    result = run("solve", small, "--topology", "zionex:2", *options)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_ranks_that_cannot_be_grouped(run: Run, small: Path) -> None:
+    """The rule is said, with the topology and the option's key."""
+    result = run("solve", small, "--topology", "zionex:2", "--sharding-group", "5")
+    assert result.exit_code == 1
+    text = " ".join(result.stderr.split())
+    assert (
+        "zionex: sharding_group = 5: a sharding group of 5 ranks must divide 16" in text
+    )
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_infeasible(run: Run, tmp_path: Path, form: str) -> None:
     """What cannot fit ends in code 3, says why, and writes no plan."""

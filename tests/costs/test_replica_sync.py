@@ -13,7 +13,7 @@ from shardplan.costs.replica_sync import copies
 from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.sparse_work import sparse_work
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import ReplicaLayout
 from tests.helpers import COST_MODEL, TWO_HOSTS, Instance, workload
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from shardplan.checking import examine
 from shardplan.errors import InputError
 from shardplan.io import catalog
 from shardplan.planning.planner import solve
-from shardplan.records.sharding import Objective
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import Objective, ReplicaLayout
 from shardplan.simulation import SimulationSettings, simulate
 from tests.helpers import COST_MODEL, TWO_HOSTS, dlrm_like, two_hosts, workload
 from tests.solvers.helpers import brute_force

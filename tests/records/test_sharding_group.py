@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from shardplan.io import catalog
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import ReplicaLayout
 from shardplan.records.topology import Topology
 from tests.helpers import MIXED, TWO_HOSTS, host_group, topology
 

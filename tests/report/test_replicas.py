@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shardplan.records.sharding_group import ReplicaLayout
+from shardplan.records.sharding import ReplicaLayout
 from shardplan.report.replicas import replication_data, replication_facts
 from tests.helpers import TWO_HOSTS
 
