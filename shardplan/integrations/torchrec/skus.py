@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from shardplan.records.topology import HostGroup, Topology
+    from shardplan.records.host_group import HostGroup
+    from shardplan.records.topology import Topology
 
 SKUS = {
     "A100": "dgx-a100-40",  # the smaller: its plans fit both
