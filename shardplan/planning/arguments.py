@@ -17,7 +17,6 @@ E = TypeVar("E", Target, Objective, ReplicaLayout)
 MOST_SEED = 2**32 - 1
 MOST_ROUNDS = 100
 MOST_WORKERS = 64
-MOST_SYNC = 1_000_000
 
 
 def member(kind: type[E], name: str, value: E | str) -> E:

@@ -17,7 +17,6 @@ from shardplan.io.settings import changed, require_roots
 from shardplan.planning.arguments import (
     MOST_ROUNDS,
     MOST_SEED,
-    MOST_SYNC,
     MOST_WORKERS,
     member,
     objective_for,
@@ -41,12 +40,11 @@ from shardplan.planning.refusal import (
     stopped,
 )
 from shardplan.planning.result import PlanResult
-from shardplan.planning.sharding_groups import AUTO, grouped
+from shardplan.planning.sharding_groups import ShardingGroups, grouped
 from shardplan.planning.solver_params import load_params
 from shardplan.planning.workers import shared
 from shardplan.problems.problem import build_problem
 from shardplan.records.inputs import Inputs
-from shardplan.records.record import MAX_RANKS
 from shardplan.records.sharding import Objective, ReplicaLayout, Target
 from shardplan.solvers.base import (
     Observer,
@@ -64,8 +62,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shardplan.certify.params import ProofParams
+    from shardplan.checking import Verdict
     from shardplan.io.settings import Setting
     from shardplan.planning.solver_params import Source as Params
+    from shardplan.plans.plan import Plan
     from shardplan.problems import problem as problems
     from shardplan.records.topology import Topology
     from shardplan.records.torchrec_cost_model import AnyCostModel
@@ -185,12 +185,9 @@ def solve(
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
         objective = objective_for(objective, inputs.cost_model)
         chosen = _solver(solver, objective, settings)
-        inputs, tried = _grouped(
-            inputs, target, objective, sharding_group, replicas, sync_every, stop
-        )
-        before = stop.elapsed_s()
-        problem = _problem(inputs, target, objective, stop, all_tiers=False)
-        rest_s = keep_rest(stop, stop.elapsed_s() - before)
+        groups = ShardingGroups.of(sharding_group, replicas, sync_every)
+        inputs, tried = grouped(inputs, target, objective, groups, stop)
+        problem, rest_s = _priced(inputs, target, objective, stop)
         heard.ask(stop)
         is_quick = solver == "greedy" or not settings.auto.strengthen
         sharing, alone = shared(chosen, solver, objective, settings, workers, stop)
@@ -212,31 +209,20 @@ def solve(
             proof=proof,
             warnings=failures,
         )
-        verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
-    if verdict.violations:
-        broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
-        raise at_fault(chosen, *broken)
+        verdict = _examined(plan, problem, proof, chosen)
     remarks = (*tried, *remarks, *((alone,) if alone else ()))
     return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
 
 
-def _grouped(
-    inputs: Inputs,
-    target: Target,
-    objective: Objective,
-    size: int | str | None,
-    layout: ReplicaLayout | str | None,
-    sync_every: int,
-    stop: Stop,
-) -> tuple[Inputs, tuple[str, ...]]:
-    """Return the inputs of one sharding group, if there are several."""
-    every = whole("sync_every", sync_every, MOST_SYNC, least=1)
-    chosen = None if layout is None else member(ReplicaLayout, "replicas", layout)
-    if size is None:
-        return inputs, ()
-    if size != AUTO:
-        size = whole("sharding_group", size, MAX_RANKS, least=1)
-    return grouped(inputs, target, objective, size, chosen, every, stop)
+def _examined(
+    plan: Plan, problem: problems.Problem, proof: Proof, solver: Solver
+) -> Verdict:
+    """Check a plan; one that breaks a rule is its solver's fault."""
+    verdict = examine(plan, menu=problem, proven_s=proof.bound_s)
+    if verdict.violations:
+        broken = (f"its plan breaks a rule: {found}" for found in verdict.violations)
+        raise at_fault(solver, *broken)
+    return verdict
 
 
 def _solver(name: str, objective: Objective, params: SolverParams) -> Solver:
@@ -275,6 +261,15 @@ def _search(
     if found.assignment is None:
         raise advised(no_plan(problem, found, stop, solver), problem, inputs, stop)
     return problem, found
+
+
+def _priced(
+    inputs: Inputs, target: Target, objective: Objective, stop: Stop
+) -> tuple[problems.Problem, float]:
+    """Build the problem, and keep time for what follows the search [s]."""
+    before = stop.elapsed_s()
+    problem = _problem(inputs, target, objective, stop, all_tiers=False)
+    return problem, keep_rest(stop, stop.elapsed_s() - before)
 
 
 def _problem(

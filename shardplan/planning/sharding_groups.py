@@ -6,10 +6,12 @@ choice is a problem of its own, and a quick plan of each says which one to solve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from shardplan.errors import Fault, InputError
+from shardplan.planning.arguments import member, whole
 from shardplan.planning.quick_plan import quick_value
+from shardplan.records.record import MAX_RANKS
 from shardplan.records.sharding import ReplicaLayout
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from shardplan.units import format_seconds, plural
@@ -23,9 +25,48 @@ if TYPE_CHECKING:
     from shardplan.solvers.base import Stop
 
 
-AUTO = "auto"
+MOST_SYNC = 1_000_000
 _SHARE = 0.3
 """Of the time or work, for quick plans of all choices."""
+
+
+class ShardingGroups(NamedTuple):
+    """What is asked of sharding groups.
+
+    Attributes
+    ----------
+    size : int or None
+        Ranks of a group; None compares all divisors of the ranks from 2 on.
+    layout : ReplicaLayout or None
+        None compares both.
+    sync_every : int
+        Steps after which copies are averaged.
+    """
+
+    size: int | None
+    layout: ReplicaLayout | None
+    sync_every: int
+
+    @classmethod
+    def of(
+        cls, size: object, layout: ReplicaLayout | str | None, sync_every: object
+    ) -> Self | None:
+        """Check the arguments of `solve`; None without groups.
+
+        Raises
+        ------
+        InputError
+            For a size that is neither a number of ranks nor ``auto``, and for what is
+            no layout or number of steps.
+        """
+        every = whole("sync_every", sync_every, MOST_SYNC, least=1)
+        if layout is not None:
+            layout = member(ReplicaLayout, "replicas", layout)
+        if size is None:
+            return None
+        if size == "auto":
+            return cls(None, layout, every)
+        return cls(whole("sharding_group", size, MAX_RANKS, least=1), layout, every)
 
 
 class Grouping(NamedTuple):
@@ -39,22 +80,15 @@ def grouped(
     inputs: Inputs,
     target: Target,
     objective: Objective,
-    size: int | str,
-    layout: ReplicaLayout | None,
-    sync_every: int,
+    groups: ShardingGroups | None,
     stop: Stop,
 ) -> tuple[Inputs, tuple[str, ...]]:
     """Return the inputs of one sharding group, and what was compared to choose it.
 
     Parameters
     ----------
-    size : int or str
-        Ranks of a group, or ``auto``: all divisors of the ranks from 2 on, all ranks
-        included.
-    layout : ReplicaLayout, optional
-        By default both are tried.
-    sync_every : int
-        Steps after which copies are averaged.
+    groups : ShardingGroups or None
+        None leaves the inputs as they are.
     stop : Stop
         Choices are compared in a part of its time; what is left then is not tried.
 
@@ -63,8 +97,10 @@ def grouped(
     InputError
         If ranks cannot be grouped like that, or the cost model cannot compare.
     """
-    topology = inputs.topology
-    choices = list(_groupings(topology, size, layout))
+    if groups is None:
+        return inputs, ()
+    topology, every = inputs.topology, groups.sync_every
+    choices = list(_groupings(topology, groups.size, groups.layout))
     if len(choices) > 1 and isinstance(inputs.cost_model, TorchRecCostModel):
         rule = (
             "its estimates know no averaging of copies, so that choices cannot be "
@@ -73,7 +109,7 @@ def grouped(
         raise InputError.single(inputs.cost_model.name, "", None, rule)
     found = {
         choice: inputs.replace(
-            topology=topology.sharding_group(choice.size, choice.layout, sync_every)
+            topology=topology.sharding_group(choice.size, choice.layout, every)
         )
         for choice in choices
     }
@@ -87,11 +123,11 @@ def grouped(
 
 
 def _groupings(
-    topology: Topology, size: int | str, layout: ReplicaLayout | None
+    topology: Topology, size: int | None, layout: ReplicaLayout | None
 ) -> Iterator[Grouping]:
     """List what is legal, largest groups first; raise if nothing is."""
     world = topology.world_size
-    sizes = [size] if isinstance(size, int) else _divisors(world)
+    sizes = _divisors(world) if size is None else [size]
     layouts = list(ReplicaLayout) if layout is None else [layout]
     reasons = []
     for ranks in sizes:
@@ -104,7 +140,7 @@ def _groupings(
                 yield Grouping(ranks, each)
     if len(reasons) == len(sizes) * len(layouts):
         rules = "; ".join(dict.fromkeys(reasons))
-        fault = Fault(topology.name, "sharding_group", repr(size), rules)
+        fault = Fault(topology.name, "sharding_group", repr(size or "auto"), rules)
         raise InputError([fault])
 
 
