@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shardplan.integrations.torchrec.loader import (
         ShardplanLoader as ShardplanLoader,
     )
+    from shardplan.integrations.torchrec.plan_cache import PlanCache as PlanCache
     from shardplan.integrations.torchrec.planner import (
         ShardplanPlanner as ShardplanPlanner,
     )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from shardplan.integrations.torchrec.workload import read_workload as read_workload
 
 _HOME = {
+    "PlanCache": "plan_cache",
     "ShardplanLoader": "loader",
     "ShardplanPlanner": "planner",
     "ShardplanProvider": "provider",

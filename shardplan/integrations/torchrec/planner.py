@@ -10,6 +10,8 @@ from torchrec.distributed.types import ShardingPlanner
 
 from shardplan.errors import InputError, ShardplanError, shorten
 from shardplan.integrations.torchrec.groups import cpu_group, warn_of_pods
+from shardplan.integrations.torchrec.plan_cache import PlanCache
+from shardplan.integrations.torchrec.plan_key import plan_key
 from shardplan.integrations.torchrec.planned_model import PlannedModel
 from shardplan.integrations.torchrec.planner_errors import (
     FailedElsewhereError,
@@ -24,7 +26,9 @@ from shardplan.integrations.torchrec.topology import (
 )
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.integrations.torchrec.workload import carries_optimizer, read_workload
+from shardplan.io.catalog import load_cost_model
 from shardplan.planning.planner import solve
+from shardplan.records.inputs import Inputs
 from shardplan.records.sharding import Objective, Target
 from shardplan.units import format_seconds
 
@@ -70,6 +74,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         Instead of TorchRec's estimates.
     pipeline_type : PipelineType or its value
         By it TorchRec's estimates count the batches that are in memory at once.
+    plan_cache : PlanCache or path of a folder, optional
+        Plans are taken from there if they were made for the same, and put there.
     solver, seed, workers
         As in :func:`shardplan.solve`.
 
@@ -77,6 +83,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
     ----------
     result : PlanResult or None
         The last plan that was made here, with its bound.
+    cache_hit : bool or None
+        Whether it is from the cache; None without one.
     """
 
     def __init__(
@@ -91,6 +99,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         objective: Objective | str | None = None,
         cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
         pipeline_type: Any = "none",
+        plan_cache: PlanCache | str | os.PathLike[str] | None = None,
         solver: str = "auto",
         seed: int = 0,
         workers: int = 1,
@@ -110,6 +119,10 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             "gap": gap,
             "time_limit_s": timeout_seconds,
         }
+        if plan_cache is not None and not isinstance(plan_cache, PlanCache):
+            plan_cache = PlanCache(plan_cache)
+        self._plan_cache = plan_cache
+        self.cache_hit: bool | None = None
         self.result: PlanResult | None = None
         self._planned: PlannedModel | None = None
 
@@ -133,8 +146,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         )
 
         used = default_sharders() if sharders is None else list(sharders)
-        self.result = self._planned = None
-        self.result = self._solve(module, used)
+        self.result = self._planned = self.cache_hit = None
+        self.result = self._find(module, used)
         self._planned = PlannedModel(
             self.result.plan,
             module,
@@ -162,7 +175,33 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         """Return the options that the last plan was chosen from; None before one."""
         return self._planned.search_space() if self._planned is not None else None
 
-    def _solve(self, module: torch.nn.Module, sharders: list[Any]) -> PlanResult:
+    def key(
+        self, module: torch.nn.Module, sharders: Sequence[Any] | None = None
+    ) -> str:
+        """Return the digest of all that decides about a model's plan (`plan_key`).
+
+        Raises
+        ------
+        InputError
+            For a model or constraints that a plan cannot express.
+        """
+        used = default_sharders() if sharders is None else list(sharders)
+        return plan_key(self._inputs(module, used), module, used, self._options)
+
+    def _find(self, module: torch.nn.Module, sharders: list[Any]) -> PlanResult:
+        """Take a plan from the cache, or make one."""
+        inputs, cache = self._inputs(module, sharders), self._plan_cache
+        if cache is None:
+            return self._solve(inputs)
+        key = plan_key(inputs, module, sharders, self._options)
+        found = cache.get(key, inputs)
+        self.cache_hit = found is not None
+        if found is None:
+            found = self._solve(inputs)
+            cache.put(key, found.plan)
+        return found
+
+    def _inputs(self, module: torch.nn.Module, sharders: list[Any]) -> Inputs:
         reserved = self._reservation.reserve(
             topology=self._topology,
             batch_size=self._batch_size,
@@ -184,13 +223,14 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             hbm_reserve_fraction=0.0,
             pipeline=self._pipeline,
         )
-        return solve(
-            workload,
-            read_topology(reserved),
-            cost_model,
-            target=Target.TORCHREC,
-            **self._options,
+        return Inputs(
+            workload=workload,
+            topology=read_topology(reserved),
+            cost_model=load_cost_model(cost_model),
         )
+
+    def _solve(self, inputs: Inputs) -> PlanResult:
+        return solve(**dict(inputs), target=Target.TORCHREC, **self._options)
 
     def collective_plan(
         self,

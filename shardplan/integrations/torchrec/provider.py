@@ -43,7 +43,7 @@ class ShardplanProvider:
     skus : mapping of name to topology, name or path, optional
         SKUs besides those that are known, or in their place.
     options
-        As `ShardplanPlanner` takes them: `objective`, `gap`, `solver`, `seed`, ...
+        As `ShardplanPlanner` takes them: `objective`, `gap`, `plan_cache`, `seed`, ...
 
     Raises
     ------
@@ -138,8 +138,8 @@ class ShardplanProvider:
             request.batch_size,
             storage_reservation,
             request.constraints,
-            proposer_config=config.proposer_config,
-            stats=ctx.stats,
+            sku=sku,
+            ctx=ctx,
             timeout_seconds=DEFAULT_TIMEOUT_S if timeout is None else timeout,
             cost_model=cost_model,
             pipeline_type=config.pipeline_type or "none",
@@ -155,24 +155,16 @@ class SkuPlanner(ShardplanPlanner):
 
     Parameters
     ----------
-    proposer_config : ProposerConfig, optional
-        Its widths of columns are kept to.
-    stats : sequence of Stats, optional
-        What writes TorchRec's own tables about a plan.
+    ctx : PlannerSessionContext
+        Its request limits widths of columns, its statistics hear of the plan, and it
+        is told whether that is from the cache.
     arguments, options
         As `ShardplanPlanner` takes them.
     """
 
-    def __init__(
-        self,
-        *arguments: Any,
-        proposer_config: Any = None,
-        stats: Sequence[Any] | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *arguments: Any, sku: str, ctx: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._given, self._proposer_config = self._constraints, proposer_config
-        self._stats = list(stats or ())
+        self._given, self._sku, self._ctx = self._constraints, sku, ctx
 
     def plan(
         self, module: torch.nn.Module, sharders: Sequence[Any] | None = None
@@ -186,10 +178,12 @@ class SkuPlanner(ShardplanPlanner):
         """
         used = default_sharders() if sharders is None else list(sharders)
         with as_planner_errors():
-            self._constraints = limit_widths(
-                self._given, self._proposer_config, find_tables(module, used)
-            )
+            config = self._ctx.request.planner_config.proposer_config
+            tables = find_tables(module, used)
+            self._constraints = limit_widths(self._given, config, tables)
             sharding_plan = super().plan(module, used)
+        if self.cache_hit is not None:
+            self._ctx.cache_hit[self._sku] = self.cache_hit
         self._report(sharding_plan, used)
         return sharding_plan
 
@@ -212,7 +206,7 @@ class SkuPlanner(ShardplanPlanner):
     def _report(self, sharding_plan: Any, sharders: Sequence[Any]) -> None:
         """Tell TorchRec's statistics of the plan; they cannot undo it."""
         assert self.result is not None
-        for stats in self._stats:
+        for stats in self._ctx.stats or ():
             try:
                 stats.log(
                     sharding_plan=sharding_plan,

@@ -74,7 +74,7 @@ def find_tables(
     """
     return [
         table
-        for path, module, sharder in _sharded_modules(model, sharders)
+        for path, module, sharder in sharded_modules(model, sharders)
         for table in _tables_of(path, module, sharder)
     ]
 
@@ -86,9 +86,10 @@ def sharder_map(sharders: Sequence[Any]) -> dict[str, Any]:
     return {sharder_name(sharder.module_type): sharder for sharder in sharders}
 
 
-def _sharded_modules(
+def sharded_modules(
     model: torch.nn.Module, sharders: Sequence[Any]
 ) -> Iterator[tuple[str, Any, Any]]:
+    """Yield path, module and sharder of all modules that a sharder is for."""
     from torchrec.distributed.planner.utils import sharder_name
 
     known = sharder_map(sharders)
@@ -107,7 +108,7 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
     from torchrec.distributed.planner.types import ShardingOption
     from torchrec.modules.embedding_modules import EmbeddingBagCollectionInterface
 
-    configs = {config.name: config for config in _configs(module)}
+    configs = {config.name: config for config in module_configs(module)}
     is_pooled = ShardingOption.module_pooled(module, path)
     is_weighted = module.is_weighted() if hasattr(module, "is_weighted") else None
     processed, buckets = _processed_features(module), _buckets(module, configs)
@@ -133,7 +134,7 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
         )
 
 
-def _configs(module: Any) -> list[Any]:
+def module_configs(module: Any) -> list[Any]:
     """Find the configurations of a module's tables, also inside a wrapper."""
     for owner in (module, *module.children()):
         for name in ("embedding_bag_configs", "embedding_configs"):

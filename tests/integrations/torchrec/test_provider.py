@@ -251,6 +251,16 @@ def test_the_search_space_is_captured_if_asked() -> None:
     assert all(option.total_perf > 0 for option in space)
 
 
+def test_plans_may_come_from_a_cache(tmp_path: Path) -> None:
+    """The session says so, per SKU; without a cache it says nothing."""
+    for hit in (False, True):
+        provider = ShardplanProvider(gap=0.5, plan_cache=tmp_path)
+        results, ctx = dry_run("H100", "A100", provider=provider)
+        assert ctx.cache_hit == {"H100": hit, "A100": hit}
+        assert all(found.success for found in results.values())
+    assert dry_run("H100")[1].cache_hit == {}
+
+
 def test_torchrecs_statistics_hear_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that fails does not lose the plan."""
     from torchrec.distributed.planner.stats import EmbeddingStats
