@@ -165,7 +165,8 @@ class Sku:
         Parameters
         ----------
         asked : int, optional
-            Hosts of a pod, as a request has them; by default all that links reach.
+            Hosts of a pod, as a request has them; by default as many as links reach
+            and divide the job's hosts.
         local, world : int
             Ranks of a host, and of the job.
 
@@ -180,7 +181,11 @@ class Sku:
             raise InputError.single("request", "local_world_size", local, rule)
         reach = min(domain, world) // local
         if asked is None:
-            return reach if domain > self.host.local_world_size and reach > 1 else None
+            if domain <= self.host.local_world_size:
+                return None
+            hosts = world // local
+            best = max(n for n in range(1, reach + 1) if hosts % n == 0)
+            return best if best > 1 else None
         if asked > reach:
             rule = (
                 f"counts hosts: at most {reach} of {local} ranks, for fast links of "

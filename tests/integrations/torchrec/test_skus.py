@@ -100,6 +100,7 @@ def test_nvlink_of_a_rack_reaches_all_its_hosts() -> None:
 def test_pods_are_what_the_request_says() -> None:
     """Fewer hosts than the links reach are a pod of their own."""
     assert built("GB200", 72, 4, pod_size=2).intra_group_size == 8
+    assert built("GB200", 80, 4).intra_group_size == 40  # of 20 hosts; a rack has 18
     assert built("H100", 16, 8, pod_size=1).intra_group_size == 8
 
 
