@@ -60,6 +60,21 @@ def build_model(workload: Workload, device: str = "meta") -> torch.nn.Module:
     return model
 
 
+def build_rated_model(workload: Workload) -> torch.nn.Module:
+    """Build modules that tell TorchRec's planner of weights what the model's told it.
+
+    It does not see those that feature processors make: `is_weighted` of a table's
+    `torchrec` is what it sees.
+    """
+    seen = tuple(
+        table
+        if table.torchrec is None or table.torchrec.is_weighted is None
+        else table.replace(is_weighted=table.torchrec.is_weighted)
+        for table in workload.tables
+    )
+    return build_model(workload.replace(tables=seen))
+
+
 def _collection(tables: list[EmbeddingTable], device: str) -> torch.nn.Module:
     """Make the collection of one module's tables."""
     import torch

@@ -9,7 +9,7 @@ from torchrec.distributed.planner.types import PlanLoader
 from shardplan.exporters.runnable import require_runnable
 from shardplan.integrations.torchrec.build import (
     build_constraints,
-    build_model,
+    build_rated_model,
     build_topology,
 )
 from shardplan.integrations.torchrec.rating import local_batch, sharding_options
@@ -62,7 +62,7 @@ class ShardplanLoader(PlanLoader):  # type: ignore[misc, unused-ignore]
         options = sharding_options(
             self._plan,
             topology=build_topology(inputs.topology),
-            model=build_model(inputs.workload),
+            model=build_rated_model(inputs.workload),
             constraints=self._constraints
             or build_constraints(inputs.workload, samples),
             sharders=default_sharders(),

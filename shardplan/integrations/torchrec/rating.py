@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shardplan.integrations.torchrec.build import (
     build_constraints,
-    build_model,
+    build_rated_model,
     build_topology,
 )
 from shardplan.integrations.torchrec.tables import default_sharders, sharder_map
@@ -77,7 +77,7 @@ def rate(
     options = sharding_options(
         plan,
         topology=given,
-        model=model or build_model(workload),
+        model=model or build_rated_model(workload),
         constraints=limits if constraints is None else constraints,
         sharders=default_sharders() if sharders is None else sharders,
         batch_size=samples,

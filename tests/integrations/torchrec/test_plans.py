@@ -380,6 +380,7 @@ def test_feature_processed_tables_are_rated_as_torchrec_rates_them() -> None:
     assert plan.outcome.objective_s == pytest.approx(rating, rel=1e-9)
     own = rate(plan, model=model, sharders=sharders)
     assert own.rating_s == pytest.approx(rating, rel=1e-12)
+    assert rate(plan).rating_s == pytest.approx(rating, rel=1e-12)
 
 
 def test_bf16_survives_a_round_trip() -> None:
