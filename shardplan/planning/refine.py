@@ -1,7 +1,8 @@
-"""From a solver's result to the one that becomes a plan: rounds, and a guard rail."""
+"""From a solver's result to the one that becomes a plan: rounds, ties, a guard rail."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from shardplan.planning.guard import guard
 from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import placements
 from shardplan.records.sharding import Objective
-from shardplan.solvers.base import Silent
+from shardplan.records.torchrec_cost_model import TorchRecCostModel
+from shardplan.solvers.base import PlanTaker, Silent
+from shardplan.solvers.short_path import shortened
 
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 ROUNDS_SHARE = 0.3
 """Share of the time, and of the work, that rounds have for themselves."""
 _GUARD_SHARE, _MOST_GUARD_S = 0.1, 2.0
-"""Share of the time for simulating plans, and the most [s]."""
+"""Share of the time for simulating plans, or for ties, and the most [s]."""
 _NO_ROUNDS = (
     "No rounds ran: under objective 'time' the solver weighs operations by what they "
     "add to the step itself."
@@ -44,7 +47,7 @@ def refine(
     seed: int,
     rounds: int,
 ) -> tuple[SolverResult, tuple[str, ...]]:
-    """Run rounds, then compare with what was at hand; say what that changed.
+    """Run rounds, break ties, then compare with what was at hand; say what changed.
 
     Parameters
     ----------
@@ -72,10 +75,29 @@ def refine(
         remarks.append(feedback.sentence)
     elif rounds:
         remarks.append(_NO_ROUNDS)
+    if _breaks_ties(solver, problem, inputs):
+        found = _shortened(problem, found, stop, seed)
     guarded = guard(solver, problem, found, make, stop)
     if guarded.sentence:
         remarks.append(guarded.sentence)
     return guarded.result, tuple(remarks)
+
+
+def _breaks_ties(solver: Solver, problem: Problem, inputs: Inputs) -> bool:
+    """Whether equal ratings by TorchRec's ruler are told apart by their paths."""
+    is_rating = problem.objective is Objective.MAX_RANK
+    is_rating &= isinstance(inputs.cost_model, TorchRecCostModel)
+    return is_rating and isinstance(solver, PlanTaker)
+
+
+def _shortened(
+    problem: Problem, found: SolverResult, stop: Stop, seed: int
+) -> SolverResult:
+    assert found.assignment is not None
+    work = _GUARD_SHARE * stop.work_limit
+    with stop.sooner(_guard_s(stop)), stop.with_work(work):
+        better = shortened(problem, found.assignment, stop, seed)
+    return replace(found, assignment=better)
 
 
 def _guard_s(stop: Stop) -> float:

@@ -12,6 +12,7 @@ from shardplan.solvers.step_moves import StepMoves
 from shardplan.solvers.step_state import StepState
 
 if TYPE_CHECKING:
+    from shardplan.problems.curves import Curves
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Floats, Ints
     from shardplan.solvers.base import Stop
@@ -46,6 +47,13 @@ _AT_ONCE = 24
 class StepAnnealing:
     """Searches that share what they learn of curves and paths.
 
+    Parameters
+    ----------
+    free : int array
+        Bundles that may move.
+    curves : Curves, optional
+        The time that is made shorter; by default the predicted step.
+
     Attributes
     ----------
     found : list of Assignment
@@ -65,9 +73,10 @@ class StepAnnealing:
         rng: np.random.Generator,
         start: Assignment,
         stop: Stop,
+        curves: Curves | None = None,
     ) -> None:
         self._problem, self._free, self._rng, self._stop = problem, free, rng, stop
-        self._curves = StepCurves(problem, problem.loads(start).cost)
+        self._curves: Curves = curves or StepCurves(problem, problem.loads(start).cost)
         self._state = StepState(problem, self._curves)
         self.moves = StepMoves(self._state, rng)
         self.found, self.best_s = [start], self._curves.exact_s
@@ -130,15 +139,15 @@ class StepAnnealing:
         """Whether the present plan is near the best one, as far as paths are known."""
         return self._now_s < _NEAR * self.best_s
 
-    def run(self) -> None:
-        """Anneal until the stop says so."""
+    def run(self, most: float = np.inf) -> None:
+        """Anneal for so many moves, or until the stop says so."""
         stop, number, moved_alike, found_at = self._stop, 0, 0, 0
-        is_endless = stop.is_endless and not stop.is_by_work
-        most = _MOVES * len(self._free) if is_endless else np.inf
+        if most == np.inf and stop.is_endless and not stop.is_by_work:
+            most = _MOVES * len(self._free)
         begin, work = stop.elapsed_s(), stop.work
         while number < most and not stop.now() and self.best_s > self.enough_s:
             number += 1
-            share = number / most if is_endless else self._share(begin, work)
+            share = number / most if most < np.inf else self._share(begin, work)
             heat = _HOT * (_COLD / _HOT) ** share
             heat_s = heat * self.best_s / len(self._free)
             self._move(heat_s)

@@ -10,8 +10,8 @@ from shardplan.costs.scopes import Scope
 from shardplan.problems.problem import Assignment
 
 if TYPE_CHECKING:
+    from shardplan.problems.curves import Curves
     from shardplan.problems.problem import Problem
-    from shardplan.problems.step_curves import StepCurves
     from shardplan.records.arrays import Floats, Ints
 
 
@@ -43,7 +43,7 @@ class StepState:
         Bundles that have a part on each rank.
     """
 
-    def __init__(self, problem: Problem, curves: StepCurves) -> None:
+    def __init__(self, problem: Problem, curves: Curves) -> None:
         self.problem, self._columns = problem, curves.columns
         self.item_load, self.groups = self._columns.item_load, self._columns.groups
         self._class = problem.cluster.rank_class

@@ -19,9 +19,17 @@ from torchrec.distributed.planner.types import ParameterConstraints, Topology
 from torchrec.distributed.types import ShardingPlanner
 
 from shardplan.errors import InfeasibleError, InputError
-from shardplan.integrations.torchrec import ShardplanPlanner
+from shardplan.integrations.torchrec import (
+    ShardplanPlanner,
+    build_constraints,
+    build_model,
+    build_topology,
+    rate,
+)
+from shardplan.integrations.torchrec.rating import rate_options
 from shardplan.integrations.torchrec.tables import default_sharders
 from tests.integrations.torchrec import planning, processes
+from tests.integrations.torchrec.instances import cluster, workload
 from tests.integrations.torchrec.test_import import bags, torchrec_topology
 
 MODEL = bags(*(f"t{i}" for i in range(8)), num_embeddings=10**6, embedding_dim=64)
@@ -108,6 +116,54 @@ def test_six_tables_are_planned_best_and_proven(seed: int) -> None:
     for table in found.result.plan.tables:
         if table.sharding_type == "column_wise":
             assert len({block.ranks for block in table.blocks}) == len(table.blocks)
+
+
+HOT = [
+    (64482, 32, 200.0),
+    (140677, 128, 9.26),
+    (568476, 128, 1.22),
+    (20499, 128, 2.36),
+    (1039, 64, 73.24),
+    (891059, 64, 3.24),
+    (130617, 128, 5.25),
+    (166818, 128, 14.27),
+    (918802, 32, 7.59),
+    (133235, 64, 12.05),
+    (1858, 64, 11.03),
+    (65738, 64, 20.27),
+    (3848, 64, 1.64),
+]
+"""Rows, columns and lookups; the first table, which is not cut, is the rating."""
+
+
+def test_of_plans_with_one_rating_it_takes_a_short_path() -> None:
+    """TorchRec's planner has 0.6715 ms and a path of 0.9232, the search alone as well.
+
+    Of 60 such problems 15 end with one rating, none with a longer path.
+    """
+    tables = [
+        {"num_embeddings": rows, "embedding_dim": columns, "pooling_factor": factor}
+        for rows, columns, factor in HOT
+    ]
+    tables[0]["constraints"] = {"sharding_types": ["table_wise"]}
+    work = workload(*tables, batch_size=512)
+    topology = build_topology(cluster(2, 8, hbm_bytes=20 * 10**9))
+    limits = build_constraints(work, 512)
+    theirs = EmbeddingShardingPlanner(
+        topology=topology,
+        batch_size=512,
+        constraints=limits,
+        storage_reservation=FixedPercentageStorageReservation(0.15),
+        stats=[],
+    )
+    theirs.plan(build_model(work), default_sharders())
+    rated = rate_options(theirs._best_plan, topology, 0.15)
+    found = planner(topology, constraints=limits)
+    found.plan(build_model(work))
+    assert found.result is not None
+    ours = rate(found.result.plan)
+    assert ours.rating_s == pytest.approx(rated.rating_s, rel=1e-9)
+    assert ours.critical_path_s < 0.97 * rated.critical_path_s
 
 
 def test_it_logs_gap_and_bound(caplog: pytest.LogCaptureFixture) -> None:
