@@ -28,6 +28,10 @@ COMMANDS = {
     "report": ("shardplan.cli.report", "Write pages in HTML about a plan or a study."),
     "diff": ("shardplan.cli.diff", "Compare two plans."),
     "export": ("shardplan.cli.export", "Write a plan for the program that runs it."),
+    "import": (
+        "shardplan.cli.importing",
+        "Describe a model and a cluster of another program.",
+    ),
     "topology": ("shardplan.cli.topology", "List, show, validate and copy topologies."),
     "workload": ("shardplan.cli.workload", "List, show, validate and copy workloads."),
     "cost-model": (

@@ -80,7 +80,7 @@ class Plugin:
             raise
         except (Exception, SystemExit) as error:
             # sys.exit() in foreign code would end the program as if all were well.
-            raise self.error(f"{what} raised {_words(error)}") from error
+            raise self.error(f"{what} raised {foreign_words(error)}") from error
 
     def load(self) -> Any:
         """Import the attribute.
@@ -243,7 +243,7 @@ def _distribution(point: EntryPoint) -> str:
     return " ".join(found) or "unknown distribution"
 
 
-def _words(error: BaseException) -> str:
+def foreign_words(error: BaseException) -> str:
     """Return an exception's type and text, and the line of foreign code it is from."""
     try:
         text = str(error)

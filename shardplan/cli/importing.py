@@ -1,0 +1,145 @@
+"""``shardplan import``."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from shardplan.cli import console
+from shardplan.cli.base import Command, Group
+from shardplan.cli.options import WholeRange, format_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shardplan.records.record import Record
+
+_LOGGER = "shardplan.integrations.torchrec"
+
+
+def _place_json(
+    ctx: click.Context, param: click.Parameter, output: str | None
+) -> str | None:
+    """Check the ending, and where to write, while options are read."""
+    if output not in (None, console.STDOUT) and not output.lower().endswith(".json"):
+        raise click.BadParameter(f"{output!r} does not end in .json", ctx, param)
+    return console.place(ctx, param, output)
+
+
+@click.command(
+    "torchrec",
+    cls=Command,
+    examples="""
+    shardplan import torchrec my_model:make_model -o workload.json
+    shardplan import torchrec my_model:make_model --constraints my_model:limits
+    shardplan import torchrec job:model --topology job:topology --topology-output c.json
+    """,
+)
+@click.argument("factory", metavar="MODULE:FACTORY")
+@click.option(
+    "--batch-size",
+    type=WholeRange(min=1),
+    default=512,
+    help="Samples per rank (default: 512, as TorchRec's planner).",
+)
+@click.option(
+    "--constraints",
+    metavar="MODULE:FACTORY",
+    help="A function that returns a dict of TorchRec's ParameterConstraints by table.",
+)
+@click.option(
+    "--topology",
+    metavar="MODULE:FACTORY",
+    help="A function that returns TorchRec's Topology; needs --topology-output.",
+)
+@click.option(
+    "--topology-output",
+    metavar="FILE",
+    type=click.Path(),
+    callback=_place_json,
+    help="Write the topology to FILE.json.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    default=console.STDOUT,
+    callback=_place_json,
+    help="Write the workload to FILE.json instead of standard output ('-').",
+)
+@format_option
+def torchrec(
+    factory: str,
+    batch_size: int,
+    constraints: str | None,
+    topology: str | None,
+    topology_output: str | None,
+    output: str,
+    form: str,
+) -> None:
+    """Describe a TorchRec model as a workload that solve takes.
+
+    FACTORY is a function without arguments, or with one named device, that returns the
+    model; it is called on the meta device, so that tables take no memory. MODULE is
+    searched in the current folder, too. Needs torch and TorchRec. Files are JSON,
+    indented as text. Exit code 1: no such module or function, its code raises, it
+    returns something else, no tables.
+    """
+    if (topology is None) != (topology_output is None):
+        raise click.UsageError("--topology and --topology-output need each other")
+    from shardplan.integrations.torchrec.factories import require_torch
+
+    require_torch()
+    from shardplan.integrations.torchrec.imported_model import (
+        import_model,
+        import_topology,
+    )
+
+    with _logged(), console.strays_to_stderr():
+        model = import_model(factory, batch_size=batch_size, constraints=constraints)
+        cluster = None if topology is None else import_topology(topology)
+    for note in model.notes:
+        console.warn(note)
+    if cluster is not None and topology_output is not None:
+        console.write(_text(cluster, form), topology_output)
+    console.write(_text(model.workload, form), output)
+
+
+def _text(record: Record, form: str) -> str:
+    from shardplan.records.record import dump
+
+    data = dump(record)
+    compact = json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
+    return compact if form == "json" else console.to_json(data)
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Show what is warned of a model's tables."""
+
+    class Shown(logging.Handler):
+        """Writes warnings as those of other commands are written."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            console.warn(record.getMessage())
+
+    handler = Shown(logging.WARNING)
+    logger = logging.getLogger(_LOGGER)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+command = Group(
+    "import",
+    help="Describe a model and a cluster of another program.",
+    examples="shardplan import torchrec my_model:make_model -o workload.json",
+)
+command.add_command(torchrec)
