@@ -14,12 +14,15 @@ from shardplan.records.torchrec_table import TorchRecTable
 
 if TYPE_CHECKING:
     import torch
+    from torchrec.modules.embedding_modules import EmbeddingBagCollection
 
     from shardplan.records.tables import EmbeddingTable
     from shardplan.records.topology import Topology
     from shardplan.records.workload import Workload
 
 _MS_PER_S = 1000.0
+_MOST_POSITIONS = 1000
+"""Ids of a bag that a feature processor has weights for."""
 _DATA_TYPES = {dtype: name for name, dtype in DATA_TYPES.items()}
 
 
@@ -101,11 +104,36 @@ def _collection(tables: list[EmbeddingTable], device: str) -> torch.nn.Module:
         for table in tables
     ]
     where = torch.device(device)
-    if pooled:
-        return EmbeddingBagCollection(
-            tables=configs, is_weighted=tables[0].is_weighted, device=where
-        )
-    return EmbeddingCollection(tables=configs, device=where)
+    if not pooled:
+        return EmbeddingCollection(tables=configs, device=where)
+    bags = EmbeddingBagCollection(
+        tables=configs, is_weighted=tables[0].is_weighted, device=where
+    )
+    return _processed(bags, device) if _has_processors(tables) else bags
+
+
+def _has_processors(tables: list[EmbeddingTable]) -> bool:
+    """Whether weights come from feature processors, which TorchRec prices as none."""
+    extra = tables[0].torchrec
+    return tables[0].is_weighted and extra is not None and extra.is_weighted is False
+
+
+def _processed(bags: EmbeddingBagCollection, device: str) -> torch.nn.Module:
+    """Give every feature of a weighted collection a processor that weighs positions."""
+    import torch
+    from torchrec.modules.feature_processor_ import PositionWeightedModuleCollection
+    from torchrec.modules.fp_embedding_modules import (
+        FeatureProcessedEmbeddingBagCollection,
+    )
+
+    names = [
+        name for table in bags.embedding_bag_configs() for name in table.feature_names
+    ]
+    weights = PositionWeightedModuleCollection(
+        max_feature_lengths=dict.fromkeys(names, _MOST_POSITIONS),
+        device=torch.device(device),
+    )
+    return FeatureProcessedEmbeddingBagCollection(bags, weights)
 
 
 def build_constraints(

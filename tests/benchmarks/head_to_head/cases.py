@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shardplan.io.catalog import load_workload
+from shardplan.records.sharding import ReplicaLayout
+from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.records.workload import Workload
 from tests.benchmarks.frozen import frozen_topology
 
@@ -54,6 +56,29 @@ def synthetic(
     ]
     data = {"schema_version": 1, "name": "synthetic", "batch_size": 1024}
     return Workload.model_validate({**data, "tables": tables}), topology
+
+
+def of_many_kinds(
+    topology: Topology, kinds: list[dict[str, Any]], num_tables: int = 60
+) -> Inputs:
+    """Give tables of `synthetic` what each kind says, in turn."""
+    work, _ = synthetic(num_tables, topology)
+    tables = [
+        table.replace(**kinds[i % len(kinds)]) for i, table in enumerate(work.tables)
+    ]
+    return work.replace(tables=tuple(tables)), topology
+
+
+def in_groups(
+    workload: str, topology: str, hosts: int, size: int, layout: ReplicaLayout
+) -> Callable[[], Inputs]:
+    """Plan one of several sharding groups of a shipped workload's cluster."""
+
+    def make() -> Inputs:
+        work, cluster = shipped(workload, topology, hosts)()
+        return work, cluster.sharding_group(size, layout)
+
+    return make
 
 
 def with_hbm(topology: Topology, num_bytes: int, **host: int) -> Topology:
@@ -198,10 +223,38 @@ CASES: dict[str, Callable[[], Inputs]] = {
     "5 tables, 2 ranks": lambda: spread((3, 3, 2, 2, 2), 2, 6),
     "narrow columns, 2 ranks": narrow_cut,
     "200 tables, 16 A100": lambda: synthetic(200, _a100(2)),
+    "sequences, 16 A100": lambda: of_many_kinds(
+        _a100(2),
+        [
+            {"is_pooled": False, "embedding_dim": 64},
+            {"is_pooled": False, "embedding_dim": 128},
+            {},
+        ],
+    ),
+    "mixed types, 16 A100": lambda: of_many_kinds(
+        _a100(2), [{"dtype": "fp32"}, {"dtype": "fp16"}]
+    ),
+    "feature-processed, 16 A100": lambda: of_many_kinds(
+        _a100(2),
+        [
+            {
+                "is_weighted": True,
+                "torchrec": TorchRecTable(module="processed", is_weighted=False),
+            },
+            {},
+        ],
+    ),
+    "dlrm-dcnv2, 4 groups of 16 H100": in_groups(
+        "dlrm-dcnv2", "dgx-h100", 8, 16, ReplicaLayout.ACROSS
+    ),
+    "merlin-small, 2 groups of 32 A100": in_groups(
+        "merlin-small", "dgx-a100-80", 8, 32, ReplicaLayout.INSIDE
+    ),
     "hugectr-200, 16 H100": shipped("hugectr-200", "dgx-h100", 2),
     "hugectr-200, 64 H100": shipped("hugectr-200", "dgx-h100", 8),
     "merlin-medium, 16 A100": shipped("merlin-medium", "dgx-a100-80", 2),
     "500 tables, 32 A100": lambda: synthetic(500, _a100(4, 80)),
+    "1,000 tables, 128 A100": lambda: synthetic(1000, _a100(16, 80)),
     "neo-f, 128 V100": shipped("neo-f", "zionex", 16),
     "neo-i, 128 V100": shipped("neo-i", "zionex", 16),
     "neo-a, 128 V100": shipped("neo-a", "zionex", 16),

@@ -383,6 +383,19 @@ def test_feature_processed_tables_are_rated_as_torchrec_rates_them() -> None:
     assert rate(plan).rating_s == pytest.approx(rating, rel=1e-12)
 
 
+def test_built_feature_processors_are_found_again() -> None:
+    """What is read of a model with them is the workload it was built from."""
+    extra = {"module": "processed", "is_weighted": False}
+    table = {"is_weighted": True, "torchrec": extra}
+    built = build_model(workload(table, {"torchrec": {"module": "plain"}}))
+    assert isinstance(built.processed, FeatureProcessedEmbeddingBagCollection)
+    first, second = read_workload(built, batch_size=64).tables
+    assert (first.is_weighted, second.is_weighted) == (True, False)
+    assert first.torchrec is not None
+    assert first.torchrec.is_weighted is False
+    assert (first.torchrec_module, second.torchrec_module) == ("processed", "plain")
+
+
 def test_bf16_survives_a_round_trip() -> None:
     """A model of bf16 rows loads its plan, and is planned with bf16 again."""
     plan = one("table_wise", dtype="bf16")
