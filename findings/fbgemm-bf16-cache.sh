@@ -4,7 +4,8 @@
 #           cache before it looks whether anything is cached. So no bf16 table starts on a GPU by default; on a CPU, where
 #           there is no cache, the same call works. With `cache_precision` fp16 among the fused parameters it does.
 # Matters:  a plan that halves memory by bf16 rows fails when the job starts, with a message about a cache that no table uses.
-# fbgemm-gpu-cpu 1.8.0, seen on 2026-11-29, Python 3.11. Nothing is allocated: tables for GPUs are on `meta`.
+# fbgemm-gpu-cpu 1.8.0, seen on 2026-11-29, Python 3.11; the same with 1.9.0 and torch 2.14.1. Nothing is allocated:
+# tables for GPUs are on `meta`.
 source "$(dirname "$0")/venv.sh"
 torchrec venv
 "$work/venv/bin/python" -W ignore - 2>/dev/null <<'PY'

@@ -8,7 +8,7 @@
 #           of the process in a few, nothing in most. Only the first of these is run here.
 # Matters:  TorchRec fuses tables of all widths; a row-wise plan of small tables trains wrong on CPUs and not on GPUs.
 # fbgemm-gpu-cpu 1.8.0 (codegen/training/backward/embedding_backward_split_cpu_template.cpp, `table_to_feature_offset` and
-# `get_hash_size`), seen on 2026-12-01, Python 3.11.
+# `get_hash_size`), seen on 2026-12-01, Python 3.11; 1.9.0 trains the same wrong numbers.
 source "$(dirname "$0")/venv.sh"
 torchrec venv
 "$work/venv/bin/python" -W ignore - 2>/dev/null <<'PY'

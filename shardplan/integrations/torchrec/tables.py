@@ -181,5 +181,5 @@ def _dtype(name: str, config: Any, parameter: Any) -> DType:
     kind = known.name if known is not None else _PARAMETERS.get(str(parameter.dtype))
     if kind in DATA_TYPES:
         return DATA_TYPES[kind]
-    rule = f"TorchRec trains rows of {', '.join(DATA_TYPES)}"
+    rule = f"TorchRec trains rows of {', '.join(DATA_TYPES)}: change its data_type"
     raise InputError.single(name, "dtype", kind or str(parameter.dtype), rule)
