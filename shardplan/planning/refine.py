@@ -95,7 +95,7 @@ def _shortened(
 ) -> SolverResult:
     assert found.assignment is not None
     work = _GUARD_SHARE * stop.work_limit
-    with stop.sooner(_guard_s(stop)), stop.with_work(work):
+    with stop.sooner(_MOST_GUARD_S), stop.with_work(work):
         better = shortened(problem, found.assignment, stop, seed)
     return replace(found, assignment=better)
 
