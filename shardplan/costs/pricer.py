@@ -11,7 +11,7 @@ from shardplan.costs.pricing import price
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.shards import volumes_of
 from shardplan.costs.torchrec.pricer import TorchRecPricer
-from shardplan.errors import InputError
+from shardplan.errors import Fault, InputError
 from shardplan.records.sharding import PHASES, Target
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from shardplan.records.torchrec_cost_model import AnyCostModel
 
     Item = tuple[str, int, Floats]
+
+_STASHED = (
+    "is not modelled by cost model {}: neither the copies of a step over PCIe nor the "
+    "HBM that is free meanwhile; plan with cost model torchrec, or without it"
+)
 
 
 class Pricer(Protocol):
@@ -86,7 +91,8 @@ def make_pricer(
     Raises
     ------
     InputError
-        If the cost model is TorchRec's, and another framework runs the tables.
+        If the cost model is TorchRec's, and another framework runs the tables; if it
+        is not, and tables are stashed.
     """
     if isinstance(cost_model, TorchRecCostModel):
         if usage.target is Target.HUGECTR:
@@ -98,4 +104,16 @@ def make_pricer(
                 "cost model",
             )
         return TorchRecPricer.of(cluster, usage, cost_model)
+    _require_no_stashing(usage, cost_model.name)
     return ModelPricer(cluster, usage, ClassRates.of(cluster, cost_model))
+
+
+def _require_no_stashing(usage: TableUsage, cost_model: str) -> None:
+    """Refuse tables that leave HBM within a step: our prices have no such copies."""
+    problems = [
+        Fault(table.name, "stash_weights", "True", _STASHED.format(cost_model))
+        for table in usage.workload.tables
+        if table.torchrec is not None and table.torchrec.stash_weights
+    ]
+    if problems:
+        raise InputError(problems)

@@ -16,6 +16,7 @@ from shardplan.plans.cache_groups import reserved_memory
 from shardplan.plans.evaluation import evaluate
 from shardplan.records.sharding import QUANTITY, Objective, Target
 from shardplan.records.targets import RUNTIMES, optimizer_notice
+from shardplan.records.torchrec_table import STASHING
 from shardplan.simulation import simulate
 from shardplan.units import format_bytes, format_seconds, plural
 
@@ -49,6 +50,7 @@ def notices(result: PlanResult) -> tuple[str, ...]:
     found = (
         *result.remarks,
         optimizer_notice(plan.inputs.workload, plan.target),
+        _stashed(plan),
         _outside_hbm(evaluation),
         _separate_caches(plan),
         _bound_is_weak(result),
@@ -56,6 +58,20 @@ def notices(result: PlanResult) -> tuple[str, ...]:
         _wider_rows(evaluation),
     )
     return tuple(text for text in found if text)
+
+
+def _stashed(plan: Plan) -> str:
+    """Say what stashing tables does to the plan."""
+    found = [
+        table.name
+        for table in plan.inputs.workload.tables
+        if table.torchrec is not None and table.torchrec.stash_weights
+    ]
+    if not found:
+        return ""
+    more = ", ..." if len(found) > _NAMED else ""
+    tables = plural(len(found), "table")
+    return f"{tables} ({', '.join(found[:_NAMED])}{more}): {STASHING}."
 
 
 def _outside_hbm(evaluation: Evaluation) -> str:

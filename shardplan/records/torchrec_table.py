@@ -19,6 +19,18 @@ TorchRecDType = Literal[
     "FP32", "FP16", "BF16", "NFP8", "INT64", "INT32", "INT8", "UINT8", "INT4", "INT2"
 ]
 """Names of TorchRec's data types."""
+VIRTUAL_TABLES = (
+    "is a virtual table: rows are made when their ids are first seen, so that nobody "
+    "knows its bytes (TorchRec's planner counts 0 in DDR and on SSD); give it a number "
+    "of rows that is kept, without use_virtual_table, for example with key_value"
+)
+"""Why plans have no virtual tables."""
+STASHING = (
+    "stash_weights: rows are counted as if they stayed in HBM, as TorchRec's planner "
+    "counts them; what stashing frees between forward and backward is not used, and "
+    "its copies over PCIe are in no time"
+)
+"""What the cost model ``torchrec`` does with stashed tables."""
 
 
 class TorchRecCacheStats(Record):
@@ -100,13 +112,17 @@ class TorchRecTable(Record):
     key_value : dict
         Fields of `KeyValueParams` that are set.
     use_virtual_table : bool
-        Rows are made when their ids are first seen.
+        Rows are made when their ids are first seen; plans cannot have such tables.
     num_buckets : int
         Ids are hashed into rows bucket by bucket, and a rank has whole buckets: the
         ranks over which rows are cut must divide them.
     is_weighted : bool
         What TorchRec's planner takes for the table's `is_weighted`, where that is not
         so: it prices feature processors as if they made no weights.
+    stash_weights : bool
+        Rows leave HBM between forward and backward (TorchRec's embedding memory
+        stashing). Only the cost model ``torchrec`` takes such tables, and counts them
+        as if the rows stayed.
     """
 
     module: str = ""
@@ -125,6 +141,14 @@ class TorchRecTable(Record):
     use_virtual_table: Flag = False
     num_buckets: Annotated[Integer, Field(ge=1)] | None = None
     is_weighted: Flag | None = None
+    stash_weights: Flag = False
+
+    @field_validator("use_virtual_table")
+    @classmethod
+    def _has_rows(cls, value: bool) -> bool:
+        if value:
+            raise ValueError(VIRTUAL_TABLES)
+        return value
 
     @field_validator("key_value")
     @classmethod

@@ -156,3 +156,12 @@ def test_caches_that_must_not_be_fused_are_news() -> None:
     assert said[1:] == [[], []]
     (text,) = said[0]
     assert text.startswith("Cached tables differ in width or share: 2 kinds of caches")
+
+
+def test_stashed_tables_are_news(spread: PlanResult) -> None:
+    """TorchRec's cost model counts them as if they stayed; each is named."""
+    work = workload(*2 * [{"torchrec": {"stash_weights": True}}])
+    result = shardplan.solve(work, ONE_HOST, "torchrec", solver="greedy")
+    (text,) = [text for text in notices_of(result) if "stash" in text]
+    assert text.startswith("2 tables (t0, t1): stash_weights: rows are counted as if ")
+    assert not [text for text in notices_of(spread) if "stash" in text]

@@ -100,6 +100,7 @@ def _collection(tables: list[EmbeddingTable], device: str) -> torch.nn.Module:
             embedding_dim=table.embedding_dim,
             data_type=DataType[_DATA_TYPES[table.dtype]],
             feature_names=feature_names(table),
+            **_stashing(table, make),
         )
         for table in tables
     ]
@@ -134,6 +135,22 @@ def _processed(bags: EmbeddingBagCollection, device: str) -> torch.nn.Module:
         device=torch.device(device),
     )
     return FeatureProcessedEmbeddingBagCollection(bags, weights)
+
+
+def _stashing(table: EmbeddingTable, config: type) -> dict[str, bool]:
+    """Return the setting of stashed tables, which TorchRec 1.8 does not have.
+
+    Raises
+    ------
+    InputError
+        If the installed TorchRec cannot stash tables.
+    """
+    if table.torchrec is None or not table.torchrec.stash_weights:
+        return {}
+    if not hasattr(config, "stash_weights"):
+        rule = "needs TorchRec 1.9: leave it out, or install a newer one"
+        raise InputError.single(table.name, "stash_weights", True, rule)
+    return {"stash_weights": True}
 
 
 def build_constraints(
@@ -201,7 +218,6 @@ def _constraints(
         output_dtype=DataType[extra.output_dtype] if extra.output_dtype else None,
         device_group=extra.device_group,
         key_value_params=key_value_params(extra.key_value),
-        use_virtual_table=extra.use_virtual_table,
     )
 
 

@@ -216,7 +216,7 @@ def sharding_option(
     name = table.torchrec_name
 
     limits = constraints.get(name) or ParameterConstraints()
-    return ShardingOption(
+    option = ShardingOption(
         name=name,
         tensor=sharder.shardable_parameters(module)[name],
         module=(table.torchrec_module, module),
@@ -239,6 +239,9 @@ def sharding_option(
         feature_names=limits.feature_names,
         key_value_params=limits.key_value_params,
     )
+    if table.torchrec is not None and table.torchrec.stash_weights:
+        option.stash_weights = True  # TorchRec 1.8 has no such argument
+    return option
 
 
 def _cache(placement: TablePlacement, limits: Any) -> Any:

@@ -6,6 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shardplan.errors import InputError
+from shardplan.integrations.torchrec.decisions import unknown_settings
 from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _PARAMETERS = {
     "torch.float16": "FP16",
     "torch.bfloat16": "BF16",
 }
+_PROCESSED = "FeatureProcessedEmbeddingBagCollection"
 
 
 class FoundTable(NamedTuple):
@@ -32,6 +34,8 @@ class FoundTable(NamedTuple):
         Path of the module that owns it.
     sharding_types : tuple of str
         What the module's sharder can do.
+    kernels : tuple of str
+        Kernels that it offers for any of them.
     optimizer : type or None
         The class of the optimizer that the parameter carries.
     num_buckets : int or None
@@ -39,6 +43,15 @@ class FoundTable(NamedTuple):
     tells_weights : bool
         TorchRec's planner asks the module whether it is weighted; else it asks the
         table's constraints.
+    is_processed : bool
+        Its module weights features: TorchRec's planner cuts rows of such tables only
+        where a constraint asks for it, for weights may follow positions.
+    is_virtual : bool
+        Rows are made when their ids are first seen.
+    stash_weights : bool
+        Rows leave HBM between forward and backward.
+    unknown_settings : tuple of str
+        Fields of the table's configuration that are set and not followed.
     """
 
     module: str
@@ -50,9 +63,14 @@ class FoundTable(NamedTuple):
     is_pooled: bool
     is_weighted: bool | None
     sharding_types: tuple[str, ...]
+    kernels: tuple[str, ...]
     optimizer: type | None
     num_buckets: int | None
     tells_weights: bool
+    is_processed: bool
+    is_virtual: bool
+    stash_weights: bool
+    unknown_settings: tuple[str, ...]
 
 
 def default_sharders() -> list[ModuleSharder[torch.nn.Module]]:
@@ -106,6 +124,7 @@ def sharded_modules(
 
 def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
     from torchrec.distributed.planner.types import ShardingOption
+    from torchrec.distributed.planner.utils import sharder_name
     from torchrec.modules.embedding_modules import EmbeddingBagCollectionInterface
 
     configs = {config.name: config for config in module_configs(module)}
@@ -115,22 +134,29 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
     tells = not hasattr(module, "is_weighted") or isinstance(
         module, EmbeddingBagCollectionInterface
     )
+    types = tuple(sharder.sharding_types("cuda"))
+    kernels = {k for kind in types for k in sharder.compute_kernels(kind, "cuda")}
     for name, parameter in sharder.shardable_parameters(module).items():
         rows, columns = parameter.shape
-        features = tuple(configs[name].feature_names) if name in configs else ()
+        config = configs.get(name)
         yield FoundTable(
             module=path,
             name=name,
             num_embeddings=int(rows),
             embedding_dim=int(columns),
-            dtype=_dtype(name, configs.get(name), parameter),
-            feature_names=features,
+            dtype=_dtype(name, config, parameter),
+            feature_names=tuple(config.feature_names) if config is not None else (),
             is_pooled=is_pooled,
             is_weighted=True if name in processed else is_weighted,
-            sharding_types=tuple(sharder.sharding_types("cuda")),
+            sharding_types=types,
+            kernels=tuple(sorted(kernels)),
             optimizer=getattr(parameter, "_optimizer_classes", [None])[0],
             num_buckets=buckets.get(name),
             tells_weights=tells,
+            is_processed=_PROCESSED in sharder_name(type(module)),
+            is_virtual=bool(getattr(config, "use_virtual_table", False)),
+            stash_weights=bool(getattr(config, "stash_weights", False)),
+            unknown_settings=unknown_settings(config),
         )
 
 

@@ -6,7 +6,13 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import Fault, InputError
+from shardplan.errors import Fault, InputError, shorten
+from shardplan.integrations.torchrec.decisions import (
+    kernel_rule,
+    require_no_dynamic_modules,
+    require_planned,
+    warn_of_unknown,
+)
 from shardplan.integrations.torchrec.inputs import read_inputs, warn_of_unused
 from shardplan.integrations.torchrec.optimizers import read_optimizer
 from shardplan.integrations.torchrec.tables import (
@@ -18,7 +24,7 @@ from shardplan.io.validate import validate
 from shardplan.records.sharding import ComputeKernel, ShardingType, Target
 from shardplan.records.tables import EmbeddingTable, TableConstraints
 from shardplan.records.targets import RUNTIMES
-from shardplan.records.torchrec_table import TorchRecTable
+from shardplan.records.torchrec_table import STASHING, TorchRecTable
 from shardplan.records.workload import Workload
 
 if TYPE_CHECKING:
@@ -35,6 +41,12 @@ DEFAULT_KERNELS = (
     ComputeKernel.FUSED_UVM,
 )
 """Kernels that TorchRec considers unless a constraint names others."""
+_ROW_CUT = (
+    ShardingType.ROW_WISE,
+    ShardingType.TABLE_ROW_WISE,
+    ShardingType.GRID_SHARD,
+)
+_KERNELS = tuple(k for k in ComputeKernel if k in RUNTIMES[Target.TORCHREC].kernels)
 
 
 def read_workload(
@@ -62,6 +74,7 @@ def read_workload(
     InputError
         If the model has no tables, or for what a plan cannot express, all of it.
     """
+    require_no_dynamic_modules(model)
     found = find_tables(model, default_sharders() if sharders is None else sharders)
     limits = dict(constraints or {})
     warn_of_unused(found, limits)
@@ -81,6 +94,9 @@ def read_workload(
             problems += error.problems
     if problems:
         raise InputError(problems)
+    stashed = [table.name for table in found if table.stash_weights]
+    if stashed:
+        logger.warning("tables %s: %s", shorten(stashed), STASHING)
     data = {
         "schema_version": 1,
         "name": name,
@@ -112,6 +128,8 @@ def _is_on(limits: Any, compute_device: str, name: str) -> bool:
 def _read_table(
     found: FoundTable, limits: Any, unique: bool, batch_size: int
 ) -> EmbeddingTable:
+    require_planned(found, limits)
+    warn_of_unknown(found, limits)
     inputs = read_inputs(found, limits, batch_size)
     weighted = found.is_weighted
     if weighted is None:
@@ -140,16 +158,21 @@ def _read_constraints(found: FoundTable, limits: Any) -> TableConstraints:
     """
     given: dict[str, Any] = {}
     possible = [ShardingType(kind) for kind in found.sharding_types]
-    asked = limits.sharding_types if limits is not None else None
+    asked = _names(limits.sharding_types if limits is not None else None)
+    if found.is_processed and not asked:
+        possible = [kind for kind in possible if kind not in _ROW_CUT]
     kinds = _supported(found.name, "sharding_types", asked, possible)
     if len(kinds) < len(RUNTIMES[Target.TORCHREC].sharding_types):
         given["sharding_types"] = kinds
+    kernels = _names(limits.compute_kernels if limits is not None else None)
+    offered = [kernel for kernel in _KERNELS if kernel.value in found.kernels]
+    usual = {kernel.value for kernel in DEFAULT_KERNELS}
+    if kernels or not usual.issubset(found.kernels):
+        given["compute_kernels"] = _supported(
+            found.name, "compute_kernels", kernels or set(found.kernels), offered
+        )
     if limits is None:
         return TableConstraints(**given)
-    if limits.compute_kernels:
-        given["compute_kernels"] = _supported(
-            found.name, "compute_kernels", limits.compute_kernels, list(ComputeKernel)
-        )
     if limits.min_partition:
         given["min_column_width"] = limits.min_partition
     if limits.cache_params is not None and limits.cache_params.load_factor:
@@ -157,21 +180,27 @@ def _read_constraints(found: FoundTable, limits: Any) -> TableConstraints:
     return TableConstraints(**given)
 
 
+def _names(asked: Iterable[Any] | None) -> set[str]:
+    """Return the names of members of TorchRec's enumerations."""
+    return {getattr(name, "value", name) for name in asked or ()}
+
+
 def _supported(
-    table: str, key: str, asked: Iterable[str] | None, possible: Sequence[Any]
+    table: str, key: str, names: set[str], possible: Sequence[Any]
 ) -> tuple[Any, ...]:
     """Return what is asked for and possible, in the order of `possible`."""
-    names = {getattr(name, "value", name) for name in asked} if asked else None
-    if names is None:
+    if not names:
         return tuple(possible)
     kept = tuple(member for member in possible if member.value in names)
     unknown = sorted(names - {member.value for member in possible})
+    known = ", ".join(member.value for member in possible)
+    rule = f"plans know {known}"
+    if key == "compute_kernels":
+        rule = kernel_rule(unknown, known)
     if not kept:
-        known = ", ".join(member.value for member in possible)
-        rule = f"plans know {known}"
         raise InputError([Fault(f"table {table}", key, ", ".join(unknown), rule)])
     if unknown:
-        logger.warning("table %s: %s %s are not supported", table, key, unknown)
+        logger.warning("table %s: %s %s: %s", table, key, ", ".join(unknown), rule)
     return kept
 
 
@@ -183,6 +212,7 @@ def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTa
         "feature_names": found.feature_names,
         "pooling_factors": (1.0,),
         "num_buckets": found.num_buckets,
+        "stash_weights": found.stash_weights,
     }
     if not found.tells_weights:
         given["is_weighted"] = bool(limits is not None and limits.is_weighted)
@@ -203,7 +233,6 @@ def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTa
             "device_group": limits.device_group,
             "feature_names": tuple(limits.feature_names or found.feature_names),
             "key_value": key_value_data(limits.key_value_params),
-            "use_virtual_table": bool(limits.use_virtual_table),
         }
     )
 

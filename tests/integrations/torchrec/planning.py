@@ -1,8 +1,9 @@
 """One process of a job that plans with the drop-in; prints what it got as JSON.
 
 ``python planning.py MODE``: ``good`` plans, ``broken`` has a model that cannot be
-planned, ``small`` has no room for it, ``size`` has a topology of another world size,
-``models`` has another model on the last rank, ``nccl`` a group without CPUs.
+planned, ``virtual`` one with a virtual table, ``small`` has no room for it, ``size``
+has a topology of another world size, ``models`` has another model on the last rank,
+``nccl`` a group without CPUs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torchrec.distributed.planner.types import Topology  # noqa: E402
 from shardplan.errors import ShardplanError  # noqa: E402
 from shardplan.integrations.torchrec import ShardplanPlanner  # noqa: E402
 from tests.integrations.torchrec import processes  # noqa: E402
+from tests.integrations.torchrec.test_import import bags  # noqa: E402
 from tests.integrations.torchrec.training import make_model  # noqa: E402
 
 
@@ -49,6 +51,8 @@ def main(mode: str) -> None:
     if mode == "nccl":
         as_if_of_gpus(said)
     model = torch.nn.Linear(2, 2) if mode == "broken" else make_model("meta")
+    if mode == "virtual":
+        model.virtual = bags("v", use_virtual_table=True, total_num_buckets=4)
     if mode == "models" and dist.get_rank() > 0:
         model.sparse_arch = torch.nn.Linear(2, 2)
     batch_size = 10**6 if mode == "small" else 6

@@ -231,6 +231,7 @@ def test_ranks_with_other_models_all_stop() -> None:
     ("mode", "rule"),
     [
         ("broken", "has no table"),
+        ("virtual", "table v: use_virtual_table = True"),
         ("small", "infeasible"),
         ("size", "the process group has 2 ranks"),
     ],
