@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.problems.weighted import GroupedPricer
 from shardplan.solvers.search.descent import Descent
 from shardplan.solvers.search.moves.candidates import Candidates
 from shardplan.solvers.search.moves.exchange import Exchanger
@@ -56,10 +57,13 @@ class Annealer:
         report: Callable[[State], None],
         params: SearchParams = SEARCH_DEFAULTS,
     ) -> None:
-        self.state, self._params = state, params.anneal
+        anneal = params.anneal
+        if not _may_recut(state):
+            anneal = anneal.model_copy(update={"recut": False})
+        self.state, self._params = state, anneal
         self._recutting = params.recutting
         self._rng, self._stop, self._report = rng, stop, report
-        anneal, self._noise = params.anneal, Noise(rng)
+        self._noise = Noise(rng)
         self._exchanger = Exchanger(state, rng, self._noise, anneal.exchange_shares)
         self._divider = Repartitioner(state, rng, self._noise, anneal.pair_units)
         self._descent = Descent(state, rng, self._exchanger, self._divider, anneal)
@@ -274,3 +278,14 @@ class Annealer:
         slot = (rng.random(len(ranks)) * state.count[ranks]).astype(np.int64)
         loaded = state.unit_bundle[state.slots[ranks, slot]]
         return rng.permutation(np.unique(np.r_[costly, bundles[:1], loaded]))
+
+
+def _may_recut(state: State) -> bool:
+    """Whether re-cuts pay: not under `time`, where tables may go to SSD.
+
+    They relieve the slowest rank of one operation by seconds over SSD that all ranks
+    pay for, and the search does not win them back.
+    """
+    problem = state.problem
+    has_ssd = bool(problem.options.item_bytes[:, 2].any())
+    return not (has_ssd and isinstance(problem.pricer, GroupedPricer))
