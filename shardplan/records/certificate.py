@@ -113,6 +113,10 @@ class StepCase(Record):
         follows.
     at_s : float
         [s].
+    options : tuple of int
+        Split by these options of one table, indices of the menu, in place of `split`:
+        the next case is about plans that take one of them, the one after about the
+        others. Empty for no such split.
     circuits : tuple of Circuit
         The step is at least their mean by shares.
     slopes : tuple of str and float
@@ -127,6 +131,7 @@ class StepCase(Record):
 
     split: str | None = None
     at_s: Annotated[Number, Field(ge=0)] = 0.0
+    options: tuple[Index, ...] = ()
     circuits: tuple[Circuit, ...] = ()
     slopes: tuple[tuple[str, Price], ...] = ()
     threshold_s: Annotated[Number, Field(gt=0)] | None = None

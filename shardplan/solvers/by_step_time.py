@@ -20,6 +20,7 @@ from shardplan.problems.weighted import (
     weights_at,
 )
 from shardplan.solvers.base import PlanTaker, Silent, SolverResult, SolveStatus
+from shardplan.solvers.few_tables import anew, are_few
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
@@ -48,8 +49,7 @@ takes."""
 _SHELF_SLACK = 1.05
 """Plans are looked for below this many times the step: paths of others may miss it."""
 _FIRST_SHARE, _RUN_SHARE = 0.25, 0.4
-"""Shares of what is left for moving tables, and then for the solver itself; after it
-tables are moved again."""
+"""Shares of what is left for moving tables, and then for the solver; then they move."""
 _GUIDED_FIRST, _GUIDED_RUN = 0.1, 0.6
 """The same where the solver is guided: it finds more then."""
 _GUIDE_SHARE = 0.2
@@ -59,7 +59,7 @@ _FEW, _LONG_SHARE = 1.0, 0.8
 _GREEDY_SHARE = 0.1
 """Share of what is left that greedy's first plan may take, for more to be solved."""
 _BOUND_SHARE = 0.2
-"""Share of what is left, at most, for a bound that tells when a plan is good enough."""
+"""Share of what is left, at most, for a bound that says when a plan is good enough."""
 
 
 @dataclass
@@ -190,8 +190,7 @@ class ByStepTime:
     ) -> None:
         """Go on from greedy's plans until the time is over or one is good enough.
 
-        Tables are moved before the solver runs, which may take longer than it should,
-        and after it.
+        Tables move before the solver, which may take longer than it should, and after.
         """
         if stop.gap > 0 and best.assignment is not None:
             best.bound(stop, self._params.proof)
@@ -205,10 +204,17 @@ class ByStepTime:
                 _move_tables(search, [start.best for start in starts], best, stop)
         if not best.is_enough:
             self._shelve(starts, best, stop)
-            is_slow = search.moves_per_table < _FEW
-            guided = None if is_slow else self._guide(best, stop)
-            with _share(stop, _LONG_SHARE if is_slow else shares[1]):
-                found = self._at_length(best, guided, stop, seed)
+            if best.assignment is not None and are_few(best.problem):
+                greedy = min(starts, key=lambda start: start.step_s).best
+                plans = best.assignment, greedy or best.assignment
+                for plan in anew(best.problem, plans, search, stop, self._params):
+                    best.take(plan)
+                found: list[Assignment | None] = []
+            else:
+                is_slow = search.moves_per_table < _FEW
+                guided = None if is_slow else self._guide(best, stop)
+                with _share(stop, _LONG_SHARE if is_slow else shares[1]):
+                    found = self._at_length(best, guided, stop, seed)
             _move_tables(search, found, best, stop)
 
     def _is_large(self, problem: Problem) -> bool:

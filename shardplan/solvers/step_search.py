@@ -81,6 +81,14 @@ class StepSearch:
         self.moves_per_table = (search.number - before) / len(self._free)
         return search.found[known - 1 :]
 
+    def restart(self, start: Assignment, stop: Stop) -> Assignment:
+        """Return the best found from one assignment, as if it were the first."""
+        if not len(self._free) or stop.now():
+            return start
+        search = StepAnnealing(self._problem, self._free, self._rng, start, stop)
+        search.run()
+        return search.best
+
     def _begin(
         self, search: StepAnnealing, starts: list[Assignment], stop: Stop
     ) -> None:

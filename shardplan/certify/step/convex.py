@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shardplan.certify.highs import End, Highs
 from shardplan.certify.rows import ProgramRows
 from shardplan.certify.step.circulation import shared_circuits
+from shardplan.certify.step.mixture import Mix
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Circuit
 
@@ -46,33 +47,10 @@ _STEEP = 1e3
 """Slope of the line that keeps a pressure below the most that matters."""
 _OVERFULL = 1e3
 """What a tier that is too full by its own size costs, in units of the program."""
+_GAP, _HALF = 1e-3, 0.5
+"""How near to the best whole options are, and what counts as taken."""
 _LEAST_FLOW = 1e-7
 """Share of the step below which a wait is worth nothing."""
-
-
-class Mix(NamedTuple):
-    """What the program finds.
-
-    Attributes
-    ----------
-    step_s : float
-        Its step, a bound up to HiGHS's tolerances [s].
-    circuits : tuple of Circuit
-    slopes : dict of str to float
-    pressure : float array (K,)
-        Of each operation that depends on tables [s].
-    is_long : bool
-        Whether the longest item of some table presses more than the mean load.
-    fits : bool
-        Whether pools hold it; without a solution that fits they hold anything.
-    """
-
-    step_s: float
-    circuits: tuple[Circuit, ...]
-    slopes: dict[str, float]
-    pressure: Floats
-    is_long: bool
-    fits: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +109,13 @@ class ConvexStep:
         program = _Program(self, self._first_options)
         return program.ranges(which, stop)
 
+    def choose(self, stop: Clock | None) -> Ints | None:
+        """Return the options of the shortest step where none is cut (B,).
+
+        Longest items count for collectives, too. None if HiGHS finds none in time.
+        """
+        return _Program(self, self._first_options, is_whole=True).choose(stop)
+
     @cached_property
     def pressed(self) -> Floats:
         """Pressure that each option adds at least (O, K) [unit]."""
@@ -163,8 +148,11 @@ class _Program:
     ends of operations, their times, pressures, shares of options.
     """
 
-    def __init__(self, step: ConvexStep, options: Ints) -> None:
-        self._step, self._options, self._is_open = step, options, False
+    def __init__(
+        self, step: ConvexStep, options: Ints, *, is_whole: bool = False
+    ) -> None:
+        self._step, self._options, self._is_whole = step, options, is_whole
+        self._is_open = False
         graph = step.menu.graph
         self._size, self._num = len(graph.program), len(step.menu.pressures)
         self._end, self._time = 2, 2 + self._size
@@ -179,9 +167,10 @@ class _Program:
         for k, stairs in enumerate(step.stairs):
             if stairs is not None:
                 lower[self._pressure + k] = stairs.low / step.unit
-        self._model = Highs(
-            "the convex step of a bound", cost, lower, upper, presolve="off"
-        )
+        kind: dict[str, Any] = {"presolve": "off"}
+        if is_whole:
+            kind = {"integer": np.arange(count) >= self._first, "mip_rel_gap": _GAP}
+        self._model = Highs("the convex step of a bound", cost, lower, upper, **kind)
         self._rows = ProgramRows()
         self._bundles()
         self._pools()
@@ -200,6 +189,13 @@ class _Program:
     def fits(self) -> bool:
         """Whether pools hold the solution."""
         return not self._is_open and self._model.values.item(1) <= _LEAST_FLOW
+
+    def choose(self, stop: Clock | None) -> Ints | None:
+        """See `ConvexStep.choose`."""
+        self.run(stop)
+        if not self._model.has_values or not self.fits:
+            return None
+        return self._options[self._model.values[self._first :] > _HALF]
 
     def _bundles(self) -> None:
         start = self._step.menu.problem.options.start
@@ -254,7 +250,7 @@ class _Program:
         surely = np.minimum.reduceat(pressed, start[:-1], axis=0).sum(axis=0)
         longest = np.maximum.reduceat(alone, start[:-1], axis=0)
         is_kernel = np.array([p.curve is None for p in self._step.menu.pressures])
-        bundle, k = np.nonzero((longest > surely) & is_kernel)
+        bundle, k = np.nonzero((longest > surely) & (is_kernel | self._is_whole))
         every, ones = np.arange(len(bundle)), np.ones(len(bundle))
         first = np.searchsorted(self._options, start)
         sizes = np.diff(first)[bundle]
@@ -363,6 +359,8 @@ class _Program:
             Circuit(operations=tuple(names[i] for i in visits), share=share)
             for visits, share in shared_circuits(flow, _LEAST_FLOW)
         ]
+        shares = np.zeros(len(self._step.pressed))
+        shares[self._options] = values[self._first :]
         return Mix(
             self._model.objective * self._step.unit,
             tuple(circuits),
@@ -370,6 +368,7 @@ class _Program:
             values[self._pressure : self._first] * self._step.unit,
             self._is_long(values[self._first :]),
             self.fits,
+            shares,
         )
 
     def _is_long(self, shares: Floats) -> bool:

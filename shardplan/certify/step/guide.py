@@ -21,7 +21,7 @@ from shardplan.problems.weighted import step_pricer
 
 if TYPE_CHECKING:
     from shardplan.certify.kelley import Clock
-    from shardplan.certify.step.convex import Mix
+    from shardplan.certify.step.mixture import Mix
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Bools, Floats, Ints
 
@@ -73,8 +73,7 @@ def find_guide(problem: Problem, loads: Floats, stop: Clock | None) -> Guide | N
     limit_s = step_pricer(problem).predict(loads).step_s
     whole = StepMenu.of(problem)
     kinds = _kinds(whole)
-    columns = [whole.pressures[kind[0]].columns for kind in kinds]
-    waiting = [np.array([loads[:, some].any() for some in columns], dtype=bool)]
+    waiting = [_runs(whole, kinds, loads)]
     tried: set[bytes] = set()
     best: _Case | None = None
     while waiting and not (stop and stop.now()):
@@ -91,6 +90,40 @@ def find_guide(problem: Problem, loads: Floats, stop: Clock | None) -> Guide | N
     return None if best is None else _guide(best, limit_s)
 
 
+def choose_options(problem: Problem, loads: Floats, stop: Clock | None) -> Ints | None:
+    """Return an option per table (B,) by the program, none cut; None without time.
+
+    It runs what a plan runs, with lines near the pressures of the cut tables.
+
+    Parameters
+    ----------
+    problem : Problem
+        Under `time`.
+    loads : float array (W, R)
+        Of a plan.
+    """
+    limit_s = step_pricer(problem).predict(loads).step_s
+    whole = StepMenu.of(problem)
+    kinds = _kinds(whole)
+    menu = _running(whole, kinds, _runs(whole, kinds, loads))
+    if menu is None:
+        return None
+    stairs = menu.staircases(limit_s)
+    mix = ConvexStep(menu, stairs, limit_s).solve(stop)
+    if mix is None or not mix.fits:
+        return None
+    chosen = ConvexStep(menu, _all_near(menu, stairs, mix, limit_s), limit_s).choose(
+        stop
+    )
+    return None if chosen is None else np.flatnonzero(menu.keep)[chosen]
+
+
+def _runs(menu: StepMenu, kinds: list[list[int]], loads: Floats) -> Bools:
+    """Say of each kind whether a plan runs it."""
+    columns = [menu.pressures[kind[0]].columns for kind in kinds]
+    return np.array([loads[:, some].any() for some in columns], dtype=bool)
+
+
 def _kinds(menu: StepMenu) -> list[list[int]]:
     """List operations that may or may not run, those together that come together."""
     found: dict[bytes, list[int]] = {}
@@ -100,14 +133,8 @@ def _kinds(menu: StepMenu) -> list[list[int]]:
     return [kind for kind in found.values() if any(has_curve[k] for k in kind)]
 
 
-def _solve(
-    menu: StepMenu,
-    kinds: list[list[int]],
-    runs: Bools,
-    limit_s: float,
-    stop: Clock | None,
-) -> _Case | None:
-    """Solve the program of a choice of what runs; None if there is no plan."""
+def _running(menu: StepMenu, kinds: list[list[int]], runs: Bools) -> StepMenu | None:
+    """Return the case of a choice of what runs; None if there is no plan."""
     for kind, is_on in zip(kinds, runs.tolist(), strict=True):
         if is_on:
             for k in kind:
@@ -117,6 +144,20 @@ def _solve(
         if half is None:
             return None
         menu = half
+    return menu
+
+
+def _solve(
+    whole: StepMenu,
+    kinds: list[list[int]],
+    runs: Bools,
+    limit_s: float,
+    stop: Clock | None,
+) -> _Case | None:
+    """Solve the program of a choice of what runs; None if there is no plan."""
+    menu = _running(whole, kinds, runs)
+    if menu is None:
+        return None
     stairs, best = menu.staircases(limit_s), None
     for _ in range(_ROUNDS):
         mix = ConvexStep(menu, stairs, limit_s).solve(stop)
@@ -128,11 +169,18 @@ def _solve(
         best = mix
         if is_settled:
             break
-        stairs = [
-            s and _near(menu, k, s, float(mix.pressure[k]), _LITTLE * limit_s)
-            for k, s in enumerate(stairs)
-        ]
+        stairs = _all_near(menu, stairs, mix, limit_s)
     return None if best is None else _Case(menu, best)
+
+
+def _all_near(
+    menu: StepMenu, stairs: list[Staircase | None], mix: Mix, limit_s: float
+) -> list[Staircase | None]:
+    """Return what lies below curves at about the pressures of a solution."""
+    return [
+        s and _near(menu, k, s, float(mix.pressure[k]), _LITTLE * limit_s)
+        for k, s in enumerate(stairs)
+    ]
 
 
 def _near(

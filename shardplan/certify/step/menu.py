@@ -199,7 +199,7 @@ class StepMenu:
         None if a bundle has no others.
         """
         options = self.problem.options
-        found, left = self.pressures[k], self.keep.copy()
+        found = self.pressures[k]
         if pressure > 0:
             cost = options.item_cost[:, :, found.columns]
             alone = np.nan_to_num(cost * found.peak, nan=0.0).sum(axis=2).min(axis=1)
@@ -207,13 +207,33 @@ class StepMenu:
             out = too_much * (1.0 - _SAFE) > pressure
         else:
             out = self.uses[:, k]
+        span = self.spans.get(found.operation, EVERY)
+        span = span._replace(high=min(span.high, pressure)) if pressure > 0 else EVERY
+        return self._without(out, {**self.spans, found.operation: span})
+
+    def taking(self, options: Ints) -> tuple[StepMenu | None, StepMenu | None]:
+        """Return the case of plans that take one of some options, and of all others.
+
+        Parameters
+        ----------
+        options : int array
+            Of one bundle, indices of the whole menu.
+        """
+        own = np.flatnonzero(self.keep)
+        bundle = self.whole.options.table[options[0]]
+        is_own = self.whole.options.table[own] == bundle
+        is_one = np.isin(own, options)
+        taking = self._without(is_own & ~is_one, self.spans)
+        return taking, self._without(is_one, self.spans)
+
+    def _without(self, out: Bools, spans: dict[str, Span]) -> StepMenu | None:
+        """Return the case without some options; None if a bundle has no others."""
+        left = self.keep.copy()
         left[np.flatnonzero(self.keep)[out]] = False
         menu = self.whole.options
         if np.bincount(menu.table[left], minlength=self.whole.num_bundles).min() == 0:
             return None
-        span = self.spans.get(found.operation, EVERY)
-        span = span._replace(high=min(span.high, pressure)) if pressure > 0 else EVERY
-        half = StepMenu(self.whole, left, {**self.spans, found.operation: span})
+        half = StepMenu(self.whole, left, spans)
         for known in _BY_OPTION & vars(self).keys():
             vars(half)[known] = vars(self)[known][~out]
         return half

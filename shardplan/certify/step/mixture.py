@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -54,6 +54,34 @@ _GROUPS = {
 """Phases of collectives; what loads all ranks alike is one phase."""
 _ROUNDS = 3
 """How often limits of single operations are sharpened by each other."""
+
+
+class Mix(NamedTuple):
+    """Circuits and slopes to mix, as the program of a case finds them.
+
+    Attributes
+    ----------
+    step_s : float
+        Its step, a bound up to HiGHS's tolerances [s].
+    circuits : tuple of Circuit
+    slopes : dict of str to float
+    pressure : float array (K,)
+        Of each operation that depends on tables [s].
+    is_long : bool
+        Whether the longest item of some table presses more than the mean load.
+    fits : bool
+        Whether pools hold it; without a solution that fits they hold anything.
+    shares : float array (O,)
+        Of each option.
+    """
+
+    step_s: float
+    circuits: tuple[Circuit, ...]
+    slopes: dict[str, float]
+    pressure: Floats
+    is_long: bool
+    fits: bool
+    shares: Floats
 
 
 @dataclass(frozen=True, eq=False)

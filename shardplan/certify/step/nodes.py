@@ -27,6 +27,7 @@ class StepCaseNode:
     earlier: tuple[Mixture, ...] = ()
     least_s: float = 0.0
     pressure: Floats = field(default_factory=lambda: np.zeros(0))
+    shares: Floats = field(default_factory=lambda: np.zeros(0))
     bound: Bound | None = None
     effort: int = 0
     is_plain: bool = False

@@ -18,7 +18,7 @@ from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
-from shardplan.certify.step.splits import best_split, long_meetings
+from shardplan.certify.step.splits import Halves, are_few, long_meetings, ways_to_split
 from shardplan.certify.step.verify import verify_step
 from shardplan.records.certificate import Certificate, StepCase
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 _MIXES = 3
 """Linear programs per case: curves are cut where the one before says."""
-_MOST_CASES = 60
-"""Splits of a proof."""
+_MOST_CASES, _MOST_BY_OPTIONS = 60, 150
+"""Splits of a proof, and of one that also splits by options."""
 _MOST_OPTIONS = 100_000
 """Options above which a proof has one case: each would take a quarter of a minute."""
 _FEW_OPTIONS = 1_500
@@ -53,8 +53,7 @@ _REPLAY = 0.7
 _SEEN = 0.99
 """Share of the convex step that a sum proves, or another mixture is tried."""
 _KEPT = 0.97
-"""Share of what a case proves that its parts prove, too, or it is not split: what they
-prove less is soon made up for."""
+"""Share of what a case proves that parts of it prove too; less is soon made up for."""
 _SAME = 1e-4
 """Share of the step below which a further program is not worth it."""
 
@@ -84,7 +83,9 @@ class StepProof:
         self._problem, self._limit, self._stop = problem, limit_s, stop
         self._is_large = len(problem.options) > _MOST_OPTIONS
         self._params, self._is_quick = params, is_quick
-        most = _FEW_CASES if is_quick else _MOST_CASES
+        self._is_few = are_few(problem)
+        longest = _MOST_BY_OPTIONS if self._is_few else _MOST_CASES
+        most = _FEW_CASES if is_quick else longest
         self._most_cases = 0 if self._is_large else most
         self._begin_s, self._replay_s = self._left_s(), 0.0
         self._effort = 1 if is_quick else 2
@@ -185,10 +186,8 @@ class StepProof:
         try:
             self._prove(node, other)
         finally:
-            is_better = node.bound_s > before
-            node.mixture, node.bound = (
-                (other, node.bound) if is_better else (own, bound)
-            )
+            kept = (other, node.bound) if node.bound_s > before else (own, bound)
+            node.mixture, node.bound = kept
 
     def _mix(self, node: StepCaseNode) -> bool:
         """Mix circuits; curves are cut where the mixture before says."""
@@ -203,6 +202,7 @@ class StepProof:
             mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit)
             node.earlier = (*node.earlier, node.mixture) if node.mixture else ()
             node.mixture, node.pressure = mixture, mix.pressure
+            node.shares = mix.shares
             node.least_s, node.is_long = mix.step_s, mix.is_long
             if mix.step_s >= self._limit:  # it is refuted
                 break
@@ -217,24 +217,24 @@ class StepProof:
             node.case = _case(mixture, bound.certificate)
 
     def _split(self, node: StepCaseNode) -> bool:
-        """Split by whether an operation runs, or by its pressure, if that tells."""
-        menu, mixture = node.menu, node.mixture
-        if menu is None or mixture is None or self._count >= self._most_cases:
+        """Split a case in the first way that does not prove less."""
+        if self._count >= self._most_cases:
             return False
-        way = best_split(node, self._limit, self._stop)
-        if way is None:
-            return False
-        k, at_s = way
-        own = node.case
-        node.case = StepCase(split=menu.pressures[k].operation, at_s=at_s)
+        ways = ways_to_split(node, self._limit, self._stop, is_few=self._is_few)
+        return any(self._split_by(node, *way) for way in ways)
+
+    def _split_by(self, node: StepCaseNode, split: StepCase, halves: Halves) -> bool:
+        """Split a case in two, unless they prove less than it does."""
+        mixture, own, node.case = node.mixture, node.case, split
+        assert mixture is not None
         node.children = tuple(
-            StepCaseNode(half, 0.0 if half else self._limit)
-            for half in (menu.at_most(k, at_s), menu.above(k, at_s))
+            StepCaseNode(half, 0.0 if half else self._limit) for half in halves
         )
         leaves = [
             leaf for leaf in node.children if leaf.menu is None or self._solve(leaf)
         ]
         for leaf in leaves:
+            leaf.is_long |= node.is_long and bool(split.options)
             self._inherit(leaf, mixture, node.bound_s)
         least_s = min((leaf.bound_s for leaf in leaves), default=0.0)
         if len(leaves) < len(node.children) or least_s < _KEPT * node.bound_s:
@@ -331,9 +331,8 @@ class StepProof:
             self._solve(refuted)
             if refuted.bound_s < self._limit:
                 return node
-        name = node.menu.pressures[k].operation
         refuted.forget()
-        node.case = StepCase(split=name, at_s=at_s)
+        node.case = StepCase(split=node.menu.pressures[k].operation, at_s=at_s)
         node.children = (nodes[0], nodes[1])
         return rest
 
@@ -390,7 +389,7 @@ def step_bound(
     is_quick : bool
         Few cases, and nothing that takes long in each.
     """
-    # What the search has worked out is forgotten before it is verified.
+    # What it has worked out is forgotten before it is verified.
     certificate = _grown(StepProof(problem, limit_s, stop, params, is_quick=is_quick))
     return certificate, verify_step(problem, certificate)
 

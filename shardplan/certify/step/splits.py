@@ -8,6 +8,7 @@ import numpy as np
 
 from shardplan.certify.step.convex import ConvexStep
 from shardplan.problems.totals import first_least
+from shardplan.records.certificate import StepCase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mixture
     from shardplan.certify.step.nodes import StepCaseNode
+    from shardplan.problems.problem import Problem
+    from shardplan.records.arrays import Ints
 
 _CURVES = 3
 """Operations whose curve is split by pressure, at most, before the best is taken."""
@@ -24,9 +27,48 @@ _WORTH = 1e-3
 _LARGER = 0.2
 """What a gain of the half that gains more counts: it may be a split that comes later
 which helps the other one."""
-
+_FEW = 2.0
+"""Tables per rank up to which cases are split by options."""
+_TABLES = 6
+"""Tables that are split by options, at most, before the best is taken."""
+_WORTH_OPTIONS = 1e-4
+"""What such a split must be able to gain: others follow that need it."""
+_UNCUT = 1e-6
+"""Share of the longest item below which what is cut of a table is rounding."""
 _MUCH = 0.05
 """Share of the step above which the pressure of a collective is long."""
+
+
+Halves = tuple["StepMenu | None", "StepMenu | None"]
+"""The menus of two cases; None for one without plans."""
+
+
+def are_few(problem: Problem) -> bool:
+    """Whether tables are few beside ranks: one option more or less counts then."""
+    return problem.num_bundles <= _FEW * problem.world_size
+
+
+def ways_to_split(
+    node: StepCaseNode, limit_s: float, stop: Clock | None, *, is_few: bool
+) -> Iterator[tuple[StepCase, Halves]]:
+    """List the best split by what runs or by a pressure, then the best by options.
+
+    Parameters
+    ----------
+    limit_s : float
+        Predicted step of a known plan [s].
+    is_few : bool
+        Tables are few beside ranks: without it none is split by options.
+    """
+    menu = node.menu
+    way = best_split(node, limit_s, stop)
+    if menu is not None and way is not None:
+        k, at_s = way
+        split = StepCase(split=menu.pressures[k].operation, at_s=at_s)
+        yield split, (menu.at_most(k, at_s), menu.above(k, at_s))
+    options = best_options(node, limit_s, stop) if is_few else None
+    if menu is not None and options is not None:
+        yield StepCase(options=tuple(options.tolist())), menu.taking(options)
 
 
 def best_split(
@@ -64,6 +106,48 @@ def best_split(
     return best
 
 
+def best_options(node: StepCaseNode, limit_s: float, stop: Clock | None) -> Ints | None:
+    """Return options of a table to split by: those with the longer longest items.
+
+    Where the program takes a part of several options of a table, what is longer than
+    their mean goes into one half, and the rest into the other: none has what it took.
+    The table is the one with the largest product of gains (strong branching).
+
+    Returns
+    -------
+    int array or None
+        Indices of the whole menu; None if the program cuts no table.
+    """
+    menu, mixture = node.menu, node.mixture
+    if menu is None or mixture is None or len(node.shares) == 0:
+        return None
+    slopes = np.array([mixture.slope(k) for k in range(len(mixture.weights))])
+    longest = menu.alone @ (mixture.weights * slopes)
+    start = menu.problem.options.start
+    mean = np.add.reduceat(node.shares * longest, start[:-1])
+    bundle = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    spread = np.add.reduceat(node.shares * np.abs(longest - mean[bundle]), start[:-1])
+    own = np.flatnonzero(menu.keep)
+    best: Ints | None = None
+    most = 0.0
+    for b in spread.argsort()[::-1][:_TABLES].tolist():
+        some = np.arange(start[b], start[b + 1])
+        few = some[longest[some] > mean[b]]
+        if spread[b] <= _UNCUT * longest.max():
+            break
+        options: Ints = own[few]
+        gains = [
+            _convex_s(half, mixture, limit_s, stop) - node.least_s
+            for half in menu.taking(options)
+            if half is not None
+        ]
+        least_s = _WORTH_OPTIONS * node.least_s
+        some_s = np.clip(gains, least_s, max(limit_s - node.least_s, least_s))
+        if (gain := float(some_s.prod())) > most:
+            best, most = options, gain
+    return best
+
+
 def long_meetings(menu: StepMenu, limit_s: float) -> list[int]:
     """List collectives that take long where each table takes what presses least.
 
@@ -84,7 +168,10 @@ def long_meetings(menu: StepMenu, limit_s: float) -> list[int]:
 
 
 def _ways(
-    node: StepCaseNode, menu: StepMenu, mixture: Mixture, limit_s: float
+    node: StepCaseNode,
+    menu: StepMenu,
+    mixture: Mixture,
+    limit_s: float,
 ) -> Iterator[tuple[int, float]]:
     """List operations that may or may not run, and those far above their lines."""
     kinds = set()

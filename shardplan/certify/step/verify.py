@@ -57,12 +57,14 @@ def verify_step(problem: Problem, certificate: Certificate) -> float:
             raise InvalidCertificateError("it has more cases than its splits make")
         menu = waiting.pop()
         if menu is None:
-            if case.split is not None:
+            if case.split is not None or case.options:
                 raise InvalidCertificateError("a case without plans is split")
-        elif case.split is None:
-            proven = min(proven, bound_of(menu, case, limit))
-        else:
+        elif case.options:
+            waiting += _by_options(menu, case)
+        elif case.split is not None:
             waiting += _halves(menu, case.split, case.at_s)
+        else:
+            proven = min(proven, bound_of(menu, case, limit))
     if waiting:
         raise InvalidCertificateError("a case of a split is missing")
     return proven
@@ -78,6 +80,16 @@ def _halves(menu: StepMenu, operation: str, at_s: float) -> list[StepMenu | None
     if not 0 <= at_s < np.inf:
         raise InvalidCertificateError(f"at_s of a split must be >= 0, got {at_s!r}")
     return [menu.above(index, at_s), menu.at_most(index, at_s)]
+
+
+def _by_options(menu: StepMenu, case: StepCase) -> list[StepMenu | None]:
+    """Split a case by options of a table; the half looked at first comes last."""
+    table, some = menu.whole.options.table, np.array(case.options, dtype=np.int64)
+    if case.split is not None:
+        raise InvalidCertificateError("a case is split in two ways at once")
+    if some.min() < 0 or some.max() >= len(table) or len(np.unique(table[some])) > 1:
+        raise InvalidCertificateError("a split is by options of one table that exist")
+    return list(menu.taking(some)[::-1])
 
 
 def bound_of(menu: StepMenu, case: StepCase, limit_s: float) -> float:

@@ -93,3 +93,19 @@ def test_columns_by_price_find_what_fits(monkeypatch: pytest.MonkeyPatch) -> Non
     assert every.fits
     assert some.fits
     assert some.step_s == pytest.approx(every.step_s, rel=1e-5)
+
+
+def test_whole_options_are_one_per_table_and_no_shorter() -> None:
+    """One option of each table in its order, and not less than if tables were cut."""
+    for seed in range(4):
+        _, problem = draw_problem(seed, 4, most_ranks=8)
+        step = ConvexStep(StepMenu.of(problem), StepMenu.of(problem).staircases(1.0), 1)
+        chosen, mixed = step.choose(None), step.solve(None)
+        assert chosen is not None
+        assert mixed is not None
+        assert problem.options.table[chosen].tolist() == list(
+            range(problem.num_bundles)
+        )
+        start = problem.options.start
+        sums = np.add.reduceat(mixed.shares, start[:-1])
+        assert sums == pytest.approx(np.ones(problem.num_bundles))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.certify.step.guide import find_guide
+from shardplan.certify.step.guide import choose_options, find_guide
 from shardplan.problems.problem import Assignment
 from shardplan.problems.weighted import step_pricer
 from shardplan.records.sharding import Objective
@@ -53,3 +53,19 @@ def test_parts_of_the_menu_that_fit_nowhere_guide_nobody() -> None:
     assert len(problem.options) == len(tables)
     plan = Assignment(np.arange(7), tuple(np.array([b % 4]) for b in range(7)))
     assert find_guide(problem, problem.loads(plan).cost, None) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_options_are_chosen_of_what_a_plan_runs(seed: int) -> None:
+    """Every table gets one; what the plan does without is not used."""
+    problem, _ = tiny(seed)
+    plan = draw_assignment(problem, np.random.default_rng(seed))
+    loads = problem.loads(plan).cost
+    chosen = choose_options(problem, loads, None)
+    assert chosen is not None
+    assert problem.options.table[chosen].tolist() == list(range(problem.num_bundles))
+    names = step_pricer(problem).phases
+    sent = names.index("output_all_to_all")
+    if not loads[:, sent].any():
+        items = np.isin(problem.options.item_option, chosen)
+        assert not problem.options.item_cost[items, :, sent].any()

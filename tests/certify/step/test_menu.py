@@ -124,3 +124,21 @@ def test_a_case_without_options_has_no_plans() -> None:
     assert menu.at_most(k, 0.0) is None
     assert menu.at_most(k, 1e-12) is None
     assert menu.index("top_forward") is None
+
+
+def test_options_of_a_table_make_two_cases() -> None:
+    """Each plan is in one of them; what is known of options is not worked out again."""
+    whole = StepMenu.of(draw_problem(5, most_tables=6, most_ranks=8)[1])
+    start = whole.problem.options.start
+    some = np.arange(start[0] + 1, start[1])
+    assert len(whole.pressed) == len(whole.keep)
+    taking, others = whole.taking(some)
+    assert taking is not None
+    assert others is not None
+    assert (taking.keep ^ others.keep)[start[0] : start[1]].all()
+    assert (taking.keep & others.keep)[start[1] :].all()
+    assert np.flatnonzero(~taking.keep).tolist() == [start[0]]
+    for half in (taking, others):
+        fresh = StepMenu(whole.whole, half.keep)
+        assert (half.pressed == fresh.pressed).all()
+    assert taking.taking(some)[1] is None

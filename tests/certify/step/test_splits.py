@@ -9,7 +9,13 @@ from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
-from shardplan.certify.step.splits import best_split, long_meetings
+from shardplan.certify.step.splits import (
+    are_few,
+    best_options,
+    best_split,
+    long_meetings,
+    ways_to_split,
+)
 from tests.steps.draws import draw_assignment, draw_problem
 
 
@@ -23,7 +29,7 @@ def root(seed: int) -> tuple[StepCaseNode, float]:
     mix = ConvexStep(node.menu, node.menu.staircases(known_s), known_s).solve(None)
     assert mix is not None
     node.mixture = Mixture(node.menu, mix.circuits, mix.slopes, known_s)
-    node.least_s, node.pressure = mix.step_s, mix.pressure
+    node.least_s, node.pressure, node.shares = mix.step_s, mix.pressure, mix.shares
     return node, known_s
 
 
@@ -58,3 +64,30 @@ def test_collectives_that_take_long() -> None:
         assert node.menu.may_run[found].all()
         assert set(long_meetings(node.menu, known_s)) <= set(found)
         assert not long_meetings(node.menu, 1e6 * known_s)
+
+
+def test_a_table_that_is_cut_is_split_by_options() -> None:
+    """The program took options of both halves, which are parts of one table."""
+    found = 0
+    for seed in (5, 24, 31, 37):
+        node, known_s = root(seed)
+        options = best_options(node, known_s, None)
+        if options is None:
+            continue
+        found += 1
+        assert node.menu is not None
+        table = node.menu.problem.options.table
+        (bundle,) = set(table[options].tolist())
+        others = np.setdiff1d(np.flatnonzero(table == bundle), options)
+        assert node.shares[options].sum() > 0
+        assert node.shares[others].sum() > 0
+    assert found
+
+
+def test_only_few_tables_are_split_by_options() -> None:
+    node, known_s = root(5)
+    ways = [list(ways_to_split(node, known_s, None, is_few=few)) for few in (0, 1)]
+    assert not any(split.options for split, _ in ways[False])
+    assert [split for split, _ in ways[True]][:1] == [split for split, _ in ways[False]]
+    _, problem = draw_problem(5, most_tables=6, most_ranks=8)
+    assert are_few(problem) == (problem.num_bundles <= 2 * problem.world_size)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from shardplan.certify.menus import InvalidCertificateError
+from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.search import step_bound
 from shardplan.certify.step.verify import verify_step
@@ -145,7 +146,13 @@ def test_reasons_are_given() -> None:
     slope = {"slopes": (("output_all_to_all", 1.7e308),)}
     nan = {"split": "id_exchange", "at_s": math.nan}
     split = StepCase(split="embedding_forward", at_s=0.0)
+    table = problem.options.table
+    first, two = (0,), (int(table.argmin()), int(table.argmax()))
+    far = (len(table),)
     broken = {
+        "split in two ways": steps(split.model_copy(update={"options": first}), leaf),
+        "options of one table": steps(StepCase(options=two), leaf, leaf),
+        "that exist": steps(StepCase(options=far), leaf, leaf),
         "needs threshold_s": good.model_copy(update={"threshold_s": None}),
         "threshold_s must be": good.model_copy(update={"threshold_s": -1.0}),
         "menu of": good.model_copy(update={"num_options": 1}),
@@ -204,3 +211,37 @@ def test_a_table_without_options_has_no_plan() -> None:
     keep = np.flatnonzero(options.table > 0)
     empty = replace(problem, options=options.select(keep, problem.num_bundles))
     assert verify_step(empty, one_case(empty, 0.5)) == 0.5
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cases_by_options_hold_for_all_plans(seed: int) -> None:
+    """By whatever options: the worse half is a bound, and both halves are needed."""
+    problem, best_s = tiny(seed)
+    start, limit_s = problem.options.start, 1.2 * best_s
+    halves = []
+    for bundle in range(problem.num_bundles):
+        for option in range(start[bundle], start[bundle + 1]):
+            few = StepMenu.of(problem).taking(np.array([option]))
+            leaves = tuple(leaf_of(menu, limit_s) for menu in few)
+            split = StepCase(options=(option,))
+            known = Certificate(
+                num_options=len(problem.options),
+                all_tiers=problem.all_tiers,
+                threshold_s=limit_s,
+                steps=(split, *leaves),
+            )
+            halves.append(verify_step(problem, known))
+            assert halves[-1] <= best_s * (1.0 + 1e-12)
+            lacking = known.model_copy(update={"steps": (split, leaves[0])})
+            with pytest.raises(InvalidCertificateError, match="missing"):
+                verify_step(problem, lacking)
+    assert max(halves) > 0.0
+
+
+def leaf_of(menu: StepMenu | None, limit_s: float) -> StepCase:
+    """Prove something about one case, by circuits alone."""
+    if menu is None:
+        return StepCase()
+    mixed = ConvexStep(menu, menu.staircases(limit_s), limit_s).solve(None)
+    assert mixed is not None
+    return StepCase(circuits=mixed.circuits, slopes=tuple(mixed.slopes.items()))

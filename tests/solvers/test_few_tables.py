@@ -1,0 +1,43 @@
+"""Plans of few tables, each found as if it were the first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shardplan.records.sharding import Objective
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.by_step_time import ByStepTime
+from shardplan.solvers.few_tables import anew, are_few
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.params import DEFAULTS
+from shardplan.solvers.step_search import StepSearch
+from tests.certify.step.tiny import tiny
+from tests.helpers import dlrm_like
+
+
+def test_each_fits_and_the_best_is_no_worse_than_the_start() -> None:
+    problem = dlrm_like().problem(objective=Objective.TIME)
+    start = ByStepTime(Greedy()).solve(problem, Stop(), 0, Silent()).assignment
+    assert start is not None
+    search, stop = StepSearch(problem, 0), Stop(work_limit=2_000)
+    found = list(anew(problem, (start, start), search, stop, DEFAULTS))
+    assert len(found) == 3
+    assert all(problem.loads(plan).fits(problem.capacity) for plan in found)
+    assert max(map(problem.value, found)) <= problem.value(start)
+
+
+def test_one_begins_with_the_program_that_cuts_no_table() -> None:
+    """On a problem of a few plans it finds the best one, wherever it starts."""
+    problem, best_s = tiny(1)
+    worst = ByStepTime(Greedy()).solve(problem, Stop(), 0, Silent()).assignment
+    assert worst is not None
+    stop = Stop(time_limit_s=5.0)
+    found = anew(problem, (worst, worst), StepSearch(problem, 0), stop, DEFAULTS)
+    assert problem.value(next(found)) >= best_s * (1.0 - 1e-12)
+    assert np.isfinite(problem.value(next(found)))
+
+
+def test_few_are_two_per_rank() -> None:
+    problem, _ = tiny(1)
+    assert are_few(problem) == (problem.num_bundles <= 2 * problem.world_size)
+    assert not are_few(tiny(4).problem) or tiny(4).problem.num_bundles <= 2
