@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from shardplan.certify.dual import lower_bound
 from shardplan.certify.menus import InvalidCertificateError
 from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
+from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.search import step_bound
 from shardplan.certify.step.verify import verify_step
 from shardplan.records.certificate import Certificate, Circuit, StepCase
@@ -239,9 +241,15 @@ def test_cases_by_options_hold_for_all_plans(seed: int) -> None:
 
 
 def leaf_of(menu: StepMenu | None, limit_s: float) -> StepCase:
-    """Prove something about one case, by circuits alone."""
+    """Prove something about one case, by circuits and prices."""
     if menu is None:
         return StepCase()
     mixed = ConvexStep(menu, menu.staircases(limit_s), limit_s).solve(None)
     assert mixed is not None
-    return StepCase(circuits=mixed.circuits, slopes=tuple(mixed.slopes.items()))
+    mixture = Mixture(menu, mixed.circuits, mixed.slopes, limit_s)
+    bound = lower_bound(mixture.problem, relaxed=mixture.relaxed)
+    return StepCase(
+        circuits=mixed.circuits,
+        slopes=tuple(mixed.slopes.items()),
+        cases=bound.certificate.cases,
+    )
