@@ -110,7 +110,7 @@ def _torchrec_rows(
     first = int(cluster.host_first_rank[host])
     of_host = tuple(range(first, first + int(cluster.host_num_ranks[host])))
     if placement.sharding_type is not ShardingType.ROW_WISE and block.ranks != of_host:
-        yield f"{placement.sharding_type.value} uses all ranks of one host in order"
+        yield _beyond_host(placement.sharding_type, block, cluster)
     if block.row_sizes is not None and block.row_sizes != even_rows(rows, count):
         yield "row shards are ceil(rows / ranks) each; others train on wrong rows"
     if cluster.is_cpu and 0 in even_rows(rows, count):
@@ -118,6 +118,15 @@ def _torchrec_rows(
             f"{rows} rows leave a rank of {count} without one; FBGEMM's kernels for "
             "CPUs then train other tables wrongly, or stop"
         )
+
+
+def _beyond_host(kind: ShardingType, block: ColumnBlock, cluster: Cluster) -> str:
+    rule = f"{kind.value} uses all ranks of one host in order"
+    known = [rank for rank in block.ranks if rank < cluster.world_size]
+    hosts = len(set(cluster.rank_host[known].tolist()))
+    if hosts < 2:
+        return rule
+    return f"{rule}, these are of {hosts} hosts: solve with target torchrec"
 
 
 def check_optimizer(plan: Plan, target: Target) -> Iterator[Violation]:

@@ -17,7 +17,8 @@ from torchrec.modules.embedding_configs import EmbeddingBagConfig
 from torchrec.modules.feature_processor_ import FeatureProcessorsCollection
 from torchrec.modules.fp_embedding_modules import FeatureProcessedEmbeddingBagCollection
 
-from shardplan.errors import InputError
+from shardplan.checking import check
+from shardplan.errors import InfeasibleError, InputError
 from shardplan.exporters import export
 from shardplan.integrations.torchrec import (
     ShardplanPlanner,
@@ -27,7 +28,7 @@ from shardplan.integrations.torchrec import (
 from shardplan.integrations.torchrec.tables import default_sharders
 from shardplan.planning.planner import solve
 from shardplan.plans.evaluation import evaluate
-from shardplan.records.sharding import ComputeKernel, ShardingType
+from shardplan.records.sharding import ComputeKernel, ReplicaLayout, ShardingType
 from tests.integrations.torchrec.instances import cluster, workload
 from tests.integrations.torchrec.test_import import bags, torchrec_topology
 
@@ -272,5 +273,23 @@ def test_rows_over_several_hosts_are_not_exported() -> None:
         work, topology.replace(host_groups=(joined,)), "torchrec", solver="greedy"
     ).plan
     assert len(plan.tables[0].blocks[0].ranks) == 4
-    with pytest.raises(InputError, match="all ranks of one host"):
+    with pytest.raises(InputError, match="of 2 hosts: solve with target torchrec"):
         export(plan, "torchrec")
+
+
+@pytest.mark.parametrize(("buckets", "fits"), [(2, True), (3, False)])
+def test_buckets_of_a_sharding_group(buckets: int, fits: bool) -> None:
+    """Rows are cut over the ranks of one group, two of four: so are buckets."""
+    gpus = cluster(1, 4, hbm_bytes=80 * 10**9)
+    group = gpus.sharding_group(2, ReplicaLayout.INSIDE, 100)
+    limits = {"sharding_types": ["row_wise"]}
+    table = {"torchrec": {"num_buckets": buckets}, "constraints": limits}
+    inputs = (workload(table), group, "h100")
+    options = {"solver": "greedy", "objective": "step", "target": "torchrec"}
+    if fits:
+        plan = solve(*inputs, **options).plan
+        assert check(plan) == ()
+        assert plan.tables[0].blocks[0].ranks == (0, 1)
+    else:
+        with pytest.raises(InfeasibleError, match="3 buckets"):
+            solve(*inputs, **options)
