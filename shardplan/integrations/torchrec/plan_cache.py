@@ -31,21 +31,11 @@ class PlanCache:
     Parameters
     ----------
     folder : path
-        Is made if it does not exist.
-
-    Raises
-    ------
-    InputError
-        If it is a file, or cannot be made.
+        Is made for the first plan: ranks that only receive plans need not reach it.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            rule = f"is no folder for plans: {error.strerror or error}"
-            raise InputError.single(os.fspath(folder), "", None, rule) from error
 
     def path(self, key: str) -> Path:
         """Return where the plan of a key is, or would be: an ordinary plan file."""
@@ -82,10 +72,11 @@ class PlanCache:
         """Write a plan; where that fails, say so and go on without."""
         path = self.path(key)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 _require_file(path)
             plan.save(path)
-        except ShardplanError as error:
+        except (ShardplanError, OSError) as error:
             logger.warning("a plan is not cached: %s", error)
 
 

@@ -151,6 +151,7 @@ def test_a_link_to_nowhere_is_replaced(tmp_path: Path) -> None:
     """It is an entry that cannot be read."""
     made = planner(tmp_path / "plans")
     path = PlanCache(tmp_path / "plans").path(made.key(MODEL))
+    path.parent.mkdir()
     path.symlink_to(tmp_path / "nothing")
     made.plan(MODEL)
     again = planner(tmp_path / "plans")
@@ -172,11 +173,25 @@ def test_a_folder_that_cannot_be_written(
     assert "a plan is not cached: - x.json: cannot be written: disk full" in caplog.text
 
 
-def test_a_cache_needs_a_folder(tmp_path: Path) -> None:
-    """A file in its place is wrong input, said before anything is planned."""
+def test_a_folder_that_cannot_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file in its place, on whichever rank: the plan is there, with a warning."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="is no folder for plans"):
-        planner(tmp_path / "file")
+    for folder in (tmp_path / "file", tmp_path / "file" / "plans"):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "shardplan.integrations.torchrec"):
+            assert planner(folder).plan(MODEL)
+        assert "a plan is not cached: " in caplog.text
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_the_folder_is_made_for_the_first_plan(tmp_path: Path) -> None:
+    """A rank that only receives plans makes none, and cannot fail for it."""
+    made = planner(tmp_path / "deep" / "plans")
+    assert not (tmp_path / "deep").exists()
+    made.plan(MODEL)
+    assert entry(tmp_path / "deep" / "plans").is_file()
 
 
 def at_once(folder: Path, count: int, first_seed: int) -> list[dict[str, Any]]:
