@@ -36,6 +36,7 @@ TOPICS = {
         "example",
         "import",
         "plans",
+        "replicated_training",
         "training",
     },
     "io": {"broken_files", "fuzz", "hostile"},

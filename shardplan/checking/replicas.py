@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_replicas(plan: Plan, target: Target) -> Iterator[Violation]:
-    """Refuse kernels whose copies would drift apart."""
+    """Refuse kernels whose copies would drift apart, and shards that have none."""
     if plan.inputs.topology.replicas == 1:
         return
     runtime = RUNTIMES[target]
@@ -23,4 +23,8 @@ def check_replicas(plan: Plan, target: Target) -> Iterator[Violation]:
         if placement.compute_kernel not in runtime.averaged_kernels:
             kernel = placement.compute_kernel.value
             message = f"kernel {kernel!r}: {averaging_rule(runtime)}"
+            yield Violation(f"target {target.value}", placement.name, message)
+        kind = placement.sharding_type
+        if kind not in runtime.averaged_types:
+            message = f"{runtime.name} has no {kind.value} in sharding groups"
             yield Violation(f"target {target.value}", placement.name, message)

@@ -131,7 +131,8 @@ def _beyond_host(kind: ShardingType, block: ColumnBlock, cluster: Cluster) -> st
 
 def check_optimizer(plan: Plan, target: Target) -> Iterator[Violation]:
     """Refuse an optimizer that a framework does not have."""
-    rule = optimizer_rule(plan.inputs.workload, target)
+    replicas = plan.inputs.topology.replicas
+    rule = optimizer_rule(plan.inputs.workload, target, replicas)
     if rule is not None:
         optimizer = plan.inputs.workload.optimizer.value
         yield Violation(f"target {target.value}", "", f"{optimizer}: {rule}")

@@ -18,6 +18,8 @@ FORMAT_VERSION = 1
 def export(plan: Plan) -> dict[str, Any]:
     """Return what every rank holds: rows and columns of tables, kernel and tiers.
 
+    Of a plan for sharding groups, what every rank of a group holds.
+
     Raises
     ------
     InputError
@@ -36,7 +38,7 @@ def export(plan: Plan) -> dict[str, Any]:
         }
         for shard in rectangles(placement, rows[placement.name]):
             ranks[shard.rank].append({**common, **_place(shard._asdict())})
-    return {
+    data: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "shardplan_version": VERSION,
@@ -45,6 +47,13 @@ def export(plan: Plan) -> dict[str, Any]:
             {"rank": rank, "shards": shards} for rank, shards in enumerate(ranks)
         ],
     }
+    topology = plan.inputs.topology
+    if topology.replication is not None:
+        data["replication"] = {
+            "world_size": topology.whole.world_size,
+            **topology.replication.model_dump(mode="json", exclude={"cluster"}),
+        }
+    return data
 
 
 def _place(shard: dict[str, int]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shardplan.errors import InputError
 from shardplan.exporters.runnable import require_runnable
 from shardplan.plans.rectangles import row_sizes
 from shardplan.records.sharding import ShardingType
@@ -29,9 +30,12 @@ def export(plan: Plan) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the plan is not valid.
+        If the plan is not valid, or is for one of several sharding groups.
     """
     require_runnable(plan, plan.target)
+    if plan.inputs.topology.replicas > 1:
+        rule = "sharding groups: SBP keeps no copies that are averaged every k steps"
+        raise InputError.single("plan", "topology.replication", None, rule)
     rows = {table.name: table.num_embeddings for table in plan.inputs.workload.tables}
     tables = {}
     for placement in plan.tables:

@@ -1,6 +1,7 @@
 """A plan as a document that a TorchRec job loads without the planner.
 
-``shardplan.integrations.torchrec.load_sharding_plan`` turns it into a `ShardingPlan`.
+``shardplan.integrations.torchrec.load_sharding_plan`` turns it into a `ShardingPlan`,
+``load_replicated_plan`` into what `DMPCollection` takes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from shardplan.records.record import dump
 from shardplan.records.sharding import (
     CACHING_KERNELS,
     ComputeKernel,
+    ReplicaLayout,
     ShardingType,
     Target,
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
     from shardplan.records.placement import TablePlacement
     from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.topology import Topology
 
 FORMAT = "shardplan-torchrec"
 FORMAT_VERSION = 1
@@ -74,7 +77,32 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
         "compute_device": "cpu" if is_cpu else "cuda",
         "modules": modules,
     }
+    replication = replication_facts(topology)
+    if replication is not None:
+        document["replication"] = replication
     return {**document, "digest": digest(document)}
+
+
+def replication_facts(topology: Topology) -> dict[str, Any] | None:
+    """Return what `DMPCollection` is told of sharding groups; None for one group.
+
+    Notes
+    -----
+    ``node_group_size`` is the number of ranks of a group in one host: rows of
+    `table_row_wise` and `grid_shard` are cut over so many. TorchRec takes all ranks of
+    a host for it where it is not said. ``local_world_size`` is that of the whole host.
+    """
+    found = topology.replication
+    if found is None:
+        return None
+    return {
+        "world_size": found.cluster.world_size,
+        "sharding_group_size": topology.world_size,
+        "node_group_size": topology.host_groups[0].local_world_size,
+        "local_world_size": found.cluster.host_groups[0].local_world_size,
+        "use_inter_host_allreduce": found.layout is ReplicaLayout.ACROSS,
+        "sync_every": found.sync_every,
+    }
 
 
 def _local_world_size(plan: Plan) -> int:

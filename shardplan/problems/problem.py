@@ -306,7 +306,7 @@ def build_problem(
         target lacks the workload's optimizer, or `time` is asked of a cost model that
         cannot time a step.
     """
-    require_optimizer(workload, target)
+    require_optimizer(workload, target, topology.replicas)
     inputs = prepare(workload, topology, cost_model, target)
     pricer = inputs.pricer
     if objective is Objective.TIME:

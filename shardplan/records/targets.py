@@ -45,6 +45,10 @@ class Runtime:
     kernels : frozenset of ComputeKernel
     averaged_kernels : frozenset of ComputeKernel
         Those whose copies in other sharding groups can be averaged.
+    averaged_types : frozenset of ShardingType
+        Ways to cut a table of which sharding groups have copies.
+    averaged_optimizers : frozenset of Optimizer
+        Those whose states are averaged among copies.
     row_types : frozenset of DType
         Types in which rows can be stored and trained.
     optimizers : mapping of Optimizer to Optimizer, or None
@@ -74,6 +78,8 @@ class Runtime:
     sequence_types: frozenset[ShardingType] = _EVERY_TYPE
     kernels: frozenset[ComputeKernel] = _EVERY_KERNEL
     averaged_kernels: frozenset[ComputeKernel] = _AVERAGED
+    averaged_types: frozenset[ShardingType] = _EVERY_TYPE
+    averaged_optimizers: frozenset[Optimizer] = frozenset(Optimizer)
     row_types: frozenset[DType] = _EVERY_DTYPE
     optimizers: Mapping[Optimizer, Optimizer] | None = field(default=None, hash=False)
     cuts_narrow_rows: bool = True
@@ -114,6 +120,20 @@ _TORCHREC = Runtime(
         }
     ),
     kernels=_EVERY_KERNEL - {ComputeKernel.FUSED_UVM_SPLIT},
+    # torchrec/distributed/utils.py (1.9.2), create_global_tensor_shape_stride_from_
+    # metadata: a group's ranks without a shard of such a table stop. Columns may be on
+    # the same ranks as column_wise.
+    averaged_types=_EVERY_TYPE - {ShardingType.TABLE_COLUMN_WISE},
+    # model_parallel.py (1.9.2), _cache_sync_tensors: DMPCollection averages the state
+    # "sum", asks for it where there is any, and has no other.
+    averaged_optimizers=frozenset(
+        {
+            Optimizer.SGD,
+            Optimizer.ADAGRAD,
+            Optimizer.ROWWISE_ADAGRAD,
+            Optimizer.EMAINPLACE_ROWWISE_ADAGRAD,
+        }
+    ),
     # Without an update, FBGEMM asks for `total_unique_indices`, which TorchRec's
     # kernels do not pass (torchrec/distributed/batched_embedding_kernel.py).
     optimizers={known: known for known in Optimizer if FACTS[known].updates},
@@ -185,10 +205,24 @@ def listed(members: Iterable[E]) -> str:
     return ", ".join(member.value for member in kinds if member in found)
 
 
-def optimizer_rule(workload: Workload, target: Target) -> str | None:
-    """Say why a framework cannot run a workload's optimizer; None if it can."""
+def optimizer_rule(workload: Workload, target: Target, replicas: int = 1) -> str | None:
+    """Say why a framework cannot run a workload's optimizer; None if it can.
+
+    Parameters
+    ----------
+    replicas : int
+        Sharding groups with a copy of the tables each.
+    """
     runtime = RUNTIMES[target]
-    if runtime.optimizer(workload.optimizer) is not None:
+    planned = runtime.optimizer(workload.optimizer)
+    if planned is not None and replicas > 1:
+        averaged = runtime.averaged_optimizers
+        if planned not in averaged:
+            known = listed(averaged)
+            return (
+                f"{runtime.name} averages copies in sharding groups only with {known}"
+            )
+    if planned is not None:
         return _batches_rule(workload, runtime)
     assert runtime.optimizers is not None
     known = ", ".join(optimizer.value for optimizer in runtime.optimizers)
@@ -213,9 +247,9 @@ def _batches_rule(workload: Workload, runtime: Runtime) -> str | None:
     return None
 
 
-def require_optimizer(workload: Workload, target: Target) -> None:
+def require_optimizer(workload: Workload, target: Target, replicas: int = 1) -> None:
     """Raise an error if a framework cannot run a workload's optimizer."""
-    rule = optimizer_rule(workload, target)
+    rule = optimizer_rule(workload, target, replicas)
     if rule is not None:
         raise InputError.single(
             workload.name, "optimizer", workload.optimizer.value, rule

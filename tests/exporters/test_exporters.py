@@ -15,6 +15,7 @@ from shardplan.plans.evaluation import evaluate
 from shardplan.plans.plan import Plan
 from shardplan.plans.rectangles import rectangles
 from shardplan.plans.shard_matrix import ShardMatrix
+from shardplan.records.sharding import ReplicaLayout
 from tests.helpers import COST_MODEL, ONE_HOST, workload
 
 
@@ -121,3 +122,43 @@ def test_last_row_shard_is_the_rest() -> None:
         update={"blocks": (plan.tables[0].blocks[0].replace(ranks=(0, 1, 2, 3)),)}
     )
     assert [s.num_rows for s in rectangles(placement, 10)] == [3, 3, 3, 1]
+
+
+def of_group(target: str) -> Plan:
+    """Plan for one of two sharding groups of two ranks."""
+    group = ONE_HOST.sharding_group(2, ReplicaLayout.ACROSS, 5)
+    work = workload({}, {"num_embeddings": 100_000})
+    return solve(work, group, COST_MODEL, target=target, solver="greedy").plan
+
+
+def test_sharding_groups_are_exported() -> None:
+    """TorchRec's document and the manifest say which groups there are."""
+    plan = of_group("torchrec")
+    found = export(plan, "torchrec")
+    assert found["world_size"] == 2
+    assert found["replication"] == {
+        "world_size": 4,
+        "sharding_group_size": 2,
+        "node_group_size": 2,
+        "local_world_size": 4,
+        "use_inter_host_allreduce": True,
+        "sync_every": 5,
+    }
+    assert "replication" not in export(planned("torchrec"), "torchrec")
+    manifest = export(plan, "manifest")
+    assert manifest["replication"] == {
+        "world_size": 4,
+        "replicas": 2,
+        "layout": "across",
+        "sync_every": 5,
+    }
+    assert len(manifest["ranks"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"), [("sbp", "SBP keeps no copies"), ("hugectr", "keeps no copies")]
+)
+def test_others_have_no_sharding_groups(name: str, rule: str) -> None:
+    """They would train one group, and leave the other ranks idle."""
+    with pytest.raises(InputError, match=rule):
+        export(of_group("any"), name)

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
     )
     from shardplan.integrations.torchrec.rating import Rating as Rating
     from shardplan.integrations.torchrec.rating import rate as rate
+    from shardplan.integrations.torchrec.replicated import (
+        ReplicatedPlan as ReplicatedPlan,
+    )
+    from shardplan.integrations.torchrec.replicated import (
+        load_replicated_plan as load_replicated_plan,
+    )
+    from shardplan.integrations.torchrec.replicated import (
+        to_replicated_plan as to_replicated_plan,
+    )
     from shardplan.integrations.torchrec.sharding import read_plan as read_plan
     from shardplan.integrations.torchrec.sharding import (
         to_sharding_plan as to_sharding_plan,
@@ -44,16 +53,19 @@ _HOME = {
     "ShardplanLoader": "loader",
     "ShardplanPlanner": "planner",
     "ShardplanProvider": "provider",
+    "ReplicatedPlan": "replicated",
     "Rating": "rating",
     "build_constraints": "build",
     "build_model": "build",
     "build_topology": "build",
+    "load_replicated_plan": "replicated",
     "load_sharding_plan": "document",
     "rate": "rating",
     "read_cost_model": "topology",
     "read_plan": "sharding",
     "read_topology": "topology",
     "read_workload": "workload",
+    "to_replicated_plan": "replicated",
     "to_sharding_plan": "sharding",
 }
 

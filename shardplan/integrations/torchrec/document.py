@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 
 _DEVICES = ("cpu", "cuda")
+_REPLICATION = (
+    "world_size",
+    "sharding_group_size",
+    "node_group_size",
+    "local_world_size",
+    "sync_every",
+)
 _SHAPE = ("num_embeddings", "embedding_dim", "dtype")
 
 
@@ -55,8 +62,41 @@ def load_sharding_plan(
     ------
     InputError
         If the file is broken, was edited, or is for another model or world size,
-        with everything that differs. Every rank finds the same, before any of them
+        with everything that differs; for a plan for sharding groups, which
+        `load_replicated_plan` loads. Every rank finds the same, before any of them
         communicates.
+    """
+    data = read_document(source, model, sharders, world_size, device)
+    if "replication" in data:
+        where = "plan" if isinstance(source, dict) else os.fspath(source)
+        raise needs_replicas(data["replication"], where)
+    return make_sharding_plan(data)
+
+
+def needs_replicas(facts: dict[str, Any], where: str) -> InputError:
+    """Return the error for a plan for sharding groups that is used as one for all."""
+    group, world = facts["sharding_group_size"], facts["world_size"]
+    rule = (
+        f"is for sharding groups of {group} of {world} ranks, which "
+        "DistributedModelParallel does not have: use load_replicated_plan or "
+        "to_replicated_plan, and DMPCollection"
+    )
+    return InputError.single(where, "replication", None, rule)
+
+
+def read_document(
+    source: str | os.PathLike[str] | dict[str, Any],
+    model: torch.nn.Module | None,
+    sharders: Sequence[Any] | None,
+    world_size: int | None,
+    device: str | None,
+) -> dict[str, Any]:
+    """Read an export and check it against the job.
+
+    Raises
+    ------
+    InputError
+        As `load_sharding_plan`, for plans of all kinds.
     """
     require_torchrec()
     where = "plan" if isinstance(source, dict) else os.fspath(source)
@@ -76,7 +116,7 @@ def load_sharding_plan(
         problems += _cpu_problems(moved, where)
     if problems:
         raise InputError(problems)
-    return make_sharding_plan(moved)
+    return moved
 
 
 def _on(data: dict[str, Any], device: str) -> dict[str, Any]:
@@ -130,8 +170,39 @@ def _require_format(data: Any, where: str) -> None:
         ]
     if data.get("compute_device") not in ("cpu", "cuda"):
         problems.append(Fault(where, "compute_device", "", "must be cpu or cuda"))
+    if "replication" in data and not problems:
+        problems += _replication_problems(data, where)
     if problems:
         raise InputError(problems)
+
+
+def _replication_problems(data: dict[str, Any], where: str) -> Iterator[Fault]:
+    facts = data["replication"]
+    if not isinstance(facts, dict):
+        yield Fault(where, "replication", "", "must be dict")
+        return
+    for key in _REPLICATION:
+        value = facts.get(key)
+        if type(value) is not int or value < 1:
+            yield Fault(
+                where, f"replication.{key}", str(value), "must be an int from 1"
+            )
+            return
+    layout = facts.get("use_inter_host_allreduce")
+    if not isinstance(layout, bool):
+        key = "replication.use_inter_host_allreduce"
+        yield Fault(where, key, str(layout), "must be true or false")
+    size, world = facts["sharding_group_size"], facts["world_size"]
+    if size != data["world_size"]:
+        rule = f"must be world_size, the {data['world_size']} ranks of the plan"
+        yield Fault(where, "replication.sharding_group_size", str(size), rule)
+    if world % size or world == size:
+        rule = f"must be several times the {size} ranks of a sharding group"
+        yield Fault(where, "replication.world_size", str(world), rule)
+    if size % facts["node_group_size"]:
+        rule = f"must divide the {size} ranks of a sharding group"
+        node = facts["node_group_size"]
+        yield Fault(where, "replication.node_group_size", str(node), rule)
 
 
 def _world_problems(
@@ -141,8 +212,9 @@ def _world_problems(
 
     if world_size is None and dist.is_available() and dist.is_initialized():
         world_size = dist.get_world_size()
-    if world_size is not None and world_size != data["world_size"]:
-        rule = f"the plan is for {data['world_size']} ranks, the job has {world_size}"
+    planned = data.get("replication", data)["world_size"]
+    if world_size is not None and world_size != planned:
+        rule = f"the plan is for {planned} ranks, the job has {world_size}"
         yield Fault(where, "world_size", "", rule)
 
 

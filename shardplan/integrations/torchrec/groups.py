@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import InputError
+from shardplan.errors import Fault, InputError, shorten
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch.distributed as dist
 
     from shardplan.plans.plan import Plan
@@ -35,6 +38,38 @@ def cpu_group(group: dist.ProcessGroup) -> dist.ProcessGroup:
         backend="gloo",
         use_local_synchronization=True,
     )
+
+
+def require_same(pg: dist.ProcessGroup, own: Mapping[str, str]) -> None:
+    """Compare what all ranks have, so that none waits where others stop.
+
+    Parameters
+    ----------
+    own : mapping
+        What this rank has, by the name of what it is. All ranks have the same names.
+
+    Raises
+    ------
+    InputError
+        On every rank, if some have something else than rank 0.
+    """
+    import torch.distributed as dist
+
+    digests = [hashlib.sha256(text.encode()).hexdigest() for text in own.values()]
+    everybody: list[Any] = [None] * pg.size()
+    dist.all_gather_object(everybody, digests, group=pg)
+    problems = []
+    for index, name in enumerate(own):
+        others = [
+            rank
+            for rank, found in enumerate(everybody)
+            if found[index] != everybody[0][index]
+        ]
+        if others:
+            rule = f"ranks {shorten(others)} have other {name} than rank 0"
+            problems.append(Fault("job", "", "", rule))
+    if problems:
+        raise InputError(problems)
 
 
 def hosts_per_pod(topology: Any) -> int:

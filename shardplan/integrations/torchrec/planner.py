@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
 from torchrec.distributed.types import ShardingPlanner
 
-from shardplan.errors import InputError, ShardplanError, shorten
-from shardplan.integrations.torchrec.groups import cpu_group, warn_of_pods
+from shardplan.errors import InputError, ShardplanError
+from shardplan.integrations.torchrec.groups import (
+    cpu_group,
+    require_same,
+    warn_of_pods,
+)
 from shardplan.integrations.torchrec.plan_cache import PlanCache
 from shardplan.integrations.torchrec.plan_key import plan_key
 from shardplan.integrations.torchrec.planned_model import PlannedModel
@@ -17,7 +20,8 @@ from shardplan.integrations.torchrec.planner_errors import (
     FailedElsewhereError,
     error_kind,
 )
-from shardplan.integrations.torchrec.sharding import to_sharding_plan
+from shardplan.integrations.torchrec.sharding import group_sharding_plan
+from shardplan.integrations.torchrec.sharding_groups import AskedGroups
 from shardplan.integrations.torchrec.tables import default_sharders, find_tables
 from shardplan.integrations.torchrec.topology import (
     read_cost_model,
@@ -29,7 +33,7 @@ from shardplan.integrations.torchrec.workload import carries_optimizer, read_wor
 from shardplan.io.catalog import load_cost_model
 from shardplan.planning.planner import solve
 from shardplan.records.inputs import Inputs
-from shardplan.records.sharding import Objective, Target
+from shardplan.records.sharding import Objective, ReplicaLayout, Target
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ if TYPE_CHECKING:
     import torch
     import torch.distributed as dist
 
+    from shardplan.integrations.torchrec.replicated import ReplicatedPlan
     from shardplan.planning.result import PlanResult
     from shardplan.records.torchrec_cost_model import AnyCostModel
 
@@ -76,6 +81,13 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         By it TorchRec's estimates count the batches that are in memory at once.
     plan_cache : PlanCache or path of a folder, optional
         Plans are taken from there if they were made for the same, and put there.
+    sharding_group : int, optional
+        Ranks of a sharding group; `topology` is that of all ranks, plans are for one
+        group, and for `DMPCollection`: see `collective_replicated_plan`.
+    replicas : ReplicaLayout or str
+        Where copies of a shard are, ``inside`` hosts or ``across`` them.
+    sync_every : int
+        Steps after which the job averages copies.
     solver, seed, workers
         As in :func:`shardplan.solve`.
 
@@ -100,6 +112,9 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         cost_model: AnyCostModel | str | os.PathLike[str] | None = None,
         pipeline_type: Any = "none",
         plan_cache: PlanCache | str | os.PathLike[str] | None = None,
+        sharding_group: int | None = None,
+        replicas: ReplicaLayout | str = ReplicaLayout.INSIDE,
+        sync_every: int = 1,
         solver: str = "auto",
         seed: int = 0,
         workers: int = 1,
@@ -111,6 +126,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         self._constraints = dict(constraints or {})
         self._cost_model = cost_model
         self._pipeline = read_pipeline(pipeline_type)
+        self._groups = AskedGroups(sharding_group, replicas, sync_every)
         self._options: dict[str, Any] = {
             "objective": objective,
             "solver": solver,
@@ -147,20 +163,21 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
 
         used = default_sharders() if sharders is None else list(sharders)
         self.result = self._planned = self.cache_hit = None
+        topology = self._groups.torchrec_group(self._topology)
         self.result = self._find(module, used)
         self._planned = PlannedModel(
             self.result.plan,
             module,
             used,
             self._constraints,
-            self._topology,
+            topology,
             self._batch_size,
         )
-        local = self._topology.local_world_size
-        sharding_plan = to_sharding_plan(self.result.plan, local_world_size=local)
+        local = topology.local_world_size
+        sharding_plan = group_sharding_plan(self.result.plan, local_world_size=local)
         validate_modules_inclusion_in_sharding_plan(sharding_plan, module, used)
-        validate_rank_assignment(_sharded_part(sharding_plan), self._topology)
-        warn_of_pods(self.result.plan, self._topology)
+        validate_rank_assignment(_sharded_part(sharding_plan), topology)
+        warn_of_pods(self.result.plan, topology)
         logger.info("%s", summary(self.result))
         return sharding_plan
 
@@ -217,7 +234,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             compute_device=self._topology.compute_device,
         )
         cost_model = self._cost_model or read_cost_model(
-            self._topology,
+            self._groups.torchrec_group(self._topology),
             sharders=sharders,
             counts_optimizer=carries_optimizer(module, sharders),
             hbm_reserve_fraction=0.0,
@@ -225,7 +242,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         )
         return Inputs(
             workload=workload,
-            topology=read_topology(reserved),
+            topology=self._groups.group(read_topology(reserved)),
             cost_model=load_cost_model(cost_model),
         )
 
@@ -243,8 +260,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         Raises
         ------
         ShardplanError
-            On every rank if planning failed on rank 0, or models differ; on the others
-            a `FailedElsewhereError` with TorchRec's name for it.
+            On every rank if planning failed on rank 0, or models or sharding groups
+            differ; on the others a `FailedElsewhereError` with TorchRec's name for it.
         """
         import torch.distributed as dist
 
@@ -255,7 +272,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             pg = dist.group.WORLD
         assert pg is not None
         pg = cpu_group(pg)
-        _require_one_model(module, sharders, pg)
+        tables = _tables_text(module, sharders)
+        require_same(pg, {"tables": tables, "sharding groups": repr(self._groups)})
         failure: BaseException | None = None
         message: list[Any] = [None, None, None]
         if pg.rank() == 0:
@@ -274,6 +292,22 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             raise FailedElsewhereError(text, message[2])
         return message[0]
 
+    def collective_replicated_plan(
+        self,
+        module: torch.nn.Module,
+        sharders: Sequence[Any] | None = None,
+        pg: dist.ProcessGroup | None = None,
+    ) -> ReplicatedPlan:
+        """Plan on rank 0 for sharding groups; all ranks receive it for `DMPCollection`.
+
+        Raises
+        ------
+        ShardplanError
+            As `collective_plan`, and without sharding groups.
+        """
+        sharding_plan = self.collective_plan(module, sharders, pg)
+        return self._groups.replicated(sharding_plan, self._topology)
+
     def _require_world(self, size: int) -> None:
         if self._topology.world_size != size:
             rule = f"the process group has {size} ranks"
@@ -281,29 +315,12 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             raise InputError.single("topology", "world_size", world, rule)
 
 
-def _require_one_model(
-    module: torch.nn.Module, sharders: Sequence[Any] | None, pg: dist.ProcessGroup
-) -> None:
-    """Compare the tables of all ranks, so that none waits where others stop.
-
-    Raises
-    ------
-    InputError
-        On every rank, if some have other tables than rank 0.
-    """
-    import torch.distributed as dist
-
+def _tables_text(module: torch.nn.Module, sharders: Sequence[Any] | None) -> str:
+    """Name the tables of a model, or what is wrong with them."""
     try:
-        own = repr(find_tables(module, sharders or default_sharders()))
+        return repr(find_tables(module, sharders or default_sharders()))
     except ShardplanError as error:
-        own = str(error)
-    everybody: list[Any] = [None] * pg.size()
-    digest = hashlib.sha256(own.encode()).hexdigest()
-    dist.all_gather_object(everybody, digest, group=pg)
-    others = [rank for rank, found in enumerate(everybody) if found != everybody[0]]
-    if others:
-        rule = f"ranks {shorten(others)} have other tables than rank 0"
-        raise InputError.single("model", "", None, rule)
+        return str(error)
 
 
 def summary(result: PlanResult) -> str:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError
-from shardplan.exporters.torchrec import cache_sizes, export
-from shardplan.integrations.torchrec.document import make_sharding_plan
+from shardplan.exporters.torchrec import cache_sizes, export, replication_facts
+from shardplan.integrations.torchrec.document import make_sharding_plan, needs_replicas
 from shardplan.integrations.torchrec.versions import require_torchrec
 from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import tier_split
@@ -38,6 +38,21 @@ def to_sharding_plan(plan: Plan, *, local_world_size: int | None = None) -> Any:
     ----------
     local_world_size : int, optional
         Ranks of a machine, where the hosts of the plan are pods of several.
+
+    Raises
+    ------
+    InputError
+        If TorchRec cannot run the plan, with every table and rule; for a plan for
+        sharding groups, which `to_replicated_plan` turns into TorchRec's.
+    """
+    facts = replication_facts(plan.inputs.topology)
+    if facts is not None:
+        raise needs_replicas(facts, "plan")
+    return group_sharding_plan(plan, local_world_size=local_world_size)
+
+
+def group_sharding_plan(plan: Plan, *, local_world_size: int | None = None) -> Any:
+    """Turn a plan into the `ShardingPlan` of its ranks, be they all or one group.
 
     Raises
     ------

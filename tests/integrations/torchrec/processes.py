@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[3]
 TIMEOUT_S = 150
@@ -68,3 +73,45 @@ def run(
         for process in processes:
             process.kill()
     return done
+
+
+def fork(work: Callable[[int], NoReturn], world: int, local: int) -> None:
+    """Do some work once per rank in copies of this process, which imports but once.
+
+    Raises
+    ------
+    RuntimeError
+        If one fails, or they are not done in time.
+    """
+    os.environ |= {
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(world),
+        "LOCAL_WORLD_SIZE": str(local),
+    }
+    children = []
+    for rank in range(world):
+        child = os.fork()
+        if child == 0:
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank % local)}
+            work(rank)
+        children.append(child)
+    codes = _end(children)
+    if any(codes):
+        raise RuntimeError(f"exit codes of ranks: {codes}")
+
+
+def _end(children: list[int]) -> list[int]:
+    """Wait for processes, and end all once one has failed or the time is over."""
+    until, codes = time.monotonic() + TIMEOUT_S, dict.fromkeys(children)
+    while None in codes.values():
+        for child in [child for child in children if codes[child] is None]:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                codes[child] = os.waitstatus_to_exitcode(status)
+        if any(codes.values()) or time.monotonic() > until:
+            for child in [child for child in children if codes[child] is None]:
+                os.kill(child, signal.SIGKILL)
+                codes[child] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        time.sleep(0.02)
+    return [int(code or 0) for code in codes.values()]
