@@ -1,8 +1,8 @@
 """Run the tests of the bridge with every TorchRec that it takes.
 
 `make test-torchrec` runs this, with the standard library alone. Each pair of TorchRec
-and FBGEMM has an environment of its own under ``build/torchrec``; of the pair that
-needs torch for GPUs, which is 6 GB, it is only said where it cannot be installed.
+and FBGEMM has an environment of its own under ``build/torchrec``, 2 GB, or 6 with torch
+for GPUs. Where that cannot be installed, it is only said.
 ``--here`` installs the pair of `make test` for the Python that runs this.
 """
 
