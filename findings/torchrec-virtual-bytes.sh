@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Expected: TorchRec's planner counts where the rows of a virtual table are kept: in DDR with `dram_virtual_table`, on SSD with
 #           `ssd_virtual_table`; and a shard has its part of the cache in HBM.
-# Seen:     0 bytes of DDR and 0 of SSD for each of the three kernels, as github.com/meta-pytorch/torchrec/issues/3052 says;
+# Seen:     0 bytes of DDR and 0 of SSD for each of the three kernels, which github.com/meta-pytorch/torchrec/pull/3052 set for a while;
 #           and every shard is billed the cache of the whole table: 8 row shards count it 8 times.
 # Matters:  hosts are planned as if such tables were not there; with `max_l1_cache_size` HBM may be called too small for them.
 # TorchRec 1.9.2 with fbgemm-gpu-cpu 1.8.0, seen on 2026-12-01, Python 3.11. Nothing is allocated: tables are on `meta`.

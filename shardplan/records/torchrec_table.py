@@ -119,6 +119,8 @@ class TorchRecTable(Record):
     is_weighted : bool
         What TorchRec's planner takes for the table's `is_weighted`, where that is not
         so: it prices feature processors as if they made no weights.
+    pooling : str
+        How the rows of a bag become one; TorchRec does not fuse tables of both kinds.
     stash_weights : bool
         Rows leave HBM between forward and backward (TorchRec's embedding memory
         stashing). Only the cost model ``torchrec`` takes such tables, and counts them
@@ -141,6 +143,7 @@ class TorchRecTable(Record):
     use_virtual_table: Flag = False
     num_buckets: Annotated[Integer, Field(ge=1)] | None = None
     is_weighted: Flag | None = None
+    pooling: Literal["SUM", "MEAN"] = "SUM"
     stash_weights: Flag = False
 
     @field_validator("use_virtual_table")

@@ -121,6 +121,7 @@ def test_torchrec_needs_rows_on_every_rank_and_has_no_split() -> None:
         ({"num_embeddings": 2}, "rank 3 gets no row of any row_wise table"),
         ({"torchrec": {"module": "b"}}, "rank 3 gets no row of any row_wise table"),
         ({"torchrec": {"module": "a", "output_dtype": "FP16"}}, "rank 3 gets no row"),
+        ({"torchrec": {"module": "a", "pooling": "MEAN"}}, "rank 3 gets no row"),
         ({"constraints": {"compute_kernels": ["fused_uvm"]}}, None),
     ],
 )

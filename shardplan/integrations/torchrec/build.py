@@ -100,7 +100,7 @@ def _collection(tables: list[EmbeddingTable], device: str) -> torch.nn.Module:
             embedding_dim=table.embedding_dim,
             data_type=DataType[_DATA_TYPES[table.dtype]],
             feature_names=feature_names(table),
-            **_stashing(table, make),
+            **_settings(table),
         )
         for table in tables
     ]
@@ -137,20 +137,15 @@ def _processed(bags: EmbeddingBagCollection, device: str) -> torch.nn.Module:
     return FeatureProcessedEmbeddingBagCollection(bags, weights)
 
 
-def _stashing(table: EmbeddingTable, config: type) -> dict[str, bool]:
-    """Return the setting of stashed tables, which TorchRec 1.8 does not have.
+def _settings(table: EmbeddingTable) -> dict[str, Any]:
+    """Return what keeps tables of a module apart on a rank."""
+    from torchrec.modules.embedding_configs import PoolingType
 
-    Raises
-    ------
-    InputError
-        If the installed TorchRec cannot stash tables.
-    """
-    if table.torchrec is None or not table.torchrec.stash_weights:
-        return {}
-    if not hasattr(config, "stash_weights"):
-        rule = "needs TorchRec 1.9: leave it out, or install a newer one"
-        raise InputError.single(table.name, "stash_weights", True, rule)
-    return {"stash_weights": True}
+    extra = table.torchrec or TorchRecTable()
+    found: dict[str, Any] = {"stash_weights": extra.stash_weights}
+    if table.is_pooled:
+        found["pooling"] = PoolingType[extra.pooling]
+    return found
 
 
 def build_constraints(

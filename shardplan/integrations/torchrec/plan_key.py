@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from shardplan.integrations.torchrec.tables import module_configs, sharded_modules
+from shardplan.integrations.torchrec.tables import sharded_modules
 from shardplan.records.fingerprint import fingerprints
 from shardplan.version import VERSION
 
@@ -37,7 +37,7 @@ def plan_key(
         Resolved: they hold the tables with features, row types and constraints, the
         samples per rank, the topology less what is reserved, and the estimates.
     model : Module
-        Its tables' poolings and optimizers count; weights and dense layers do not.
+        Its tables' optimizers count; weights and dense layers do not.
     sharders : sequence of ModuleSharder
         Their classes and parameters count, their order does not.
     settings : mapping
@@ -63,13 +63,11 @@ def _text(value: Any) -> str:
 
 
 def _tables(model: torch.nn.Module, sharders: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield what our records do not hold of each table: pooling and optimizer."""
+    """Yield what our records do not hold of each table: its optimizer."""
     for path, module, sharder in sharded_modules(model, sharders):
-        configs = {config.name: config for config in module_configs(module)}
         for name, parameter in sharder.shardable_parameters(module).items():
-            pooling = getattr(configs.get(name), "pooling", None)
             optimizers = getattr(parameter, "_optimizer_classes", [])
-            yield [path, name, plain(pooling), plain(optimizers)]
+            yield [path, name, plain(optimizers)]
 
 
 def _sharder(sharder: Any) -> list[Any]:

@@ -48,6 +48,8 @@ class FoundTable(NamedTuple):
         where a constraint asks for it, for weights may follow positions.
     is_virtual : bool
         Rows are made when their ids are first seen.
+    pooling : str
+        How the rows of a bag become one.
     stash_weights : bool
         Rows leave HBM between forward and backward.
     unknown_settings : tuple of str
@@ -69,6 +71,7 @@ class FoundTable(NamedTuple):
     tells_weights: bool
     is_processed: bool
     is_virtual: bool
+    pooling: str
     stash_weights: bool
     unknown_settings: tuple[str, ...]
 
@@ -155,6 +158,7 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
             tells_weights=tells,
             is_processed=_PROCESSED in sharder_name(type(module)),
             is_virtual=bool(getattr(config, "use_virtual_table", False)),
+            pooling=_pooling(config),
             stash_weights=bool(getattr(config, "stash_weights", False)),
             unknown_settings=unknown_settings(config),
         )
@@ -196,6 +200,12 @@ def _buckets(module: Any, configs: Mapping[str, Any]) -> dict[str, int]:
             if isinstance(owner, HashZchManagedCollisionModule):
                 found[path.rpartition(".")[2]] = owner.buckets()
     return {name: int(number) for name, number in found.items()}
+
+
+def _pooling(config: Any) -> str:
+    """Return how a bag's rows become one; sequences keep theirs and say nothing."""
+    kind = getattr(config, "pooling", None)
+    return "MEAN" if kind is not None and kind.name == "MEAN" else "SUM"
 
 
 def _dtype(name: str, config: Any, parameter: Any) -> DType:

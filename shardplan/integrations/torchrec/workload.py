@@ -212,6 +212,7 @@ def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTa
         "feature_names": found.feature_names,
         "pooling_factors": (1.0,),
         "num_buckets": found.num_buckets,
+        "pooling": found.pooling,
         "stash_weights": found.stash_weights,
     }
     if not found.tells_weights:
