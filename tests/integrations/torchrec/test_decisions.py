@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from torch import nn
-from torchrec.distributed.embedding_types import EmbeddingComputeKernel
+from torchrec.distributed.embedding_sharding import group_tables
+from torchrec.distributed.embedding_types import (
+    EmbeddingComputeKernel,
+    ShardedEmbeddingTable,
+)
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.planner.enumerators import EmbeddingEnumerator
 from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.types import CacheParams
-from torchrec.modules.embedding_configs import PoolingType
+from torchrec.modules.embedding_configs import DataType, PoolingType
 from torchrec.modules.feature_processor_ import FeatureProcessorsCollection
 from torchrec.modules.fp_embedding_modules import FeatureProcessedEmbeddingBagCollection
 
 from shardplan.checking import check
+from shardplan.checking.target import _fused_with
 from shardplan.errors import InfeasibleError, InputError
 from shardplan.exporters import export
 from shardplan.integrations.torchrec import (
@@ -288,3 +293,62 @@ def test_buckets_of_a_sharding_group(buckets: int, fits: bool) -> None:
     else:
         with pytest.raises(InfeasibleError, match="3 buckets"):
             solve(*inputs, **options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [({}, 1), ({"pooling": PoolingType.MEAN}, 2), ({"stash_weights": True}, 2)],
+)
+def test_torchrec_fuses_no_tables_of_two_kinds(
+    changes: dict[str, Any], count: int
+) -> None:
+    """What our checks keep apart are groups of their own in TorchRec."""
+    shape = {"num_embeddings": 100, "embedding_dim": 16, "data_type": DataType.FP32}
+    own = {"local_rows": 50, "local_cols": 16, **shape}
+    kernel = EmbeddingComputeKernel.FUSED
+    tables = [
+        ShardedEmbeddingTable(name=name, compute_kernel=kernel, **own, **settings)
+        for name, settings in (("a", {}), ("b", changes))
+    ]
+    assert len(group_tables([tables])[0]) == count
+    models = [bags("a"), bags("b", **changes)]
+    kinds = [
+        _fused_with(placement, read(model).tables[0])
+        for placement in solve(
+            workload({"constraints": {"sharding_types": ["row_wise"]}}),
+            cluster(),
+            "torchrec",
+            solver="greedy",
+            target="torchrec",
+        ).plan.tables
+        for model in models
+    ]
+    assert len(set(kinds)) == count
+
+
+@pytest.mark.parametrize(
+    ("layout", "size", "ranks"),
+    [("inside", 8, 4), ("inside", 4, 2), ("across", 8, 8), ("across", 4, 4)],
+)
+def test_pods_are_shared_out_among_sharding_groups(
+    layout: str, size: int, ranks: int
+) -> None:
+    """Two pods of two hosts of four: rows are cut over a group's ranks in one pod.
+
+    `DMPCollection` is told so, and needs no variable.
+    """
+    limits = {"a": ParameterConstraints(sharding_types=["table_row_wise"])}
+    planner = ShardplanPlanner(
+        torchrec_topology(world_size=16, local_world_size=4, pod_size=2),
+        batch_size=8,
+        constraints=limits,
+        sharding_group=size,
+        replicas=layout,
+        sync_every=100,
+    )
+    planner.plan(bags("a", **SHAPE))
+    assert planner.result is not None
+    plan = planner.result.plan
+    (block,) = plan.tables[0].blocks
+    assert len(block.ranks) == ranks
+    assert export(plan, "torchrec")["replication"]["node_group_size"] == ranks
