@@ -94,6 +94,9 @@ OTHERS: dict[str, dict[str, Any]] = {
     "estimates": {"cost_model": "h100"},
     "pipeline": {"pipeline_type": "train_sparse_dist"},
     "seed": {"seed": 1},
+    "groups": {"sharding_group": 4},
+    "where groups lie": {"sharding_group": 4, "replicas": "across"},
+    "how often groups meet": {"sharding_group": 4, "sync_every": 5},
 }
 
 
