@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Expected: where TOPOLOGY_DOMAIN_MULTIPLE=2 makes pods of two hosts, the planner and the job cut rows over the same ranks.
 # Seen:     the planner cuts rows of `table_row_wise` over the ranks of a pod (`intra_group_size`, 4 of 2 ranks a host). The job
-#           goes by another variable, TORCHREC_RESOLVED_POD_SIZE, which nothing in TorchRec sets, and runs over 2 ranks: those
-#           of the second host find no shard and stop, the others wait for them. And `pod_size`, which counts hosts, is
-#           compared with ranks: 16 on 32 ranks of 8 a host is taken, and rows are cut into 128 shards.
+#           goes by another variable, TORCHREC_RESOLVED_POD_SIZE, which nothing in TorchRec sets, and counts 2 ranks. And
+#           `pod_size`, which counts hosts, is compared with ranks: 16 on 32 ranks of 8 a host is taken, and rows are cut into 128 shards.
 # Matters:  a plan of TorchRec's own planner cannot run as soon as there are pods; other planners must say what the job needs.
 # TorchRec 1.9.2 with fbgemm-gpu-cpu 1.8.0, seen on 2026-12-01, Python 3.11; 1.8.0 does the same.
 source "$(dirname "$0")/venv.sh"

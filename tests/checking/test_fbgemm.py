@@ -122,8 +122,7 @@ def test_gradients_alone_are_refused() -> None:
 def test_every_cpu_rank_gets_rows(rows: int, is_refused: bool) -> None:
     """Of 14 rows, two for each of eight ranks, the last has none.
 
-    On CPUs FBGEMM takes a table without rows for a feature of the next one, and reads
-    beyond the last.
+    On CPUs FBGEMM takes a table without rows for a feature of the next one.
     """
     table = EmbeddingTable(name="t", num_embeddings=rows, embedding_dim=8)
     cut = TablePlacement(
