@@ -64,9 +64,8 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
     reserved = reserved_memory(plan)
     for placement in plan.tables:
         table = tables[placement.name]
-        named = table.torchrec is not None or module is None
-        own = modules.setdefault(table.torchrec_module if named else str(module), {})
-        own[table.torchrec_name] = _table(placement, table, reserved)
+        path, name = address(table, module)
+        modules.setdefault(path, {})[name] = _table(placement, table, reserved)
     is_cpu = topology.host_groups[0].device.kind == "cpu"
     document = {
         "format": FORMAT,
@@ -103,6 +102,12 @@ def replication_facts(topology: Topology) -> dict[str, Any] | None:
         "use_inter_host_allreduce": found.layout is ReplicaLayout.ACROSS,
         "sync_every": found.sync_every,
     }
+
+
+def address(table: EmbeddingTable, module: str | None) -> tuple[str, str]:
+    """Return the module of a table in a job, and its name there."""
+    is_named = table.torchrec is not None or module is None
+    return table.torchrec_module if is_named else str(module), table.torchrec_name
 
 
 def _local_world_size(plan: Plan) -> int:

@@ -158,7 +158,7 @@ def test_bad_copies(
         (["solve", "w", "--forbid"], "users:row", ["users:row_wise"]),
         (["solve", "w", "--cost-model"], "v1", ["v100"]),
         (["simulate", "plan.json", "--runtime"], "ea", ["eager"]),
-        (["export", "plan.json", "--to"], "to", ["torchrec"]),
+        (["export", "plan.json", "--to"], "to", ["torchrec", "torchrec-reshard"]),
         (["topology", "copy"], "dgx-b", ["dgx-b200"]),
     ],
 )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from shardplan.integrations.torchrec.replicated import (
         to_replicated_plan as to_replicated_plan,
     )
+    from shardplan.integrations.torchrec.resharding import reshard as reshard
     from shardplan.integrations.torchrec.sharding import read_plan as read_plan
     from shardplan.integrations.torchrec.sharding import (
         to_sharding_plan as to_sharding_plan,
@@ -66,6 +67,7 @@ _HOME = {
     "read_topology": "topology",
     "read_workload": "workload",
     "to_replicated_plan": "replicated",
+    "reshard": "resharding",
     "to_sharding_plan": "sharding",
 }
 

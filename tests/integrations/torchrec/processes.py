@@ -39,7 +39,11 @@ def leave() -> NoReturn:
 
 
 def run(
-    script: Path, *arguments: str, world: int, local: int | None = None
+    script: Path,
+    *arguments: str,
+    world: int,
+    local: int | None = None,
+    **environment: str,
 ) -> list[subprocess.CompletedProcess[str]]:
     """Run a script once per rank, all at the same time; return what they said."""
     local = local or world
@@ -50,6 +54,7 @@ def run(
         "LOCAL_WORLD_SIZE": str(local),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
+        **environment,
     }
     command = [sys.executable, str(script), *arguments]
     processes = [
