@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from shardplan.integrations.torchrec.loader import (
         ShardplanLoader as ShardplanLoader,
     )
+    from shardplan.integrations.torchrec.module_groups import (
+        plan_module_groups as plan_module_groups,
+    )
     from shardplan.integrations.torchrec.plan_cache import PlanCache as PlanCache
     from shardplan.integrations.torchrec.planner import (
         ShardplanPlanner as ShardplanPlanner,
@@ -61,6 +64,7 @@ _HOME = {
     "build_topology": "build",
     "load_replicated_plan": "replicated",
     "load_sharding_plan": "document",
+    "plan_module_groups": "module_groups",
     "rate": "rating",
     "read_cost_model": "topology",
     "read_plan": "sharding",

@@ -23,6 +23,25 @@ _BY_HOST = (ShardingType.TABLE_ROW_WISE, ShardingType.GRID_SHARD)
 _POD_SIZE = "TORCHREC_RESOLVED_POD_SIZE"
 
 
+def whole_group(group: dist.ProcessGroup | None) -> dist.ProcessGroup:
+    """Return a given group, or that of all ranks.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    import torch.distributed as dist
+
+    if group is None:
+        if not dist.is_initialized():
+            rule = "call torch.distributed.init_process_group() first, or plan()"
+            raise InputError.single("collective_plan", "pg", None, rule)
+        group = dist.group.WORLD
+    assert group is not None
+    return group
+
+
 def cpu_group(group: dist.ProcessGroup) -> dist.ProcessGroup:
     """Return a group of the same ranks whose objects stay in host memory.
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from torchrec.distributed.types import ShardingPlanner
 
-from shardplan.errors import InputError, ShardplanError
+from shardplan.errors import InputError
 from shardplan.integrations.torchrec.groups import (
     cpu_group,
     require_same,
     warn_of_pods,
+    whole_group,
 )
 from shardplan.integrations.torchrec.plan_cache import PlanCache
 from shardplan.integrations.torchrec.plan_key import plan_key
@@ -22,7 +23,7 @@ from shardplan.integrations.torchrec.planner_errors import (
 )
 from shardplan.integrations.torchrec.sharding import group_sharding_plan
 from shardplan.integrations.torchrec.sharding_groups import AskedGroups
-from shardplan.integrations.torchrec.tables import default_sharders, find_tables
+from shardplan.integrations.torchrec.tables import default_sharders, tables_text
 from shardplan.integrations.torchrec.topology import (
     read_cost_model,
     read_pipeline,
@@ -122,7 +123,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         require_torchrec()
         self._topology = topology if topology is not None else _running_topology()
         self._batch_size = batch_size or _default_batch_size()
-        self._reservation = storage_reservation or _default_reservation()
+        self._reservation = storage_reservation or default_reservation()
         self._constraints = dict(constraints or {})
         self._cost_model = cost_model
         self._pipeline = read_pipeline(pipeline_type)
@@ -265,14 +266,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         """
         import torch.distributed as dist
 
-        if pg is None:
-            if not dist.is_initialized():
-                rule = "call torch.distributed.init_process_group() first, or plan()"
-                raise InputError.single("collective_plan", "pg", None, rule)
-            pg = dist.group.WORLD
-        assert pg is not None
-        pg = cpu_group(pg)
-        tables = _tables_text(module, sharders)
+        pg = cpu_group(whole_group(pg))
+        tables = tables_text(module, sharders)
         require_same(pg, {"tables": tables, "sharding groups": repr(self._groups)})
         failure: BaseException | None = None
         message: list[Any] = [None, None, None]
@@ -313,14 +308,6 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             rule = f"the process group has {size} ranks"
             world = self._topology.world_size
             raise InputError.single("topology", "world_size", world, rule)
-
-
-def _tables_text(module: torch.nn.Module, sharders: Sequence[Any] | None) -> str:
-    """Name the tables of a model, or what is wrong with them."""
-    try:
-        return repr(find_tables(module, sharders or default_sharders()))
-    except ShardplanError as error:
-        return str(error)
 
 
 def summary(result: PlanResult) -> str:
@@ -387,7 +374,8 @@ def _default_batch_size() -> int:
     return int(BATCH_SIZE)
 
 
-def _default_reservation() -> Any:
+def default_reservation() -> Any:
+    """Return what TorchRec's planner reserves by default."""
     from torchrec.distributed.planner.storage_reservations import (
         FixedPercentageStorageReservation,
     )

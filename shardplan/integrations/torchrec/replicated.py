@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from shardplan.errors import InputError
 from shardplan.exporters.torchrec import export
 from shardplan.integrations.torchrec.document import make_sharding_plan, read_document
+from shardplan.integrations.torchrec.groups import whole_group
 from shardplan.integrations.torchrec.versions import require_torchrec
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class ReplicatedPlan:
         Whether a sharding group is ranks in a row, so that copies meet across hosts.
     sync_every : int
         Steps after which the job is to call `DMPCollection.sync`.
+    submodules : tuple of (type, ReplicatedPlan)
+        Plans of the modules that have sharding groups of their own.
     """
 
     sharding_plan: Any
@@ -53,6 +56,7 @@ class ReplicatedPlan:
     local_world_size: int
     use_inter_host_allreduce: bool
     sync_every: int
+    submodules: tuple[tuple[type, ReplicatedPlan], ...] = ()
 
     def arguments(self, global_pg: dist.ProcessGroup | None = None) -> dict[str, Any]:
         """Return the keyword arguments of `DMPCollection` that the plan decides.
@@ -72,20 +76,15 @@ class ReplicatedPlan:
         `DMPCollection` renames the ranks of the plan that it is given in place, so that
         every call returns a copy of its own.
         """
-        import torch.distributed as dist
-
-        if global_pg is None:
-            if not dist.is_initialized():
-                rule = "call torch.distributed.init_process_group() first"
-                raise InputError.single("arguments", "global_pg", None, rule)
-            global_pg = dist.group.WORLD
-        assert global_pg is not None
+        global_pg = whole_group(global_pg)
         if global_pg.size() != self.world_size:
             size = global_pg.size()
             rule = f"the plan is for {self.world_size} ranks, the group has {size}"
             raise InputError.single("arguments", "global_pg", None, rule)
         self._warn_of_hosts()
+        configs = self._submodule_configs()
         return {
+            **({"submodule_configs": configs} if configs else {}),
             "plan": copy.deepcopy(self.sharding_plan),
             "world_size": self.world_size,
             "sharding_group_size": self.sharding_group_size,
@@ -93,6 +92,21 @@ class ReplicatedPlan:
             "use_inter_host_allreduce": self.use_inter_host_allreduce,
             "global_pg": global_pg,
         }
+
+    def _submodule_configs(self) -> list[Any]:
+        if not self.submodules:
+            return []
+        from torchrec.distributed.types import DMPCollectionConfig
+
+        return [
+            DMPCollectionConfig(
+                module=kind,
+                plan=copy.deepcopy(part.sharding_plan),
+                sharding_group_size=part.sharding_group_size,
+                use_inter_host_allreduce=part.use_inter_host_allreduce,
+            )
+            for kind, part in self.submodules
+        ]
 
     def _warn_of_hosts(self) -> None:
         """Say that copies meet elsewhere than planned; the plan runs all the same."""

@@ -103,14 +103,18 @@ class AskedGroups(NamedTuple):
         Raises
         ------
         InputError
-            If there is one group only.
+            If no size of groups was asked for.
         """
+        if self.size is None:
+            rule = "give one, or use collective_plan and DistributedModelParallel"
+            raise InputError.single("planner", "sharding_group", None, rule)
         facts = replication_facts(self.group(read_topology(topology)))
-        if facts is None:
-            rule = (
-                "give fewer ranks than the job has, or use collective_plan and "
-                "DistributedModelParallel"
-            )
-            raise InputError.single("planner", "sharding_group", self.size, rule)
+        facts = facts or {
+            "world_size": topology.world_size,
+            "sharding_group_size": topology.world_size,
+            "node_group_size": topology.local_world_size,
+            "use_inter_host_allreduce": False,
+            "sync_every": self.sync_every,
+        }
         facts["local_world_size"] = topology.local_world_size
         return ReplicatedPlan(sharding_plan, **facts)

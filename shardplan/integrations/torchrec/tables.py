@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shardplan.errors import InputError
+from shardplan.errors import InputError, ShardplanError
 from shardplan.integrations.torchrec.decisions import unknown_settings
 from shardplan.records.tables import DType
 
@@ -81,6 +81,16 @@ def default_sharders() -> list[ModuleSharder[torch.nn.Module]]:
     from torchrec.distributed.sharding_plan import get_default_sharders
 
     return list(get_default_sharders())
+
+
+def tables_text(
+    model: torch.nn.Module, sharders: Sequence[ModuleSharder[torch.nn.Module]] | None
+) -> str:
+    """Name the tables of a model, or what is wrong with them, to compare ranks by."""
+    try:
+        return repr(find_tables(model, sharders or default_sharders()))
+    except ShardplanError as error:
+        return str(error)
 
 
 def find_tables(

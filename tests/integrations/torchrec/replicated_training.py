@@ -101,7 +101,15 @@ class Model(nn.Module):
             )
             for row in rows.values()
         )
-        pooled = [self.ebc(plain).values(), self.weighted_ebc(weighted).values()]
+        # Sharded, a collection returns its features in the order of its shardings.
+        pooled = [
+            found[name]
+            for found, ids_of in (
+                (self.ebc(plain), plain),
+                (self.weighted_ebc(weighted), weighted),
+            )
+            for name in ids_of.keys()  # noqa: SIM118
+        ]
         return self.dense(torch.cat([dense, *pooled, summed], dim=1)).squeeze(-1)
 
 
@@ -161,29 +169,20 @@ def table_of(name: str) -> str | None:
 
 
 class Reference:
-    """A copy of the whole model for every sharding group."""
+    """A copy of the whole model for every sharding group.
 
-    def __init__(self, plan: dict[str, Any], groups: list[list[int]]) -> None:
-        self.groups = groups
+    ``cuts`` are the first columns and the widths of the shards of each table that is
+    not replicated: each has a row-wise state of its own.
+    """
+
+    def __init__(
+        self, cuts: dict[str, list[tuple[int, int]]], groups: list[list[int]]
+    ) -> None:
+        self.groups, self.widths = groups, cuts
         self.copies = [Model() for _ in groups]
         self.losses: list[float] = []
-        entries = {
-            name: entry
-            for tables in plan["modules"].values()
-            for name, entry in tables.items()
-        }
-        self.widths = {
-            name: dict.fromkeys(
-                (shard["offset"][1], shard["size"][1]) for shard in entry["shards"]
-            )
-            for name, entry in entries.items()
-            if "shards" in entry
-        }
         self.sums = [
-            {
-                name: torch.zeros(TABLES[name][0], len(cuts))
-                for name, cuts in self.widths.items()
-            }
+            {name: torch.zeros(TABLES[name][0], len(own)) for name, own in cuts.items()}
             for _ in groups
         ]
 
@@ -268,43 +267,70 @@ def part_of(whole: torch.Tensor, place: tuple[int, ...]) -> torch.Tensor:
     return whole[row : row + rows, column : column + columns]
 
 
-def sharded(plan_file: Path, adagrad: bool) -> dict[str, Any]:
-    """Train with an exported plan and compare with the reference."""
-    from shardplan.integrations.torchrec import load_replicated_plan
+def column_cuts(sharding_plan: Any) -> dict[str, list[tuple[int, int]]]:
+    """Return the first columns and widths of the shards of each sharded table."""
+    return {
+        name: list(
+            dict.fromkeys(
+                (shard.shard_offsets[1], shard.shard_sizes[1])
+                for shard in sharding.sharding_spec.shards
+            )
+        )
+        for tables in sharding_plan.plan.values()
+        for name, sharding in tables.items()
+        if sharding.sharding_spec is not None
+    }
 
-    rank = dist.get_rank()
-    model = Model()
-    found = load_replicated_plan(plan_file, model)
+
+def sharders(adagrad: bool = False) -> list[Any]:
+    """Return the sharders of the model's modules."""
     kind = EmbOptimType.EXACT_ROWWISE_ADAGRAD if adagrad else EmbOptimType.EXACT_SGD
     fused = {"optimizer": kind, "learning_rate": RATE, "eps": EPS}
+    return [
+        EmbeddingBagCollectionSharder(fused_params=fused),
+        EmbeddingCollectionSharder(fused_params=fused),
+    ]
+
+
+def collection(found: Any, adagrad: bool = False) -> DMPCollection:
+    """Shard the model, with the weights that every model has at first."""
     parallel = CpuCollection(
-        module=model,
+        module=Model(),
         device=torch.device("cpu"),
-        sharders=[
-            EmbeddingBagCollectionSharder(fused_params=fused),
-            EmbeddingCollectionSharder(fused_params=fused),
-        ],
+        sharders=sharders(adagrad),
         **found.arguments(),
     )
     parallel.set_all_reduce_hook(averaged)
-    groups = parallel.device_mesh.mesh.tolist()
-    reference = Reference(json.loads(plan_file.read_text()), groups)
     with torch.no_grad():
         start = Model().state_dict()
         for name, tensor, place in shards_of(parallel.state_dict()):
             tensor.copy_(part_of(start[name], place))
+    return parallel
+
+
+def sharded(plan_file: Path, adagrad: bool) -> dict[str, Any]:
+    """Train with an exported plan and compare with the reference."""
+    from shardplan.integrations.torchrec import load_replicated_plan
+
+    found = load_replicated_plan(plan_file, Model("meta"))
+    parallel = collection(found, adagrad)
+    groups = parallel.device_mesh.mesh.tolist()
+    reference = Reference(column_cuts(found.sharding_plan), groups)
     reference.train(found.sync_every, adagrad)
-    losses = _train(parallel, rank, found.sync_every)
-    dist.all_reduce(losses)
-    mine = next(i for i, ranks in enumerate(groups) if rank in ranks)
-    worst, places = compare(parallel.state_dict(), reference.copies[mine].state_dict())
-    loss = (losses / dist.get_world_size() - torch.tensor(reference.losses)).abs().max()
+    mine = next(i for i, ranks in enumerate(groups) if dist.get_rank() in ranks)
     return {
-        "loss_error": float(loss),
-        "weight_error": worst,
-        "places": places,
+        "loss_error": loss_error(parallel, found.sync_every, reference.losses),
+        **compare(parallel.state_dict(), reference.copies[mine].state_dict()),
         "group": groups[mine],
     }
+
+
+def loss_error(parallel: nn.Module, sync_every: int, expected: list[float]) -> float:
+    """Train; return how far the mean loss of all ranks is from what is expected."""
+    losses = _train(parallel, dist.get_rank(), sync_every)
+    dist.all_reduce(losses)
+    mean = losses / dist.get_world_size()
+    return float((mean - torch.tensor(expected)).abs().max())
 
 
 def _train(parallel: nn.Module, rank: int, sync_every: int) -> torch.Tensor:
@@ -322,7 +348,7 @@ def _train(parallel: nn.Module, rank: int, sync_every: int) -> torch.Tensor:
     return torch.tensor(losses)
 
 
-def compare(state: dict[str, Any], expected: dict[str, Any]) -> tuple[float, Any]:
+def compare(state: dict[str, Any], expected: dict[str, Any]) -> dict[str, Any]:
     """Return the largest difference of local weights, and where they are."""
     worst, places = 0.0, {}
     for name, tensor, place in shards_of(state):
@@ -331,7 +357,7 @@ def compare(state: dict[str, Any], expected: dict[str, Any]) -> tuple[float, Any
         if tensor.numel():
             part = part_of(expected[name], place)
             worst = max(worst, float((tensor - part).abs().max()))
-    return worst, places
+    return {"weight_error": worst, "places": places}
 
 
 def run_rank(rank: int, plan_file: Path) -> None:
