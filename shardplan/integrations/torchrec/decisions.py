@@ -37,6 +37,10 @@ _ONE_HOST = (
     "is not known to plans: table_row_wise and grid_shard stay inside a host, or a pod "
     "of hosts where the topology has pod_size; leave it out"
 )
+_NOT_MERGED = (
+    "has ids of its own in each sharding group, and DMPCollection merges only those of "
+    "HashZchManagedCollisionModule: use that, or one group"
+)
 _WITHOUT_PLANS = {
     "ssd_virtual_table": "is for virtual tables, whose bytes nobody knows",
     "dram_virtual_table": "is for virtual tables, whose bytes nobody knows",
@@ -115,6 +119,28 @@ def require_planned(found: FoundTable, limits: Any) -> None:
     nodes = getattr(limits, "num_nodes", None)
     if nodes not in (None, 1):
         problems.append(Fault(where, "num_nodes", str(nodes), _ONE_HOST))
+    if problems:
+        raise InputError(problems)
+
+
+def require_merged_ids(tables: Iterable[FoundTable]) -> None:
+    """Refuse tables whose ids `DMPCollection` cannot merge among sharding groups.
+
+    Raises
+    ------
+    InputError
+        With every table and the class that manages its collisions.
+
+    References
+    ----------
+    TorchRec 1.9.2, distributed/model_parallel.py, `_sync_mcc_modules`: only
+    `HashZchManagedCollisionModule` has the methods that it calls.
+    """
+    problems = [
+        Fault(f"table {table.name}", "collisions", table.collisions, _NOT_MERGED)
+        for table in tables
+        if table.collisions is not None
+    ]
     if problems:
         raise InputError(problems)
 

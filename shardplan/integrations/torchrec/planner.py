@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torchrec.distributed.types import ShardingPlanner
 
 from shardplan.errors import InputError
+from shardplan.integrations.torchrec.decisions import require_merged_ids
 from shardplan.integrations.torchrec.groups import (
     cpu_group,
     require_same,
@@ -23,7 +24,11 @@ from shardplan.integrations.torchrec.planner_errors import (
 )
 from shardplan.integrations.torchrec.sharding import group_sharding_plan
 from shardplan.integrations.torchrec.sharding_groups import AskedGroups
-from shardplan.integrations.torchrec.tables import default_sharders, tables_text
+from shardplan.integrations.torchrec.tables import (
+    default_sharders,
+    find_tables,
+    tables_text,
+)
 from shardplan.integrations.torchrec.topology import (
     read_cost_model,
     read_pipeline,
@@ -234,6 +239,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
             constraints=self._constraints,
             compute_device=self._topology.compute_device,
         )
+        if self._groups.size is not None:
+            require_merged_ids(find_tables(module, sharders))
         cost_model = self._cost_model or read_cost_model(
             self._groups.torchrec_group(self._topology),
             sharders=sharders,

@@ -10,7 +10,7 @@ from shardplan.integrations.torchrec.decisions import unknown_settings
 from shardplan.records.tables import DType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import torch
     from torchrec.distributed.types import ModuleSharder
@@ -40,6 +40,8 @@ class FoundTable(NamedTuple):
         The class of the optimizer that the parameter carries.
     num_buckets : int or None
         Buckets into which ids are hashed, of which a rank has whole ones.
+    collisions : str or None
+        The class that manages collisions of its ids, if that knows no buckets.
     tells_weights : bool
         TorchRec's planner asks the module whether it is weighted; else it asks the
         table's constraints.
@@ -68,6 +70,7 @@ class FoundTable(NamedTuple):
     kernels: tuple[str, ...]
     optimizer: type | None
     num_buckets: int | None
+    collisions: str | None
     tells_weights: bool
     is_processed: bool
     is_virtual: bool
@@ -143,7 +146,7 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
     configs = {config.name: config for config in module_configs(module)}
     is_pooled = ShardingOption.module_pooled(module, path)
     is_weighted = module.is_weighted() if hasattr(module, "is_weighted") else None
-    processed, buckets = _processed_features(module), _buckets(module, configs)
+    processed, (buckets, collisions) = _processed_features(module), _collisions(module)
     tells = not hasattr(module, "is_weighted") or isinstance(
         module, EmbeddingBagCollectionInterface
     )
@@ -165,6 +168,7 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
             kernels=tuple(sorted(kernels)),
             optimizer=getattr(parameter, "_optimizer_classes", [None])[0],
             num_buckets=buckets.get(name),
+            collisions=collisions.get(name),
             tells_weights=tells,
             is_processed=_PROCESSED in sharder_name(type(module)),
             is_virtual=bool(getattr(config, "use_virtual_table", False)),
@@ -190,26 +194,29 @@ def _processed_features(module: Any) -> set[str]:
     return set(modules.keys()) if modules is not None else set()
 
 
-def _buckets(module: Any, configs: Mapping[str, Any]) -> dict[str, int]:
-    """Buckets of the tables whose ids are hashed bucket by bucket.
+def _collisions(module: Any) -> tuple[dict[str, int], dict[str, str]]:
+    """Return buckets of tables whose ids are hashed, and other modules of collisions.
+
+    Both are by table; the latter are names of classes.
 
     References
     ----------
     TorchRec 1.8.0, torchrec/distributed/planner/enumerators.py, `_get_num_buckets`.
     """
-    found = {
-        name: config.total_num_buckets
-        for name, config in configs.items()
-        if getattr(config, "use_virtual_table", False) and config.total_num_buckets
-    }
-    collisions = getattr(module, "_managed_collision_collection", None)
-    if collisions is not None:
-        from torchrec.modules.hash_mc_modules import HashZchManagedCollisionModule
+    collection = getattr(module, "_managed_collision_collection", None)
+    if collection is None:
+        return {}, {}
+    from torchrec.modules.hash_mc_modules import HashZchManagedCollisionModule
+    from torchrec.modules.mc_modules import ManagedCollisionModule
 
-        for path, owner in collisions.named_modules():
-            if isinstance(owner, HashZchManagedCollisionModule):
-                found[path.rpartition(".")[2]] = owner.buckets()
-    return {name: int(number) for name, number in found.items()}
+    buckets, others = {}, {}
+    for path, owner in collection.named_modules():
+        name = path.rpartition(".")[2]
+        if isinstance(owner, HashZchManagedCollisionModule):
+            buckets[name] = int(owner.buckets())
+        elif isinstance(owner, ManagedCollisionModule):
+            others[name] = type(owner).__name__
+    return buckets, others
 
 
 def _pooling(config: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from torch import nn
 from torchrec.distributed.embedding_sharding import group_tables
 from torchrec.distributed.embedding_types import (
@@ -14,12 +15,24 @@ from torchrec.distributed.embedding_types import (
     ShardedEmbeddingTable,
 )
 from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
+from torchrec.distributed.mc_embedding import (
+    ManagedCollisionEmbeddingCollectionSharder,
+)
 from torchrec.distributed.planner.enumerators import EmbeddingEnumerator
 from torchrec.distributed.planner.types import ParameterConstraints
 from torchrec.distributed.types import CacheParams
-from torchrec.modules.embedding_configs import DataType, PoolingType
+from torchrec.modules.embedding_configs import DataType, EmbeddingConfig, PoolingType
+from torchrec.modules.embedding_modules import EmbeddingCollection
 from torchrec.modules.feature_processor_ import FeatureProcessorsCollection
 from torchrec.modules.fp_embedding_modules import FeatureProcessedEmbeddingBagCollection
+from torchrec.modules.mc_embedding_modules import (
+    ManagedCollisionEmbeddingCollection as Managed,
+)
+from torchrec.modules.mc_modules import (
+    LFU_EvictionPolicy,
+    ManagedCollisionCollection,
+    MCHManagedCollisionModule,
+)
 
 from shardplan.checking import check
 from shardplan.checking.target import _fused_with
@@ -352,3 +365,36 @@ def test_pods_are_shared_out_among_sharding_groups(
     (block,) = plan.tables[0].blocks
     assert len(block.ranks) == ranks
     assert export(plan, "torchrec")["replication"]["node_group_size"] == ranks
+
+
+def collisions(rows: int) -> nn.Module:
+    """Make a table whose ids are kept by how often they come, without buckets."""
+    config = EmbeddingConfig(
+        name="t", num_embeddings=rows, embedding_dim=8, feature_names=["f"]
+    )
+    meta = torch.device("meta")
+    kept = MCHManagedCollisionModule(
+        zch_size=rows,
+        device=meta,
+        eviction_policy=LFU_EvictionPolicy(),
+        eviction_interval=1,
+    )
+    return Managed(
+        EmbeddingCollection(tables=[config], device=meta),
+        ManagedCollisionCollection(
+            managed_collision_modules={"t": kept}, embedding_configs=[config]
+        ),
+    )
+
+
+def test_ids_that_sharding_groups_cannot_merge() -> None:
+    """Averaging would mix rows of different ids, and stops at its first call."""
+    sharders = [ManagedCollisionEmbeddingCollectionSharder()]
+    topology = torchrec_topology(world_size=8, local_world_size=4)
+    ShardplanPlanner(topology, batch_size=8).plan(collisions(800), sharders)
+    planner = ShardplanPlanner(topology, batch_size=8, sharding_group=4)
+    with pytest.raises(InputError) as caught:
+        planner.plan(collisions(800), sharders)
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.value) == ("table t", "MCHManagedCollisionModule")
+    assert "use that, or one group" in problem.rule
