@@ -65,8 +65,8 @@ def _torchrec(
         yield f"there is no {kind.value} sharding"
     if placement.compute_kernel not in runtime.kernels:
         yield f"there is no kernel {placement.compute_kernel.value!r}"
-    if not table.is_pooled and kind not in runtime.sequence_types:
-        yield f"sequence embeddings cannot be {kind.value}"
+    if not table.is_pooled:
+        yield from _torchrec_sequences(kind, cluster)
     types = runtime.cpu_row_types if cluster.is_cpu else runtime.row_types
     if placement.dtype not in types:
         known = ", ".join(sorted(dtype.value for dtype in types))
@@ -81,6 +81,14 @@ def _torchrec(
         if placement.sharding_type in _ROW_CUT:
             yield from _torchrec_rows(placement, block, table, cluster)
     yield from _torchrec_widths(placement)
+
+
+def _torchrec_sequences(kind: ShardingType, cluster: Cluster) -> Iterator[str]:
+    runtime = RUNTIMES[Target.TORCHREC]
+    if kind not in runtime.sequence_types:
+        yield f"sequence embeddings cannot be {kind.value}"
+    elif cluster.is_cpu and kind not in runtime.cpu_sequence_types:
+        yield f"on CPUs sequence embeddings are wrong, or stop, as {kind.value}"
 
 
 def _torchrec_widths(placement: TablePlacement) -> Iterator[str]:

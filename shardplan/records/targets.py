@@ -71,6 +71,8 @@ class Runtime:
         Row shards of tables whose ids are hashed into buckets have whole ones.
     cpu_row_types : frozenset of DType
         Those of `row_types` that ranks on CPUs have, too.
+    cpu_sequence_types : frozenset of ShardingType
+        Those of `sequence_types` that ranks on CPUs have, too.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Runtime:
     runs_fbgemm: bool = False
     keeps_buckets: bool = False
     cpu_row_types: frozenset[DType] = _EVERY_DTYPE
+    cpu_sequence_types: frozenset[ShardingType] = _EVERY_TYPE
 
     def optimizer(self, wanted: Optimizer) -> Optimizer | None:
         """Return what is run for a workload's optimizer, None if nothing is."""
@@ -118,6 +121,11 @@ _TORCHREC = Runtime(
             ShardingType.COLUMN_WISE,
             ShardingType.ROW_WISE,
         }
+    ),
+    # FBGEMM 1.8.0's dense kernel for CPUs pools what is to be a sequence: an error, or
+    # wrong rows where there are as many as samples.
+    cpu_sequence_types=frozenset(
+        {ShardingType.TABLE_WISE, ShardingType.COLUMN_WISE, ShardingType.ROW_WISE}
     ),
     kernels=_EVERY_KERNEL - {ComputeKernel.FUSED_UVM_SPLIT},
     # torchrec/distributed/utils.py (1.9.2), create_global_tensor_shape_stride_from_

@@ -146,3 +146,17 @@ def test_every_cpu_rank_gets_rows(rows: int, is_refused: bool) -> None:
     assert len(found["cpu"]) == is_refused
     if is_refused:
         assert "14 rows leave a rank of 8 without one" in found["cpu"][0]
+
+
+def test_sequences_on_cpus_are_not_replicated() -> None:
+    """FBGEMM's dense kernel for CPUs pools them; on GPUs, and pooled, it is right."""
+    only = {"constraints": {"sharding_types": ["data_parallel"]}}
+    sequences = workload({**only, "is_pooled": False})
+    options = {"target": "torchrec", "solver": "greedy"}
+    with pytest.raises(InfeasibleError, match="on CPUs TorchRec only has table_wise"):
+        solve(sequences, CPU, COST_MODEL, **options)
+    assert solve(sequences, CLUSTERS["two_hosts"], COST_MODEL, **options).plan.tables
+    assert solve(workload(only), CPU, COST_MODEL, **options).plan.tables
+    elsewhere = solve(sequences, CPU, COST_MODEL, solver="greedy").plan
+    (violation,) = check(elsewhere, Target.TORCHREC)
+    assert violation.message.startswith("on CPUs sequence embeddings are wrong")

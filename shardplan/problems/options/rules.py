@@ -81,6 +81,9 @@ def type_rules(
         types = runtime.sequence_types
         name = runtime.name
         yield Rule(types, f"{name} only has {listed(types)} for sequence embeddings")
+        if cluster.is_cpu:
+            types = runtime.cpu_sequence_types
+            yield Rule(types, f"on CPUs {name} only has {listed(types)} for those")
     if cluster.topology.replicas > 1:
         types = runtime.averaged_types
         yield Rule(types, f"{runtime.name} has only {listed(types)} in sharding groups")

@@ -61,7 +61,11 @@ FEATURES = list(ROWS)
 
 
 class CpuCollection(DMPCollection):
-    """Renames ranks as on GPUs, less the number of the device, which CPUs lack."""
+    """Renames ranks as on GPUs, less the number of the device, which CPUs lack.
+
+    Averages without ``ReduceOp.AVG``, which gloo lacks. Hooks for that are not told the
+    group in TorchRec 1.8.
+    """
 
     def _remap_sharding_plan(self, plan: Any, *args: Any, **options: Any) -> None:
         super()._remap_sharding_plan(plan, *args, **options)
@@ -70,6 +74,13 @@ class CpuCollection(DMPCollection):
                 for shard in table.sharding_spec.shards if table.sharding_spec else ():
                     place = f"rank:{shard.placement.rank()}/cpu"
                     shard.placement = _remote_device(place)
+
+    def _allreduce_tensors(
+        self, ctx: Any, tensors_dict: dict[Any, list[torch.Tensor]], *_: Any
+    ) -> None:
+        for tensor in (each for own in tensors_dict.values() for each in own):
+            dist.all_reduce(tensor, group=ctx.replica_pg)
+            tensor /= ctx.replica_pg.size()
 
 
 class Model(nn.Module):
@@ -240,13 +251,6 @@ def _to_mean(tensors: list[torch.Tensor]) -> None:
         tensor.copy_(mean)
 
 
-def averaged(group: dist.ProcessGroup, tensors: list[torch.Tensor]) -> None:
-    """Average without ``ReduceOp.AVG``, which gloo does not have."""
-    for tensor in tensors:
-        dist.all_reduce(tensor, group=group)
-        tensor /= group.size()
-
-
 def shards_of(state: dict[str, Any]) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     """Yield every local tensor with its name and (row, column, rows, columns)."""
     for name, value in state.items():
@@ -300,7 +304,6 @@ def collection(found: Any, adagrad: bool = False) -> DMPCollection:
         sharders=sharders(adagrad),
         **found.arguments(),
     )
-    parallel.set_all_reduce_hook(averaged)
     with torch.no_grad():
         start = Model().state_dict()
         for name, tensor, place in shards_of(parallel.state_dict()):
