@@ -114,6 +114,8 @@ def read_document(
     moved = data if device is None else _on(data, device)
     if moved["compute_device"] == "cpu" and not problems:
         problems += _cpu_problems(moved, where)
+        if model is not None:
+            problems += _cpu_sequence_problems(moved, where, model, sharders)
     if problems:
         raise InputError(problems)
     return moved
@@ -145,6 +147,24 @@ def _cpu_problems(data: dict[str, Any], where: str) -> Iterator[Fault]:
                     "then train other tables wrongly, or stop: try it on GPUs"
                 )
                 yield Fault(where, f"{place}.shards", "", rule)
+
+
+def _cpu_sequence_problems(
+    data: dict[str, Any],
+    where: str,
+    model: torch.nn.Module,
+    sharders: Sequence[Any] | None,
+) -> Iterator[Fault]:
+    """Refuse sequences that FBGEMM would pool on CPUs; the model knows which are."""
+    types = RUNTIMES[Target.TORCHREC].cpu_sequence_types
+    for table in find_tables(
+        model, default_sharders() if sharders is None else sharders
+    ):
+        kind = data["modules"][table.module][table.name]["sharding_type"]
+        if not table.is_pooled and ShardingType(kind) not in types:
+            rule = "on CPUs FBGEMM pools sequences that are replicated: try it on GPUs"
+            place = f"modules[{table.module}].{table.name}.sharding_type"
+            yield Fault(where, place, kind, rule)
 
 
 def _require_format(data: Any, where: str) -> None:

@@ -467,3 +467,15 @@ def test_what_cpus_cannot_run_is_refused_before_it_is_tried_there() -> None:
         ("modules[ebc].t2.shards", ""),
     ]
     assert "ranks [3] get no row" in str(caught.value)
+
+
+def test_sequences_are_not_replicated_on_cpus() -> None:
+    """A plan for GPUs may: FBGEMM pools them on CPUs, wrongly or with an error."""
+    plan = one("data_parallel", is_pooled=False)
+    document, model = export(plan, "torchrec"), build_model(plan.inputs.workload)
+    load_sharding_plan(document, model, world_size=4)
+    with pytest.raises(InputError, match="on CPUs FBGEMM pools sequences"):
+        load_sharding_plan(document, model, world_size=4, device="cpu")
+    pooled = one("data_parallel")
+    model = build_model(pooled.inputs.workload)
+    load_sharding_plan(export(pooled, "torchrec"), model, world_size=4, device="cpu")
