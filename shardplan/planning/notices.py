@@ -153,10 +153,14 @@ def _fewer_hosts(plan: Plan) -> str:
     said means nothing, for it may not be a good one.
     """
     topology, workload = plan.inputs.topology, plan.inputs.workload
-    hosts, fewer = topology.num_hosts, topology.num_hosts // 2
+    hosts = topology.whole.num_hosts
+    fewer = hosts // 2
     if workload.global_batch_size is None or not fewer or len(topology.host_groups) > 1:
         return ""
-    smaller = topology.with_hosts(fewer)
+    try:
+        smaller = topology.with_hosts(fewer)
+    except ValueError:  # sharding groups that do not fit, HBM listed rank by rank
+        return ""
     inputs = plan.inputs.replace(topology=smaller)
     if not is_small(inputs):
         return ""

@@ -73,6 +73,36 @@ def test_fewer_hosts_need_the_same_samples(spread: PlanResult) -> None:
     assert not [text for text in notices_of(found) if "faster" in text]
 
 
+@pytest.mark.parametrize(
+    ("topology", "size", "layout"),
+    [("dgx-h100:3", 12, "inside"), ("dgx-h100:4", 16, "across")],
+)
+def test_fewer_hosts_than_sharding_groups_need_are_no_news(
+    topology: str, size: int, layout: str
+) -> None:
+    """Groups of 12 ranks do not fit into one host: there is nothing to compare."""
+    found = shardplan.solve(
+        "movielens-ncf",
+        topology,
+        solver="greedy",
+        sharding_group=size,
+        replicas=layout,
+        sync_every=1000,
+    )
+    assert found.plan.world_size == size
+    assert not [text for text in notices_of(found) if "faster" in text]
+
+
+def test_hbm_listed_rank_by_rank_has_no_fewer_hosts(spread: PlanResult) -> None:
+    """It says nothing of a cluster of another size."""
+    topology = spread.plan.inputs.topology
+    listed = topology.replace(rank_hbm_bytes=(40_000_000_000,) * 16)
+    found = shardplan.solve(
+        spread.plan.inputs.workload, listed, solver="greedy", objective="step"
+    )
+    assert not [text for text in notices_of(found) if "faster" in text]
+
+
 def test_fewer_hosts_are_tried_only_where_that_is_quick(
     spread: PlanResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
