@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mixture
     from shardplan.records.arrays import Floats
+    from shardplan.records.certificate import Certificate
 
 
 @dataclass(eq=False)
@@ -48,3 +49,13 @@ class StepCaseNode:
             found.append(node.case)
             waiting += node.children[::-1]
         return found
+
+
+def case_of(mixture: Mixture, proof: Certificate | None) -> StepCase:
+    """Write a mixture and the proof of its sum, if any, as a case."""
+    return StepCase(
+        circuits=tuple(mixture.circuits),
+        slopes=tuple(mixture.slopes.items()),
+        threshold_s=proof.threshold_s if proof else None,
+        cases=proof.cases if proof else (),
+    )

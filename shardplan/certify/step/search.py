@@ -17,15 +17,20 @@ from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
-from shardplan.certify.step.nodes import StepCaseNode
-from shardplan.certify.step.splits import Halves, are_few, long_meetings, ways_to_split
+from shardplan.certify.step.nodes import StepCaseNode, case_of
+from shardplan.certify.step.splits import (
+    Halves,
+    are_few,
+    long_meetings,
+    to_narrow,
+    ways_to_split,
+)
 from shardplan.certify.step.verify import verify_step
 from shardplan.records.certificate import Certificate, StepCase
 
 if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.certify.kelley import Clock
-    from shardplan.certify.step.least import Staircase
     from shardplan.problems.problem import Problem
 
 _MIXES = 3
@@ -46,6 +51,8 @@ _NARROWER = 1.2
 """Ratio of pressures that is worth a case."""
 _ROOM = 0.97
 """Room that is left to refute it, for the program is not exact."""
+_FAR = 0.5
+"""Part of the way to the limit that a half is nearly refuted with."""
 _LITTLE = 1e-3
 """Share of the step below which a pressure counts as none."""
 _REPLAY = 0.7
@@ -91,6 +98,7 @@ class StepProof:
         self._effort = 1 if is_quick else 2
         self._order = self._count = 0
         self._open: list[tuple[float, int, StepCaseNode]] = []
+        self._aside: list[StepCaseNode] = []
         self._root = StepCaseNode(StepMenu.of(problem), 0.0)
         is_first = self._is_large or len(problem.options) <= _FEW_OPTIONS
         if (self._is_large or self._solve(self._root)) and not (
@@ -159,7 +167,7 @@ class StepProof:
         """Find first prices for the weighted sum of a mixture."""
         rest_s = self._limit - mixture.constant_s
         if rest_s <= 0:
-            node.case, node.bound_s = _case(mixture, None), self._limit
+            node.case, node.bound_s = case_of(mixture, None), self._limit
             return
         params = self._params.model_copy(update={"quick_tests": 0})
         problem, relaxed = mixture.problem, mixture.relaxed
@@ -214,7 +222,7 @@ class StepProof:
         node.bound = bound
         if value > node.bound_s:
             node.bound_s = value
-            node.case = _case(mixture, bound.certificate)
+            node.case = case_of(mixture, bound.certificate)
 
     def _split(self, node: StepCaseNode) -> bool:
         """Split a case in the first way that does not prove less."""
@@ -251,7 +259,7 @@ class StepProof:
         mixture = node.mixture
         if node.is_narrow:
             return False
-        node.is_narrow, own = True, node.case
+        node.is_narrow, own, self._aside = True, node.case, []
         leaf = self._running(node) if self._is_large else self._narrowed(node)
         if leaf is node and mixture is not None:
             return False
@@ -264,11 +272,12 @@ class StepProof:
             node.case, node.children = own, ()
             return False
         leaf.is_narrow = True
-        self._push(leaf)
+        for case in (leaf, *self._aside):
+            self._push(case)
         while node is not leaf:
-            rest = next(child for child in node.children if child.menu is not None)
+            some = (child for child in node.children if child not in self._aside)
             node.forget()
-            node = rest
+            node = next(child for child in some if child.menu is not None)
         return True
 
     def _narrowed(self, node: StepCaseNode) -> StepCaseNode:
@@ -284,7 +293,7 @@ class StepProof:
             program = ConvexStep(
                 menu, mixture.staircases, self._limit, is_plain=node.is_plain
             )
-            some = self._to_narrow(node, mixture)
+            some = to_narrow(mixture, every=node is self._root)
             ranges = program.ranges(some, self._stop)
             if ranges is None:
                 return node
@@ -309,18 +318,13 @@ class StepProof:
                 node = self._without(node, k, 0.0, above=False)
         return node
 
-    def _to_narrow(self, node: StepCaseNode, mixture: Mixture) -> dict[int, Staircase]:
-        """Curves of operations to narrow: in parts of the root those on circuits."""
-        return {
-            k: stairs
-            for k, stairs in enumerate(mixture.staircases)
-            if stairs and (node is self._root or mixture.weights[k] > 0)
-        }
-
     def _without(
         self, node: StepCaseNode, k: int, at_s: float, *, above: bool
     ) -> StepCaseNode:
-        """Return what is left of a case if one half of it is refuted; else the case."""
+        """Return what is left of a case if one half of it is refuted; else the case.
+
+        A half that is nearly refuted is put aside, to be split on its own.
+        """
         assert node.menu is not None
         halves = [node.menu.at_most(k, at_s), node.menu.above(k, at_s)]
         nodes = [StepCaseNode(half, 0.0 if half else self._limit) for half in halves]
@@ -329,9 +333,13 @@ class StepProof:
             return node
         if refuted.menu is not None:
             self._solve(refuted)
-            if refuted.bound_s < self._limit:
+            far = 1.0 if self._is_large else _FAR  # it would be split no further
+            if refuted.bound_s >= self._limit:
+                refuted.forget()
+            elif refuted.bound_s >= far * self._limit + (1 - far) * self._root.bound_s:
+                self._aside.append(refuted)
+            else:
                 return node
-        refuted.forget()
         node.case = StepCase(split=node.menu.pressures[k].operation, at_s=at_s)
         node.children = (nodes[0], nodes[1])
         return rest
@@ -357,15 +365,6 @@ class StepProof:
             bound = lower_bound(problem, rest_s, stop, self._params, relaxed)
         self._keep(node, mixture, bound)
         return True
-
-
-def _case(mixture: Mixture, proof: Certificate | None) -> StepCase:
-    return StepCase(
-        circuits=tuple(mixture.circuits),
-        slopes=tuple(mixture.slopes.items()),
-        threshold_s=proof.threshold_s if proof else None,
-        cases=proof.cases if proof else (),
-    )
 
 
 def step_bound(

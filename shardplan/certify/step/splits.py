@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shardplan.certify.kelley import Clock
+    from shardplan.certify.step.least import Staircase
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mixture
     from shardplan.certify.step.nodes import StepCaseNode
@@ -24,6 +25,8 @@ _CURVES = 3
 """Operations whose curve is split by pressure, at most, before the best is taken."""
 _WORTH = 1e-3
 """Share of the step that a split must be able to gain."""
+_WORTH_LAST = 1e-4
+"""The same for cases of few tables that nothing else splits."""
 _LARGER = 0.2
 """What a gain of the half that gains more counts: it may be a split that comes later
 which helps the other one."""
@@ -35,6 +38,10 @@ _WORTH_OPTIONS = 1e-4
 """What such a split must be able to gain: others follow that need it."""
 _UNCUT = 1e-6
 """Share of the longest item below which what is cut of a table is rounding."""
+_TAKEN = 0.01
+"""Part of an option above which the program takes it."""
+_BELOW = 1e-9
+"""Share by which such a pressure is below that of the item, for it to be above."""
 _MUCH = 0.05
 """Share of the step above which the pressure of a collective is long."""
 
@@ -53,6 +60,8 @@ def ways_to_split(
 ) -> Iterator[tuple[StepCase, Halves]]:
     """List the best split by what runs or by a pressure, then the best by options.
 
+    Where neither gains much, the last is by a pressure, and gains little.
+
     Parameters
     ----------
     limit_s : float
@@ -61,18 +70,24 @@ def ways_to_split(
         Tables are few beside ranks: without it none is split by options.
     """
     menu = node.menu
-    way = best_split(node, limit_s, stop)
-    if menu is not None and way is not None:
-        k, at_s = way
-        split = StepCase(split=menu.pressures[k].operation, at_s=at_s)
-        yield split, (menu.at_most(k, at_s), menu.above(k, at_s))
+    if menu is None:
+        return
+    if way := best_split(node, limit_s, stop):
+        yield _by_pressure(menu, *way)
     options = best_options(node, limit_s, stop) if is_few else None
-    if menu is not None and options is not None:
+    if options is not None:
         yield StepCase(options=tuple(options.tolist())), menu.taking(options)
+    if is_few and (way := best_split(node, limit_s, stop, _WORTH_LAST)):
+        yield _by_pressure(menu, *way)
+
+
+def _by_pressure(menu: StepMenu, k: int, at_s: float) -> tuple[StepCase, Halves]:
+    split = StepCase(split=menu.pressures[k].operation, at_s=at_s)
+    return split, (menu.at_most(k, at_s), menu.above(k, at_s))
 
 
 def best_split(
-    node: StepCaseNode, limit_s: float, stop: Clock | None
+    node: StepCaseNode, limit_s: float, stop: Clock | None, worth: float = _WORTH
 ) -> tuple[int, float] | None:
     """Return the operation and the pressure that raise the smaller half most.
 
@@ -82,6 +97,8 @@ def best_split(
         A case with a mixture.
     limit_s : float
         Predicted step of a known plan [s].
+    worth : float
+        Share of the step that a split must be able to gain.
 
     Returns
     -------
@@ -91,8 +108,8 @@ def best_split(
     menu, mixture = node.menu, node.mixture
     if menu is None or mixture is None:
         return None
-    best, most = None, _WORTH * node.least_s
-    for k, at_s in _ways(node, menu, mixture, limit_s):
+    best, most = None, worth * node.least_s
+    for k, at_s in _ways(node, menu, mixture, worth * limit_s):
         gains = [
             _convex_s(half, mixture, limit_s, stop) - node.least_s
             for half in (menu.above(k, at_s), menu.at_most(k, at_s))
@@ -148,6 +165,15 @@ def best_options(node: StepCaseNode, limit_s: float, stop: Clock | None) -> Ints
     return best
 
 
+def to_narrow(mixture: Mixture, *, every: bool) -> dict[int, Staircase]:
+    """Return the curves of operations to narrow: all, or those on circuits."""
+    return {
+        k: stairs
+        for k, stairs in enumerate(mixture.staircases)
+        if stairs and (every or mixture.weights[k] > 0)
+    }
+
+
 def long_meetings(menu: StepMenu, limit_s: float) -> list[int]:
     """List collectives that take long where each table takes what presses least.
 
@@ -171,7 +197,7 @@ def _ways(
     node: StepCaseNode,
     menu: StepMenu,
     mixture: Mixture,
-    limit_s: float,
+    worth_s: float,
 ) -> Iterator[tuple[int, float]]:
     """List operations that may or may not run, and those far above their lines."""
     kinds = set()
@@ -187,7 +213,24 @@ def _ways(
             error = stairs.least(at_s) - mixture.line_s(k, at_s)
             errors.append((mixture.weights[k] * error, k, at_s))
     for error, k, at_s in sorted(errors)[-_CURVES:]:
-        if error > _WORTH * limit_s:
+        if error > worth_s:
+            yield k, at_s
+    yield from below_longest(node, menu, mixture)
+
+
+def below_longest(
+    node: StepCaseNode, menu: StepMenu, mixture: Mixture
+) -> Iterator[tuple[int, float]]:
+    """List pressures just below those of longest items that means do not reach.
+
+    With more than that an operation takes longer than the program says, and with less
+    a table has to do without the option that it took.
+    """
+    taken = menu.alone[node.shares > _TAKEN] * (1.0 - _BELOW)
+    for k, stairs in enumerate(mixture.staircases):
+        at_s = float(taken[:, k].max(initial=0.0))
+        is_seen = at_s <= max(node.pressure[k], stairs.low) if stairs else True
+        if stairs and mixture.weights[k] > 0 and not is_seen and at_s < stairs.high:
             yield k, at_s
 
 

@@ -51,6 +51,22 @@ def test_no_plan_is_faster_of_many(seed: int) -> None:
     test_no_plan_is_faster(seed)
 
 
+def test_halves_that_are_nearly_refuted_are_cases() -> None:
+    """With a limit that half of the way there is enough for, proofs stay true."""
+    problem, best_s = tiny(1)
+    found = 0
+    for known_s in (1.1 * best_s, 1.3 * best_s, 1.5 * best_s):
+        proof = StepProof(problem, known_s)
+        aside = list(proof._aside)
+        found += len(aside)
+        waiting = [one[2] for one in proof._open]
+        assert all(case in waiting for case in aside)
+        assert all(case.bound_s < known_s for case in aside)
+        proof.grow()
+        assert verify_step(problem, proof.certificate()) <= best_s * (1.0 + 1e-12)
+    assert found
+
+
 @pytest.mark.parametrize("seed", [5, 24, 31, 37])
 def test_no_split_proves_less(seed: int) -> None:
     """A part of a case is bounded at least as well as the case: it can inherit."""

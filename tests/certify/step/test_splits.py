@@ -11,9 +11,11 @@ from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
 from shardplan.certify.step.splits import (
     are_few,
+    below_longest,
     best_options,
     best_split,
     long_meetings,
+    to_narrow,
     ways_to_split,
 )
 from tests.steps.draws import draw_assignment, draw_problem
@@ -82,6 +84,40 @@ def test_a_table_that_is_cut_is_split_by_options() -> None:
         assert node.shares[options].sum() > 0
         assert node.shares[others].sum() > 0
     assert found
+
+
+def test_longest_items_that_the_program_does_not_see() -> None:
+    """Splits that it does not promise anything of leave out an option that it took.
+
+    The mean of what presses is less than one item of it alone.
+    """
+    found = 0
+    for seed in range(40):
+        node, known_s = root(seed)
+        menu, mixture = node.menu, node.mixture
+        assert menu is not None
+        assert mixture is not None
+        for k, at_s in below_longest(node, menu, mixture):
+            found += 1
+            assert at_s > node.pressure[k]
+            half = menu.at_most(k, at_s)
+            gone = ~half.keep[menu.keep] if half else np.ones(len(menu.alone), bool)
+            assert node.shares[gone & (menu.alone[:, k] > at_s)].max() > 0.01
+            above = menu.above(k, at_s)
+            mix = ConvexStep(above, above.staircases(known_s), known_s).solve(None)
+            assert mix is None or mix.step_s >= node.least_s * (1.0 - 1e-6)
+    assert found
+
+
+def test_what_to_narrow() -> None:
+    """Operations with a curve: all, or those that count."""
+    node, _ = root(5)
+    assert node.mixture is not None
+    mixture = node.mixture
+    every = to_narrow(mixture, every=True)
+    assert all(mixture.staircases[k] is stairs for k, stairs in every.items())
+    some = to_narrow(mixture, every=False)
+    assert set(some) == {k for k in every if mixture.weights[k] > 0}
 
 
 def test_only_few_tables_are_split_by_options() -> None:
