@@ -38,6 +38,8 @@ _WORTH_OPTIONS = 1e-4
 """What such a split must be able to gain: others follow that need it."""
 _UNCUT = 1e-6
 """Share of the longest item below which what is cut of a table is rounding."""
+_FEW_OPTIONS = 1_500
+"""Options up to which pressures of longest items are tried."""
 _TAKEN = 0.01
 """Part of an option above which the program takes it."""
 _BELOW = 1e-9
@@ -224,8 +226,11 @@ def below_longest(
     """List pressures just below those of longest items that means do not reach.
 
     With more than that an operation takes longer than the program says, and with less
-    a table has to do without the option that it took.
+    a table has to do without the option that it took. Of large menus each try takes
+    longer than it is worth.
     """
+    if len(menu.whole.options) > _FEW_OPTIONS:
+        return
     taken = menu.alone[node.shares > _TAKEN] * (1.0 - _BELOW)
     for k, stairs in enumerate(mixture.staircases):
         at_s = float(taken[:, k].max(initial=0.0))
