@@ -135,17 +135,18 @@ def _read_table(
     if weighted is None:
         weighted = bool(limits is not None and limits.is_weighted)
     name = found.name if unique else f"{found.module}.{found.name}"
-    return EmbeddingTable(
-        name=name,
-        num_embeddings=found.num_embeddings,
-        embedding_dim=found.embedding_dim,
-        dtype=found.dtype,
-        is_pooled=found.is_pooled,
-        is_weighted=weighted,
-        constraints=_read_constraints(found, limits),
-        torchrec=_read_extras(found, limits, None if unique else found.name),
+    data = {
+        "name": name,
+        "num_embeddings": found.num_embeddings,
+        "embedding_dim": found.embedding_dim,
+        "dtype": found.dtype,
+        "is_pooled": found.is_pooled,
+        "is_weighted": weighted,
+        "constraints": _read_constraints(found, limits),
+        "torchrec": _read_extras(found, limits, None if unique else found.name),
         **inputs._asdict(),
-    )
+    }
+    return validate(EmbeddingTable, data, f"table {name}")
 
 
 def _read_constraints(found: FoundTable, limits: Any) -> TableConstraints:
@@ -177,7 +178,7 @@ def _read_constraints(found: FoundTable, limits: Any) -> TableConstraints:
         given["min_column_width"] = limits.min_partition
     if limits.cache_params is not None and limits.cache_params.load_factor:
         given["cache_load_factor"] = limits.cache_params.load_factor
-    return TableConstraints(**given)
+    return validate(TableConstraints, given, f"table {found.name}")
 
 
 def _names(asked: Iterable[Any] | None) -> set[str]:
@@ -220,8 +221,9 @@ def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTa
     if limits is None:
         return TorchRecTable(**given)
     mode = limits.bounds_check_mode
-    return TorchRecTable(
-        **{
+    return validate(
+        TorchRecTable,
+        {
             **given,
             "pooling_factors": tuple(map(float, limits.pooling_factors)),
             "num_poolings": tuple(map(float, limits.num_poolings or ())),
@@ -234,7 +236,8 @@ def _read_extras(found: FoundTable, limits: Any, name: str | None) -> TorchRecTa
             "device_group": limits.device_group,
             "feature_names": tuple(limits.feature_names or found.feature_names),
             "key_value": key_value_data(limits.key_value_params),
-        }
+        },
+        f"table {found.name}",
     )
 
 

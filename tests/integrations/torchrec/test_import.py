@@ -414,6 +414,33 @@ def test_lists_of_different_lengths_are_errors(key: str) -> None:
         read_one(limits)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"pooling_factors": [float("nan"), -1.0]},
+            r"table t: pooling_factors\[0\] = nan: .*\n.*"
+            r"table t: pooling_factors\[1\] = -1.0: must be >= 0",
+        ),
+        (
+            {"pooling_factors": [-1.0]},
+            "table t: pooling_factors.* = -1.0: must be >= 0",
+        ),
+        (
+            {"cache_params": CacheParams(load_factor=1.5)},
+            "table t: cache_load_factor = 1.5: must be <= 1",
+        ),
+        ({"min_partition": -4}, "table t: min_column_width = -4: must be >= "),
+    ],
+)
+def test_numbers_that_no_table_has_are_errors(
+    given: dict[str, object], expected: str
+) -> None:
+    """They name the table, the key and the rule, as those of a file do."""
+    with pytest.raises(InputError, match=expected):
+        read_one(ParameterConstraints(**given))
+
+
 def test_unused_constraints_are_said(caplog: pytest.LogCaptureFixture) -> None:
     """A constraint for no table, and factors for no feature, do not pass silently."""
     limits = {
