@@ -129,7 +129,7 @@ def _groupings(
     world = topology.world_size
     sizes = _divisors(world) if size is None else [size]
     layouts = list(ReplicaLayout) if layout is None else [layout]
-    reasons = []
+    reasons, is_any = [], False
     for ranks in sizes:
         for each in layouts[:1] if ranks == world else layouts:
             try:
@@ -137,8 +137,9 @@ def _groupings(
             except ValueError as error:
                 reasons.append(str(error))
             else:
+                is_any = True
                 yield Grouping(ranks, each)
-    if len(reasons) == len(sizes) * len(layouts):
+    if not is_any:
         rules = "; ".join(dict.fromkeys(reasons))
         fault = Fault(topology.name, "sharding_group", repr(size or "auto"), rules)
         raise InputError([fault])

@@ -145,3 +145,12 @@ def test_torchrecs_estimates_cannot_compare_groups() -> None:
     )
     assert found.plan.world_size == 4
     assert found.plan.inputs.cost_model != COST_MODEL
+
+
+@pytest.mark.parametrize("size", ["auto", 8])
+def test_a_sharding_group_is_not_grouped_again(size: int | str) -> None:
+    """Also where only one layout is tried, that of all ranks."""
+    cluster = catalog.load_topology("dgx-h100:2")
+    group = cluster.sharding_group(8, ReplicaLayout.INSIDE)
+    with pytest.raises(InputError, match="is a sharding group already"):
+        solve("movielens-ncf", group, solver="greedy", sharding_group=size)
