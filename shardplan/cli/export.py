@@ -93,8 +93,12 @@ def command(
 def _export(plan: Plan, to: str, module: str | None) -> dict[str, Any]:
     from shardplan.exporters import load_exporter
     from shardplan.exporters.torchrec import export as to_torchrec
+    from shardplan.exporters.torchrec import without_checkpoints
 
     export = load_exporter(to)
+    if to == "torchrec":
+        for text in without_checkpoints(plan):
+            console.warn(text)
     return export(plan) if module is None else to_torchrec(plan, module)
 
 

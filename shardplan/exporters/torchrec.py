@@ -30,6 +30,8 @@ from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shardplan.plans.plan import Plan
     from shardplan.records.placement import TablePlacement
     from shardplan.records.tables import EmbeddingTable
@@ -80,6 +82,23 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
     if replication is not None:
         document["replication"] = replication
     return {**document, "digest": digest(document)}
+
+
+def without_checkpoints(plan: Plan) -> Iterator[str]:
+    """Name tables that train, but whose job cannot go on from a checkpoint.
+
+    References
+    ----------
+    TorchRec 1.9.2, torchrec/distributed/embeddingbag.py: `load_state_dict` gives every
+    local shard of a table the width of its first one.
+    """
+    for table in plan.tables:
+        widths = {block.num_columns for block in table.blocks}
+        if len(widths) > 1:
+            yield (
+                f"{table.name}: column shards of {sorted(widths)} columns train, but "
+                "TorchRec cannot load a checkpoint of them; solve with target torchrec"
+            )
 
 
 def replication_facts(topology: Topology) -> dict[str, Any] | None:

@@ -62,6 +62,8 @@ class Runtime:
     slices_evenly : bool
         Column shards are k equal slices, one after the other on k runs of equally many
         ranks in ascending order; rows are cut inside a run.
+    equal_columns : bool
+        Column shards of a table are equally wide.
     keeps_keys : bool
         A shard stores an id beside each of its rows.
     runs_fbgemm : bool
@@ -87,6 +89,7 @@ class Runtime:
     cuts_narrow_rows: bool = True
     cuts_rows_anywhere: bool = True
     slices_evenly: bool = False
+    equal_columns: bool = False
     keeps_keys: bool = False
     runs_fbgemm: bool = False
     keeps_buckets: bool = False
@@ -149,6 +152,9 @@ _TORCHREC = Runtime(
     # FBGEMM asserts local_cols % 4 == 0; github.com/meta-pytorch/torchrec/issues/1612
     cuts_narrow_rows=False,
     cuts_rows_anywhere=False,
+    # torchrec/distributed/embeddingbag.py (1.9.2): `load_state_dict` gives every local
+    # shard the width of the first one, so that others train but do not resume.
+    equal_columns=True,
     # torchrec/distributed/embedding_types.py (1.8.0), compute_kernel_to_embedding_
     # location, and modules/embedding_configs.py: data types that are trained. Weights
     # of FBGEMM's CPU kernels are float, Half or uint8

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shardplan.problems.problem import build_problem
+from shardplan.records.sharding import Target
 from tests.cli.test_process import shardplan
 from tests.integrations.torchrec.instances import (
     cluster,
@@ -105,3 +107,25 @@ def test_wrong_files(folder: Path, name: str) -> None:
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not (folder / "written.json").exists()
+
+
+def test_uneven_columns_cannot_resume(folder: Path) -> None:
+    """They are exported with a warning; equal ones without."""
+    inputs = inputs_of(workload({}), cluster())
+    for widths, warned in (((40, 24), True), ((32, 32), False)):
+        plan_of(inputs, place(inputs, 0, "column_wise", widths=widths)).save(
+            folder / "columns.json"
+        )
+        done = shardplan("export", folder / "columns.json", "--to", "torchrec")
+        assert done.returncode == 0
+        text = "t0: column shards of [24, 40] columns train, but TorchRec cannot load"
+        assert (text in " ".join(done.stderr.split())) == warned
+
+
+def test_solved_columns_are_equally_wide() -> None:
+    """A width of 88 is cut into 2 or 11 shards, never into three."""
+    table = {"embedding_dim": 88, "constraints": {"sharding_types": ["column_wise"]}}
+    problem = build_problem(
+        *dict(inputs_of(workload(table), cluster(3))).values(), target=Target.TORCHREC
+    )
+    assert set(problem.options.column_shards.tolist()) == {2, 11}

@@ -79,7 +79,10 @@ def structures(
     if runtime.slices_evenly:
         splits = _even_slices(dim, min_column_width, cluster.world_size)
         return found + _sliced(allowed, splits, cluster, runtime)
-    splits = _column_splits(dim, min_column_width, cluster.world_size, every_count)
+    if runtime.equal_columns:
+        splits = _even_slices(dim, min_column_width, cluster.world_size)
+    else:
+        splits = _column_splits(dim, min_column_width, cluster.world_size, every_count)
     found += _cut_anywhere(allowed, splits, cluster, runtime)
     if are_few and runtime.cuts_rows_anywhere and ShardingType.ROW_WISE in allowed:
         slices = _even_slices(dim, min_column_width, cluster.world_size)
