@@ -63,6 +63,14 @@ class ShardingGroups(NamedTuple):
         if layout is not None:
             layout = member(ReplicaLayout, "replicas", layout)
         if size is None:
+            for name, value, default in (
+                ("replicas", layout, None),
+                ("sync_every", every, 1),
+            ):
+                if value != default:
+                    raise InputError.single(
+                        "solve", name, value, "goes with sharding_group"
+                    )
             return None
         if size == "auto":
             return cls(None, layout, every)

@@ -185,7 +185,7 @@ class Topology(Brief, Record):
         return range(0, step * self.world_size, step)
 
     def sharding_group(
-        self, size: int, layout: ReplicaLayout, sync_every: int = 1
+        self, size: int, layout: ReplicaLayout | str, sync_every: int = 1
     ) -> Topology:
         """Return one of several equal groups of ranks that hold the same tables.
 
@@ -193,7 +193,7 @@ class Topology(Brief, Record):
         ----------
         size : int
             Ranks of the group G; all ranks W are a whole number of groups.
-        layout : ReplicaLayout
+        layout : ReplicaLayout or str
         sync_every : int
             Steps after which copies are averaged.
 
@@ -207,8 +207,11 @@ class Topology(Brief, Record):
         ValueError
             If ranks cannot be grouped like that, with the rule.
         """
+        layout = ReplicaLayout(layout)
         if self.replication is not None:
             raise ValueError("is a sharding group already")
+        if sync_every < 1:
+            raise ValueError(f"sync_every must be at least 1 step, got {sync_every}")
         if size < 1 or self.world_size % size:
             raise ValueError(
                 f"a sharding group of {plural(size, 'rank')} must divide "

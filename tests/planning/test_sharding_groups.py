@@ -118,6 +118,8 @@ def test_bounds_hold_for_groups(seed: int) -> None:
         ({"sharding_group": 0}, "sharding_group", "a whole number from 1 to"),
         ({"sharding_group": "some"}, "sharding_group", "a whole number from 1 to"),
         ({"sharding_group": 4, "replicas": "up"}, "replicas", "inside, across"),
+        ({"replicas": "inside"}, "replicas", "goes with sharding_group"),
+        ({"sync_every": 5}, "sync_every", "goes with sharding_group"),
         ({"sharding_group": 4, "sync_every": 0}, "sync_every", "from 1 to 1000000"),
     ],
 )

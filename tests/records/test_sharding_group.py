@@ -129,6 +129,16 @@ def test_groups_that_there_are_not(
         cluster.sharding_group(size, layout)
 
 
+def test_layouts_may_be_words() -> None:
+    """Their names are as good; other words, and no steps, are refused."""
+    assert TWO_HOSTS.sharding_group(4, "inside") == half()
+    assert shape(TWO_HOSTS.sharding_group(4, "across")) == (1, 4, 4)
+    with pytest.raises(ValueError, match="'foo' is not a valid ReplicaLayout"):
+        TWO_HOSTS.sharding_group(4, "foo")
+    with pytest.raises(ValueError, match="sync_every must be at least 1 step, got 0"):
+        TWO_HOSTS.sharding_group(4, INSIDE, 0)
+
+
 def test_a_mixed_cluster_has_every_second_rank() -> None:
     """Each kind of host keeps half of its ranks."""
     found = MIXED.sharding_group(4, INSIDE)

@@ -40,7 +40,8 @@ class AskedGroups(NamedTuple):
         InputError
             If its ranks cannot be grouped like that, with the rule.
         """
-        asked = ShardingGroups.of(self.size, self.layout, self.sync_every)
+        layout = self.layout if self.size is not None else None  # has a default
+        asked = ShardingGroups.of(self.size, layout, self.sync_every)
         if asked is None:
             return topology
         if asked.size is None:
