@@ -44,8 +44,7 @@ _GREEDY_ROUNDS = 2
 _UNIFORM_SHARE = 0.15
 """Share of what is left, at most, for plans of tables that are all cut alike."""
 _SHELF_ROUNDS, _SHELF_SHARE = 4, 0.1
-"""Solves with shelves, each with one more path, and the share of what is left that each
-takes."""
+"""Solves with shelves, each with one more path; the share of what is left for each."""
 _SHELF_SLACK = 1.05
 """Plans are looked for below this many times the step: paths of others may miss it."""
 _FIRST_SHARE, _RUN_SHARE = 0.25, 0.4
@@ -204,7 +203,8 @@ class ByStepTime:
                 _move_tables(search, [start.best for start in starts], best, stop)
         if not best.is_enough:
             self._shelve(starts, best, stop)
-            if best.assignment is not None and are_few(best.problem):
+            is_auto = isinstance(self.inner, PlanTaker)
+            if is_auto and best.assignment is not None and are_few(best.problem):
                 greedy = min(starts, key=lambda start: start.step_s).best
                 plans = best.assignment, greedy or best.assignment
                 for plan in anew(best.problem, plans, search, stop, self._params):
