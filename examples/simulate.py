@@ -20,7 +20,8 @@ plt.style.use(Path(__file__).with_name("gallery.mplstyle"))
 # Two hosts with 8 A100 each, and a synthetic model of 107 tables.
 
 workload, topology = "merlin-small", shardplan.load_topology("dgx-a100-40:2")
-plan = shardplan.solve(workload, topology, solver="ldm").plan
+search = {"solver": "ldm", "work_limit": 50_000}
+plan = shardplan.solve(workload, topology, **search).plan
 step = shardplan.simulate(plan)
 print(f"predicted {plan.outcome.objective_s * 1e3:.2f} ms")
 print(f"simulated {step.step_time_s * 1e3:.2f} ms")
@@ -104,7 +105,7 @@ factors = (0.5, 1, 2, 4)
 same = [kept(factor).step_time_s * 1e3 for factor in factors]
 anew = []
 for factor in factors:
-    result = shardplan.solve(workload, with_nics(factor), solver="ldm")
+    result = shardplan.solve(workload, with_nics(factor), **search)
     anew.append(shardplan.simulate(result.plan).step_time_s * 1e3)
 for factor, first, second in zip(factors, same, anew, strict=True):
     print(f"NICs x {factor:3}: {first:5.2f} ms, solved anew {second:5.2f} ms")
