@@ -224,7 +224,9 @@ class DaskPool:
     def _outcomes(
         self, future: Any, result: Any, tasks: list[Task]
     ) -> list[PointOutcome]:
-        if future.status == "finished":
+        # What a worker found holds, even if it is killed before this is read: by then
+        # its future may be "cancelled". Errors begin with their class.
+        if isinstance(result, tuple) and isinstance(result[0], str):
             worker, found, seconds = result
             if isinstance(found, str):
                 raise _refusal({worker: found})

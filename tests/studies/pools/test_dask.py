@@ -367,3 +367,14 @@ def test_who_kills_a_worker_costs_itself_alone(
     assert [one["id"] for one in found if "values" in one] == ["295"]
     assert ["295"] in fake.sent
     assert any(len(names) > 1 and "295" in names for names in fake.sent)
+
+
+def test_what_a_worker_found_holds_when_it_is_killed() -> None:
+    """Its future may be cancelled before it is looked at; the result is there."""
+    pool = object.__new__(module.DaskPool)
+    pool._each_s = 0.0
+    future = SimpleNamespace(status="cancelled")
+    found = pool._outcomes(future, ("tcp://host:1", ["outcome"], 0.5), [{}])
+    assert found == ["outcome"]
+    with pytest.raises(InputError, match="is gone; what is finished is kept"):
+        pool._outcomes(future, None, [{}])
