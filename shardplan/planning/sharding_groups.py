@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_SYNC = 1_000_000
 _SHARE = 0.3
-"""Of the time or work, for quick plans of all choices."""
+"""Of the time, for quick plans of all choices."""
 
 
 class ShardingGroups(NamedTuple):
@@ -163,7 +163,7 @@ def _quick_values(
     """Give each choice a quick plan until their share of the time is over."""
     until = stop.elapsed_s() + _SHARE * stop.remaining_s()
     for choice, inputs in found.items():
-        if stop.requested or stop.elapsed_s() > until:
+        if stop.elapsed_s() > until:
             return
         value = quick_value(inputs, target, objective)
         if value is not None:

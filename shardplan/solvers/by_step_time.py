@@ -20,7 +20,7 @@ from shardplan.problems.weighted import (
     weights_at,
 )
 from shardplan.solvers.base import PlanTaker, Silent, SolverResult, SolveStatus
-from shardplan.solvers.few_tables import anew, are_few
+from shardplan.solvers.few_tables import anew, pays
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
@@ -204,7 +204,7 @@ class ByStepTime:
         if not best.is_enough:
             self._shelve(starts, best, stop)
             is_auto = isinstance(self.inner, PlanTaker)
-            if is_auto and best.assignment is not None and are_few(best.problem):
+            if is_auto and best.assignment is not None and pays(best.problem):
                 greedy = min(starts, key=lambda start: start.step_s).best
                 plans = best.assignment, greedy or best.assignment
                 for plan in anew(best.problem, plans, search, stop, self._params):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.certify.step.guide import choose_options
+from shardplan.certify.step.splits import FEW_OPTIONS, are_few
 from shardplan.problems.weighted import StepView
 from shardplan.solvers.base import Silent
 from shardplan.solvers.greedy import Greedy
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from shardplan.solvers.params import SolverParams
     from shardplan.solvers.step_search import StepSearch
 
-_FEW_TABLES, _FEW_OPTIONS = 2.0, 1_500
-"""Tables per rank, and options, up to which tables are few."""
 _CHOICE_SHARE = 0.15
 """Share of what is left, at most, for the program that cuts no table: of 600 to 1,300
 options it takes 0.3 to 0.8 s."""
@@ -28,10 +27,9 @@ _RESTARTS = 3
 """How often tables move from the start again; then they move from the best plan."""
 
 
-def are_few(problem: Problem) -> bool:
+def pays(problem: Problem) -> bool:
     """Whether tables are few beside ranks, and the menu is small."""
-    is_small = len(problem.options) <= _FEW_OPTIONS
-    return is_small and problem.num_bundles <= _FEW_TABLES * problem.world_size
+    return are_few(problem) and len(problem.options) <= FEW_OPTIONS
 
 
 def anew(

@@ -7,7 +7,7 @@ import numpy as np
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.by_step_time import ByStepTime
-from shardplan.solvers.few_tables import anew, are_few
+from shardplan.solvers.few_tables import anew, pays
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import DEFAULTS
 from shardplan.solvers.step_search import StepSearch
@@ -39,5 +39,5 @@ def test_one_begins_with_the_program_that_cuts_no_table() -> None:
 
 def test_few_are_two_per_rank() -> None:
     problem, _ = tiny(1)
-    assert are_few(problem) == (problem.num_bundles <= 2 * problem.world_size)
-    assert not are_few(tiny(4).problem) or tiny(4).problem.num_bundles <= 2
+    assert pays(problem) == (problem.num_bundles <= 2 * problem.world_size)
+    assert not pays(tiny(4).problem) or tiny(4).problem.num_bundles <= 2

@@ -38,7 +38,7 @@ _WORTH_OPTIONS = 1e-4
 """What such a split must be able to gain: others follow that need it."""
 _UNCUT = 1e-6
 """Share of the longest item below which what is cut of a table is rounding."""
-_FEW_OPTIONS = 1_500
+FEW_OPTIONS = 1_500
 """Options up to which pressures of longest items are tried."""
 _TAKEN = 0.01
 """Part of an option above which the program takes it."""
@@ -229,7 +229,7 @@ def below_longest(
     a table has to do without the option that it took. Of large menus each try takes
     longer than it is worth.
     """
-    if len(menu.whole.options) > _FEW_OPTIONS:
+    if len(menu.whole.options) > FEW_OPTIONS:
         return
     taken = menu.alone[node.shares > _TAKEN] * (1.0 - _BELOW)
     for k, stairs in enumerate(mixture.staircases):

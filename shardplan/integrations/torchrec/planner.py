@@ -90,8 +90,8 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
     sharding_group : int, optional
         Ranks of a sharding group; `topology` is that of all ranks, plans are for one
         group, and for `DMPCollection`: see `collective_replicated_plan`.
-    replicas : ReplicaLayout or str
-        Where copies of a shard are, ``inside`` hosts or ``across`` them.
+    replicas : ReplicaLayout or str, optional
+        Where copies of a shard are, ``inside`` hosts (the default) or ``across`` them.
     sync_every : int
         Steps after which the job averages copies.
     solver, seed, workers
@@ -119,7 +119,7 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         pipeline_type: Any = "none",
         plan_cache: PlanCache | str | os.PathLike[str] | None = None,
         sharding_group: int | None = None,
-        replicas: ReplicaLayout | str = ReplicaLayout.INSIDE,
+        replicas: ReplicaLayout | str | None = None,
         sync_every: int = 1,
         solver: str = "auto",
         seed: int = 0,

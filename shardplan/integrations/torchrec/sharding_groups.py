@@ -24,7 +24,8 @@ class AskedGroups(NamedTuple):
     ----------
     size : int or None
         Ranks of a group; None for one group of all.
-    layout : ReplicaLayout or str
+    layout : ReplicaLayout or str or None
+        None is ``inside``, as in TorchRec.
     sync_every : int
     """
 
@@ -40,8 +41,7 @@ class AskedGroups(NamedTuple):
         InputError
             If its ranks cannot be grouped like that, with the rule.
         """
-        layout = self.layout if self.size is not None else None  # has a default
-        asked = ShardingGroups.of(self.size, layout, self.sync_every)
+        asked = ShardingGroups.of(self.size, self.layout, self.sync_every)
         if asked is None:
             return topology
         if asked.size is None:
