@@ -46,7 +46,7 @@ def test_the_first_group(layout: str, local: int, hbm: list[int]) -> None:
 def test_without_groups_nothing_changes() -> None:
     """Neither without a size, nor for all ranks."""
     topology = whole()
-    assert AskedGroups(None, "inside", 1).torchrec_group(topology) is topology
+    assert AskedGroups(None, None, 1).torchrec_group(topology) is topology
     assert AskedGroups(8, "inside", 1).torchrec_group(topology) is topology
 
 
