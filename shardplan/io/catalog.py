@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError
+from shardplan.io.file_kind import FileKind, require_kind
 from shardplan.io.inheritance import Document, Lineage
 from shardplan.io.json_file import parse_json
 from shardplan.io.network_names import with_networks
@@ -116,7 +117,7 @@ def load_topology(spec: Spec | Topology, num_hosts: int | None = None) -> Topolo
         rule = f"contradicts num_hosts = {num_hosts}"
         raise InputError.single(os.fspath(spec), "", None, rule)
     file, _ = _find("topologies", base)
-    topology = _validated(Topology, _with_networks(_read(file, base)))
+    topology = _validated(Topology, _with_networks(_read(file, "topology", base)))
     require_domains(topology, base)
     return with_hosts(topology, num_hosts if suffix is None else suffix, base)
 
@@ -168,7 +169,7 @@ def load_network(spec: Spec | NetworkModel) -> NetworkModel:
         return spec
     where = os.fspath(spec)
     file, _ = _find("networks", where)
-    return _validated(NetworkModel, _read(file, where))
+    return _validated(NetworkModel, _read(file, "network", where))
 
 
 def load_workload(spec: Spec | Workload) -> Workload:
@@ -191,7 +192,7 @@ def load_workload(spec: Spec | Workload) -> Workload:
         return spec
     where = os.fspath(spec)
     file, parent = _find("workloads", where)
-    document = _read(file, where)
+    document = _read(file, "workload", where)
     if isinstance(document.data, dict) and "tables_file" in document.data:
         return _with_tables_file(document, parent)
     return _validated(Workload, document)
@@ -204,7 +205,7 @@ def _with_parents(where: str) -> Document:
 
 
 def _read_named(file: Traversable, where: str) -> Document:
-    return _with_networks(_read(file, where))
+    return _with_networks(_read(file, "cost model", where))
 
 
 def _cost_model(document: Document) -> AnyCostModel:
@@ -213,8 +214,10 @@ def _cost_model(document: Document) -> AnyCostModel:
     return _validated(CostModel, document)
 
 
-def _read(file: Traversable, where: str) -> Document:
-    return _document(file.name, read_bytes(file, where), where)
+def _read(file: Traversable, kind: FileKind, where: str) -> Document:
+    document = _document(file.name, read_bytes(file, where), where)
+    require_kind(document.data, kind, where)
+    return document
 
 
 @by_content

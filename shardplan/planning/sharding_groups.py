@@ -122,7 +122,7 @@ def grouped(
         for choice in choices
     }
     if len(choices) == 1:
-        return found[choices[0]], ()
+        return found[choices[0]], _without_copies(topology, choices[0], groups)
     values = dict(_quick_values(found, target, objective, stop))
     if not values:
         return found[max(choices)], ("no choice of sharding groups had a quick plan",)
@@ -151,6 +151,19 @@ def _groupings(
         rules = "; ".join(dict.fromkeys(reasons))
         fault = Fault(topology.name, "sharding_group", repr(size or "auto"), rules)
         raise InputError([fault])
+
+
+def _without_copies(
+    topology: Topology, only: Grouping, groups: ShardingGroups
+) -> tuple[str, ...]:
+    """Say that what was asked of copies has no effect, where there is one."""
+    if only.size != topology.world_size or (
+        groups.layout is None and groups.sync_every == 1
+    ):
+        return ()
+    return (
+        "one sharding group of all ranks: there are no copies to lay out or average",
+    )
 
 
 def _divisors(world: int) -> list[int]:

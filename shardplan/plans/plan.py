@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
+from shardplan.io.file_kind import require_kind
 from shardplan.io.json_file import read_json
 from shardplan.io.validate import validate
 from shardplan.plans.plan_file import write_plan
@@ -106,7 +107,9 @@ class Plan(Brief, Record):
     def load(cls, path: str | os.PathLike[str]) -> Plan:
         """Read a plan file; raises `InputError` with everything wrong in it."""
         where = os.fspath(path)
-        return validate(cls, read_json(Path(where), where), where)
+        data = read_json(Path(where), where)
+        require_kind(data, "plan", where)
+        return validate(cls, data, where)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan file, whole or not at all."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError
+from shardplan.io.file_kind import require_kind
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
 from shardplan.records.study import MAX_POINTS, Axis, StudyFile
@@ -169,6 +170,7 @@ def load_spec(
     """
     where = os.fspath(path)
     data = read_toml(Path(where), where)
+    require_kind(data, "study", where)
     return StudySpec.of(data, Path(where).parent, where=where, sources=sources)
 
 

@@ -37,6 +37,14 @@ def test_a_size_and_a_layout_are_taken_as_they_are() -> None:
     assert found.remarks == ()
 
 
+@pytest.mark.parametrize("asked", [{"replicas": "across"}, {"sync_every": 7}, {}])
+def test_one_group_has_no_copies(asked: dict[str, Any]) -> None:
+    """What is asked of them then is said to have no effect."""
+    found = grouped(sharding_group=8, **asked)
+    assert found.plan.inputs.topology.replication is None
+    assert ["no copies" in remark for remark in found.remarks] == [True] * bool(asked)
+
+
 @pytest.mark.parametrize("every", [1, 100_000])
 def test_the_better_layout_is_chosen(every: int) -> None:
     """Of plans that are made for each layout the shorter one is solved for."""
