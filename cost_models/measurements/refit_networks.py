@@ -59,6 +59,8 @@ NETWORKS = {
     "pcie4": Measured(31.5e9, {n: ["l40s"] for n in (2, 4, 8)}),
     "pcie5": Measured(63e9, {n: ["rtx-pro-6000"] for n in (2, 4, 8)}),
 }
+MESHES = {"infinity-fabric-mi300": Measured(448e9, {8: ["mi300x"]})}
+"""Meshes of which all-reduces alone were measured: they are what `reduce` follows."""
 COLLECTIVES = {
     "all_to_all": ("all_to_all",),
     "reduce": ("all_gather", "reduce_scatter"),
@@ -89,7 +91,7 @@ def curve(network: str, operation: str, num_ranks: int) -> MeasuredCurve:
     Systems and collectives are averaged, then made monotone by isotonic regression,
     both in the logarithm. No point of the curve is faster than its bandwidth.
     """
-    measured, points = NETWORKS[network], read()
+    measured, points = (NETWORKS | MESHES)[network], read()
     kinds = COLLECTIVES[operation]
     found = [
         points[system, kind, num_ranks]
@@ -104,9 +106,9 @@ def curve(network: str, operation: str, num_ranks: int) -> MeasuredCurve:
 
 def p_norm(network: str, operation: str) -> tuple[float, float, float]:
     """Return latency [s], efficiency and exponent that follow the largest curve."""
-    ranks = max(NETWORKS[network].systems)
-    sent, times, share = curve(network, operation, ranks)
-    bw = share * NETWORKS[network].line_bw
+    measured = (NETWORKS | MESHES)[network]
+    sent, times, share = curve(network, operation, max(measured.systems))
+    bw = share * measured.line_bw
 
     def residuals(x: Floats) -> Floats:
         latency, exponent = np.exp(x)

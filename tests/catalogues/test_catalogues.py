@@ -45,11 +45,15 @@ TOPOLOGIES = {
     "hgx-b300": 8,
     "gb200-nvl72": 72,
     "gb300-nvl72": 72,
+    "mi300x": 8,
+    "mi325x": 8,
+    "mi350x": 8,
+    "mi355x": 8,
     "a100-pcie-box": 8,
     "cpu-host": 2,
 }
 """Required names, with their ranks."""
-MEASURED = ("v100", "a100", "h100", "h200", "b200", "b300", "cpu")
+MEASURED = ("v100", "a100", "h100", "h200", "b200", "b300", "mi300x", "mi350x", "cpu")
 COST_MODELS = (*MEASURED, "torchrec")
 PARAMETERS = {
     # mlcommons/training: 204,184,588 rows of 128 columns.
@@ -184,8 +188,12 @@ REPORTED_MIB = {
     "gb200-nvl72": 189_471,
     "hgx-b300": 275_040,
     "gb300-nvl72": 284_208,
+    "mi300x": 196_592,
+    "mi325x": 262_128,
+    "mi350x": 294_896,
+    "mi355x": 294_896,
 }
-"""What nvidia-smi reports as the memory of a device."""
+"""What nvidia-smi or rocm-smi reports as the memory of a device."""
 
 
 @pytest.mark.parametrize(("name", "mib"), REPORTED_MIB.items())

@@ -48,6 +48,15 @@ def test_networks_are_the_measurements(network: str, operation: str) -> None:
         assert curve.time_s == pytest.approx(times.tolist(), rel=1e-3)
 
 
+@pytest.mark.parametrize("network", REFIT["MESHES"])
+def test_meshes_follow_measured_all_reduces(network: str) -> None:
+    """A ring in a mesh has the rates that all-reduces of rccl-tests had."""
+    expected = REFIT["p_norm"](network, "all_reduce")
+    assert _values(load_network(network).reduce) == pytest.approx(
+        expected, rel=TOLERANCE
+    )
+
+
 def test_scale_out_fits(refit: dict[str, Any]) -> None:
     """The network of rails follows SimAI's all-to-all and public all-reduces."""
     network = load_network("infiniband-rail")

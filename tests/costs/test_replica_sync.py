@@ -11,9 +11,11 @@ from shardplan.costs.prepared import prepare
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.replica_sync import copies
 from shardplan.costs.scopes import Scope
+from shardplan.io.catalog import load_cost_model, load_network, load_topology
 from shardplan.plans.evaluation import evaluate
 from shardplan.plans.sparse_work import sparse_work
 from shardplan.records.sharding import ReplicaLayout
+from shardplan.records.torchrec_cost_model import measured
 from tests.helpers import COST_MODEL, TWO_HOSTS, Instance, workload
 
 if TYPE_CHECKING:
@@ -49,6 +51,19 @@ def test_rings_of_copies(
     """Bytes on the fullest link, over its rate, in one of so many steps."""
     found = s_per_byte(TWO_HOSTS.sharding_group(size, layout, every))
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("size", "layout"), [(4, INSIDE), (2, INSIDE), (4, ACROSS)])
+def test_copies_in_a_full_mesh_have_the_links_among_them(
+    size: int, layout: ReplicaLayout
+) -> None:
+    """R copies on an MI350X use R - 1 of seven links, which carry 2 (R - 1) / R."""
+    group = load_topology("mi350x").sharding_group(size, layout)
+    model = measured(load_cost_model("mi350x"))
+    efficiency = load_network("infinity-fabric-mi350").reduce.bw_efficiency.value
+    rates = ClassRates.of(Cluster.of(group), model)
+    expected = 2.0 / (8 // size) / (76.8e9 * efficiency)
+    assert rates.replica_sync.tolist() == [pytest.approx(expected)]
 
 
 def test_who_holds_copies() -> None:

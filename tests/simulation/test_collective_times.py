@@ -52,3 +52,24 @@ def test_one_rank_per_host() -> None:
     (time,) = bench_seconds(network, bench, "all_to_all", [2.0**34])
     sent = 2.0**33 / (50e9 * network.all_to_all.bw_efficiency.value)
     assert time == pytest.approx(sent, rel=0.05)
+
+
+@pytest.mark.parametrize("layout", ["inside", "across"])
+@pytest.mark.parametrize("ranks", [2, 4, 8])
+@pytest.mark.parametrize("collective", BUS)
+def test_few_ranks_of_a_full_mesh_have_their_own_links_only(
+    collective: Collective, ranks: int, layout: str
+) -> None:
+    """Of the seven links of 76.8 GB/s of an MI350X, g ranks use g - 1."""
+    box = load_topology("mi350x").sharding_group(ranks, layout)
+    alone = box.replace(replication=None)
+    model = measured(load_cost_model("mi350x"))
+    network = load_network("infinity-fabric-mi350")
+    link = network.all_to_all if collective == "all_to_all" else network.reduce
+    size = 2.0**30
+    sent = BUS[collective] * size * (ranks - 1) / ranks
+    wire_s = sent / ((ranks - 1) * 76.8e9 * link.bw_efficiency.value)
+    p = link.exponent.value
+    expected = (link.latency_s.value**p + wire_s**p) ** (1 / p)
+    (found,) = collective_seconds(alone, model, collective, [size])
+    assert found == pytest.approx(expected, rel=1e-6)

@@ -30,6 +30,7 @@ SKUS = {
     "GRANDTETON": "dgx-h100",
     "H100": "dgx-h100",
     "H200": "dgx-h200",
+    "MI300X": "mi300x",
     "V100": "zion-v100",
     "ZION": "zion-v100",
     "ZIONEX": "zionex",
