@@ -49,7 +49,15 @@ class Coefficient(Record):
     """
 
     unit: Literal[
-        "fraction", "s", "s/id", "bytes/s", "bytes", "ratio", "exponent", "count"
+        "fraction",
+        "s",
+        "s/id",
+        "bytes/s",
+        "1/s",
+        "bytes",
+        "ratio",
+        "exponent",
+        "count",
     ]
     value: _Value
     source: Name
@@ -119,6 +127,7 @@ class Curve(Record):
 
 
 _UNITS_OF_NAMES = {
+    "_rate": ("1/s",),
     "_s_per_id": ("s/id",),
     "_s": ("s",),
     "_bytes": ("bytes",),

@@ -132,13 +132,31 @@ class Networks(Record):
 
 
 class DenseCostModel(Section):
-    """GEMMs and element-wise work; formula in :mod:`shardplan.costs.layers.times`."""
+    """GEMMs, attention and element-wise work.
+
+    Formulas in :mod:`shardplan.costs.layers`.
+
+    Attributes
+    ----------
+    attention_efficiency, attention_backward_efficiency : fraction of peak FLOP/s that
+        the products of attention reach, forward and backward; without them, that of
+        GEMMs, and forward's
+    score_rate, score_backward_rate : scores (softmax, SiLU) per second beside them;
+        without them scores take no time of their own, and forward's [1/s]
+    elementwise_efficiency : fraction of peak memory bandwidth of normalisations and
+        element-wise kernels that are not fused; without it, `memory_efficiency`
+    """
 
     formula: Literal["tiled_gemm"] = "tiled_gemm"
     gemm_efficiency: PositiveCoefficient
     gemm_tile: PositiveCoefficient
     gemm_launch_s: Coefficient
     memory_efficiency: PositiveCoefficient
+    attention_efficiency: PositiveCoefficient | None = None
+    attention_backward_efficiency: PositiveCoefficient | None = None
+    score_rate: PositiveCoefficient | None = None
+    score_backward_rate: PositiveCoefficient | None = None
+    elementwise_efficiency: PositiveCoefficient | None = None
 
 
 class RuntimeModel(Section):

@@ -5,9 +5,28 @@ The one table of these facts: whatever counts state or decides what can run read
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
-from shardplan.records.workload import Optimizer
+
+class Optimizer(StrEnum):
+    """Optimizer of the embedding tables (fused into the backward pass).
+
+    Names are those of FBGEMM's `EmbOptimType`, in lower case and without `exact`;
+    what each keeps is in `FACTS`.
+    """
+
+    SGD = "sgd"
+    LARS_SGD = "lars_sgd"
+    ADAGRAD = "adagrad"
+    ROWWISE_ADAGRAD = "rowwise_adagrad"
+    EMAINPLACE_ROWWISE_ADAGRAD = "emainplace_rowwise_adagrad"
+    ENSEMBLE_ROWWISE_ADAGRAD = "ensemble_rowwise_adagrad"
+    ADAM = "adam"
+    PARTIAL_ROWWISE_ADAM = "partial_rowwise_adam"
+    LAMB = "lamb"
+    PARTIAL_ROWWISE_LAMB = "partial_rowwise_lamb"
+    NONE = "none"
 
 
 class OptimizerFacts(NamedTuple):

@@ -10,11 +10,12 @@ from pydantic import Field, field_validator, model_validator
 
 from shardplan.records import contradictions
 from shardplan.records.brief import Brief
+from shardplan.records.dense import DenseModel as DenseModel
 from shardplan.records.memo import by_identity
+from shardplan.records.optimizers import Optimizer as Optimizer
 from shardplan.records.quantity import Quantity
 from shardplan.records.record import (
     Bytes,
-    Integer,
     Name,
     Number,
     Record,
@@ -30,26 +31,6 @@ from shardplan.records.tables import (
 )
 from shardplan.records.torchrec_modules import broken_rules
 from shardplan.units import Dimension, plural
-
-
-class Optimizer(StrEnum):
-    """Optimizer of the embedding tables (fused into the backward pass).
-
-    Names are those of FBGEMM's `EmbOptimType`, in lower case and without `exact`;
-    what each keeps is in `shardplan.records.optimizers`.
-    """
-
-    SGD = "sgd"
-    LARS_SGD = "lars_sgd"
-    ADAGRAD = "adagrad"
-    ROWWISE_ADAGRAD = "rowwise_adagrad"
-    EMAINPLACE_ROWWISE_ADAGRAD = "emainplace_rowwise_adagrad"
-    ENSEMBLE_ROWWISE_ADAGRAD = "ensemble_rowwise_adagrad"
-    ADAM = "adam"
-    PARTIAL_ROWWISE_ADAM = "partial_rowwise_adam"
-    LAMB = "lamb"
-    PARTIAL_ROWWISE_LAMB = "partial_rowwise_lamb"
-    NONE = "none"
 
 
 class Pipeline(StrEnum):
@@ -101,50 +82,9 @@ class CommDtypes(Record):
     backward_compression: Compression | None = None
 
 
-Width = Annotated[Integer, Field(ge=1, le=1_000_000)]
-
-
-class DenseModel(Record):
-    """The dense (data-parallel) part of the model.
-
-    Attributes
-    ----------
-    num_dense : int
-        Dense input features.
-    bottom_mlp, top_mlp : tuple of int
-        Output widths of the layers.
-    interaction : str
-        ``dot`` (pairwise dot products), ``cat`` (concatenation), ``dcn_v2``
-        (low-rank cross layers), ``avg_pool`` (concatenation, then average pooling)
-        or ``none`` (the top MLP reads the bottom MLP's output).
-    dcn_num_layers, dcn_low_rank_dim, avg_pool_stride : int
-        Parameters of the interaction.
-    dtype : DType
-        Type in which the layers compute.
-    """
-
-    num_dense: Annotated[Integer, Field(ge=0, le=1_000_000)] = 0
-    bottom_mlp: tuple[Width, ...] = ()
-    top_mlp: tuple[Width, ...] = ()
-    interaction: Literal["dot", "cat", "dcn_v2", "avg_pool", "none"] = "cat"
-    dcn_num_layers: Annotated[Integer, Field(ge=0, le=1000)] = 0
-    dcn_low_rank_dim: Annotated[Integer, Field(ge=0, le=100_000)] = 0
-    avg_pool_stride: Annotated[Integer, Field(ge=1, le=100_000)] = 1
-    dtype: DType = DType.BF16
-
-    @model_validator(mode="after")
-    def _dcn_is_complete(self) -> DenseModel:
-        if self.interaction == "dcn_v2" and not (
-            self.dcn_num_layers and self.dcn_low_rank_dim
-        ):
-            raise ValueError(
-                "interaction 'dcn_v2' needs dcn_num_layers and dcn_low_rank_dim"
-            )
-        return self
-
-
 IndexBytes = Annotated[Literal[4, 8], Quantity()]
 MAX_TABLES = 1_000_000
+_LENGTH_TOLERANCE = 1e-3  # lengths are printed with a few digits
 BatchSize = Annotated[int, Field(ge=1, le=2**31), Quantity(Dimension.COUNT)]
 Groups = tuple[Annotated[tuple[Name, ...], Field(min_length=2)], ...]
 
@@ -229,6 +169,29 @@ class Workload(Brief, Record):
             found = list(broken_rules(members))
             if found:
                 raise ValueError("; ".join(found[:10]))
+        return self
+
+    @model_validator(mode="after")
+    def _sequences_fit(self) -> Workload:
+        if not self.dense.sequences:
+            return self
+        lookups = {
+            t.name: t.pooling_factor * t.coverage * t.batch_factor for t in self.tables
+        }
+        for sequence in self.dense.sequences:
+            wanted = sequence.mean - sequence.context
+            for name in sequence.tables:
+                if name not in lookups:
+                    raise ValueError(
+                        f"sequence {sequence.name!r} names unknown table {name!r}"
+                    )
+                if abs(lookups[name] - wanted) > _LENGTH_TOLERANCE * wanted:
+                    raise ValueError(
+                        f"table {name!r} has {lookups[name]:g} lookups per sample "
+                        "(pooling_factor * coverage * batch_factor), but sequence "
+                        f"{sequence.name!r} has {wanted:g} tokens without its context; "
+                        "set pooling_factor to them, or leave the table out of tables"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -13,9 +13,9 @@ from shardplan.costs.layers.times import (
     DenseDevice,
     dense_forward_time,
     dense_input_gradient_time,
-    dense_layers,
     dense_parameters,
     dense_weight_gradient_time,
+    kernels_of,
 )
 from shardplan.costs.memory.storage import FP32_BYTES, element_bytes, state_bytes
 
@@ -77,7 +77,7 @@ class DenseWork:
         usage, cluster = pricer.usage, pricer.cluster
         dense = usage.workload.dense
         shape = usage.sample_shape
-        if not dense_layers(dense, *shape):
+        if not kernels_of(dense, *shape):
             return cls.nothing(cluster.world_size)
         batch = usage.batch_size / cluster.world_size
         model = pricer.rates.cost_model.dense
@@ -183,9 +183,8 @@ def _gradient_bytes(pricer: ModelPricer) -> dict[str, float]:
     workload = pricer.usage.workload
     shape = pricer.usage.sample_shape
     weights: Counter[str] = Counter()
-    for layer in dense_layers(workload.dense, *shape):
-        if layer.name != "interaction.dot":
-            weights[layer.name.split(".")[0]] += layer.k * layer.n
+    for kernel in kernels_of(workload.dense, *shape):
+        weights[kernel.part] += kernel.repeat * kernel.weights
     parameters = dense_parameters(workload.dense, *shape)
     size = parameters * element_bytes(workload.comm_dtypes.dense)
     total = sum(weights.values())
@@ -202,7 +201,8 @@ def _optimizer_seconds(pricer: ModelPricer, devices: list[DenseDevice]) -> Float
     """
     workload = pricer.usage.workload
     parameters = dense_parameters(workload.dense, *pricer.usage.sample_shape)
-    state = float(state_bytes(workload.optimizer, 1.0))
+    optimizer = workload.dense.optimizer or workload.optimizer
+    state = float(state_bytes(optimizer, 1.0))
     layer = element_bytes(workload.dense.dtype)
     copy = layer if layer < FP32_BYTES else 0.0
     moved = parameters * (layer + copy + 2.0 * (FP32_BYTES + state))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.costs.layers.activations import activation_bytes
 from shardplan.costs.layers.times import dense_parameters
 from shardplan.costs.memory import storage
 
@@ -89,18 +90,20 @@ def dense_rank_bytes(usage: TableUsage, world_size: int) -> dict[str, float]:
 
     Notes
     -----
-    Parameters: fp32 weights, gradients and optimizer state. Activations: each
-    layer's output, and its gradient, in fp32. Received embeddings: the pooled (or
-    sequence) outputs of all tables for the rank's samples, and their gradients.
+    Parameters: fp32 weights, gradients and optimizer state. Activations: see
+    :func:`shardplan.costs.layers.activations.activation_bytes`. Received embeddings:
+    the pooled (or sequence) outputs of all tables for the rank's samples, and their
+    gradients.
     """
     workload = usage.workload
     dense, local_batch = workload.dense, usage.batch_size / world_size
     outputs = float(usage.num_outputs @ usage.embedding_dim) / world_size
     parameters = dense_parameters(dense, *usage.sample_shape)
-    state = float(storage.state_bytes(workload.optimizer, 1.0))
-    layers = sum(dense.bottom_mlp) + sum(dense.top_mlp)
+    optimizer = dense.optimizer or workload.optimizer
+    state = float(storage.state_bytes(optimizer, 1.0))
+    activations = activation_bytes(dense, *usage.sample_shape, local_batch)
     return {
         "dense parameters": parameters * (2.0 * storage.FP32_BYTES + state),
-        "dense activations": 2.0 * storage.FP32_BYTES * local_batch * layers,
+        "dense activations": activations,
         "received embeddings": 2.0 * storage.FP32_BYTES * outputs,
     }

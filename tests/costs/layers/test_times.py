@@ -11,17 +11,12 @@ from shardplan.costs.layers.times import (
     DenseDevice,
     dense_backward_time,
     dense_forward_time,
-    dense_layers,
-    dense_parameters,
     gemm_time,
-    interaction_elements,
 )
 from shardplan.errors import InputError
 from shardplan.records.host_group import HostGroup
 from shardplan.records.tables import DType
 from shardplan.records.workload import DenseModel
-
-SMALL = {"num_dense": 3, "bottom_mlp": (8, 4), "top_mlp": (6, 1)}
 
 # bf16 y = x(m, k) W(k, n), m = 512 ... 8192 per (n, k) [us]: ai-dynamo/aiconfigurator
 # at 095f58a51c4c, systems/data/{a100_sxm,h100_sxm}/gemm/**/gemm_perf.parquet.
@@ -146,79 +141,6 @@ def test_measured_gemms(name):
     assert np.median(np.abs(error)) < 0.12
     assert np.abs(error).max() < 0.36
     assert abs(np.median(error)) < 0.08
-
-
-def test_layers_of_concatenation():
-    """Bottom output 4 and outputs of 12 elements make 16 inputs of the top."""
-    dense = DenseModel(interaction="cat", **SMALL)
-    shapes = [tuple(layer) for layer in dense_layers(dense, 12, 3)]
-    assert shapes == [
-        ("bottom.0", 3, 8),
-        ("bottom.1", 8, 4),
-        ("top.0", 16, 6),
-        ("top.1", 6, 1),
-    ]
-    # Weights 24 + 32 + 96 + 6, biases 8 + 4 + 6 + 1.
-    assert dense_parameters(dense, 12, 3) == 177
-    assert interaction_elements(dense, 12, 3) == 2 * 16
-
-
-def test_layers_of_dot_products():
-    """Three outputs and the bottom's make 4 * 3 / 2 pairs beside the bottom's 4."""
-    dense = DenseModel(interaction="dot", **SMALL)
-    layers = dense_layers(dense, 12, 3)
-    assert layers[2] == ("interaction.dot", 4, 16)
-    assert layers[3] == ("top.0", 4 + 6, 6)
-    # As above with 10 instead of 16 inputs of the top: 36 weights fewer.
-    assert dense_parameters(dense, 12, 3) == 177 - 36
-    # 16 joined (twice) and read, 10 read and written.
-    assert interaction_elements(dense, 12, 3) == 3 * 16 + 2 * 10
-
-
-def test_layers_of_dcn_v2():
-    """Each cross layer goes down to the rank and up again, with one bias."""
-    dense = DenseModel(
-        interaction="dcn_v2", dcn_num_layers=2, dcn_low_rank_dim=5, **SMALL
-    )
-    names = [layer.name for layer in dense_layers(dense, 12, 3)[2:6]]
-    assert names == [
-        "interaction.0.down",
-        "interaction.0.up",
-        "interaction.1.down",
-        "interaction.1.up",
-    ]
-    # Per cross layer 16 * 5 + 5 * 16 weights and 16 biases.
-    assert dense_parameters(dense, 12, 3) == 177 + 2 * (160 + 16)
-    assert interaction_elements(dense, 12, 3) == 2 * 16 + 2 * 4 * 16
-
-
-def test_mlperf_dlrm_dcnv2_size():
-    """The benchmark model's dense part has 16 million parameters."""
-    dense = DenseModel(
-        num_dense=13,
-        bottom_mlp=(512, 256, 128),
-        interaction="dcn_v2",
-        dcn_num_layers=3,
-        dcn_low_rank_dim=512,
-        top_mlp=(1024, 1024, 512, 256, 1),
-    )
-    # bottom 7168 + 131328 + 32896; cross 3 * (2 * 3456 * 512 + 3456);
-    # top 3539968 + 1049600 + 524800 + 131328 + 257 (mlcommons/training, DLRM-DCNv2).
-    expected = 171_392 + 3 * 3_542_400 + 5_245_953
-    assert dense_parameters(dense, 26 * 128, 26) == expected
-
-
-def test_layers_of_other_interactions():
-    """Pooling shortens the top's inputs, no interaction takes the bottom's output."""
-    pooled = DenseModel(interaction="avg_pool", avg_pool_stride=5, **SMALL)
-    # ceil(16 / 5) = 4 inputs; 2 * 16 to join, 16 to read, 4 to write.
-    assert dense_layers(pooled, 12, 3)[2] == ("top.0", 4, 6)
-    assert interaction_elements(pooled, 12, 3) == 3 * 16 + 4
-    alone = DenseModel(interaction="none", **SMALL)
-    assert dense_layers(alone, 12, 3)[2] == ("top.0", 4, 6)
-    assert interaction_elements(alone, 12, 3) == 0.0
-    assert dense_layers(DenseModel(), 12, 3) == []
-    assert dense_parameters(DenseModel(), 12, 3) == 0
 
 
 def test_forward_and_backward_time_by_hand(cost_model):
