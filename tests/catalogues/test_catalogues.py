@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.checking import check
+from shardplan.errors import InfeasibleError
 from shardplan.io.catalog import load_cost_model, load_topology, load_workload, names
 from shardplan.planning.planner import solve
 from shardplan.records.coefficient import Coefficient
@@ -45,6 +46,8 @@ TOPOLOGIES = {
     "hgx-b300": 8,
     "gb200-nvl72": 72,
     "gb300-nvl72": 72,
+    "h20": 8,
+    "cots-hpc": 64,
     "mi300x": 8,
     "mi325x": 8,
     "mi350x": 8,
@@ -53,7 +56,10 @@ TOPOLOGIES = {
     "cpu-host": 2,
 }
 """Required names, with their ranks."""
-MEASURED = ("v100", "a100", "h100", "h200", "b200", "b300", "mi300x", "mi350x", "cpu")
+MEASURED = (
+    *("v100", "a100", "h100", "h200", "h20", "b200", "b300"),
+    *("mi300x", "mi350x", "cpu"),
+)
 COST_MODELS = (*MEASURED, "torchrec")
 PARAMETERS = {
     # mlcommons/training: 204,184,588 rows of 128 columns.
@@ -84,6 +90,11 @@ PARAMETERS = {
     "deeprecsys-wide-and-deep": 864_000_000,
     "avazu": 1_209_498_240,
     "movielens-ncf": 14_023_424,
+    # LightLDA, arXiv 1412.1576: a trillion; SaberLDA, arXiv 1610.02496.
+    "lightlda": 1_000_000_000_000,
+    "saberlda": 1_000_000_000,
+    # Stergiou et al., AAAI 2017: 800 GB of fp32.
+    "word2vec-yahoo": 200_000_000_000,
     "torcheasyrec-dlrm": 3_266_953_408,
     "torcheasyrec-dbmtl": 71_421_312,
 }
@@ -188,6 +199,7 @@ REPORTED_MIB = {
     "gb200-nvl72": 189_471,
     "hgx-b300": 275_040,
     "gb300-nvl72": 284_208,
+    "h20": 97_871,
     "mi300x": 196_592,
     "mi325x": 262_128,
     "mi350x": 294_896,
@@ -317,6 +329,37 @@ def test_parameters_are_as_published(name: str, parameters: int) -> None:
     """The tables of a workload add up to the published total."""
     tolerance = 1e-6 if name in ("neo-a", "neo-i") else 0.0
     assert _parameters(load_workload(name)) == pytest.approx(parameters, rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("workload", "topology"),
+    [
+        ("saberlda", "cots-hpc"),
+        ("lightlda", "mi350x:2"),
+        ("word2vec-yahoo", "mi300x"),
+        ("word2vec-yahoo", "cpu-host:4"),
+    ],
+)
+def test_models_of_the_literature_fit(workload: str, topology: str) -> None:
+    """They are planned, checked and simulated on machines that hold them."""
+    result = solve(workload, topology, solver="greedy")
+    assert check(result.plan) == ()
+    step_s = simulate(result.plan).step_time_s
+    assert 0 < result.lower_bound_s <= step_s < 1
+
+
+@pytest.mark.parametrize(
+    ("workload", "topology", "needed"),
+    [("lightlda", "mi350x", r"4\.0 T"), ("word2vec-yahoo", "dgx-h100", r"80\d\.")],
+)
+def test_what_they_need_does_not_fit_everywhere(
+    workload: str, topology: str, needed: str
+) -> None:
+    """A trillion counts need a second box, and 800 GB more than 640 GB."""
+    limits = {"compute_kernels": ["fused"]}
+    model = load_workload(workload).replace(constraints=limits)
+    with pytest.raises(InfeasibleError, match=f"HBM short.*need at least {needed}"):
+        solve(model, topology, solver="greedy")
 
 
 def test_dlrm_dcnv2() -> None:

@@ -79,7 +79,11 @@ class ShardplanProvider:
         if device != found.compute_device:
             rule = f"the devices of SKU {sku} are {found.compute_device}"
             raise InputError.single("request", "compute_device", device, rule)
-        hardware = {**found.hardware(), **_asked(request), **_override(request, sku)}
+        hardware = {
+            **found.hardware(request.local_world_size),
+            **_asked(request),
+            **_override(request, sku),
+        }
         topology = sku_topology(
             found,
             hardware,

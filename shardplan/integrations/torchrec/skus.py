@@ -140,11 +140,16 @@ class Sku:
         """What TorchRec calls its devices."""
         return "cpu" if self.host.device.kind == "cpu" else "cuda"
 
-    def hardware(self) -> dict[str, float]:
+    def hardware(self, local_world_size: int | None = None) -> dict[str, float]:
         """Return capacities of a rank [bytes] and bandwidths [bytes/ms].
 
         Names are those of TorchRec's `HardwareConfig`. Memory and SSD of a host are
         divided over its ranks.
+
+        Parameters
+        ----------
+        local_world_size : int, optional
+            Ranks of each host that a job uses; by default all.
         """
         host, local = self.host.host, self.host.local_world_size
         device = self.host.device
@@ -156,9 +161,20 @@ class Sku:
             "ddr_mem_bw": host.ddr_bw / local / _MS_PER_S,
             "ssd_mem_bw": host.ssd_read_bw / local / _MS_PER_S,
             "hbm_to_ddr_mem_bw": host.pcie_bw / host.ranks_per_pcie_link / _MS_PER_S,
-            "intra_host_bw": intra_host_bw(self.host) / _MS_PER_S,
+            "intra_host_bw": intra_host_bw(self.host)
+            * self._share_of_links(local_world_size or local)
+            / _MS_PER_S,
             "inter_host_bw": inter_host_bw(self.host) / _MS_PER_S,
         }
+
+    def _share_of_links(self, ranks: int) -> float:
+        """Share of a rank's links that lead to so many ranks of its host."""
+        links = self.host.scale_up
+        if links.kind != "mesh" or not 1 < ranks < links.domain_size:
+            return 1.0
+        if links.domain_size > self.host.local_world_size:
+            return 1.0  # Links reach the ranks of other hosts, too.
+        return (ranks - 1) / (links.domain_size - 1)
 
     def pod_size(self, asked: int | None, local: int, world: int) -> int | None:
         """Return the hosts that fast links join; None if they end at the host.

@@ -21,7 +21,7 @@ from tests.integrations.torchrec.instances import cluster
 def built(sku: str, world: int, local: int, **options: Any) -> Any:
     """Build the topology of a job."""
     found = Sku.of(sku)
-    hardware = {**found.hardware(), **options.pop("hardware", {})}
+    hardware = {**found.hardware(local), **options.pop("hardware", {})}
     return sku_topology(
         found, hardware, world_size=world, local_world_size=local, **options
     )
@@ -53,6 +53,15 @@ def test_h100_has_its_own_numbers() -> None:
 def test_a_host_that_is_used_in_part_keeps_its_ranks_parts() -> None:
     """Four of eight ranks have four eighths of the host's memory."""
     assert built("H100", 4, 4).devices[0].storage.ddr == 2 * 2**40 // 8
+
+
+@pytest.mark.parametrize(("local", "links"), [(8, 7), (4, 3), (2, 1), (1, 7)])
+def test_few_ranks_of_a_mesh_have_the_links_among_them(local: int, links: int) -> None:
+    """Each of the seven links of an MI300X has 64 GB/s, and leads to one peer."""
+    topology = built("MI300X", 16 * local, local)
+    assert topology.devices[0].storage.hbm == 206_141_652_992
+    assert topology.intra_host_bw == pytest.approx(links * 64e6)
+    assert topology.inter_host_bw == pytest.approx(50e6)
 
 
 @pytest.mark.parametrize("name", ["dgx-h100", "DGX_H100", "h100", "GrandTeton"])
