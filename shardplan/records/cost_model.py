@@ -158,6 +158,21 @@ class DenseCostModel(Section):
     score_backward_rate: PositiveCoefficient | None = None
     elementwise_efficiency: PositiveCoefficient | None = None
 
+    def with_attention_in(self, passes: float) -> Self:
+        """Return the model where attention takes `passes` times as long."""
+        given = {
+            "attention_efficiency": self.attention_efficiency or self.gemm_efficiency,
+            "attention_backward_efficiency": self.attention_backward_efficiency,
+            "score_rate": self.score_rate,
+            "score_backward_rate": self.score_backward_rate,
+        }
+        slower = {
+            name: rate.model_copy(update={"value": rate.value / passes})
+            for name, rate in given.items()
+            if rate is not None
+        }
+        return self.model_copy(update=slower)
+
 
 class RuntimeModel(Section):
     """Overheads of the program that runs the step.
@@ -171,6 +186,7 @@ class RuntimeModel(Section):
         it, the 25 MiB of PyTorch [bytes]
     elementwise_passes : times that unfused layers move what fused ones move once
     lookup_passes : times that lookups and updates take what fused kernels take
+    attention_passes : times that attention takes what the cost model's kernels take
     async_weight_gradients : gradients of weights are put off, so that the exchange
         of embedding gradients starts earlier
     separate_all_reduce : all-reduces have a communicator of their own, so that they
@@ -183,6 +199,7 @@ class RuntimeModel(Section):
     gradient_bucket_bytes: PositiveCoefficient | None = None
     elementwise_passes: PositiveCoefficient | None = None
     lookup_passes: PositiveCoefficient | None = None
+    attention_passes: PositiveCoefficient | None = None
     async_weight_gradients: Flag = False
     separate_all_reduce: Flag = False
 

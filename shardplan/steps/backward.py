@@ -37,7 +37,10 @@ class BackwardPass(StepParts):
             for operation in pieces["interaction"]
             if operation.stage is Stage.DENSE_BACKWARD
         ][-1]
-        gradients = list(self._gradient_exchange(self.sparse.gradients, ready))
+        slowest = self._slowest_rank(ready)
+        yield from slowest
+        behind = slowest[-1].name if slowest else ready
+        gradients = list(self._gradient_exchange(self.sparse.gradients, behind))
         yield from gradients
         yield from sync
         yield from self._replicated_backward(ready)
@@ -65,9 +68,10 @@ class BackwardPass(StepParts):
             )
             before = chain[part]
             if part == "interaction":
-                gradients = list(
-                    self._gradient_exchange(self.sparse.gradients, chain[part])
-                )
+                slowest = self._slowest_rank(chain[part])
+                yield from slowest
+                behind = slowest[-1].name if slowest else chain[part]
+                gradients = list(self._gradient_exchange(self.sparse.gradients, behind))
                 yield from gradients
         yield from self._replicated_backward(chain["interaction"])
         pieces = self._dense_pieces(self.dense.weight_gradients, chain)
@@ -76,6 +80,14 @@ class BackwardPass(StepParts):
         yield self._embedding_backward(chain["interaction"], gradients)
         yield self._dense_optimizer([op for part in PARTS for op in pieces[part]])
         yield from self._replica_sync()
+
+    def _slowest_rank(self, ready: str) -> list[Operation]:
+        """Return what the rank with the longest samples computes before all meet."""
+        seconds = self.dense.stragglers
+        if not self.settings.stragglers or not seconds.any():
+            return []
+        stage = Stage.DENSE_BACKWARD
+        return [compute("longest_samples", stage, seconds, after=(ready,))]
 
     def _replicated_backward(self, ready: str) -> Iterator[Operation]:
         """Gradients of replicated tables, and their all-reduce."""

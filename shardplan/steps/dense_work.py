@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
+from shardplan.costs.layers.stragglers import length_deviation_time, slowest_of
 from shardplan.costs.layers.times import (
     DenseDevice,
     dense_forward_time,
@@ -44,6 +45,9 @@ class DenseWork:
         On the wire [bytes].
     optimizer : float array (W,)
         Update of all weights [s].
+    stragglers : float array (W,)
+        What the rank with the longest samples computes longer than the mean, on every
+        rank, since all wait for it [s].
     """
 
     forward: dict[str, Floats]
@@ -51,16 +55,20 @@ class DenseWork:
     weight_gradients: dict[str, Floats]
     gradient_bytes: dict[str, float]
     optimizer: Floats
+    stragglers: Floats
 
     @classmethod
     def nothing(cls, world_size: int) -> Self:
         """Return the work of a model without dense layers."""
         none = dict.fromkeys(PARTS, np.zeros(world_size))
         no_bytes = dict.fromkeys(PARTS, 0.0)
-        return cls(none, none, none, no_bytes, np.zeros(world_size))
+        zeros = np.zeros(world_size)
+        return cls(none, none, none, no_bytes, zeros, zeros)
 
     @classmethod
-    def of(cls, pricer: ModelPricer, passes: float = 1.0) -> Self:
+    def of(
+        cls, pricer: ModelPricer, passes: float = 1.0, attention_passes: float = 1.0
+    ) -> Self:
         """Time the workload's dense layers on every class of ranks.
 
         Parameters
@@ -68,6 +76,8 @@ class DenseWork:
         pricer : ModelPricer
         passes : float
             How often unfused layers move what fused ones move once.
+        attention_passes : float
+            How often attention takes what the cost model's kernels take.
 
         Raises
         ------
@@ -81,6 +91,8 @@ class DenseWork:
             return cls.nothing(cluster.world_size)
         batch = usage.batch_size / cluster.world_size
         model = pricer.rates.cost_model.dense
+        if attention_passes != 1.0:
+            model = model.with_attention_in(attention_passes)
         devices = [DenseDevice.of(group, dense.dtype) for group in cluster.host_groups]
         times = [_times(dense, shape, batch, d, model, passes) for d in devices]
 
@@ -98,6 +110,7 @@ class DenseWork:
             weight_gradients=per_rank(2),
             gradient_bytes=_gradient_bytes(pricer),
             optimizer=_optimizer_seconds(pricer, devices),
+            stragglers=_straggler_seconds(pricer, devices, model, passes),
         )
 
 
@@ -189,6 +202,31 @@ def _gradient_bytes(pricer: ModelPricer) -> dict[str, float]:
     size = parameters * element_bytes(workload.comm_dtypes.dense)
     total = sum(weights.values())
     return {part: size * weights[part] / total if total else 0.0 for part in PARTS}
+
+
+def _straggler_seconds(
+    pricer: ModelPricer,
+    devices: list[DenseDevice],
+    model: DenseCostModel,
+    passes: float,
+) -> Floats:
+    """Seconds that every rank waits for the one with the longest samples (W,).
+
+    Notes
+    -----
+    The deviation between ranks, times the expected largest of W normal numbers.
+    """
+    usage, cluster = pricer.usage, pricer.cluster
+    dense = usage.workload.dense
+    batch = usage.batch_size / cluster.world_size
+    deviation = [
+        length_deviation_time(
+            *(dense, *usage.sample_shape, batch, device, model), passes=passes
+        )
+        for device in devices
+    ]
+    slowest = slowest_of(cluster.world_size * cluster.topology.replicas)
+    return np.asarray(np.array(deviation)[cluster.rank_class] * slowest)
 
 
 def _optimizer_seconds(pricer: ModelPricer, devices: list[DenseDevice]) -> Floats:

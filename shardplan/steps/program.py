@@ -17,6 +17,7 @@ from shardplan.steps.step_parts import LEADS, StepParts
 
 if TYPE_CHECKING:
     from shardplan.costs.pricer import ModelPricer
+    from shardplan.records.coefficient import Coefficient
     from shardplan.steps.operation import Operation
     from shardplan.steps.settings import SimulationSettings
     from shardplan.steps.sparse_work import SparseWork
@@ -52,16 +53,25 @@ def step_parts(
 ) -> StepParts:
     """Return what the passes of a step are made from."""
     network = Network(pricer.cluster, pricer.rates, settings)
-    passes = network.runtime.elementwise_passes
+    runtime = network.runtime
     return StepParts(
         pricer=pricer,
         settings=settings,
         sparse=sparse,
         dense=(
-            DenseWork.of(pricer, 1.0 if passes is None else passes.value)
+            DenseWork.of(
+                pricer,
+                _or_once(runtime.elementwise_passes),
+                _or_once(runtime.attention_passes),
+            )
             if settings.dense
             else DenseWork.nothing(pricer.cluster.world_size)
         ),
         network=network,
         lead=LEADS[pricer.usage.workload.pipeline],
     )
+
+
+def _or_once(passes: Coefficient | None) -> float:
+    """Return how often something is done; once where nothing is said."""
+    return 1.0 if passes is None else passes.value

@@ -36,6 +36,9 @@ class SimulationSettings:
         Communication slows computation that runs beside it.
     sharing : bool
         Operations that run beside each other share links; needs `links`.
+    stragglers : bool
+        All ranks wait for the one that has the longest samples, where the workload
+        says how lengths differ.
     num_batches : int
         Batches up to the end of the steady step: from the end of the last but one
         to the end of the last.
@@ -56,6 +59,7 @@ class SimulationSettings:
     overhead: bool = True
     slowdown: bool = True
     sharing: bool = True
+    stragglers: bool = True
     num_batches: int = 4
     bucket_bytes: float | None = None
     runtime: str | None = None

@@ -97,6 +97,16 @@ PARAMETERS = {
     "word2vec-yahoo": 200_000_000_000,
     "torcheasyrec-dlrm": 3_266_953_408,
     "torcheasyrec-dbmtl": 71_421_312,
+    # The same Criteo tables as dlrm-dcnv2, and Taobao's with and without sequences.
+    "wukong": 26_135_627_264,
+    "mmoe": 50_280_976,
+    "din": 71_421_312,
+    # MovieLens 20M: 131,263 rows of 256 columns.
+    "sasrec": 33_603_328,
+    "hstu-large": 33_603_328,
+    # 293,051,712 rows of 512 columns.
+    "dlrm-v4": 150_042_476_544,
+    "dlrm-v4-last-row": 150_042_476_544,
 }
 """Required workloads, with the parameters of their tables."""
 

@@ -238,3 +238,43 @@ def test_settings_are_checked(wrong):
     """Settings without a steady state or without buckets are rejected."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         SimulationSettings(**wrong)
+
+
+def sequence_plan(tiny, **changes):
+    """Two ranks with attention over samples of 20 tokens, more or less."""
+    sequence = {"name": "s", "mean": 20, "mean_square": 500, "max": 100, **changes}
+    attention = {"kind": "attention", "qk": 64, "v": 64}
+    block = {"name": "b", "rows": "s", "layers": [attention]}
+    return tiny.plan(
+        tiny.workload([1], dense={"sequences": [sequence], "blocks": [block]}),
+        tiny.topology(tiny.host_group(ranks=2)),
+        tiny.cost_model(),
+        [tiny.placement(0, [0])],
+    )
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_ranks_wait_for_the_longest_samples(tiny, later):
+    """The gradients' exchange comes later by what the slowest rank computes longer."""
+    plan = sequence_plan(tiny)
+    model = plan.inputs.cost_model
+    runtime = model.runtime.replace(async_weight_gradients=later)
+    model = model.replace(runtime=runtime)
+    plan = tiny.plan(plan.inputs.workload, plan.inputs.topology, model, plan.tables)
+    with_wait = simulate(plan)
+    without = simulate(plan, SimulationSettings(stragglers=False))
+    wait = row(with_wait, "longest_samples").max_s
+    assert wait > 0
+    # In a batch of 50 samples: z(2) = 0.589 of the deviation of sums of squares.
+    dense = sum(row(without, f"top_{way}").max_s for way in ("forward", "backward"))
+    variance = 20**4 + 6 * 20**2 * 100 + 3 * 100**2 - 500**2
+    expected = 0.589 * dense * variance**0.5 / 500 / 50**0.5
+    assert wait == pytest.approx(expected, rel=1e-3)
+    assert with_wait.step_time_s - without.step_time_s == pytest.approx(wait)
+    assert "longest_samples" not in {phase.name for phase in without.phases}
+
+
+def test_samples_of_one_length_make_no_stragglers(tiny):
+    """Nothing waits where all samples are alike."""
+    simulation = simulate(sequence_plan(tiny, mean_square=400))
+    assert "longest_samples" not in {phase.name for phase in simulation.phases}

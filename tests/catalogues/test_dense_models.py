@@ -1,0 +1,154 @@
+"""Dense parts of shipped workloads: parameters and FLOPs, published or counted."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from shardplan.costs.layers.shapes import Kernel, dense_parameters, kernels_of
+from shardplan.costs.usage import TableUsage
+from shardplan.io.catalog import load_workload
+
+
+def mlp(*widths: int) -> tuple[int, int]:
+    """Parameters with biases, and FLOPs of a row, of layers between widths."""
+    weights = sum(a * b for a, b in pairwise(widths))
+    return weights + sum(widths[1:]), 2 * weights
+
+
+def kernels(name: str, **lengths: float) -> tuple[Kernel, ...]:
+    """Layers of a shipped workload, with other lengths if given."""
+    workload = load_workload(name)
+    dense: Any = workload.dense
+    if lengths:
+        sequences = tuple(axis.replace(**lengths) for axis in dense.sequences)
+        dense = dense.replace(sequences=sequences)
+    return kernels_of(dense, *TableUsage.of(workload, 8).sample_shape)
+
+
+def product_flops(name: str) -> float:
+    """Forward FLOPs of products and attention of a sample."""
+    return sum(k.flops for k in kernels(name) if k.n or k.pairs)
+
+
+def wukong() -> tuple[int, int]:
+    """Vectors of 128: 27 of them, then 32; 16 + 16 come out, of 24 compressed ones."""
+    layers = []
+    for vectors, residual in ((27, 27 * 32), (32, 0)):
+        weights = vectors * 16 + vectors * 24 + residual
+        machine = vectors * 24
+        hidden = mlp(machine, 512, 2048)
+        parameters = weights + 2 * machine + hidden[0] + 2 * 128
+        layers.append((parameters, 2 * 128 * weights + 2 * 128 * machine + hidden[1]))
+    ends = [mlp(13, 512, 256, 128), mlp(4096, 512, 64, 1)]
+    parameters, flops = zip(*layers, *ends, strict=True)
+    return sum(parameters), sum(flops)
+
+
+def mmoe() -> tuple[int, int]:
+    """Three experts; two gates, mixtures and towers."""
+    expert, gate = mlp(256, 512, 256, 128), mlp(256, 3)
+    tower, mixture = mlp(128, 256, 128, 64, 1), 2 * 3 * 128
+    return (
+        3 * expert[0] + 2 * (gate[0] + tower[0]),
+        3 * expert[1] + 2 * (gate[1] + mixture + tower[1]),
+    )
+
+
+def din() -> tuple[int, int]:
+    """A tower, a unit for each of 100 clicks, and the end."""
+    tower, unit, end = mlp(256, 512, 256, 128), mlp(192, 256, 64, 1), mlp(176, 64, 1)
+    return tower[0] + unit[0] + end[0], tower[1] + 100 * unit[1] + end[1]
+
+
+def sasrec() -> tuple[int, int]:
+    """Four blocks of width 256 over 200 tokens, of which each sees those before it."""
+    qkv, square, norm = mlp(256, 768), mlp(256, 256), 2 * 256
+    seen = 200 * 201 // 2
+    block = qkv[0] + 3 * square[0] + 2 * norm
+    flops = 200 * (qkv[1] + 3 * square[1]) + seen * 2 * 2 * 256
+    return 4 * block + 200 * 256 + norm, 4 * flops
+
+
+def hstu_large() -> tuple[int, int]:
+    """Sixteen layers of width 256 over 200 tokens."""
+    seen = 200 * 201 // 2
+    block = 256 * 1024 + mlp(256, 256)[0]
+    flops = 200 * 2 * (256 * 1024 + 256 * 256) + seen * 2 * 2 * 256
+    return 16 * block + 200 * 256, 16 * flops
+
+
+def dlrm() -> tuple[int, int]:
+    """MLPerf's DLRM: 27 vectors of 128 make 351 pairs."""
+    bottom, top = mlp(13, 512, 256, 128), mlp(128 + 351, 1024, 1024, 512, 256, 1)
+    return bottom[0] + top[0], bottom[1] + top[1] + 2 * 27 * 27 * 128
+
+
+def dcnv2() -> tuple[int, int]:
+    """MLPerf's DLRM-DCNv2: three cross layers of rank 512 over 27 * 128 elements."""
+    bottom, top = mlp(13, 512, 256, 128), mlp(3456, 1024, 1024, 512, 256, 1)
+    cross = 2 * 3456 * 512
+    return bottom[0] + top[0] + 3 * (cross + 3456), bottom[1] + top[1] + 6 * cross
+
+
+COUNTED = {
+    "wukong": wukong,
+    "mmoe": mmoe,
+    "din": din,
+    "sasrec": sasrec,
+    "hstu-large": hstu_large,
+    "dlrm-v1": dlrm,
+    "dlrm-dcnv2": dcnv2,
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_size_is_what_its_layers_count(name: str) -> None:
+    """Parameters exactly, and FLOPs of a forward pass, counted from the shapes."""
+    parameters, flops = COUNTED[name]()
+    workload = load_workload(name)
+    shape = TableUsage.of(workload, 8).sample_shape
+    assert dense_parameters(workload.dense, *shape) == parameters
+    assert product_flops(name) == pytest.approx(flops, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["dlrm-v4", "dlrm-v4-last-row"])
+def test_dlrm_v4_has_15_million_parameters(name: str) -> None:
+    """Context 2.10 M, preprocessor 0.80, positions 5.24, layers 5.52, head 1.58."""
+    context = 8 * (512 * 512 + 512)
+    branches = [mlp(512, 256, 512), mlp(1024, 256, 512), mlp(24, 256, 512)]
+    before = sum(branch[0] + 2 * (256 + 512) for branch in branches)
+    layer = 2 * 512 + mlp(512, 2048)[0] + 2 * 512 + 1536 * 512
+    head = mlp(516, 512)[0] + 2 * 512 + mlp(1536, 512, 512)[0] + mlp(512, 512, 1)[0]
+    expected = context + before + (8192 + 2048) * 512 + 3 * layer + head
+    assert expected == pytest.approx(15.24e6, rel=1e-3)
+    found = sum(kernel.parameters for kernel in kernels(name))
+    assert found == expected
+
+
+def test_dlrm_v4_work_of_a_full_sample_is_published() -> None:
+    """The README's yardstick: 315.7 GFLOP for 4,096 tokens, forward and backward."""
+    layers = kernels("dlrm-v4", mean=4096, mean_square=4096**2, max=4096, tables=())
+    own = [k for k in layers if k.name.startswith("stu.") and (k.n or k.pairs)]
+    gflops = sum(k.flops + k.flops_back for k in own) / 1e9
+    assert gflops == pytest.approx(315.7, rel=1e-3)
+
+
+def test_last_row_saves_a_layer_but_for_its_keys() -> None:
+    """Of the third layer, half of one product is left for every token."""
+    whole, short = product_flops("dlrm-v4"), product_flops("dlrm-v4-last-row")
+    stu = [k for k in kernels("dlrm-v4") if k.name.startswith("stu.")]
+    layer = sum(k.flops for k in stu if k.n or k.pairs) / 3
+    keys = 2663 * 2 * 512 * 1024
+    row = 2 * (512 * 1024 + 1536 * 512) + 2 * 4 * 2662 * 256
+    assert short == pytest.approx(whole - layer + keys + row, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "mflops"), [("neo-a", 638), ("neo-f", 5), ("neo-i", 60)]
+)
+def test_neo_work_is_published(name: str, mflops: int) -> None:
+    """Neo, arXiv 2104.05158: 638, 5 and 60 MFLOP per sample, within 1 %."""
+    assert product_flops(name) / 1e6 == pytest.approx(mflops, rel=0.01)
