@@ -13,6 +13,7 @@ import numpy as np
 from shardplan.costs.communication.compression import compress
 from shardplan.costs.memory import storage
 from shardplan.costs.scopes import SCOPES, Scope
+from shardplan.costs.sequence_passes import exchange_seconds
 from shardplan.costs.shards import num_ids, num_outputs
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Outputs(NamedTuple):
     num_bytes : float array (N,)
         Bytes of one rank's messages, compressed where that pays [bytes].
     encode_s : float array (N, C)
-        Encoding and decoding them, per class of ranks [s].
+        Passes over them before and after, such as encoding, per class of ranks [s].
     """
 
     num_bytes: Floats
@@ -82,16 +83,17 @@ def output_bytes(
     """
     elements = num_outputs(shards, usage, rates.world_size) * shards.columns
     plain = np.where(shards.is_replicated, 0.0, elements * usage.element_bytes(phase))
+    passes = exchange_seconds(phase, shards, usage, rates)
     compression = usage.compression(phase)
     if compression is None:
-        return Outputs(plain, np.zeros((len(shards), len(rates.forward_bw))))
+        return Outputs(plain, passes)
     form = compress(
         np.where(reduces(shards, usage), 0.0, plain),
         output_s_per_byte(shards, usage, rates),
         compression,
         rates.forward_bw,
     )
-    return Outputs(plain * form.share, form.encode_s)
+    return Outputs(plain * form.share, passes + form.encode_s)
 
 
 def output_s_per_byte(

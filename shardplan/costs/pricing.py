@@ -15,6 +15,7 @@ from shardplan.costs import messages
 from shardplan.costs.memory import lookup, reads, storage
 from shardplan.costs.memory.footprint import tier_bytes
 from shardplan.costs.replica_sync import sync_seconds
+from shardplan.costs.sequence_passes import expand_seconds, id_seconds
 from shardplan.costs.shards import ShardArrays, volumes_of
 from shardplan.records.optimizers import FACTS
 from shardplan.records.sharding import (
@@ -76,12 +77,15 @@ def _lookup_times(
 ) -> None:
     """Fill the lookup phases: forward, backward with optimizer, prefetch."""
     cold = _cold(shards, volumes, usage)
-    cost[:, :, _PHASE[Phase.FWD_COMPUTE]] = _forward(
-        shards, volumes, cold, usage, rates
-    )
-    cost[:, :, _PHASE[Phase.BWD_COMPUTE]] = _backward(
-        shards, volumes, cold, usage, rates
-    )
+    forward = _forward(shards, volumes, cold, usage, rates)
+    backward = _backward(shards, volumes, cold, usage, rates)
+    forward += id_seconds(shards, usage, rates)
+    # Copies are looked up where they are wanted: nothing is exchanged before.
+    copies = shards.is_replicated[:, None]
+    forward += copies * expand_seconds(Phase.FWD_COMMS, shards, usage, rates)
+    backward += copies * expand_seconds(Phase.BWD_COMMS, shards, usage, rates)
+    cost[:, :, _PHASE[Phase.FWD_COMPUTE]] = forward
+    cost[:, :, _PHASE[Phase.BWD_COMPUTE]] = backward
     _prefetch_times(cost, shards, volumes, usage, rates)
 
 
@@ -176,7 +180,8 @@ def _cold(shards: ShardArrays, volumes: Volumes, usage: TableUsage) -> _Cold:
     ids = np.where(in_place, volumes.ids, 0.0)
     rows = np.where(in_place, volumes.unique, 0.0)
     hot = usage.hottest_mass(shards.table[split], shards.hbm_share[split])
-    ids[split] = volumes.ids[split] * (1.0 - hot)
+    cold_requests = volumes.requests[split] * (1.0 - hot)
+    ids[split] = np.minimum(cold_requests, volumes.ids[split])
     cold = shards.rows[split] * (1.0 - shards.hbm_share[split])
     rows[split] = np.minimum(np.minimum(volumes.unique[split], ids[split]), cold)
     return _Cold(ids, rows)
@@ -195,13 +200,13 @@ def fetched_bytes(shards: ShardArrays, volumes: Volumes, usage: TableUsage) -> F
     Notes
     -----
     ``min(n (1 - h), U) r``: a row is fetched once however often it is missed. Only
-    rows from SSD bring state along.
+    rows from SSD bring state along. Sending ids once leaves out hits, not misses.
     """
     index = np.flatnonzero(shards.is_kernel(*CACHING_KERNELS))
     fetched = np.zeros(len(shards))
     if len(index):
         miss = 1.0 - usage.hit_rate(shards.table[index], shards.hbm_share[index])
-        rows = np.minimum(volumes.ids[index] * miss, volumes.unique[index])
+        rows = np.minimum(volumes.requests[index] * miss, volumes.unique[index])
         fetched[index] = rows * _fetched_row(shards, volumes)[index]
     return fetched
 
@@ -226,6 +231,7 @@ def _prefetch_times(
     host = rates.cost_model.host_memory
     some = shards.take(index)
     ids, unique = volumes.ids[index], volumes.unique[index]
+    requests = volumes.requests[index]
     row = _fetched_row(shards, volumes)[index]
 
     prefetch = _per_class(fetched_bytes(shards, volumes, usage)[index], rates.miss_bw)
@@ -233,9 +239,8 @@ def _prefetch_times(
 
     on_ssd = some.is_kernel(ComputeKernel.KEY_VALUE)
     both = np.minimum(1.0, some.hbm_share + some.ddr_share)
-    read = np.where(
-        on_ssd, np.minimum(ids * (1 - usage.hit_rate(some.table, both)), unique), 0.0
-    )
+    missed = requests * (1 - usage.hit_rate(some.table, both))
+    read = np.where(on_ssd, np.minimum(missed, unique), 0.0)
     prefetch += lookup.ssd_time(
         read[:, None],
         row[:, None],

@@ -29,6 +29,8 @@ class ClassRates:
         read again in a pass; 0 where the cost model has no rate for it [bytes]
     l2_forward_bw, l2_backward_bw : its rate, infinite then [bytes/s]
     num_sms : multiprocessors, each with a cache of its own; 0 where unknown
+    pass_bw, scatter_bw : device memory in passes over vectors, and in atomic sums
+        [bytes/s]
     uvm_forward_bw, uvm_backward_bw, miss_bw : the rank's share of the way to host
         memory, for reads in place, for updates and for cache misses [bytes/s]
     ssd_iops, ssd_read_bw, ssd_write_bw : the rank's share of the host's SSD
@@ -55,6 +57,8 @@ class ClassRates:
     l2_forward_bw: Floats
     l2_backward_bw: Floats
     num_sms: Floats
+    pass_bw: Floats
+    scatter_bw: Floats
     uvm_forward_bw: Floats
     uvm_backward_bw: Floats
     miss_bw: Floats
@@ -91,6 +95,9 @@ class ClassRates:
         reads = (host.ssd_iops_efficiency or host.ssd_efficiency).value
         size_f, rate_f = _last_level_cache(cluster, lookup.l2_forward_efficiency)
         size_b, rate_b = _last_level_cache(cluster, lookup.l2_backward_efficiency)
+        sequences = cost_model.sequences
+        passes = sequences.pass_efficiency if sequences else lookup.forward_efficiency
+        sums = sequences.scatter_efficiency if sequences else lookup.backward_efficiency
         in_place, link = host.uvm_forward_efficiency.value, host.miss_efficiency.value
         miss_bw = np.minimum(pcie * link, ddr)
         collectives = Collectives.of(cluster, cost_model)
@@ -108,6 +115,8 @@ class ClassRates:
             l2_forward_bw=rate_f,
             l2_backward_bw=rate_b,
             num_sms=np.array([float(g.device.num_sms) for g in cluster.host_groups]),
+            pass_bw=memory * passes.value,
+            scatter_bw=memory * sums.value,
             uvm_forward_bw=np.minimum(pcie * min(in_place, link), ddr),
             uvm_backward_bw=np.minimum(pcie * host.uvm_backward_efficiency.value, ddr),
             miss_bw=miss_bw,

@@ -81,6 +81,7 @@ class Volumes:
     Attributes
     ----------
     ids, unique, outputs : looked up, different among them, and made in a step
+    requests : ids that samples ask for; more than `ids` where ranks send each only once
     row, full_row : of a stored row, and of one of the table's own type [bytes]
     state : optimizer state of a row [bytes]
     device_state : of it, what is on the device wherever the row is [bytes]
@@ -89,6 +90,7 @@ class Volumes:
     ids: Floats
     unique: Floats
     outputs: Floats
+    requests: Floats
     row: Floats
     state: Floats
     device_state: Floats
@@ -107,6 +109,7 @@ def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volum
         ids=num_ids(shards, usage, world_size),
         unique=_unique_rows(shards, usage, world_size),
         outputs=num_outputs(shards, usage, world_size),
+        requests=num_requests(shards, usage, world_size),
         row=_row_bytes(shards.dtype, shards.columns),
         state=storage.state_bytes(usage.optimizer, shards.columns),
         device_state=storage.device_state_bytes(
@@ -118,17 +121,30 @@ def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volum
 
 def num_ids(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
     """Return the ids that each rank of a shard looks up in a step (N,)."""
+    return usage.num_sent[shards.table] * _id_share(shards, world_size)
+
+
+def num_requests(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
+    """Return the ids that samples ask each rank of a shard for in a step (N,).
+
+    More than it looks up where ranks send each of their ids once.
+    """
     return usage.num_lookups[shards.table] * _id_share(shards, world_size)
 
 
 def num_outputs(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
     """Return the output rows that each rank of a shard makes in a step (N,).
 
-    A bag has a pooled output on every rank that holds some of its rows.
+    A bag has a pooled output on every rank that holds some of its rows; without
+    pooling every id has one.
     """
-    pooled = usage.is_pooled[shards.table] & ~shards.is_replicated
-    share = np.where(pooled, 1.0, _id_share(shards, world_size))
-    return usage.num_outputs[shards.table] * share
+    pooled = usage.is_pooled[shards.table]
+    whole = pooled & ~shards.is_replicated
+    share = np.where(whole, 1.0, _id_share(shards, world_size))
+    outputs = np.where(
+        pooled, usage.num_outputs[shards.table], usage.num_sent[shards.table]
+    )
+    return np.asarray(outputs * share)
 
 
 def _id_share(shards: ShardArrays, world_size: int) -> Floats:

@@ -40,6 +40,8 @@ class TableUsage:
         The features' own batch B': B * batch_factor [samples].
     num_lookups : float array (T,)
         Ids per step: B' * pooling_factor * coverage.
+    num_ranks : int
+        Ranks W that share the batch B, each with its own samples.
     num_outputs : float array (T,)
         Output vectors per step: B' * F if pooled, else the number of lookups.
     num_lengths : float array (T,)
@@ -61,6 +63,7 @@ class TableUsage:
     num_lengths: Floats
     is_pooled: Bools
     id_bytes: Floats
+    num_ranks: int
     target: Target = Target.ANY
 
     @classmethod
@@ -99,6 +102,7 @@ class TableUsage:
             num_lengths=samples * features,
             is_pooled=pooled,
             id_bytes=workload.index_bytes + weights,
+            num_ranks=world_size,
             target=target,
         )
 
@@ -178,12 +182,58 @@ class TableUsage:
     @cached_property
     def unique_rows(self) -> Floats:
         """Expected distinct rows that a step touches, shape (T,)."""
-        return access.unique_rows(self.bins, self.num_lookups)
+        every = np.arange(len(self.num_lookups))
+        return self.unique_rows_among(every, self.num_lookups)
 
     def unique_rows_among(self, table: Ints, num_lookups: Floats) -> Floats:
-        """Return the expected distinct rows among lookups in each of some tables."""
+        """Return the expected distinct rows among lookups in each of some tables.
+
+        Notes
+        -----
+        Measured, where the table says so; else lookups are independent.
+        """
         bins = access.RowBins(self.bins.probability[table], self.bins.num_rows[table])
-        return access.unique_rows(bins, num_lookups)
+        found = access.unique_rows(bins, num_lookups)
+        for index in np.flatnonzero(self._has_curve[table]):
+            found[index] = self._measured(int(table[index]), float(num_lookups[index]))
+        return found
+
+    @cached_property
+    def _has_curve(self) -> Bools:
+        return np.array([bool(t.unique_ids) for t in self.workload.tables])
+
+    def _measured(self, table: int, num_lookups: float) -> float:
+        """Different ids among lookups in a table whose curve was measured."""
+        bins = access.RowBins(
+            self.bins.probability[[table]], self.bins.num_rows[[table]]
+        )
+
+        def independent(lookups: float) -> float:
+            return float(access.unique_rows(bins, np.array([lookups]))[0])
+
+        points = self.workload.tables[table].unique_ids
+        found = access.measured_unique(points, num_lookups, independent)
+        return min(found, float(self.num_embeddings[table]))
+
+    @property
+    def sends_once(self) -> Bools:
+        """Whether ranks send each different id of their batch once (T,)."""
+        return ~self.is_pooled & self.workload.dedup
+
+    @cached_property
+    def num_sent(self) -> Floats:
+        """Ids that ranks send and tables look up in a step, shape (T,).
+
+        Notes
+        -----
+        The different ids of every rank's batch, where ranks send these once.
+        """
+        if not self.sends_once.any():
+            return self.num_lookups
+        every = np.arange(len(self.num_lookups))
+        own = self.unique_rows_among(every, self.num_lookups / self.num_ranks)
+        sent = np.minimum(own * self.num_ranks, self.num_lookups)
+        return np.where(self.sends_once, sent, self.num_lookups)
 
     def hit_rate(self, table: Ints, cached: Floats) -> Floats:
         """Share of lookups that an LRU cache of a share of the rows serves.

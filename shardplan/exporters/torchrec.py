@@ -78,6 +78,8 @@ def export(plan: Plan, module: str | None = None) -> dict[str, Any]:
         "compute_device": "cpu" if is_cpu else "cuda",
         "modules": modules,
     }
+    if plan.inputs.workload.dedup:
+        document["use_index_dedup"] = True
     replication = replication_facts(topology)
     if replication is not None:
         document["replication"] = replication

@@ -174,6 +174,23 @@ class DenseCostModel(Section):
         return self.model_copy(update=slower)
 
 
+class SequenceModel(Section):
+    """Passes over outputs that are not pooled, before and after their exchange.
+
+    Formula in :mod:`shardplan.costs.sequence_passes`.
+
+    Attributes
+    ----------
+    pass_efficiency : fraction of peak bandwidth that kernels reach that copy vectors
+    scatter_efficiency : the same of sums of vectors by atomic operations in fp32,
+        which read and write 8 bytes per element
+    """
+
+    formula: Literal["vector_passes"] = "vector_passes"
+    pass_efficiency: PositiveCoefficient
+    scatter_efficiency: PositiveCoefficient
+
+
 class RuntimeModel(Section):
     """Overheads of the program that runs the step.
 
@@ -246,6 +263,8 @@ class CostModel(Brief, Record):
         Taken where a topology names no network of its own.
     collectives : CollectiveModel or None
         Given here, they hold on whatever network.
+    sequences : SequenceModel or None
+        Without it, vectors are copied as fast as lookups read, and summed as updates.
     runtime : RuntimeModel
         The program that a simulation assumes unless it names another.
     runtimes : dict of str to RuntimeModel
@@ -261,6 +280,7 @@ class CostModel(Brief, Record):
     networks: Networks | None = None
     collectives: CollectiveModel | None = None
     dense: DenseCostModel
+    sequences: SequenceModel | None = None
     runtime: RuntimeModel
     runtimes: dict[Name, RuntimeModel] = Field(default_factory=dict)
     memory: MemoryModel

@@ -28,6 +28,7 @@ from shardplan.records.record import (
 )
 from shardplan.records.sharding import ComputeKernel, ShardingType
 from shardplan.records.torchrec_table import TorchRecTable
+from shardplan.records.unique_ids import UniqueIds
 
 
 class DType(StrEnum):
@@ -203,6 +204,9 @@ class EmbeddingTable(Record):
         Every lookup carries a weight.
     access : AccessDistribution or None
         None takes the workload's default.
+    unique_ids : tuple of (ids, unique)
+        Different ids among so many of a rank's batch, measured; without points they
+        follow from `access`.
     torchrec : TorchRecTable or None
         What TorchRec knows beyond these fields, of an imported model.
     """
@@ -219,6 +223,7 @@ class EmbeddingTable(Record):
     is_pooled: Flag = True
     is_weighted: Flag = False
     access: AccessDistribution | None = None
+    unique_ids: UniqueIds = ()
     constraints: TableConstraints = TableConstraints()
     torchrec: TorchRecTable | None = None
 
@@ -226,6 +231,16 @@ class EmbeddingTable(Record):
     def _shape_is_sane(self) -> EmbeddingTable:
         if self.num_embeddings * self.embedding_dim > 10**16:
             raise ValueError("num_embeddings * embedding_dim must be <= 10^16 elements")
+        return self
+
+    @model_validator(mode="after")
+    def _unique_ids_are_rows(self) -> EmbeddingTable:
+        if self.unique_ids and self.unique_ids[-1][1] > self.num_embeddings:
+            raise ValueError(
+                f"unique_ids reaches {self.unique_ids[-1][1]:g} unique ids, but the "
+                f"table has {self.num_embeddings:,} rows: must be at most "
+                "num_embeddings"
+            )
         return self
 
     @property

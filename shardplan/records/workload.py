@@ -16,6 +16,7 @@ from shardplan.records.optimizers import Optimizer as Optimizer
 from shardplan.records.quantity import Quantity
 from shardplan.records.record import (
     Bytes,
+    Flag,
     Name,
     Number,
     Record,
@@ -107,6 +108,9 @@ class Workload(Brief, Record):
     index_bytes : int
         Bytes of an id on the wire and in the lookup, 4 or 8; ids are signed, so 4
         reach 2^31 rows.
+    dedup : bool
+        Ranks send each id of their batch once, to tables that are not pooled
+        (TorchRec's `use_index_dedup`).
     """
 
     schema_version: SchemaVersion
@@ -118,6 +122,7 @@ class Workload(Brief, Record):
     optimizer: Optimizer = Optimizer.ROWWISE_ADAGRAD
     pipeline: Pipeline = Pipeline.SPARSE_DIST
     index_bytes: IndexBytes = 8
+    dedup: Flag = False
     comm_dtypes: CommDtypes = CommDtypes()
     dense: DenseModel = DenseModel()
     access: AccessDistribution = UniformAccess()

@@ -119,7 +119,10 @@ def measured_plan(step: StepMeasurement) -> Plan:
     """Return the plan that a step was measured with."""
     topology = system_topology(step.system)
     workload = load_workload(step.workload)
-    changes: dict[str, object] = {"global_batch_size": step.global_batch_size}
+    changes: dict[str, object] = {
+        "global_batch_size": step.global_batch_size,
+        "batch_size": None,
+    }
     if step.num_embeddings:
         changes["tables"] = tuple(
             table.replace(num_embeddings=rows)

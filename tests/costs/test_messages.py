@@ -61,7 +61,7 @@ def test_outputs() -> None:
 
     def sent(shards: ShardArrays, phase: Phase = Phase.FWD_COMMS) -> list[float]:
         found = messages.output_bytes(phase, shards, usage_of(), RATES)
-        assert not found.encode_s.any()
+        assert not found.encode_s[0].any()
         return found.num_bytes.tolist()
 
     # 1,000 bags, or 10,000 rows, of 128 fp32.

@@ -228,9 +228,47 @@ def test_sequence_table_sends_rows_and_not_sums() -> None:
         shard(rows=250_000, row_share=0.25, is_partial=True, scope=Scope.ALL), table
     )
     per_byte = 0.75 / 0.8e11
-    assert seconds(found, Phase.FWD_COMMS) == pytest.approx(IDS / 4 * ROW * per_byte)
-    forward = IDS / 4 * (8 + ROW) + IDS / 4 * (8 + ROW)
+    # Two passes over the vectors on each side of the exchange.
+    passes = 4 * IDS / 4 * ROW / FORWARD_BW
+    assert seconds(found, Phase.FWD_COMMS) == pytest.approx(
+        IDS / 4 * ROW * per_byte + passes
+    )
+    # Ids are cut, exchanged and ordered in 72 bytes each, then looked up.
+    forward = IDS / 4 * (72 + 8 + ROW) + IDS / 4 * (8 + ROW)
     assert seconds(found, Phase.FWD_COMPUTE) == pytest.approx(forward / FORWARD_BW)
+
+
+def test_a_copy_of_sequences_expands_what_it_looked_up() -> None:
+    """A rank looks its different ids up, and copies their vectors to all; or back."""
+    curve = [[100, 100], [2500, 400]]
+    table = {**TABLE, "is_pooled": False, "unique_ids": curve}
+    copy = shard(kernel="dense", is_replicated=True, scope=Scope.ALL)
+    plain, once = (prices(copy, table, dedup=dedup) for dedup in (False, True))
+    own = IDS / 4
+
+    def saved(phase: Phase) -> float:
+        return seconds(plain, phase) - seconds(once, phase)
+
+    lookups = (own - 400) * (8 + ROW + 8 + ROW) / FORWARD_BW
+    expanded = (400 + own) * ROW / FORWARD_BW + own * SORT
+    assert saved(Phase.FWD_COMPUTE) == pytest.approx(lookups - expanded)
+    gradients = (own - 400) * (ROW / BACKWARD_BW + SORT)
+    summed = 400 * ROW / FORWARD_BW + 2 * own * ROW / BACKWARD_BW
+    assert saved(Phase.BWD_COMPUTE) == pytest.approx(gradients - summed)
+    assert seconds(once, Phase.FWD_COMMS) == seconds(once, Phase.INPUT_DIST) == 0
+
+
+def test_caches_miss_as_often_where_ids_are_sent_once() -> None:
+    """What is sent once would have hit the next time."""
+    table = {**TABLE, "access": {"kind": "zipf", "alpha": 1.0}, "is_pooled": False}
+    cached = shard(kernel="fused_uvm_caching", hbm_share=0.9)
+    plain, once = (prices(cached, table, dedup=dedup) for dedup in (False, True))
+    upkeep = seconds(plain, Phase.PREFETCH_COMPUTE) - seconds(
+        once, Phase.PREFETCH_COMPUTE
+    )
+    usage = TableUsage.of(workload(table, dedup=True), 4)
+    per_id = COST_MODEL.host_memory.cache_upkeep_s_per_id.value
+    assert upkeep == pytest.approx((IDS - usage.num_sent[0]) * per_id)
 
 
 def test_replicated_table() -> None:

@@ -49,6 +49,32 @@ def test_a_table_with_its_own_batch(per_rank: bool) -> None:
     assert usage.sample_shape == ((2 + 6 + 1) * 128, 2 + 1 + 1)
 
 
+def test_ids_that_ranks_send_once() -> None:
+    """Different ids of each rank's batch go out, but to no pooled table."""
+    curve = [[10, 10], [1000, 100], [2000, 150]]
+    sequence = {"pooling_factor": 4.0, "is_pooled": False}
+    measured = {**sequence, "unique_ids": curve}
+    tables = (measured, sequence, {**measured, "is_pooled": True})
+    plain = TableUsage.of(workload(*tables), 4)
+    assert plain.num_sent.tolist() == [4000] * 3
+    # Each of 4 ranks has 1000 ids; those of a table without a curve are independent.
+    usage = TableUsage.of(workload(*tables, dedup=True), 4)
+    expected = 4 * 1000 * (1 - (1 - 1 / 1000) ** 1000)
+    np.testing.assert_allclose(usage.num_sent, [400, expected, 4000])
+    assert usage.sends_once.tolist() == [True, True, False]
+
+
+def test_measured_unique_ids_are_touched_rows() -> None:
+    """Rows of a batch follow the curve, and never exceed the table's."""
+    table = {"pooling_factor": 4.0, "unique_ids": [[1000, 100], [4000, 200]]}
+    usage = TableUsage.of(workload(table), 4)
+    assert usage.unique_rows[0] == pytest.approx(200)
+    own = usage.unique_rows_among(np.array([0]), np.array([2000.0]))
+    assert own[0] == pytest.approx(100 * 2**0.5)
+    beyond = usage.unique_rows_among(np.array([0]), np.array([4e9]))
+    assert 200 < beyond[0] <= 1000
+
+
 def test_nobody_looks_up() -> None:
     """A table that is off has lengths and outputs, but neither ids nor rows."""
     usage = TableUsage.of(

@@ -115,6 +115,14 @@ def test_torchrec_document_names_modules() -> None:
     assert list(export(plan, "torchrec")["modules"]) == ["ebc", "weighted_ebc", "ec128"]
 
 
+def test_the_job_is_told_to_send_ids_once() -> None:
+    """What a plan is priced with is in TorchRec's document."""
+    work = workload({"is_pooled": False}, dedup=True)
+    plan = solve(work, ONE_HOST, COST_MODEL, target="torchrec", solver="greedy").plan
+    assert export(plan, "torchrec")["use_index_dedup"] is True
+    assert "use_index_dedup" not in export(planned("torchrec"), "torchrec")
+
+
 def test_last_row_shard_is_the_rest() -> None:
     """10 rows over 4 ranks are 3, 3, 3 and 1."""
     plan = planned("any", only("row_wise", num_embeddings=10))

@@ -9,7 +9,7 @@ import numpy as np
 from shardplan.costs.memory.row_bins import RowBins, row_bins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -21,6 +21,7 @@ __all__ = [
     "hottest_mass",
     "lru_hit_rate",
     "mass_curve",
+    "measured_unique",
     "row_bins",
     "unique_rows",
 ]
@@ -61,6 +62,36 @@ def unique_rows(bins: RowBins, num_lookups: ArrayLike) -> Floats:
         return _dot(bins.num_rows, -np.expm1(lookups[:, None] * log_miss))
 
     return _per_case(distinct, num_lookups)
+
+
+def measured_unique(
+    points: Sequence[tuple[float, float]],
+    num_lookups: float,
+    independent: Callable[[float], float],
+) -> float:
+    """Return the distinct rows among lookups from a measured curve.
+
+    Parameters
+    ----------
+    points : sequence of (ids, unique)
+        Increasing; (1, 1) is implied.
+    num_lookups : float
+    independent : callable
+        Distinct rows among independent lookups.
+
+    Notes
+    -----
+    A power law between two points: straight in logarithms, so that unique ids stay
+    below ids. Beyond the last point they grow in proportion as they would if lookups
+    were independent: other ranks have other samples.
+    """
+    ids, unique = np.array([(1.0, 1.0), *points]).T
+    if num_lookups <= 1.0:
+        return num_lookups
+    if num_lookups > ids[-1]:
+        grown = independent(num_lookups) / independent(float(ids[-1]))
+        return float(unique[-1] * max(grown, 1.0))
+    return float(np.exp(np.interp(np.log(num_lookups), np.log(ids), np.log(unique))))
 
 
 def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:

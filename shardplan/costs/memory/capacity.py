@@ -93,11 +93,12 @@ def dense_rank_bytes(usage: TableUsage, world_size: int) -> dict[str, float]:
     Parameters: fp32 weights, gradients and optimizer state. Activations: see
     :func:`shardplan.costs.layers.activations.activation_bytes`. Received embeddings:
     the pooled (or sequence) outputs of all tables for the rank's samples, and their
-    gradients.
+    gradients; where ids are sent once, also the different ones that came.
     """
     workload = usage.workload
     dense, local_batch = workload.dense, usage.batch_size / world_size
-    outputs = float(usage.num_outputs @ usage.embedding_dim) / world_size
+    vectors = usage.num_outputs + np.where(usage.sends_once, usage.num_sent, 0.0)
+    outputs = float(vectors @ usage.embedding_dim) / world_size
     parameters = dense_parameters(dense, *usage.sample_shape)
     optimizer = dense.optimizer or workload.optimizer
     state = float(storage.state_bytes(optimizer, 1.0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.memory import storage
+from shardplan.costs.sequence_passes import buffer_bytes
 from shardplan.records.optimizers import FACTS
 from shardplan.records.sharding import CACHING_KERNELS, TIERS, ComputeKernel, MemoryTier
 
@@ -46,7 +47,8 @@ def storage_items(
     the state that they take along; both have metadata per row and per slot.
     Copies (`data_parallel`) add dense gradients; an optimizer that updates no rows
     adds the gradients of those that a step touches.
-    Buffers are the ids of the batches in flight, and outputs with their gradients.
+    Buffers are the ids of the batches in flight, outputs with their gradients, and
+    copies of outputs that are not pooled, made for their exchange.
     On a CPU everything is in its host's memory.
     """
     device = _DDR if rates.is_cpu else _HBM
@@ -68,6 +70,7 @@ def storage_items(
     yield "input buffers", device, ids * usage.pipeline_depth
     yield "output buffers", device, outputs
     yield "gradient buffers", device, outputs
+    yield "exchange buffers", device, buffer_bytes(shards, usage, rates)
 
 
 def _resident(shards: ShardArrays, device: int) -> Iterator[tuple[int, Floats]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     import torch
 
+logger = logging.getLogger(__name__)
 
 _DEVICES = ("cpu", "cuda")
 _REPLICATION = (
@@ -118,7 +120,25 @@ def read_document(
             problems += _cpu_sequence_problems(moved, where, model, sharders)
     if problems:
         raise InputError(problems)
+    if model is not None and sharders is not None:
+        _warn_of_dedup(data, where, model, sharders)
     return moved
+
+
+def _warn_of_dedup(
+    data: dict[str, Any], where: str, model: torch.nn.Module, sharders: Sequence[Any]
+) -> None:
+    """Say where ids of sequences are not sent as the plan was made for."""
+    wanted = data.get("use_index_dedup", False)
+    sequences = [t for t in find_tables(model, sharders) if not t.is_pooled]
+    others = sorted({t.module for t in sequences if t.sends_once != wanted})
+    if others:
+        logger.warning(
+            "%s: was made for use_index_dedup = %s, unlike the sharder of %s",
+            where,
+            wanted,
+            shorten(others),
+        )
 
 
 def _on(data: dict[str, Any], device: str) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class FoundTable(NamedTuple):
         where a constraint asks for it, for weights may follow positions.
     is_virtual : bool
         Rows are made when their ids are first seen.
+    sends_once : bool
+        Ranks send each id of their batch once (`use_index_dedup` of its sharder).
     pooling : str
         How the rows of a bag become one.
     stash_weights : bool
@@ -74,6 +76,7 @@ class FoundTable(NamedTuple):
     tells_weights: bool
     is_processed: bool
     is_virtual: bool
+    sends_once: bool
     pooling: str
     stash_weights: bool
     unknown_settings: tuple[str, ...]
@@ -172,6 +175,7 @@ def _tables_of(path: str, module: Any, sharder: Any) -> Iterator[FoundTable]:
             tells_weights=tells,
             is_processed=_PROCESSED in sharder_name(type(module)),
             is_virtual=bool(getattr(config, "use_virtual_table", False)),
+            sends_once=not is_pooled and _sends_once(sharder),
             pooling=_pooling(config),
             stash_weights=bool(getattr(config, "stash_weights", False)),
             unknown_settings=unknown_settings(config),
@@ -217,6 +221,14 @@ def _collisions(module: Any) -> tuple[dict[str, int], dict[str, str]]:
         elif isinstance(owner, ManagedCollisionModule):
             others[name] = type(owner).__name__
     return buckets, others
+
+
+def _sends_once(sharder: Any) -> bool:
+    """Whether a sharder of sequences has ids sent once; its own, or of all of them."""
+    from torchrec.distributed.embedding import get_ec_index_dedup
+
+    own = getattr(sharder, "_e_sharder", sharder)
+    return bool(getattr(own, "_use_index_dedup", False) or get_ec_index_dedup())
 
 
 def _pooling(config: Any) -> str:

@@ -103,10 +103,30 @@ def read_workload(
         "description": "Read from a TorchRec model",
         "batch_size": batch_size,
         "optimizer": read_optimizer(found),
+        "dedup": _read_dedup(found, name),
         "constraints": TableConstraints(compute_kernels=DEFAULT_KERNELS),
         "tables": tuple(tables),
     }
     return validate(Workload, data, name)
+
+
+def _read_dedup(found: Sequence[FoundTable], name: str) -> bool:
+    """Return whether ids of sequences are sent once.
+
+    Raises
+    ------
+    InputError
+        If this is so in some modules only.
+    """
+    modules = {table.module: table.sends_once for table in found if not table.is_pooled}
+    if len(set(modules.values())) > 1:
+        others = [module for module, once in modules.items() if not once]
+        rule = (
+            "is on for some modules of sequences only, and a plan has it for all or "
+            f"none: set it for {shorten(others)}, too, or for none"
+        )
+        raise InputError.single(name, "use_index_dedup", None, rule)
+    return any(modules.values())
 
 
 def carries_optimizer(

@@ -15,6 +15,7 @@ from shardplan.costs.memory.access import (
     RowBins,
     hottest_mass,
     lru_hit_rate,
+    measured_unique,
     row_bins,
     unique_rows,
 )
@@ -242,3 +243,21 @@ def test_ten_thousand_tables_take_a_moment():
     done = time.process_time()
     assert binned - start < 0.3
     assert done - binned < 1.0
+
+
+@pytest.mark.parametrize(
+    ("lookups", "expected"),
+    [
+        (0.0, 0.0),
+        (1.0, 1.0),
+        (10.0, 10.0**0.5),  # half way from (1, 1) in logarithms
+        (100.0, 10.0),
+        (1000.0, 20.0),
+        (3000.0, 20.0 * 90 / 30),  # three times as many independent ids
+    ],
+)
+def test_measured_unique(lookups: float, expected: float) -> None:
+    """Power laws between points, then the growth of independent lookups."""
+    points = [(100.0, 10.0), (1000.0, 20.0)]
+    found = measured_unique(points, lookups, lambda ids: ids * 0.03)
+    assert found == pytest.approx(expected)

@@ -11,6 +11,8 @@ import torch
 import torchrec
 from torch import nn
 from torchrec.distributed import utils
+from torchrec.distributed.embedding import EmbeddingCollectionSharder
+from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.mc_embedding import (
     ManagedCollisionEmbeddingCollectionSharder,
 )
@@ -117,6 +119,18 @@ def test_sequence_tables_are_cut_in_four_ways() -> None:
         ShardingType.ROW_WISE,
     }
     assert found["a"].constraints.sharding_types == ()
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_sharder_of_sequences_has_ids_sent_once(once: bool) -> None:
+    """`use_index_dedup` of the sharder is the workload's `dedup`; bags have none."""
+    sharders = [
+        EmbeddingBagCollectionSharder(),
+        EmbeddingCollectionSharder(use_index_dedup=once),
+    ]
+    assert read_workload(Model(), batch_size=32, sharders=sharders).dedup is once
+    bag = read_workload(bags("t"), batch_size=32, sharders=sharders)
+    assert bag.dedup is False
 
 
 def test_equal_names_in_two_modules_stay_apart() -> None:
@@ -516,6 +530,28 @@ class Hashed(nn.Module):
                 managed_collision_modules={"t": collision}, embedding_configs=[config]
             ),
         )
+
+
+def test_ids_of_some_modules_are_not_sent_once() -> None:
+    """A plan has one answer: the modules that differ are named."""
+    model = Hashed(300, 4)
+    model.plain = EmbeddingCollection(
+        tables=[
+            EmbeddingConfig(
+                name="s", num_embeddings=50, embedding_dim=8, feature_names=["s_f"]
+            )
+        ],
+        device=META,
+    )
+    once = EmbeddingCollectionSharder(use_index_dedup=True)
+    sharders = [
+        EmbeddingCollectionSharder(),
+        ManagedCollisionEmbeddingCollectionSharder(ec_sharder=once),
+    ]
+    with pytest.raises(InputError, match=r"use_index_dedup.*set it for ..plain.., too"):
+        read_workload(model, batch_size=8, sharders=sharders)
+    alike = [once, sharders[1]]
+    assert read_workload(model, batch_size=8, sharders=alike).dedup
 
 
 @pytest.mark.parametrize(("buckets", "fits"), [(3, False), (4, True)])

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from torchrec.distributed.embedding import EmbeddingCollectionSharder
 from torchrec.distributed.planner import EmbeddingShardingPlanner
 from torchrec.distributed.planner.storage_reservations import (
     FixedPercentageStorageReservation,
@@ -277,6 +278,22 @@ def test_plan_for_another_model() -> None:
     assert "the model's table has (1000, 32, 'fp32') rows, columns" in message
     with pytest.raises(InputError, match="the plan has this table, the model does not"):
         load_sharding_plan(data, build_model(workload({"name": "other"})))
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_plan_for_ids_that_are_sent_once(
+    planned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A job that sends ids otherwise runs, with a warning."""
+    work = workload({"is_pooled": False}).replace(dedup=planned)
+    inputs = inputs_of(work, cluster(2, 2))
+    data = export(plan_of(inputs, place(inputs, 0, "table_wise")), "torchrec")
+    for actual in (False, True):
+        caplog.clear()
+        sharders = [EmbeddingCollectionSharder(use_index_dedup=actual)]
+        load_sharding_plan(data, build_model(work), sharders=sharders)
+        warned = f"made for use_index_dedup = {planned}" in caplog.text
+        assert warned is (actual is not planned)
 
 
 def test_plan_for_another_world_size() -> None:
