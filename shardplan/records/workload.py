@@ -31,6 +31,7 @@ from shardplan.records.tables import (
     UniformAccess,
 )
 from shardplan.records.torchrec_modules import broken_rules
+from shardplan.records.training_run import TrainingRun
 from shardplan.units import Dimension, plural
 
 
@@ -111,6 +112,8 @@ class Workload(Brief, Record):
     dedup : bool
         Ranks send each id of their batch once, to tables that are not pooled
         (TorchRec's `use_index_dedup`).
+    run : TrainingRun or None
+        The run around the steps, so that time to the target can be told.
     """
 
     schema_version: SchemaVersion
@@ -129,6 +132,7 @@ class Workload(Brief, Record):
     constraints: TableConstraints = TableConstraints()
     colocate: Groups = ()
     separate: Groups = ()
+    run: TrainingRun | None = None
     tables: Annotated[
         tuple[EmbeddingTable, ...], Field(min_length=1, max_length=MAX_TABLES)
     ]

@@ -104,6 +104,7 @@ def render_step(data: dict[str, Any]) -> RenderableType:
             "step time": format_seconds(data["step_time_s"]),
             "step range": _range(data["step_range_s"]),
             "throughput": "-" if speed is None else f"{speed:,.0f} samples/s",
+            "time to target": _run(data.get("run")),
             "critical rank": f"{data['critical']['rank']}: "
             f"{data['critical']['reason']}",
             **prediction_facts(data["prediction"]),
@@ -133,6 +134,17 @@ def _range(ends: tuple[float, float] | None) -> str:
         return ""
     fast, slow = map(format_seconds, ends)
     return f"{fast} to {slow}, as rates are open: measure them for less"
+
+
+def _run(run: dict[str, Any] | None) -> str:
+    """Say what a run to the target takes; empty where none is known."""
+    if run is None:
+        return ""
+    return (
+        f"{format_seconds(run['total_s'])}: start {format_seconds(run['start_s'])}, "
+        f"{run['steps']:,} steps {format_seconds(run['steps_s'])}, "
+        f"{run['evaluations']:,} evaluations {format_seconds(run['evaluations_s'])}"
+    )
 
 
 def _saved_table(explanation: dict[str, Any], step_s: float) -> RenderableType:

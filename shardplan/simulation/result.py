@@ -12,6 +12,7 @@ from shardplan.records.brief import Brief
 from shardplan.simulation.breakdown import breakdown, exposures
 from shardplan.simulation.critical import critical_path
 from shardplan.simulation.memory import MemoryUse
+from shardplan.simulation.run_time import run_time
 from shardplan.simulation.traffic import link_loads
 from shardplan.steps.operation import Stage, Stream
 from shardplan.units import format_seconds, plural
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
     from shardplan.simulation.breakdown import Breakdown, Exposure
     from shardplan.simulation.critical import CriticalPath
+    from shardplan.simulation.run_time import RunTime
     from shardplan.simulation.timeline import Run, Timeline
     from shardplan.simulation.traffic import LinkLoads
     from shardplan.steps.settings import SimulationSettings
@@ -148,6 +150,17 @@ class Simulation(Brief):
         return MemoryUse.of(self.evaluation)
 
     @cached_property
+    def run(self) -> RunTime | None:
+        """How long training to the target takes; None where no target is known."""
+        run = self.evaluation.plan.inputs.workload.run
+        if run is None:
+            return None
+        forward = (p.end_s for p in self.phases if p.stage is Stage.DENSE_FORWARD)
+        exchanged = (p.end_s for p in self.phases if p.stage is Stage.FWD_COMMS)
+        forward_s = max((*forward, *exchanged), default=0.0)
+        return run_time(run, self.batch_size, self.step_time_s, forward_s)
+
+    @cached_property
     def _exposures(self) -> list[Exposure]:
         return exposures(self.timeline)
 
@@ -201,6 +214,8 @@ class Simulation(Brief):
             "links": self.links.to_dict(),
             "memory": self.memory.to_dict(),
         }
+        if self.run is not None:
+            result["run"] = self.run.to_dict()
         if per_rank:
             result["rank_busy_s"] = {
                 stream.value: self.rank_busy_s(stream).tolist() for stream in Stream
