@@ -62,6 +62,7 @@ def test_state_of_cached_rows_is_updated_in_host_memory() -> None:
     ("group", "mean", "worst"),
     [
         ("mlperf-dcnv2", 0.04, 0.12),
+        ("hstu", 0.10, 0.15),
         ("cpu", 0.0, 0.0),
         ("nccl", 0.10, 0.35),
         ("nccl-hosts", 0.16, 0.51),
@@ -87,6 +88,20 @@ def test_ranking_and_generations(report: dict[str, Any]) -> None:
     for generation in found.values():
         assert abs(generation["bias"]) <= 0.1
         assert generation["mean_error"] >= abs(generation["bias"])
+
+
+def test_sequence_model_without_a_fit_and_with_one_factor(
+    report: dict[str, Any],
+) -> None:
+    """No step time of dlrm-v4 is in a coefficient; one factor of 8 GPUs serves 16."""
+    steps = [m for m in report["measurements"] if m["group"] == "hstu"]
+    eight, sixteen, thirty_two = (m["values"][0] for m in steps)
+    assert abs(eight["error"]) < 0.15
+    assert abs(sixteen["error"]) < 0.15
+    factor = eight["measured"] / eight["predicted"]
+    assert factor * sixteen["predicted"] == pytest.approx(sixteen["measured"], rel=0.05)
+    fitted = factor * thirty_two["predicted"]
+    assert fitted == pytest.approx(thirty_two["measured"], rel=0.10)
 
 
 def test_systems_and_generations_left_out(report: dict[str, Any]) -> None:
