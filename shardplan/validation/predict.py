@@ -31,6 +31,7 @@ from shardplan.validation.records import (
     BandwidthMeasurement,
     CapacityMeasurement,
     CollectiveMeasurement,
+    DedupMeasurement,
     GemmMeasurement,
     LookupMeasurement,
     StepMeasurement,
@@ -130,6 +131,8 @@ def measured_plan(step: StepMeasurement) -> Plan:
         )
     if step.dense_dtype is not None:
         changes["dense"] = workload.dense.replace(dtype=step.dense_dtype)
+    if step.dedup is not None:
+        changes["dedup"] = step.dedup
     if step.comm_dtype is not None:
         parts = dict.fromkeys(("forward", "backward", "dense"), step.comm_dtype)
         changes["comm_dtypes"] = workload.comm_dtypes.replace(**parts)
@@ -165,6 +168,13 @@ def _(measurement: StepMeasurement) -> list[Value]:
     plan, settings = measured_plan(measurement), step_settings(measurement)
     step = simulate(plan, settings).step_time_s
     return [Value("step", step, measurement.step_s, step_range(plan, settings))]
+
+
+@predict.register
+def _(measurement: DedupMeasurement) -> list[Value]:
+    plain, once = (predict(measurement.step(dedup=dedup))[0] for dedup in (False, True))
+    saved = plain.predicted - once.predicted
+    return [Value("saved", saved, plain.measured - once.measured)]
 
 
 @predict.register

@@ -109,6 +109,8 @@ class StepMeasurement(_Measured):
     dense_dtype, comm_dtype : DType or None
         Types of the layers and of what is exchanged, where they differ from the
         workload's.
+    dedup : bool or None
+        Whether ids of sequences were sent once, where that differs from the workload's.
     input_copy : bool
         False where the inputs were on the device already.
     id_exchange : bool
@@ -125,10 +127,45 @@ class StepMeasurement(_Measured):
     num_embeddings: tuple[Rows, ...] = ()
     dense_dtype: DType | None = None
     comm_dtype: DType | None = None
+    dedup: Flag | None = None
     input_copy: Flag = True
     id_exchange: Flag = True
     plan: MeasuredPlan
     step_s: Time
+
+
+class DedupMeasurement(_Measured):
+    """What a training step saves where ids of sequences are sent once.
+
+    Attributes
+    ----------
+    workload : str
+        Shipped name or path.
+    plain_step_s, dedup_step_s : float
+        Steps with every id sent, and with each once [s].
+    """
+
+    kind: Literal["dedup"] = "dedup"
+    workload: str
+    global_batch_size: Size
+    plan: MeasuredPlan
+    plain_step_s: Time
+    dedup_step_s: Time
+
+    def step(self, *, dedup: bool) -> StepMeasurement:
+        """Return one of both steps."""
+        shared = {
+            name: getattr(self, name)
+            for name in ("id", "group", "source", "system", "tolerance")
+        }
+        return StepMeasurement(
+            **shared,
+            workload=self.workload,
+            global_batch_size=self.global_batch_size,
+            plan=self.plan,
+            dedup=dedup,
+            step_s=self.dedup_step_s if dedup else self.plain_step_s,
+        )
 
 
 class CollectiveMeasurement(_Measured):
@@ -248,6 +285,7 @@ class CapacityMeasurement(_Measured):
 
 Measurement = Annotated[
     StepMeasurement
+    | DedupMeasurement
     | CollectiveMeasurement
     | GemmMeasurement
     | LookupMeasurement

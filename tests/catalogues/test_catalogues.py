@@ -97,6 +97,8 @@ PARAMETERS = {
     "word2vec-yahoo": 200_000_000_000,
     "torcheasyrec-dlrm": 3_266_953_408,
     "torcheasyrec-dbmtl": 71_421_312,
+    # NVIDIA/recsys-examples: 177,944,275 rows of 128 columns.
+    "embedding-collection": 22_776_867_200,
     # The same Criteo tables as dlrm-dcnv2, and Taobao's with and without sequences.
     "wukong": 26_135_627_264,
     "mmoe": 50_280_976,
