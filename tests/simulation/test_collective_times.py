@@ -73,3 +73,24 @@ def test_few_ranks_of_a_full_mesh_have_their_own_links_only(
     expected = (link.latency_s.value**p + wire_s**p) ** (1 / p)
     (found,) = collective_seconds(alone, model, collective, [size])
     assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "collective", "time_s"),
+    [
+        # ROCm/system-acceptance-docs: outputs of all_reduce_perf, out of place.
+        ("mi300x", "all_reduce", 0.047488),
+        ("mi350x", "all_reduce", 0.041644),
+        # ROCm/cvs: 340 GB/s of seven eighths of the array.
+        ("mi355x", "all_to_all", 2**33 * 7 / 8 / 340e9),
+    ],
+)
+def test_boxes_of_amd_take_what_amd_publishes(
+    name: str, collective: Collective, time_s: float
+) -> None:
+    """8 GiB on the eight ranks of one box."""
+    box = load_topology(name)
+    assert box.cost_model is not None
+    model = measured(load_cost_model(box.cost_model))
+    (found,) = collective_seconds(box, model, collective, [2.0**33])
+    assert found == pytest.approx(time_s, rel=0.02)
