@@ -37,7 +37,10 @@ class ShardArrays:
     columns, rows : int
         Size of the shard.
     row_share : float
-        Share of the table's ids that reach the shard (1 unless rows are cut).
+        Share of the table's rows (1 unless rows are cut).
+    id_share, unique_share : float
+        Share of the table's ids that reach the shard, and of the distinct rows among
+        them: `row_share`, unless rows are known not to be equally hot.
     is_partial : bool
         Rows are cut, so the shard's pooled outputs are partial sums.
     is_replicated : bool
@@ -54,6 +57,8 @@ class ShardArrays:
     columns: Ints
     rows: Ints
     row_share: Floats
+    id_share: Floats
+    unique_share: Floats
     is_partial: Bools
     is_replicated: Bools
     hbm_share: Floats
@@ -121,7 +126,7 @@ def volumes_of(shards: ShardArrays, usage: TableUsage, world_size: int) -> Volum
 
 def num_ids(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
     """Return the ids that each rank of a shard looks up in a step (N,)."""
-    return usage.num_sent[shards.table] * _id_share(shards, world_size)
+    return usage.num_sent[shards.table] * _sent_share(shards, usage, world_size)
 
 
 def num_requests(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
@@ -140,7 +145,7 @@ def num_outputs(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floa
     """
     pooled = usage.is_pooled[shards.table]
     whole = pooled & ~shards.is_replicated
-    share = np.where(whole, 1.0, _id_share(shards, world_size))
+    share = np.where(whole, 1.0, _sent_share(shards, usage, world_size))
     outputs = np.where(
         pooled, usage.num_outputs[shards.table], usage.num_sent[shards.table]
     )
@@ -149,12 +154,21 @@ def num_outputs(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floa
 
 def _id_share(shards: ShardArrays, world_size: int) -> Floats:
     """Share of a table's ids that each rank of a shard looks up (N,)."""
-    return np.where(shards.is_replicated, 1.0 / world_size, shards.row_share)
+    return np.where(shards.is_replicated, 1.0 / world_size, shards.id_share)
+
+
+def _sent_share(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
+    """Share of the ids that ranks send that each rank of a shard looks up (N,).
+
+    Where each is sent once hot rows count as much as others.
+    """
+    once = usage.sends_once[shards.table] & ~shards.is_replicated
+    return np.where(once, shards.unique_share, _id_share(shards, world_size))
 
 
 def _unique_rows(shards: ShardArrays, usage: TableUsage, world_size: int) -> Floats:
     """Distinct rows that one rank touches: of its own batch in a replicated table."""
-    unique = usage.unique_rows[shards.table] * shards.row_share
+    unique = usage.unique_rows[shards.table] * shards.unique_share
     copies = shards.is_replicated
     tables, back = np.unique(shards.table[copies], return_inverse=True)
     own = usage.unique_rows_among(tables, usage.num_lookups[tables] / world_size)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.costs.memory import access, storage
+from shardplan.costs.row_heat import RowHeat
 from shardplan.records.sharding import Phase, Target
 from shardplan.records.tables import DType
 from shardplan.records.targets import RUNTIMES
@@ -178,6 +179,11 @@ class TableUsage:
             self.num_embeddings,
             [default if t.access is None else t.access for t in self.workload.tables],
         )
+
+    @cached_property
+    def row_heat(self) -> RowHeat:
+        """How unequal the row shards of tables are."""
+        return RowHeat.of(self)
 
     @cached_property
     def unique_rows(self) -> Floats:

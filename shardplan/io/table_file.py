@@ -1,8 +1,8 @@
 """Long lists of tables as CSV or Parquet: one row per table.
 
-Columns are the fields of a table, `zipf_alpha`, and the fields of its constraints,
-where ``|`` separates values. An empty cell means: not given. Cells are converted
-column by column; what a cell may hold is the records' business.
+Columns are the fields of a table, `zipf_alpha`, `row_skew` with `row_skew_shards`, and
+the fields of its constraints; ``|`` separates values. An empty cell means: not given.
+Cells are converted column by column; what a cell may hold is the records' business.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ COLUMNS = {
     "is_pooled": _Column(("is_pooled",), _flag),
     "is_weighted": _Column(("is_weighted",), _flag),
     "zipf_alpha": _Column(("access", "alpha"), _number),
+    "row_routing": _Column(("row_routing",), str),
+    "block_heat": _Column(("block_heat",), _numbers),
+    "row_skew": _Column(("row_skew", "ratio"), _number),
+    "row_skew_shards": _Column(("row_skew", "shards"), _number),
     "sharding_types": _Column(("constraints", "sharding_types"), _texts),
     "forbidden_sharding_types": _Column(
         ("constraints", "forbidden_sharding_types"), _texts

@@ -14,8 +14,10 @@ import numpy as np
 
 from shardplan.costs.prepared import prepare
 from shardplan.costs.pricer import ModelPricer, Pricer
+from shardplan.costs.row_heat import RowShares
 from shardplan.costs.scopes import Scope, scopes_of
 from shardplan.costs.shards import DTYPES, KERNELS, ShardArrays
+from shardplan.plans.rectangles import row_sizes
 from shardplan.plans.sparse_work import sparse_work
 from shardplan.problems.loads import Loads
 from shardplan.records.brief import Brief
@@ -55,7 +57,9 @@ class PlacedShard(NamedTuple):
     columns, rows : int
         Size of each shard.
     row_share : float
-        Share of the block's ids that each receives.
+        Share of the table's rows that each counts as.
+    id_share, unique_share : float
+        Share of the block's ids that each counts with, and of the distinct rows.
     """
 
     table: int
@@ -64,6 +68,8 @@ class PlacedShard(NamedTuple):
     columns: int
     rows: int
     row_share: float
+    id_share: float
+    unique_share: float
     is_partial: bool
     ranks: tuple[int, ...]
 
@@ -224,8 +230,9 @@ def placed_shards(
     in_groups = not usage.runtime.slices_evenly
     for number, block in enumerate(placement.blocks):
         scope = scope_of(placement.sharding_type, block, cluster, in_groups=in_groups)
-        parts = [(rows, 1.0, block.ranks)] if replicated else _row_parts(rows, block)
-        for size, share, ranks in parts:
+        whole = [(rows, 1.0, RowShares(1.0, 1.0), block.ranks)]
+        parts = whole if replicated else _row_parts(table, block, usage)
+        for size, share, heat, ranks in parts:
             yield PlacedShard(
                 table=table,
                 block=number,
@@ -233,20 +240,30 @@ def placed_shards(
                 columns=block.num_columns,
                 rows=size,
                 row_share=share,
+                id_share=heat.ids,
+                unique_share=heat.unique,
                 is_partial=not replicated and len(block.ranks) > 1,
                 ranks=ranks,
             )
 
 
 def _row_parts(
-    rows: int, block: ColumnBlock
-) -> Iterable[tuple[int, float, tuple[int, ...]]]:
-    """Cut rows over a block's ranks: (rows, share of ids, ranks)."""
+    table: int, block: ColumnBlock, usage: TableUsage
+) -> Iterable[tuple[int, float, RowShares, tuple[int, ...]]]:
+    """Cut rows over a block's ranks: (rows, their share, of lookups, ranks).
+
+    Where rows are not equally hot each shard counts as the fullest one, as in a menu.
+    """
+    rows, count = int(usage.num_embeddings[table]), len(block.ranks)
+    if count > 1 and table in usage.row_heat.known:
+        sizes = row_sizes(block, rows)
+        heat = usage.row_heat.of_sizes(table, sizes)
+        return [(max(sizes), 1.0 / count, heat, block.ranks)]
     if block.row_sizes is None:
-        count = len(block.ranks)
-        return [(rows_each(rows, count), 1.0 / count, block.ranks)]
+        even = 1.0 / count
+        return [(rows_each(rows, count), even, RowShares(even, even), block.ranks)]
     return [
-        (size, size / rows, (rank,))
+        (size, size / rows, RowShares(size / rows, size / rows), (rank,))
         for size, rank in zip(block.row_sizes, block.ranks, strict=True)
     ]
 
@@ -328,6 +345,8 @@ def shard_arrays(
         columns=np.array([s.columns for s in shards], dtype=ints),
         rows=np.array([s.rows for s in shards], dtype=ints),
         row_share=np.array([s.row_share for s in shards], dtype=floats),
+        id_share=np.array([s.id_share for s in shards], dtype=floats),
+        unique_share=np.array([s.unique_share for s in shards], dtype=floats),
         is_partial=np.array([s.is_partial for s in shards], dtype=bool),
         is_replicated=np.array(replicated, dtype=bool),
         hbm_share=np.array([p.tiers.hbm for p in placed], dtype=floats),

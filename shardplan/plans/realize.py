@@ -12,7 +12,7 @@ from shardplan.records.placement import ColumnBlock, TablePlacement, TierSplit
 from shardplan.records.sharding import ComputeKernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Ints
@@ -45,7 +45,7 @@ def placement_of(
             float(menu.ddr_share[option]),
             is_cpu=problem.cluster.is_cpu,
         ),
-        blocks=tuple(_blocks(problem, menu, option, places)),
+        blocks=_sized(problem, table, option, _blocks(problem, menu, option, places)),
     )
 
 
@@ -59,6 +59,19 @@ def tier_split(
     if kernel is ComputeKernel.KEY_VALUE:
         return TierSplit(hbm=hbm, ddr=ddr, ssd=1.0)
     return TierSplit(hbm=hbm, ddr=ddr)
+
+
+def _sized(
+    problem: Problem, table: int, option: int, blocks: Iterable[ColumnBlock]
+) -> tuple[ColumnBlock, ...]:
+    """Give blocks the sizes of row shards that an option cuts by their heat."""
+    menu = problem.bundles.menu
+    weight = float(menu.heat_weight[option])
+    if weight == 0.0:
+        return tuple(blocks)
+    count = int(menu.row_shards[option])
+    sizes = problem.usage.row_heat.cut(table, count, weight)
+    return tuple(block.model_copy(update={"row_sizes": sizes}) for block in blocks)
 
 
 def _blocks(

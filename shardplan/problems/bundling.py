@@ -90,6 +90,7 @@ def _key(menu: Options, option: int) -> tuple[float, ...]:
         menu.kernel[option],
         menu.hbm_share[option],
         menu.ddr_share[option],
+        menu.heat_weight[option],
     )
 
 

@@ -107,7 +107,8 @@ class ColumnBlock(Record):
     column_offset, num_columns : int
     ranks : tuple of int
     row_sizes : tuple of int or None
-        Rows on each of `ranks`, for plans made elsewhere.
+        Rows on each of `ranks`, where heat decides where rows are cut, and for plans
+        made elsewhere.
     """
 
     column_offset: Annotated[Integer, Field(ge=0)] = 0

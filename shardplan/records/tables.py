@@ -26,6 +26,7 @@ from shardplan.records.record import (
     Record,
     Rows,
 )
+from shardplan.records.row_heat import BlockHeat, RowRouting, RowSkew
 from shardplan.records.sharding import ComputeKernel, ShardingType
 from shardplan.records.torchrec_table import TorchRecTable
 from shardplan.records.unique_ids import UniqueIds
@@ -207,6 +208,13 @@ class EmbeddingTable(Record):
     unique_ids : tuple of (ids, unique)
         Different ids among so many of a rank's batch, measured; without points they
         follow from `access`.
+    row_routing : RowRouting or None
+        Which rows `access` means, so how hot row shards are; None takes the
+        workload's default.
+    block_heat : tuple of float
+        Measured shares of the lookups that equal blocks of rows get, in order.
+    row_skew : RowSkew or None
+        Measured load of the hottest row shard, where no more is known.
     torchrec : TorchRecTable or None
         What TorchRec knows beyond these fields, of an imported model.
     """
@@ -224,6 +232,9 @@ class EmbeddingTable(Record):
     is_weighted: Flag = False
     access: AccessDistribution | None = None
     unique_ids: UniqueIds = ()
+    row_routing: RowRouting | None = None
+    block_heat: BlockHeat = ()
+    row_skew: RowSkew | None = None
     constraints: TableConstraints = TableConstraints()
     torchrec: TorchRecTable | None = None
 
@@ -241,6 +252,20 @@ class EmbeddingTable(Record):
                 f"table has {self.num_embeddings:,} rows: must be at most "
                 "num_embeddings"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _heat_is_one_thing(self) -> EmbeddingTable:
+        given = {
+            "row_routing": self.row_routing is not None,
+            "block_heat": bool(self.block_heat),
+            "row_skew": self.row_skew is not None,
+        }
+        names = [name for name, is_given in given.items() if is_given]
+        if len(names) > 1:
+            raise ValueError(f"give only one of {' and '.join(names)}")
+        if len(self.block_heat) > self.num_embeddings:
+            raise ValueError("block_heat has more blocks than the table has rows")
         return self
 
     @property

@@ -59,6 +59,8 @@ class Runtime:
     cuts_rows_anywhere : bool
         Rows may be cut over any ranks or a scale-up domain, not only over all ranks or
         those of one host.
+    cuts_rows_unevenly : bool
+        Row shards of a table may have different numbers of rows.
     slices_evenly : bool
         Column shards are k equal slices, one after the other on k runs of equally many
         ranks in ascending order; rows are cut inside a run.
@@ -88,6 +90,7 @@ class Runtime:
     optimizers: Mapping[Optimizer, Optimizer] | None = field(default=None, hash=False)
     cuts_narrow_rows: bool = True
     cuts_rows_anywhere: bool = True
+    cuts_rows_unevenly: bool = True
     slices_evenly: bool = False
     equal_columns: bool = False
     keeps_keys: bool = False
@@ -152,6 +155,9 @@ _TORCHREC = Runtime(
     # FBGEMM asserts local_cols % 4 == 0; github.com/meta-pytorch/torchrec/issues/1612
     cuts_narrow_rows=False,
     cuts_rows_anywhere=False,
+    # torchrec/distributed/sharding/rw_sharding.py (1.9.2): ids go to ranks by blocks of
+    # ceil(rows / ranks); shards of other sizes train other rows.
+    cuts_rows_unevenly=False,
     # torchrec/distributed/embeddingbag.py (1.9.2): `load_state_dict` gives every local
     # shard the width of the first one, so that others train but do not resume.
     equal_columns=True,
@@ -180,6 +186,7 @@ _HUGECTR = Runtime(
         }
     ),
     slices_evenly=True,
+    cuts_rows_unevenly=False,
     kernels=frozenset({ComputeKernel.DENSE, ComputeKernel.FUSED}),
     averaged_kernels=frozenset(),
     # HugeCTR/embedding_storage/ragged_static_embedding.cu: `emb_table_` is of type

@@ -22,6 +22,7 @@ from shardplan.records.record import (
     Record,
     SchemaVersion,
 )
+from shardplan.records.row_heat import RowRouting
 from shardplan.records.tables import (
     AccessDistribution,
     DType,
@@ -100,6 +101,9 @@ class Workload(Brief, Record):
         Samples per step over all ranks, or per rank; exactly one is given.
     access : AccessDistribution
         Default for the tables that give none.
+    row_routing : RowRouting or None
+        Default for the tables that say nothing of the heat of their rows; None: row
+        shards are equally hot.
     constraints : TableConstraints
         Default for every field that a table's own constraints do not set.
     colocate : tuple of tuples of str
@@ -129,6 +133,7 @@ class Workload(Brief, Record):
     comm_dtypes: CommDtypes = CommDtypes()
     dense: DenseModel = DenseModel()
     access: AccessDistribution = UniformAccess()
+    row_routing: RowRouting | None = None
     constraints: TableConstraints = TableConstraints()
     colocate: Groups = ()
     separate: Groups = ()
@@ -233,6 +238,14 @@ class Workload(Brief, Record):
             return self.global_batch_size
         assert self.batch_size is not None
         return self.batch_size * world_size
+
+    def routing(self, table: EmbeddingTable) -> RowRouting | None:
+        """Return where the popular rows of a table are; None if that is not needed.
+
+        Measured heat goes before the workload's default.
+        """
+        is_measured = bool(table.block_heat) or table.row_skew is not None
+        return None if is_measured else table.row_routing or self.row_routing
 
     def table_constraints(self, table: EmbeddingTable) -> TableConstraints:
         """Return the table's constraints with the workload's as default."""

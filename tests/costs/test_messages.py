@@ -9,7 +9,12 @@ from shardplan.costs import messages
 from shardplan.costs.cluster import Cluster
 from shardplan.costs.rates import ClassRates
 from shardplan.costs.scopes import Scope
-from shardplan.costs.shards import ShardArrays
+from shardplan.costs.shards import (
+    ShardArrays,
+    num_ids,
+    num_outputs,
+    num_requests,
+)
 from shardplan.costs.usage import TableUsage
 from shardplan.records.sharding import Phase
 from tests.costs.test_pricing import shard
@@ -68,6 +73,17 @@ def test_outputs() -> None:
     assert sent(WHOLE) == sent(WHOLE, Phase.BWD_COMMS) == [512e3, 5120e3]
     assert sent(ROWS) == [512e3, 1280e3]
     assert sent(COPY) == [0.0, 0.0]
+
+
+def test_a_hot_shard() -> None:
+    """It gets its share of the ids; where each is sent once, of the distinct rows."""
+    hot = both(rows=250_000, row_share=0.25, id_share=0.5, unique_share=0.3)
+    plain, once = usage_of(), usage_of(dedup=True)
+    assert num_ids(hot, plain, WORLD).tolist() == [5000.0, 5000.0]
+    found = num_ids(hot, once, WORLD)
+    assert found.tolist() == [5000.0, 0.3 * once.num_sent[1]]
+    assert num_outputs(hot, once, WORLD)[1] == found[1]
+    assert num_requests(hot, once, WORLD).tolist() == [5000.0, 5000.0]
 
 
 def test_what_is_added_up() -> None:

@@ -57,6 +57,8 @@ def shard(**changes: Any) -> ShardArrays:
         "ddr_share": 0.0,
         **changes,
     }
+    for name in ("id_share", "unique_share"):
+        values.setdefault(name, values["row_share"])
     values["kernel"] = KERNELS.index(ComputeKernel(values["kernel"]))
     values["dtype"] = DTYPES.index(DType(values["dtype"]))
     return ShardArrays(**{name: np.array([value]) for name, value in values.items()})

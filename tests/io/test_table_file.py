@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from shardplan.errors import InputError
 from shardplan.io.table_file import COLUMNS, read_tables
+from shardplan.records.row_heat import RowSkew
 from shardplan.records.sharding import ShardingType
 from shardplan.records.tables import DType, EmbeddingTable, TableConstraints, ZipfAccess
 
@@ -138,10 +139,22 @@ def test_row_numbers_are_lines_of_the_file(tmp_path: Path) -> None:
         read_csv(tmp_path, "name,num_embeddings,embedding_dim\na,1,1\n\nb,1,0\n")
 
 
+def test_heat_of_rows(tmp_path: Path) -> None:
+    """Shares of blocks are a list; a skew has two columns, and needs both."""
+    header = "name,num_embeddings,embedding_dim,row_routing,block_heat,row_skew"
+    rows = "a,100,8,modulo,,,\nb,100,8,,0.5|0.3|0.2,,\nc,100,8,,,2.5,8\n"
+    a, b, c = read_csv(tmp_path, f"{header},row_skew_shards\n{rows}")
+    assert (a.row_routing, b.block_heat) == ("modulo", (0.5, 0.3, 0.2))
+    assert c.row_skew == RowSkew(ratio=2.5, shards=8)
+    with pytest.raises(InputError, match=r"row 2, row_skew.*required"):
+        read_csv(tmp_path, f"{header}\nc,100,8,,,2.5\n")
+
+
 def test_every_column_is_a_field() -> None:
     """Columns and the fields of tables and constraints cannot drift apart."""
     fields = set(EmbeddingTable.model_fields) - {"access", "constraints", "torchrec"}
     fields |= set(TableConstraints.model_fields) | {"zipf_alpha"}
+    fields |= {"row_skew_shards"}
     assert set(COLUMNS) == fields
 
 

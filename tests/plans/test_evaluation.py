@@ -15,6 +15,7 @@ from shardplan.costs.cluster import Cluster
 from shardplan.costs.scopes import Scope
 from shardplan.plans.evaluation import evaluate, scope_of
 from shardplan.records.placement import ColumnBlock
+from shardplan.records.row_heat import RowRouting
 from shardplan.records.sharding import SUMS, Objective, ShardingType
 from tests.helpers import (
     CLUSTERS,
@@ -32,16 +33,22 @@ if TYPE_CHECKING:
 
 
 @cache
-def made(name: str) -> tuple[Instance, Problem]:
-    instance = varied(CLUSTERS[name])
+def made(name: str, routing: str | None = None) -> tuple[Instance, Problem]:
+    instance = varied(CLUSTERS[name], row_routing=routing)
     return instance, instance.problem(all_tiers=True)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(list(CLUSTERS)), st.integers(0, 2**32 - 1))
-def test_a_plan_is_worth_what_its_assignment_is(name: str, seed: int) -> None:
+@given(
+    st.sampled_from(list(CLUSTERS)),
+    st.sampled_from([None, *RowRouting]),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_plan_is_worth_what_its_assignment_is(
+    name: str, routing: RowRouting | None, seed: int
+) -> None:
     """Solvers and `evaluate` see the same seconds and bytes on every rank and host."""
-    instance, problem = made(name)
+    instance, problem = made(name, routing)
     assignment = random_assignment(problem, np.random.default_rng(seed))
     plan = plan_of(instance, problem, assignment)
     evaluation = evaluate(plan)
@@ -136,6 +143,28 @@ def test_uneven_rows_made_elsewhere() -> None:
     uneven = evaluate(with_rows([700, 300, 0, 0])).loads
     assert uneven.hbm[0] > uneven.hbm[1] > uneven.hbm[2] == uneven.hbm[3]
     np.testing.assert_allclose(uneven.hbm.sum(), even.hbm.sum())
+
+
+def test_a_row_cut_is_as_slow_as_its_hottest_shard() -> None:
+    """Of ids in order of popularity the first half decides, wherever it is cut."""
+    plan = with_rows([250] * 4)
+    tables = plan.inputs.workload.tables
+    access = {"kind": "zipf", "alpha": 1.05}
+    hot = plan.inputs.workload.replace(row_routing="blocks", access=access)
+    inputs = plan.inputs.replace(workload=hot)
+    ids, weights = tables[0].pooling_factor * 1000 / 4, 1000 / 4 * 128 * 4
+
+    def held(sizes: list[int]) -> tuple[float, float]:
+        found = evaluate(with_rows(sizes).model_copy(update={"inputs": inputs}))
+        buffers = found.item_bytes["hbm"]["input buffers"]
+        rows = found.item_bytes["hbm"]["weights"]
+        assert len(set(buffers)) == len(set(rows)) == 1
+        return buffers[0] / (ids * 12 * 2), rows[0] / weights
+
+    even, uneven = held([250] * 4), held([5, 25, 130, 840])
+    # Harmonic sums: 250 rows of 1,000 have 0.84 of the lookups, the first 5 have 0.34.
+    assert even == (pytest.approx(4 * 0.84, rel=0.02), 1.0)
+    assert uneven == (pytest.approx(4 * 0.34, rel=0.02), 3.36)
 
 
 def _compact() -> Any:

@@ -101,10 +101,11 @@ def test_tier_split(
     assert on_cpu == TierSplit(ddr=1.0)
 
 
+@pytest.mark.parametrize("routing", [None, "blocks"])
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_shards_tile_tables(name: str) -> None:
+def test_shards_tile_tables(name: str, routing: str | None) -> None:
     """Whatever options and places are drawn, every cell is placed exactly once."""
-    instance = varied(CLUSTERS[name])
+    instance = varied(CLUSTERS[name], row_routing=routing)
     problem = instance.problem(all_tiers=True)
     rng = np.random.default_rng(11)
     for _ in range(40):

@@ -14,6 +14,7 @@ from shardplan.checking.constraints import check_constraints
 from shardplan.checking.geometry import check_geometry
 from shardplan.checking.target import check_target
 from shardplan.costs.cluster import Cluster
+from shardplan.costs.row_heat import HEAT_WEIGHTS
 from shardplan.costs.scopes import Scope
 from shardplan.costs.shards import DTYPES, KERNELS
 from shardplan.plans.realize import placements
@@ -36,6 +37,7 @@ from shardplan.records.sharding import (
     SUMS,
     ComputeKernel,
     Objective,
+    Phase,
     ShardingType,
     Target,
 )
@@ -401,10 +403,49 @@ def choices(problem: Problem) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_check_accepts_every_option(name: str, target: Target) -> None:
     """Every option of every menu, placed anywhere legal, has a shape of its target."""
-    instance = runnable(CLUSTERS[name], target)
+    instance = runnable(CLUSTERS[name], target, row_routing="blocks")
     problem = instance.problem(target=target, all_tiers=True)
     for choice in choices(problem):
         assert wrong_tables(instance, problem, choice, target) == {}
+
+
+def test_hot_rows_are_cut_where_heat_balances() -> None:
+    """For `any`, and where the order of rows is known; each cut comes four times."""
+    limits = {"sharding_types": ["row_wise"], "compute_kernels": ["fused"]}
+    table = {"num_embeddings": 10**6, "constraints": limits, "is_pooled": False}
+    blocks = {"block_heat": [0.7, 0.1, 0.1, 0.1]}
+    skew = {"row_skew": {"ratio": 2.0, "shards": 4}}
+
+    def weights(target: Target, **heat: Any) -> set[float]:
+        _, menu = menu_of({**table, **heat}, "one_host", target=target)
+        return set(menu.heat_weight[menu.row_shards == 4].tolist())
+
+    # Cuts of less weight have fewer rows on a rank, the even one the fewest.
+    assert weights(Target.ANY, **blocks) == {0.0, *HEAT_WEIGHTS}
+    assert weights(Target.ANY, row_routing="hash") == {0.0}
+    assert weights(Target.ANY, **skew) == weights(Target.ANY) == {0.0}
+    assert weights(Target.TORCHREC, **blocks) == {0.0}
+    assert weights(Target.HUGECTR, **blocks) == {0.0}
+
+
+def test_rows_count_as_the_hottest_shard() -> None:
+    """A cut of which one shard of four has half the ids exchanges half of them."""
+    limits = {"sharding_types": ["row_wise"], "compute_kernels": ["fused"]}
+    table = {"constraints": limits, "is_pooled": False, "pooling_factor": 50.0}
+    _, hot = menu_of(
+        {**table, "row_skew": {"ratio": 2.0, "shards": 4}},
+        "one_host",
+        target=Target.HUGECTR,
+    )
+    _, even = menu_of(table, "one_host", target=Target.HUGECTR)
+    four, two = hot.row_shards == 4, even.row_shards == 2
+    exchanged = [list(Phase).index(p) for p in (Phase.FWD_COMMS, Phase.BWD_COMMS)]
+    np.testing.assert_allclose(
+        hot.item_cost[four][..., exchanged], even.item_cost[two][..., exchanged]
+    )
+    # Half of 1,000 distinct rows are more than a quarter of them can be.
+    assert hot.item_cost[four].sum() < even.item_cost[two].sum()
+    assert hot.item_cost[four].sum() > even.item_cost[even.row_shards == 4].sum()
 
 
 @pytest.mark.parametrize("target", [Target.TORCHREC, Target.HUGECTR])
@@ -569,7 +610,8 @@ def test_what_columns_replace_is_never_the_only_optimum(
     ]
     limits = {"compute_kernels": ["dense", "fused", "fused_uvm_caching"]}
     limits["cache_load_factor"] = 0.2
-    model = workload(*tables, constraints=limits)
+    heat = {"row_routing": "blocks", "access": {"kind": "zipf", "alpha": 0.9}}
+    model = workload(*tables, constraints=limits, **(heat if seed % 2 else {}))
     cluster = topology(local_world_size=2, num_hosts=2)
     instance = Instance(model, cluster, COST_MODEL)
     pruned = instance.problem(objective=objective, all_tiers=True)

@@ -184,6 +184,7 @@ def make_options(
         dtype=np.zeros(len(shapes), dtype=np.int64),
         hbm_share=np.ones(len(shapes)),
         ddr_share=np.zeros(len(shapes)),
+        heat_weight=np.zeros(len(shapes)),
         same_host=np.array([shape.same_host for shape in shapes]),
         start=np.searchsorted(table, np.arange(len(menus) + 1)),
         item_start=np.r_[0, np.cumsum(items)].astype(np.int64),

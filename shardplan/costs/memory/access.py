@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RowBins",
+    "distinct_curve",
     "hottest_mass",
     "lru_hit_rate",
     "mass_curve",
@@ -55,8 +56,7 @@ def unique_rows(bins: RowBins, num_lookups: ArrayLike) -> Floats:
     ----------
     Sethi et al. 2022, RecShard, arXiv:2201.10095 (access statistics).
     """
-    certain = np.nextafter(1.0, 0.0)
-    log_miss = np.log1p(-np.minimum(bins.probability, certain))
+    log_miss = _log_miss(bins)
 
     def distinct(lookups: Floats) -> Floats:
         return _dot(bins.num_rows, -np.expm1(lookups[:, None] * log_miss))
@@ -92,6 +92,31 @@ def measured_unique(
         grown = independent(num_lookups) / independent(float(ids[-1]))
         return float(unique[-1] * max(grown, 1.0))
     return float(np.exp(np.interp(np.log(num_lookups), np.log(ids), np.log(unique))))
+
+
+def distinct_curve(bins: RowBins, num_lookups: Floats) -> Floats:
+    """Return how many distinct rows lookups touch among the hottest rows.
+
+    Parameters
+    ----------
+    bins : RowBins
+        Of T tables, with B bins.
+    num_lookups : float array (T,)
+        Independent lookups in each table.
+
+    Returns
+    -------
+    float array of shape (T, B + 1)
+        At the rows of `mass_curve`; the last one is `unique_rows`.
+    """
+    touched = bins.num_rows * -np.expm1(num_lookups[:, None] * _log_miss(bins))
+    return np.pad(np.cumsum(touched, axis=1), ((0, 0), (1, 0)))
+
+
+def _log_miss(bins: RowBins) -> Floats:
+    """Logarithm of the probability that a lookup misses a row (T, B)."""
+    certain = np.nextafter(1.0, 0.0)
+    return np.asarray(np.log1p(-np.minimum(bins.probability, certain)))
 
 
 def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:

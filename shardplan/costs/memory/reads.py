@@ -83,7 +83,7 @@ def rows_from_host(
     `cost_models/measurements`); if every row crossed once, it would take 45 % less.
     """
     index = np.flatnonzero(cold_ids > 0)
-    share = shards.row_share[index]
+    share = shards.unique_share[index]
     tables, back = np.unique(shards.table[index], return_inverse=True)
 
     def fetched(num_sms: float) -> Floats:

@@ -42,6 +42,8 @@ class Options:
         Index into `KERNELS` and `DTYPES` of `costs.shards`.
     hbm_share, ddr_share : (O,) floats
         Share of the rows in these tiers.
+    heat_weight : (O,) floats
+        What the heat of rows weighs in where they are cut; see `RowHeat.cut`.
     same_host : (O,) bools
         All places are ranks of one host (`table_column_wise`).
     apart : (O,) bools
@@ -69,6 +71,7 @@ class Options:
     dtype: Ints
     hbm_share: Floats
     ddr_share: Floats
+    heat_weight: Floats
     same_host: Bools
     apart: Bools
     start: Ints

@@ -21,6 +21,7 @@ from shardplan.problems.options.structures import is_offered, structures, varian
 from shardplan.problems.options.template import Template
 from shardplan.records.memo import by_identity
 from shardplan.records.placement import rows_each
+from shardplan.records.row_heat import RowRouting
 from shardplan.records.sharding import ComputeKernel, Objective, ShardingType, Target
 from shardplan.records.targets import RUNTIMES
 
@@ -57,6 +58,7 @@ class _Kind(NamedTuple):
     num_buckets: int | None
     constraints: TableConstraints
     is_together: bool
+    has_blocks: bool
 
 
 class _Offer(NamedTuple):
@@ -184,6 +186,7 @@ def _templates(
             runtime,
             every_count=kind.is_together,
             are_few=len(workload.tables) < cluster.world_size,
+            has_blocks=kind.has_blocks,
         )
         pairs = [
             (cut, place)
@@ -220,6 +223,8 @@ def _kinds(workload: Workload) -> tuple[tuple[_Kind, Ints], ...]:
             table.torchrec.num_buckets if table.torchrec else None,
             workload.table_constraints(table),
             is_together=bool(together[index]),
+            has_blocks=bool(table.block_heat)
+            or workload.routing(table) is RowRouting.BLOCKS,
         )
         kinds[kind].append(index)
     return tuple((kind, np.array(members)) for kind, members in kinds.items())
@@ -252,17 +257,21 @@ def _price(
     def tiled(column: NDArray[Any]) -> NDArray[Any]:
         return np.tile(column[option], size)
 
-    row_shards = tiled(template.row_shards)
+    table, row_shards = np.repeat(members, len(option)), tiled(template.row_shards)
+    weight = tiled(template.heat_weight)
+    ids, unique, shard_rows = usage.row_heat.shares(table, row_shards, weight)
     prices = pricer.price(
         ShardArrays(
-            table=np.repeat(members, len(option)),
+            table=table,
             sharding_type=tiled(template.sharding_type),
             kernel=tiled(template.kernel),
             dtype=tiled(template.dtype),
             scope=tiled(template.scope),
             columns=np.tile(template.item_columns, size),
-            rows=block[:, option].ravel(),
+            rows=shard_rows,
             row_share=1.0 / row_shards,
+            id_share=ids,
+            unique_share=unique,
             is_partial=row_shards > 1,
             is_replicated=tiled(template.sharding_type == _DATA_PARALLEL),
             hbm_share=tiled(template.hbm_share),
@@ -299,6 +308,7 @@ def _menu(
         dtype=template.dtype[option],
         hbm_share=template.hbm_share[option],
         ddr_share=template.ddr_share[option],
+        heat_weight=template.heat_weight[option],
         same_host=template.same_host[option],
         apart=template.apart[option],
         start=np.searchsorted(table, np.arange(num_tables + 1)),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.costs.row_heat import HEAT_WEIGHTS
 from shardplan.costs.scopes import SCOPES, Scope
 from shardplan.costs.shards import DTYPES
 from shardplan.records.sharding import ComputeKernel, ShardingType
@@ -30,6 +31,9 @@ class Structure(NamedTuple):
     ----------
     same_host, apart : bool
         All places are ranks of one host; are different ranks.
+    heat_weight : float
+        What the heat of rows weighs in where they are cut, 0 if cuts are even; see
+        :meth:`shardplan.costs.row_heat.RowHeat.cut`.
     """
 
     sharding_type: ShardingType
@@ -38,6 +42,7 @@ class Structure(NamedTuple):
     row_shards: int
     same_host: bool = False
     apart: bool = False
+    heat_weight: float = 0.0
 
 
 class Variant(NamedTuple):
@@ -58,6 +63,7 @@ def structures(
     *,
     every_count: bool = False,
     are_few: bool = False,
+    has_blocks: bool = False,
 ) -> list[Structure]:
     """List the ways to cut a table of `dim` columns.
 
@@ -70,6 +76,8 @@ def structures(
     are_few : bool
         Whether there are fewer tables than ranks: only cuts can load all ranks, so
         that rows and columns may be cut at once over any ranks.
+    has_blocks : bool
+        Whether the heat of row shards depends on where rows are cut.
     """
     found = []
     if ShardingType.DATA_PARALLEL in allowed:
@@ -87,6 +95,13 @@ def structures(
     if are_few and runtime.cuts_rows_anywhere and ShardingType.ROW_WISE in allowed:
         slices = _even_slices(dim, min_column_width, cluster.world_size)
         found += _slices_by_rows(ShardingType.ROW_WISE, slices, cluster)
+    if has_blocks and runtime.cuts_rows_unevenly:
+        found += [
+            cut._replace(heat_weight=weight)
+            for cut in found
+            for weight in HEAT_WEIGHTS
+            if cut.row_shards > 1
+        ]
     return found
 
 

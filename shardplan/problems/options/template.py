@@ -24,7 +24,7 @@ class Template:
     Attributes
     ----------
     sharding_type, scope, column_shards, row_shards, kernel, dtype : (K,) ints
-    hbm_share, ddr_share : (K,) floats
+    hbm_share, ddr_share, heat_weight : (K,) floats
     same_host, apart : (K,) bools
     item_start : (K + 1,) ints
         Items of option k are ``item_start[k]:item_start[k + 1]``.
@@ -39,6 +39,7 @@ class Template:
     dtype: Ints
     hbm_share: Floats
     ddr_share: Floats
+    heat_weight: Floats
     same_host: Bools
     apart: Bools
     item_start: Ints
@@ -69,6 +70,7 @@ class Template:
             dtype=np.array([place.dtype for place in places], dtype=np.int64),
             hbm_share=np.array([place.hbm_share for place in places]),
             ddr_share=np.array([place.ddr_share for place in places]),
+            heat_weight=np.array([cut.heat_weight for cut in cuts]),
             same_host=np.array([cut.same_host for cut in cuts]),
             apart=apart,
             item_start=offsets(np.bincount(option, minlength=len(pairs))),
@@ -83,7 +85,11 @@ class Template:
 
     @property
     def structure(self) -> Ints:
-        """Number of each option's structure, options of one structure share it (K,)."""
+        """Number of each option's structure, options of one structure share it (K,).
+
+        Where rows are cut does not count: it changes what is on the places of an
+        option, not the places.
+        """
         cut = [self.sharding_type, self.scope, self.column_shards, self.row_shards]
         _, number = np.unique(np.stack(cut, axis=1), axis=0, return_inverse=True)
         return np.asarray(number.ravel())

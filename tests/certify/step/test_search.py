@@ -15,10 +15,12 @@ from tests.helpers import plan_of
 from tests.steps.draws import draw_assignment, draw_problem
 
 
-@pytest.mark.parametrize("seed", [1, 2, 4])
-def test_the_shortest_step_of_all_plans(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "routing"), [(1, None), (2, None), (4, None), (0, "blocks"), (12, "hash")]
+)
+def test_the_shortest_step_of_all_plans(seed: int, routing: str | None) -> None:
     """The bound is below it and near, whatever plan is known."""
-    problem, best_s = tiny(seed)
+    problem, best_s = tiny(seed, routing)
     for known_s in (best_s, 1.5 * best_s):
         certificate, bound_s = step_bound(problem, known_s, is_quick=seed > 1)
         assert verify_step(problem, certificate) == bound_s

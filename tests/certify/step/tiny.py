@@ -42,8 +42,8 @@ class Tiny(NamedTuple):
 
 
 @cache
-def tiny(seed: int) -> Tiny:
-    """Draw two to four tables on one to four ranks."""
+def tiny(seed: int, row_routing: str | None = None) -> Tiny:
+    """Draw two to four tables on one to four ranks, with hot rows if routed."""
     rng = np.random.default_rng(seed)
     cluster = list(_TINY.values())[seed % len(_TINY)]
     tables = [
@@ -62,6 +62,8 @@ def tiny(seed: int) -> Tiny:
         pipeline=str(rng.choice(["none", "sparse_dist", "prefetch_sparse_dist"])),
         dense=dense if rng.random() < 0.5 else {},
         constraints={"sharding_types": _LIMITS[seed % len(_LIMITS)]},
+        access={"kind": "zipf", "alpha": 1.05} if row_routing else {"kind": "uniform"},
+        row_routing=row_routing,
     )
     cost_model = COST_MODEL if seed % 2 else catalog.load_cost_model("h100")
     runtime = cost_model.runtime.replace(async_weight_gradients=seed % 3 == 0)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from shardplan.costs.memory.access import (
     RowBins,
+    distinct_curve,
     hottest_mass,
     lru_hit_rate,
     measured_unique,
@@ -261,3 +262,15 @@ def test_measured_unique(lookups: float, expected: float) -> None:
     points = [(100.0, 10.0), (1000.0, 20.0)]
     found = measured_unique(points, lookups, lambda ids: ids * 0.03)
     assert found == pytest.approx(expected)
+
+
+def test_distinct_rows_among_the_hottest() -> None:
+    """Summed row by row, and all of them in the end."""
+    share = np.arange(1, 21.0) ** -1.2
+    share /= share.sum()
+    bins = row_bins([20], [ZipfAccess(alpha=1.2)])
+    found = distinct_curve(bins, np.array([50.0]))[0]
+    touched = np.cumsum(1.0 - (1.0 - share) ** 50)
+    np.testing.assert_allclose(found[1:21], touched, rtol=1e-9)
+    assert found[0] == 0.0
+    assert found[-1] == pytest.approx(unique_rows(bins, [50.0])[0])

@@ -45,6 +45,8 @@ def case(**changes: Any) -> tuple[ShardArrays, Volumes, TableUsage, ClassRates]:
         "ddr_share": 0.0,
         **changes,
     }
+    for name in ("id_share", "unique_share"):
+        values.setdefault(name, values["row_share"])
     shards = ShardArrays(**{name: np.array([value]) for name, value in values.items()})
     cluster = Cluster.of(MIXED)
     usage = TableUsage.of(workload(TABLE), cluster.world_size)
