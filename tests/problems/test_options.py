@@ -429,21 +429,18 @@ def test_hot_rows_are_cut_where_heat_balances() -> None:
 
 
 def test_rows_count_as_the_hottest_shard() -> None:
-    """A cut of which one shard of four has half the ids exchanges half of them."""
+    """A cut of which one shard of four has half the ids receives half of them."""
     limits = {"sharding_types": ["row_wise"], "compute_kernels": ["fused"]}
-    table = {"constraints": limits, "is_pooled": False, "pooling_factor": 50.0}
-    _, hot = menu_of(
-        {**table, "row_skew": {"ratio": 2.0, "shards": 4}},
-        "one_host",
-        target=Target.HUGECTR,
-    )
+    table = {"constraints": limits, "pooling_factor": 50.0}
+    skew = {"row_skew": {"ratio": 2.0, "shards": 4}}
+    _, hot = menu_of({**table, **skew}, "one_host", target=Target.HUGECTR)
     _, even = menu_of(table, "one_host", target=Target.HUGECTR)
     four, two = hot.row_shards == 4, even.row_shards == 2
-    exchanged = [list(Phase).index(p) for p in (Phase.FWD_COMMS, Phase.BWD_COMMS)]
+    ids = list(Phase).index(Phase.INPUT_DIST)
     np.testing.assert_allclose(
-        hot.item_cost[four][..., exchanged], even.item_cost[two][..., exchanged]
+        hot.item_cost[four][..., ids], even.item_cost[two][..., ids]
     )
-    # Half of 1,000 distinct rows are more than a quarter of them can be.
+    # Half of 1,000 distinct rows are more than a quarter of the table has.
     assert hot.item_cost[four].sum() < even.item_cost[two].sum()
     assert hot.item_cost[four].sum() > even.item_cost[even.row_shards == 4].sum()
 
