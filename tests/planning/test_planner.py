@@ -471,11 +471,11 @@ def test_rows_cut_by_heat_beat_every_even_plan(monkeypatch: pytest.MonkeyPatch) 
     tables = [
         {
             "num_embeddings": int(10 ** rng.uniform(6.5, 7.8)),
-            "embedding_dim": 128,
+            "embedding_dim": 32,
             "pooling_factor": float(rng.integers(20, 60)),
             "is_pooled": False,
         }
-        for _ in range(6)
+        for _ in range(3)
     ]
     zipf = {"kind": "zipf", "alpha": 0.9}
     model = workload(
@@ -487,7 +487,8 @@ def test_rows_cut_by_heat_beat_every_even_plan(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(structures, "HEAT_WEIGHTS", ())
     even = solve(model, "dgx-h100:1", work_limit=20_000)
     assert not any(block.row_sizes for t in even.plan.tables for block in t.blocks)
-    assert uneven.objective_s < even.lower_bound_s < even.objective_s
+    # 1.10 ms; even rows are proven to take 1.20 ms, and were found to take 1.26.
+    assert 1.05 * uneven.objective_s < even.lower_bound_s <= even.objective_s
 
 
 def test_records_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
