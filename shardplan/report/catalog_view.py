@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
+from shardplan.costs.layers.summary import block_work
 from shardplan.costs.memory import storage
+from shardplan.costs.usage import TableUsage
 from shardplan.io.inheritance import origin
 from shardplan.records.record import dump
 from shardplan.report.layout import (
@@ -91,8 +94,15 @@ def workload_data(workload: Workload, *, limit: int | None = None) -> dict[str, 
         ),
         "num_bytes": sum(entry["num_bytes"] for entry in tables),
         "tables": tables[:limit],
+        "dense_blocks": _dense_data(workload),
         "definition": _definition(workload),
     }
+
+
+def _dense_data(workload: Workload) -> list[dict[str, Any]]:
+    """Collect the blocks of the dense part, with their work per sample."""
+    shape = TableUsage.of(workload, 1).sample_shape
+    return [asdict(block) for block in block_work(workload.dense, *shape)]
 
 
 def workload_summary(workload: Workload) -> dict[str, Any]:
@@ -265,7 +275,32 @@ def render_workload(data: dict[str, Any]) -> RenderableType:
     }
     hidden = left_out(len(rows), data["num_tables"])
     body = (table(headings, rows), sentences(filter(None, [hidden])))
-    return Group(facts(top), section("Tables, largest first", *body))
+    parts = [facts(top), section("Tables, largest first", *body)]
+    if data["definition"].get("dense", {}).get("blocks"):
+        blocks = _dense_table(data["dense_blocks"])
+        parts.append(section("Dense layers, per sample", blocks))
+    return Group(*parts)
+
+
+def _dense_table(blocks: list[dict[str, Any]]) -> RenderableType:
+    """List blocks: weights, and the work of a sample."""
+    rows = [
+        (
+            block["name"],
+            count(block["parameters"]),
+            count(block["forward_flops"]),
+            count(block["backward_flops"]),
+            format_bytes(block["forward_bytes"]),
+            format_bytes(block["backward_bytes"]),
+            format_bytes(block["activation_bytes"]),
+        )
+        for block in blocks
+    ]
+    headings = (
+        *(named("block"), number("parameters"), number("FLOPs"), number("backward")),
+        *(number("moved"), number("backward"), number("kept")),
+    )
+    return table(headings, rows)
 
 
 def _batch(data: dict[str, Any]) -> str:

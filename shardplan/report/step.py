@@ -140,10 +140,13 @@ def _run(run: dict[str, Any] | None) -> str:
     """Say what a run to the target takes; empty where none is known."""
     if run is None:
         return ""
+    total, start, steps, evaluations = (
+        f"{run[key] / 3600:,.2f} h"
+        for key in ("total_s", "start_s", "steps_s", "evaluations_s")
+    )
     return (
-        f"{format_seconds(run['total_s'])}: start {format_seconds(run['start_s'])}, "
-        f"{run['steps']:,} steps {format_seconds(run['steps_s'])}, "
-        f"{run['evaluations']:,} evaluations {format_seconds(run['evaluations_s'])}"
+        f"{total}: start {start}, {run['steps']:,} steps {steps}, "
+        f"{run['evaluations']:,} evaluations {evaluations}"
     )
 
 

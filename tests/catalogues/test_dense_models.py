@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from shardplan.costs.layers.device import DenseDevice
 from shardplan.costs.layers.shapes import Kernel, dense_parameters, kernels_of
+from shardplan.costs.layers.timer import LayerTimer
 from shardplan.costs.usage import TableUsage
-from shardplan.io.catalog import load_workload
+from shardplan.io.catalog import load_cost_model, load_topology, load_workload
+from shardplan.records.tables import DType
+from shardplan.records.torchrec_cost_model import measured
+from shardplan.records.workload import DenseModel
 
 
 def mlp(*widths: int) -> tuple[int, int]:
@@ -131,7 +136,7 @@ def test_dlrm_v4_has_15_million_parameters(name: str) -> None:
 def test_dlrm_v4_work_of_a_full_sample_is_published() -> None:
     """The README's yardstick: 315.7 GFLOP for 4,096 tokens, forward and backward."""
     layers = kernels("dlrm-v4", mean=4096, mean_square=4096**2, max=4096, tables=())
-    own = [k for k in layers if k.name.startswith("stu.") and (k.n or k.pairs)]
+    own = [k for k in layers if k.block == "stu" and (k.n or k.pairs)]
     gflops = sum(k.flops + k.flops_back for k in own) / 1e9
     assert gflops == pytest.approx(315.7, rel=1e-3)
 
@@ -139,7 +144,7 @@ def test_dlrm_v4_work_of_a_full_sample_is_published() -> None:
 def test_last_row_saves_a_layer_but_for_its_keys() -> None:
     """Of the third layer, half of one product is left for every token."""
     whole, short = product_flops("dlrm-v4"), product_flops("dlrm-v4-last-row")
-    stu = [k for k in kernels("dlrm-v4") if k.name.startswith("stu.")]
+    stu = [k for k in kernels("dlrm-v4") if k.block == "stu"]
     layer = sum(k.flops for k in stu if k.n or k.pairs) / 3
     keys = 2663 * 2 * 512 * 1024
     row = 2 * (512 * 1024 + 1536 * 512) + 2 * 4 * 2662 * 256
@@ -152,3 +157,56 @@ def test_last_row_saves_a_layer_but_for_its_keys() -> None:
 def test_neo_work_is_published(name: str, mflops: int) -> None:
     """Neo, arXiv 2104.05158: 638, 5 and 60 MFLOP per sample, within 1 %."""
     assert product_flops(name) / 1e6 == pytest.approx(mflops, rel=0.01)
+
+
+def kernel_ms(
+    layers: tuple[Kernel, ...], topology: str, batch_size: int, dtype: str
+) -> tuple[float, float, float]:
+    """Matrix products, and attention forward and backward, on one rank [ms]."""
+    cluster = load_topology(topology)
+    device = DenseDevice.of(cluster.host_groups[0], DType(dtype))
+    model = measured(load_cost_model(str(cluster.cost_model))).dense
+
+    def timer(some: list[Kernel]) -> LayerTimer:
+        return LayerTimer(some, DType(dtype), batch_size, device, model)
+
+    products = timer([kernel for kernel in layers if kernel.n])
+    attention = timer([kernel for kernel in layers if kernel.pairs])
+    again = sum(products.input_gradients(1.0)) + sum(products.weight_gradients())
+    return (
+        1e3 * float(sum(products.forward(1.0)) + again),
+        1e3 * float(sum(attention.forward(1.0))),
+        1e3 * float(sum(attention.input_gradients(1.0))),
+    )
+
+
+def test_kernels_of_dlrm_v4_on_mi350x() -> None:
+    """A trace of 2,229,337 tokens: GEMMs 132.3 ms, attention 43.2 and 87.6 ms.
+
+    AMD-AGI/Primus@65073b82, examples/project_dlrm.py; rates are fitted to them.
+    """
+    mean = 2_229_337 / 1024
+    layers = kernels("dlrm-v4", mean=mean, mean_square=1.0147 * mean**2, tables=())
+    found = kernel_ms(layers, "mi350x", 1024, "bf16")
+    assert found == pytest.approx((132.3, 43.2, 87.6), rel=0.03)
+
+
+def test_kernels_of_another_hstu_on_h100() -> None:
+    """NVIDIA's of 8 layers, 1,024 wide, 32 samples of 4,099: 43.9, 15.7 and 65.6 ms.
+
+    NVIDIA/recsys-examples@43465aeabf61, examples/hstu/training/benchmark,
+    PERF_ANALYSIS.md; only attention is fitted to them.
+    """
+    length = {"mean": 4099, "mean_square": 4099**2, "max": 4099}
+    layers = [
+        {"kind": "linear", "inputs": 1024, "outputs": 4096},
+        {"kind": "attention", "heads": 4, "qk": 256, "v": 256, "score": "silu"},
+        {"kind": "linear", "inputs": 1024, "outputs": 1024},
+    ]
+    block = {"name": "hstu", "rows": "s", "repeat": 8, "layers": layers}
+    dense = DenseModel.model_validate(
+        {"sequences": [{"name": "s", **length}], "blocks": [block]}
+    )
+    gemm, *attention = kernel_ms(kernels_of(dense, 0, 0), "dgx-h100", 32, "bf16")
+    assert gemm == pytest.approx(43.9, rel=0.15)
+    assert attention == pytest.approx([15.7, 65.6], rel=0.02)

@@ -64,6 +64,33 @@ def test_show_workload_limit(run: Run) -> None:
     assert len(data["definition"]["tables"]) == 26
 
 
+def test_show_workload_lists_blocks(run: Run) -> None:
+    """Blocks with their weights and their work for a sample."""
+    text = run("workload", "show", "dlrm-v4").stdout
+    assert "Dense layers, per sample" in text
+    assert "Dense layers" not in run("workload", "show", "dlrm-v1").stdout
+    shown = run("workload", "show", "dlrm-v4", "--format", "json").stdout
+    blocks = {block["name"]: block for block in json.loads(shown)["dense_blocks"]}
+    assert blocks["stu"]["parameters"] == 5_517_312
+    forward, backward = blocks["stu"]["forward_flops"], blocks["stu"]["backward_flops"]
+    # Twice forward, five products of attention for two, and a product once more.
+    assert 2.4 < backward / forward < 2.6
+
+
+def test_simulate_tells_the_time_to_the_target(run: Run, tmp_path: Path) -> None:
+    """Start, steps and evaluations, where the workload has a run."""
+    plan = tmp_path / "plan.json"
+    solve = ("solve", "dlrm-v4", "--topology", "mi350x", "--solver", "greedy")
+    assert run(*solve, "-o", plan).exit_code == 0
+    result = run("simulate", plan, "--runtime", "dlrm-v4")
+    assert "time to target  7." in result.stdout
+    assert "start 0.28 h, 26,001 steps" in result.stdout
+    data = json.loads(run("simulate", plan, "--format", "json").stdout)["run"]
+    parts = data["start_s"] + data["steps_s"] + data["evaluations_s"]
+    assert data["total_s"] == pytest.approx(parts)
+    assert data["steps"] == 26_001
+
+
 def test_show_cost_model_has_sources(run: Run) -> None:
     """Every coefficient comes with a unit and a source."""
     data = json.loads(run("cost-model", "show", "h100", "--format", "json").stdout)

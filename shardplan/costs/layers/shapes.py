@@ -32,8 +32,8 @@ class Kernel:
 
     Attributes
     ----------
-    name : str
-        ``block.position``, or ``block.name``.
+    block, name : str
+        Of the block, and of the layer or its position in it.
     kind, part : str
         Of the layer, and of its block.
     sequence : SequenceAxis or None
@@ -72,6 +72,7 @@ class Kernel:
         Trained numbers of one repetition, in matrices and beside them.
     """
 
+    block: str
     name: str
     kind: str
     part: str
@@ -162,7 +163,8 @@ def _kernel(
     is_square = isinstance(layer, AttentionLayer) and layer.mask != "cross"
     is_fixed = axis is None or block.rows.endswith(TARGETS)
     return Kernel(
-        name=f"{block.name}.{layer.name or position}",
+        block=block.name,
+        name=layer.name or str(position),
         kind=layer.kind,
         part=block.part,
         sequence=axis,
