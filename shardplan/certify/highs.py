@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from scipy.sparse import csr_array
 
-    from shardplan.records.arrays import Floats
+    from shardplan.records.arrays import Floats, Ints
 
     Improved = Callable[[float, float], None]
 
@@ -172,6 +172,26 @@ class Highs:
         """Replace the bounds of the first columns."""
         columns = np.arange(len(lower), dtype=np.int32)
         self._try("changeColsBounds", len(columns), columns, lower, upper)
+
+    def bound_columns(self, columns: Ints, lower: Floats, upper: Floats) -> None:
+        """Replace the bounds of some columns."""
+        some = np.asarray(columns, dtype=np.int32)
+        self._try("changeColsBounds", len(some), some, lower, upper)
+
+    def drop_rows(self, number: int) -> None:
+        """Take the last rows off."""
+        last = self._raw.getNumRow()
+        rows = np.arange(last - number, last, dtype=np.int32)
+        self._try("deleteRows", number, rows)
+
+    @property
+    def basis(self) -> Any:
+        """The basis of the last run, to begin another one with."""
+        return self._raw.getBasis()
+
+    def begin_with(self, basis: Any) -> None:
+        """Begin the next run with a basis of the same program."""
+        self._try("setBasis", basis)
 
     def price(self, column: int, cost: float) -> None:
         """Replace the cost of a column."""

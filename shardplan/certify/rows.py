@@ -22,6 +22,10 @@ class ProgramRows:
         self._terms: list[tuple[Ints, Ints, Floats]] = []
         self._count = 0
 
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._count
+
     def add(
         self,
         least: Floats,

@@ -122,6 +122,9 @@ class StepCase(Record):
     slopes : tuple of str and float
         Of operations: seconds per second of pressure of the line that is put below
         what they take.
+    counts : tuple of str, int and float
+        Of operations: how many pieces fit on a rank, and the price of a rank that they
+        fill [s].
     threshold_s : float or None
         Of the proof about the sum of what tables add to the circuits; None for what the
         certificate's threshold leaves of it [s].
@@ -134,6 +137,7 @@ class StepCase(Record):
     options: tuple[Index, ...] = ()
     circuits: tuple[Circuit, ...] = ()
     slopes: tuple[tuple[str, Price], ...] = ()
+    counts: tuple[tuple[str, Annotated[Integer, Field(ge=1)], Price], ...] = ()
     threshold_s: Annotated[Number, Field(gt=0)] | None = None
     cases: tuple[Case, ...] = ()
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 _BY_OPTION = {"presses", "uses", "pressed", "alone", "shares"}
 """What is known of each option by itself: of fewer options it is the same."""
-_OF_OPTIONS = {"problem", "pressures", "may_run", "undominated"} | _BY_OPTION
+_OF_OPTIONS = _BY_OPTION | {
+    *("problem", "pressures", "may_run", "undominated", "item_alone", "item_ranks")
+}
 """What depends on the options that are left alone, and is worked out once."""
 _KEPT = 64
 """Graphs that are kept: of some systems, with what runs in their cases."""
@@ -129,15 +131,28 @@ class StepMenu:
         return np.asarray(np.add.reduceat(items, menu.item_start[:-1], axis=0))
 
     @cached_property
-    def alone(self) -> Floats:
-        """Pressure of each option's longest item by itself, at least (O, K) [s]."""
+    def item_alone(self) -> Floats:
+        """Pressure of each item by itself, at least (I, K) [s]."""
         menu = self.problem.options
         cost = np.where(np.isfinite(menu.item_cost), menu.item_cost, 0.0)
         part = [
             (cost[:, :, p.columns] * p.peak).sum(axis=2).min(axis=1)
             for p in self.pressures
         ]
-        return np.maximum.reduceat(np.stack(part, axis=1), menu.item_start[:-1], axis=0)
+        return np.stack(part, axis=1)
+
+    @cached_property
+    def item_ranks(self) -> Floats:
+        """Share of all ranks that each item is on (I,)."""
+        menu, world = self.problem.options, self.problem.world_size
+        size = ranks_per_place(menu, world)[menu.item_option]
+        return np.asarray(menu.item_count * size / world)
+
+    @cached_property
+    def alone(self) -> Floats:
+        """Pressure of each option's longest item by itself, at least (O, K) [s]."""
+        start = self.problem.options.item_start[:-1]
+        return np.maximum.reduceat(self.item_alone, start, axis=0)
 
     @cached_property
     def shares(self) -> Floats:
@@ -182,15 +197,21 @@ class StepMenu:
         most : sequence of K floats, optional
             Pressures above these do not matter either [s].
         """
-        found: list[Staircase | None] = []
-        for k, pressure in enumerate(self.pressures):
-            span = self.spans.get(pressure.operation, EVERY)
-            if most is not None:
-                span = span._replace(high=max(min(span.high, most[k]), span.low))
-            has_curve = pressure.curve is not None
-            stairs = Staircase.below(pressure, limit_s, span) if has_curve else None
-            found.append(stairs)
-        return found
+        highest = [np.inf] * len(self.pressures) if most is None else most
+        return [
+            self.stairs_of(k, limit_s, highest[k]) if p.curve is not None else None
+            for k, p in enumerate(self.pressures)
+        ]
+
+    def stairs_of(self, k: int, limit_s: float, most: float) -> Staircase:
+        """Return what lies below the curve of one operation; see `staircases`."""
+        span = self.span(k)
+        span = span._replace(high=max(min(span.high, most), span.low))
+        return Staircase.below(self.pressures[k], limit_s, span)
+
+    def span(self, k: int) -> Span:
+        """Return the pressures of an operation that the case is about."""
+        return self.spans.get(self.pressures[k].operation, EVERY)
 
     def at_most(self, k: int, pressure: float) -> StepMenu | None:
         """Return the case in which an operation has a pressure of at most this.
@@ -210,6 +231,14 @@ class StepMenu:
         span = self.spans.get(found.operation, EVERY)
         span = span._replace(high=min(span.high, pressure)) if pressure > 0 else EVERY
         return self._without(out, {**self.spans, found.operation: span})
+
+    def within(self, most_s: Floats) -> StepMenu | None:
+        """Leave out options that press more than this by themselves (K,) [s].
+
+        None if a bundle has no others.
+        """
+        out: Bools = np.any(self.alone * (1.0 - _SAFE) > most_s, axis=1)
+        return self._without(out, self.spans) if out.any() else self
 
     def taking(self, options: Ints) -> tuple[StepMenu | None, StepMenu | None]:
         """Return the case of plans that take one of some options, and of all others.

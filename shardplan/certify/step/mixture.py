@@ -20,17 +20,25 @@ threshold; the intercept counts where the operation is known to run. So
 
 and the second part is what bounds of `step` are about, with pressures in place of
 loads: `Relaxed` takes the mean load of ranks and the load of single ranks apart.
+
+What this leaves of the limit for one operation limits its pressure: options that press
+more by themselves are left out, and pieces that do not fit on a rank together are
+counted (`counts`): with a price g, in a phase of which no rank has more than g,
+
+    step >= constant - g + sum_p max_r (...).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from shardplan.certify.relaxed import Relaxed
+from shardplan.certify.step.counts import counted
 from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
@@ -52,6 +60,8 @@ _GROUPS = {
     "gradient_all_to_all": "gradients",
 }
 """Phases of collectives; what loads all ranks alike is one phase."""
+_NOTHING_S = 1e-30
+"""Below any pressure that is not 0 [s]."""
 _ROUNDS = 3
 """How often limits of single operations are sharpened by each other."""
 
@@ -68,11 +78,13 @@ class Mix(NamedTuple):
     pressure : float array (K,)
         Of each operation that depends on tables [s].
     is_long : bool
-        Whether the longest item of some table presses more than the mean load.
+        Whether the longest item of some table presses as much as the mean load.
     fits : bool
         Whether pools hold it; without a solution that fits they hold anything.
     shares : float array (O,)
         Of each option.
+    counts : tuple of str, int and float
+        See `Mixture`.
     """
 
     step_s: float
@@ -82,6 +94,7 @@ class Mix(NamedTuple):
     is_long: bool
     fits: bool
     shares: Floats
+    counts: tuple[tuple[str, int, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +110,15 @@ class Mixture:
         Of operations with a curve; 0 where it is missing.
     limit_s : float
         Only plans with a shorter step matter [s].
+    counts : sequence of str, int and float
+        Operation, pieces, and the price of what they take of a rank [s]: see `counts`.
     """
 
     menu: StepMenu
     circuits: Sequence[Circuit]
     slopes: Mapping[str, float]
     limit_s: float
+    counts: Sequence[tuple[str, int, float]] = ()
 
     @cached_property
     def weights(self) -> Floats:
@@ -114,15 +130,29 @@ class Mixture:
 
     @cached_property
     def constant_s(self) -> float:
-        """What does not depend on the plan [s]."""
+        """What does not depend on the plan; the limit if there is none below it [s]."""
+        if self._left is None:
+            return self.limit_s
         lines = self.weights * self._intercepts
-        return float(self._dense_s + lines.sum() - _SAFE * self._error_s(lines))
+        counts = fsum(price for _, _, price in self.counts)
+        error = _SAFE * (self._error_s(lines) + counts)
+        return float(self._dense_s + lines.sum() - counts - error)
 
     @cached_property
     def problem(self) -> Problem:
         """The weighted sum as a problem under `step`, without what ranks share."""
-        options = replace(self.menu.problem.options, item_cost=self._costs(peak=False))
-        return replace(self.menu.problem, objective=Objective.STEP, options=options)
+        own = self.inner.problem
+        options = replace(own.options, item_cost=self._costs(peak=False))
+        return replace(own, objective=Objective.STEP, options=options)
+
+    @cached_property
+    def inner(self) -> StepMenu:
+        """The case without options that take too long by themselves."""
+        return self._left or self.menu
+
+    @cached_property
+    def _left(self) -> StepMenu | None:
+        return self.menu.within(self.most_s)
 
     @cached_property
     def relaxed(self) -> Relaxed:
@@ -132,6 +162,29 @@ class Mixture:
     def line_s(self, k: int, pressure: float) -> float:
         """Return what the line of an operation says of it under a pressure [s]."""
         return float(self._intercepts[k]) + self.slope(k) * pressure
+
+    @cached_property
+    def most_s(self) -> Floats:
+        """Pressures that no plan exceeds that matters (K,) [s]."""
+        spans = [self.menu.span(k).high for k in range(len(self.weights))]
+        own = [np.inf if s is None else s.high for s in self.staircases]
+        found = np.minimum(spans, own)
+        for phase in self._phases:
+            some = [k for k in phase if self.staircases[k] is None]
+            some = [k for k in some if self.weights[k] > 0]
+            if some:
+                most_s = self._spare_s(phase) / self.weights[some]
+                found[some] = np.minimum(found[some], most_s)
+        return np.maximum(found, _NOTHING_S)
+
+    def _spare_s(self, phase: list[int]) -> float:
+        """Return what the limit leaves of what all others take at least [s]."""
+        lines = self.weights * self._intercepts
+        added = self.menu.pressed * (self.weights * self._slopes)
+        rest = np.delete(added, phase, axis=1).sum(axis=1)
+        least = np.minimum.reduceat(rest, self.menu.problem.options.start[:-1])
+        taken = self._dense_s + lines.sum() + least.sum() * (1.0 - _SAFE)
+        return max(float(self.limit_s - taken + _SAFE * self._error_s(lines)), 0.0)
 
     @property
     def _names(self) -> list[str]:
@@ -173,8 +226,11 @@ class Mixture:
 
     @cached_property
     def _intercepts(self) -> Floats:
-        slopes = np.array([self.slope(k) for k in range(len(self.weights))])
-        return self._lines(self.staircases, slopes)
+        return self._lines(self.staircases, self._slopes)
+
+    @cached_property
+    def _slopes(self) -> Floats:
+        return np.array([self.slope(k) for k in range(len(self.weights))])
 
     def _lines(self, stairs: Sequence[Staircase | None], slopes: Floats) -> Floats:
         """Seconds without pressure of lines below curves (K,) [s]."""
@@ -217,15 +273,20 @@ class Mixture:
     @cached_property
     def _finite(self) -> Floats:
         """Prices with nothing where an item cannot be (I, C, R) [s]."""
-        cost = self.menu.problem.options.item_cost
+        cost = self.inner.problem.options.item_cost
         return np.where(
             np.asarray(np.isfinite(cost).all(axis=2))[:, :, None], cost, 0.0
         )
 
     def _costs(self, *, peak: bool) -> Floats:
         """Weighted pressures by phase (I, C, P) [s]; infinite where items cannot be."""
-        cost = self.menu.problem.options.item_cost
-        found = np.zeros((*cost.shape[:2], max(len(self._phases), 1)))
+        cost = self.inner.problem.options.item_cost
+        own = len(self._phases)
+        found = np.zeros((*cost.shape[:2], max(own + len(self.counts), 1)))
+        for phase, (name, pieces, price) in enumerate(self.counts, own):
+            k = self._names.index(name)
+            each = counted(self.inner, k, pieces, self.most_s.item(k))
+            found[:, :, phase] = (each * price * (1.0 - _SAFE))[:, None]
         for phase, operations in enumerate(self._phases):
             for k in operations:
                 found[:, :, phase] += self._pressed(k, peak=peak) * (1.0 - _SAFE)

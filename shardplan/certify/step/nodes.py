@@ -56,6 +56,7 @@ def case_of(mixture: Mixture, proof: Certificate | None) -> StepCase:
     return StepCase(
         circuits=tuple(mixture.circuits),
         slopes=tuple(mixture.slopes.items()),
+        counts=tuple(mixture.counts),
         threshold_s=proof.threshold_s if proof else None,
         cases=proof.cases if proof else (),
     )

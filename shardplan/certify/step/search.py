@@ -182,7 +182,8 @@ class StepProof:
         menu = node.menu
         if menu is None or node.bound_s >= least_s:
             return
-        same = Mixture(menu, parent.circuits, parent.slopes, self._limit)
+        known = parent.circuits, parent.slopes, self._limit, parent.counts
+        same = Mixture(menu, *known)
         # Of what waits in the larger case, something may run between in the smaller.
         with suppress(InvalidCertificateError):
             self._try(node, same)
@@ -202,19 +203,19 @@ class StepProof:
         menu = node.menu
         assert menu is not None
         stairs = menu.staircases(self._limit)
+        program = ConvexStep(menu, stairs, self._limit, node.is_plain)
         for _ in range(1 if self._is_large else _MIXES):
-            program = ConvexStep(menu, stairs, self._limit, is_plain=node.is_plain)
             mix = program.solve(self._stop)
             if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
                 break
-            mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit)
+            mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit, mix.counts)
             node.earlier = (*node.earlier, node.mixture) if node.mixture else ()
             node.mixture, node.pressure = mixture, mix.pressure
             node.shares = mix.shares
             node.least_s, node.is_long = mix.step_s, mix.is_long
             if mix.step_s >= self._limit:  # it is refuted
                 break
-            stairs = mixture.staircases
+            program = ConvexStep.after(mixture, is_plain=node.is_plain)
         return node.mixture is not None
 
     def _keep(self, node: StepCaseNode, mixture: Mixture, bound: Bound) -> None:
@@ -287,12 +288,9 @@ class StepProof:
         for _ in range(_NARROWINGS):
             if not self._mix(node) or node.least_s >= self._limit:
                 return node
-            menu, mixture = node.menu, node.mixture
-            assert menu is not None
+            mixture = node.mixture
             assert mixture is not None
-            program = ConvexStep(
-                menu, mixture.staircases, self._limit, is_plain=node.is_plain
-            )
+            program = ConvexStep.after(mixture, is_plain=node.is_plain)
             some = to_narrow(mixture, every=node is self._root)
             ranges = program.ranges(some, self._stop)
             if ranges is None:

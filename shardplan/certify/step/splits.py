@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.certify.highs import End
 from shardplan.certify.step.convex import ConvexStep
+from shardplan.costs.scopes import Scope
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import StepCase
 
@@ -44,6 +46,12 @@ _TAKEN = 0.01
 """Part of an option above which the program takes it."""
 _BELOW = 1e-9
 """Share by which such a pressure is below that of the item, for it to be above."""
+_PIECE = 0.1
+"""Share of a pressure above which a piece counts on a rank."""
+_SUMS = 3
+"""Sums of pieces that are tried per operation, the least first."""
+_SAME = 1e-6
+"""Share of a pressure within which it is the sum of some pieces."""
 _MUCH = 0.05
 """Share of the step above which the pressure of a collective is long."""
 
@@ -111,9 +119,10 @@ def best_split(
     if menu is None or mixture is None:
         return None
     best, most = None, worth * node.least_s
+    trials = Trials(node, limit_s, stop)
     for k, at_s in _ways(node, menu, mixture, worth * limit_s):
         gains = [
-            _convex_s(half, mixture, limit_s, stop) - node.least_s
+            trials.step_s(half, k) - node.least_s
             for half in (menu.above(k, at_s), menu.at_most(k, at_s))
             if half is not None
         ]
@@ -149,6 +158,7 @@ def best_options(node: StepCaseNode, limit_s: float, stop: Clock | None) -> Ints
     own = np.flatnonzero(menu.keep)
     best: Ints | None = None
     most = 0.0
+    trials = Trials(node, limit_s, stop)
     for b in spread.argsort()[::-1][:_TABLES].tolist():
         some = np.arange(start[b], start[b + 1])
         few = some[longest[some] > mean[b]]
@@ -156,7 +166,7 @@ def best_options(node: StepCaseNode, limit_s: float, stop: Clock | None) -> Ints
             break
         options: Ints = own[few]
         gains = [
-            _convex_s(half, mixture, limit_s, stop) - node.least_s
+            trials.step_s(half) - node.least_s
             for half in menu.taking(options)
             if half is not None
         ]
@@ -218,6 +228,33 @@ def _ways(
         if error > worth_s:
             yield k, at_s
     yield from below_longest(node, menu, mixture)
+    yield from below_sums(node, menu, mixture)
+
+
+def below_sums(
+    node: StepCaseNode, menu: StepMenu, mixture: Mixture
+) -> Iterator[tuple[int, float]]:
+    """List pressures just below those of one more piece than the program's pressure.
+
+    A rank has whole pieces: with less pressure it has one less, which counts see, and
+    what has more than the mean has that much.
+    """
+    options = menu.problem.options
+    if len(menu.whole.options) > FEW_OPTIONS:
+        return
+    is_piece = options.scope != Scope.ALL
+    taken = menu.alone[is_piece & (node.shares > _TAKEN)]
+    for k, stairs in enumerate(mixture.staircases):
+        if stairs is None:
+            continue
+        own_s = max(float(node.pressure[k]), stairs.low)
+        pieces = np.unique(taken[:, k][taken[:, k] > _PIECE * own_s])
+        more = np.floor(own_s / pieces * (1.0 + _SAME)) + 1.0
+        sums = np.unique(more * pieces) * (1.0 - _BELOW)
+        others = np.diff(sums, prepend=0.0) > _SAME * sums
+        for at_s in sums[others][:_SUMS].tolist():
+            if stairs.low < at_s < stairs.high:
+                yield k, at_s
 
 
 def below_longest(
@@ -239,11 +276,30 @@ def below_longest(
             yield k, at_s
 
 
-def _convex_s(
-    menu: StepMenu, mixture: Mixture, limit_s: float, stop: Clock | None
-) -> float:
-    """Return the convex step of a case that another one was split into [s]."""
-    most = [np.inf if s is None else s.high for s in mixture.staircases]
-    stairs = menu.staircases(limit_s, most)
-    mix = ConvexStep(menu, stairs, limit_s).solve(stop)
-    return limit_s if mix is None else mix.step_s
+class Trials:
+    """Steps of parts of a case, by its program; most from the case's own solution."""
+
+    def __init__(self, node: StepCaseNode, limit_s: float, stop: Clock | None) -> None:
+        menu, mixture = node.menu, node.mixture
+        assert menu is not None
+        assert mixture is not None
+        self._menu, self._limit, self._stop = menu, limit_s, stop
+        self._highs = [np.inf if s is None else s.high for s in mixture.staircases]
+        self._most = mixture.most_s
+        self._program = None
+        if len(menu.problem.options) <= FEW_OPTIONS:
+            program = self._step(menu).program()
+            if program.run(stop) is End.OPTIMAL:
+                self._program = program
+
+    def step_s(self, half: StepMenu, k: int | None = None) -> float:
+        """Return the convex step of a part, which may limit a pressure [s]."""
+        if self._program is None or (half.runs != self._menu.runs).any():
+            mix = self._step(half).solve(self._stop)
+            return self._limit if mix is None else mix.step_s
+        found = self._program.part_s(half, k, self._stop)
+        return self._limit if found is None else found
+
+    def _step(self, menu: StepMenu) -> ConvexStep:
+        stairs = menu.staircases(self._limit, self._highs)
+        return ConvexStep(menu, stairs, self._limit, most=self._most)

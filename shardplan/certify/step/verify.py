@@ -94,7 +94,7 @@ def _by_options(menu: StepMenu, case: StepCase) -> list[StepMenu | None]:
 
 def bound_of(menu: StepMenu, case: StepCase, limit_s: float) -> float:
     """Return what one case proves of its plans, up to a limit [s]."""
-    mixture = mix(menu, case.circuits, dict(case.slopes), limit_s)
+    mixture = mix(menu, case.circuits, dict(case.slopes), limit_s, case.counts)
     rest_s = limit_s - mixture.constant_s
     if rest_s <= 0 or not case.cases:
         return max(min(mixture.constant_s, limit_s), 0.0)
@@ -110,18 +110,28 @@ def mix(
     circuits: Sequence[Circuit],
     slopes: dict[str, float],
     limit_s: float,
+    counts: Sequence[tuple[str, int, float]] = (),
 ) -> Mixture:
     """Make a mixture of what a certificate says.
 
     Raises
     ------
     InvalidCertificateError
-        If shares are below 0 or sum to more than 1, or a slope is below 0 or too steep.
+        If shares are below 0 or sum to more than 1, a slope is below 0 or too steep, or
+        what is counted does not exist.
     """
     if not all(0 <= circuit.share <= 1 for circuit in circuits):
         raise InvalidCertificateError("shares of paths must be from 0 to 1")
+    if not all(
+        menu.index(name) is not None and pieces >= 1 and 0 <= price <= _LONGEST_S
+        for name, pieces, price in counts
+    ):
+        raise InvalidCertificateError(
+            "counts need an operation, whole pieces, and prices from 0 to "
+            f"{_LONGEST_S:g}"
+        )
     if not all(0 <= slope <= _STEEPEST for slope in slopes.values()):
         raise InvalidCertificateError(f"slopes must be from 0 to {_STEEPEST:g}")
     if sum(Fraction(circuit.share) for circuit in circuits) > 1:
         raise InvalidCertificateError("shares of paths add up to more than 1")
-    return Mixture(menu, circuits, slopes, limit_s)
+    return Mixture(menu, circuits, slopes, limit_s, counts)

@@ -52,6 +52,21 @@ def assert_told(menu: StepMenu, cost: Floats) -> None:
             assert len(meeting.first) == 1
 
 
+def test_options_that_press_too_much_are_left_out() -> None:
+    """Each by its longest item; None where a table has no others."""
+    _, problem = draw_problem(5, most_tables=6, most_ranks=8)
+    menu = StepMenu.of(problem)
+    every = menu.alone.max(axis=0)
+    assert menu.within(every) is menu
+    assert menu.within(np.zeros(len(every))) is None
+    least = np.minimum.reduceat(menu.alone, problem.options.start[:-1], axis=0)
+    some = menu.within(np.maximum(least.max(axis=0), 0.5 * every))
+    if some is not None:
+        limits = np.maximum(least.max(axis=0), 0.5 * every)
+        assert (some.alone <= limits * (1.0 + 1e-9)).all()
+        assert (menu.alone[~some.keep] > limits).any(axis=1).all()
+
+
 @pytest.mark.parametrize("seed", range(14))
 def test_every_plan_is_in_its_case(seed: int) -> None:
     """It is never left out; what the case knows to run does, and ranks meet."""

@@ -33,7 +33,15 @@ def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
         if stairs is not None:
             good = stairs.slopes(8, runs=True)
             slopes[pressure.operation] = float(pick(rng, *good, *good, 0.0, 1e3))
-    mixture = Mixture(menu, circuits, slopes, limit_s)
+    counts = tuple(
+        (
+            str(rng.choice([pressure.operation for pressure in menu.pressures])),
+            int(rng.integers(1, 6)),
+            limit_s * float(pick(rng, 0.0, 0.01, 0.3, 10.0)),
+        )
+        for _ in range(int(rng.integers(3)))
+    )
+    mixture = Mixture(menu, circuits, slopes, limit_s, counts)
     rest_s, proof = limit_s - mixture.constant_s, None
     if rest_s > 0:
         bound = lower_bound(
@@ -43,6 +51,7 @@ def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
     return StepCase(
         circuits=tuple(circuits),
         slopes=tuple(slopes.items()),
+        counts=counts,
         threshold_s=proof.threshold_s if proof else None,
         cases=proof.cases if proof else (),
     )

@@ -10,8 +10,10 @@ from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
 from shardplan.certify.step.splits import (
+    Trials,
     are_few,
     below_longest,
+    below_sums,
     best_options,
     best_split,
     long_meetings,
@@ -47,6 +49,47 @@ def test_both_halves_are_longer(seed: int) -> None:
         if half is not None:
             mix = ConvexStep(half, half.staircases(known_s), known_s).solve(None)
             assert mix is None or mix.step_s > node.least_s
+
+
+@pytest.mark.parametrize("seed", [5, 24, 31, 37])
+def test_a_part_is_solved_from_the_whole_as_if_afresh(seed: int) -> None:
+    """Whatever was solved before, the program of the whole is what it was."""
+    node, known_s = root(seed)
+    menu, mixture = node.menu, node.mixture
+    assert menu is not None
+    assert mixture is not None
+    again = Trials(node, known_s, None)
+    highs = [np.inf if s is None else s.high for s in mixture.staircases]
+    tried = 0
+    for k, stairs in enumerate(mixture.staircases):
+        at_s = 0.9 * float(node.pressure[k])
+        if stairs is None or not stairs.low < at_s < stairs.high:
+            continue
+        for half in (menu.at_most(k, at_s), menu.above(k, at_s)):
+            if half is None:
+                continue
+            known = half.staircases(known_s, highs)
+            afresh = ConvexStep(half, known, known_s, most=mixture.most_s).solve(None)
+            expected = known_s if afresh is None else afresh.step_s
+            assert again.step_s(half, k) == pytest.approx(expected, rel=1e-5)
+            tried += 1
+    assert tried > 1
+
+
+def test_pressures_of_one_more_piece() -> None:
+    """They are whole numbers of an item above the program's pressure."""
+    found = 0
+    for seed in (5, 24, 31, 37):
+        node, _ = root(seed)
+        menu, mixture = node.menu, node.mixture
+        assert menu is not None
+        assert mixture is not None
+        for k, at_s in below_sums(node, menu, mixture):
+            found += 1
+            assert at_s > node.pressure[k]
+            times = at_s / menu.alone[node.shares > 0.01, k].clip(1e-30)
+            assert np.abs(times - times.round())[times < 20].min() < 1e-6
+    assert found > 0
 
 
 def test_nothing_to_split() -> None:

@@ -61,7 +61,7 @@ def changed_circuits(
 def changed_step(rng: np.random.Generator, case: StepCase) -> StepCase:
     """Change one thing of a case."""
     changes: dict[str, Any] = {}
-    kind = int(rng.integers(6))
+    kind = int(rng.integers(7))
     if kind == 0 and case.circuits:
         changes["circuits"] = changed_circuits(rng, list(case.circuits))
     elif kind == 1 and case.slopes:
@@ -74,6 +74,10 @@ def changed_step(rng: np.random.Generator, case: StepCase) -> StepCase:
     elif kind == 3:
         names = ["output_all_to_all", "embedding_forward", "reduce_scatter", "x", None]
         changes["split"] = case.split and names[int(rng.integers(len(names)))]
+    elif kind == 6:
+        name = str(rng.choice(["output_all_to_all", "embedding_forward", "x"]))
+        price = changed_number(rng, case.threshold_s or 1e-4)
+        changes["counts"] = (*case.counts, (name, int(rng.integers(4)), price))
     elif kind == 4:
         changes["threshold_s"] = changed_number(rng, case.threshold_s or 1e-3)
     elif case.cases:
@@ -163,6 +167,9 @@ def test_reasons_are_given() -> None:
         "shares of paths must be": path("overhead", share=-0.1),
         "more than 1": one_case(problem, circuits=both),
         "slopes must be": one_case(problem, **slope),
+        "counts need an operation": one_case(problem, counts=(("x", 1, 0.0),)),
+        "whole pieces": one_case(problem, counts=(("id_exchange", 0, 0.0),)),
+        "prices from 0 to": one_case(problem, counts=(("id_exchange", 1, -1.0),)),
         "at_s of a split": steps(StepCase.model_construct(**nan), leaf, leaf),
         "no operation 'top_forward'": steps(StepCase(split="top_forward"), leaf, leaf),
         "more cases than": steps(leaf, leaf),

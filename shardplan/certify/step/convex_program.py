@@ -1,0 +1,389 @@
+"""The linear program of one case of a proof about the step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shardplan.certify.highs import End, Highs
+from shardplan.certify.rows import ProgramRows
+from shardplan.certify.step.circulation import shared_circuits
+from shardplan.certify.step.counts import count_rows
+from shardplan.certify.step.mixture import Mix
+from shardplan.problems.totals import first_least
+from shardplan.records.certificate import Circuit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shardplan.certify.kelley import Clock
+    from shardplan.certify.step.convex import ConvexStep
+    from shardplan.certify.step.least import Staircase
+    from shardplan.certify.step.menu import StepMenu
+    from shardplan.records.arrays import Floats, Ints
+
+_MOST_LONGEST = 5_000
+"""Options up to which longest items count: the program has a row for most of them."""
+_LINES = 12
+"""Lines below a curve."""
+_STEEP = 1e3
+"""Slope of the line that keeps a pressure below the most that matters."""
+_OVERFULL = 1e3
+"""What a tier that is too full by its own size costs, in units of the program."""
+_OVERCOUNTED = 10.0
+"""What one piece per rank too many costs."""
+_GAP, _HALF = 1e-3, 0.5
+"""How near to the best whole options are, and what counts as taken."""
+_LEAST_FLOW = 1e-7
+"""Share of the step below which a wait is worth nothing."""
+
+
+class ConvexProgram:
+    """The program with some of the options.
+
+    Columns: the step, how much too full a tier is (its price finds options that fit),
+    how many pieces too many a rank has, ends of operations, their times, pressures,
+    shares of options.
+    """
+
+    def __init__(
+        self, step: ConvexStep, options: Ints, *, is_whole: bool = False
+    ) -> None:
+        self._step, self._options, self._is_whole = step, options, is_whole
+        self._is_open = False
+        graph = step.menu.graph
+        self._size, self._num = len(graph.program), len(step.menu.pressures)
+        self._end, self._time = 3, 3 + self._size
+        self._pressure = self._time + self._num
+        self._first = self._pressure + self._num
+        count = self._first + len(options)
+        cost = np.zeros(count)
+        cost[:3] = 1.0, _OVERFULL, _OVERCOUNTED
+        lower = np.zeros(count)
+        lower[self._end : self._time] = -np.inf
+        upper = np.full(count, np.inf)
+        upper[self._first :][step.is_too_much[options]] = 0.0
+        for k, stairs in enumerate(step.stairs):
+            if stairs is not None:
+                lower[self._pressure + k] = stairs.low / step.unit
+        kind: dict[str, Any] = {"presolve": "off"}
+        if is_whole:
+            kind = {"integer": np.arange(count) >= self._first, "mip_rel_gap": _GAP}
+        self._model = Highs("the convex step of a bound", cost, lower, upper, **kind)
+        self._rows = ProgramRows()
+        self._bundles()
+        self._pools()
+        self._presses()
+        self._longest()
+        self._counts()
+        self._lines()
+        self._waits()
+        self._rows.give(self._model, count)
+
+    def run(self, stop: Clock | None, share: float = 1.0) -> End:
+        """Solve in a share of the time that is left."""
+        left_s = share * stop.remaining_s() if stop else np.inf
+        return self._model.run(time_limit_s=left_s)
+
+    @property
+    def fits(self) -> bool:
+        """Whether pools hold the solution."""
+        return not self._is_open and self._model.values.item(1) <= _LEAST_FLOW
+
+    def choose(self, stop: Clock | None) -> Ints | None:
+        """See `ConvexStep.choose`."""
+        self.run(stop)
+        if not self._model.has_values or not self.fits:
+            return None
+        return self._options[self._model.values[self._first :] > _HALF]
+
+    def _bundles(self) -> None:
+        start = self._step.menu.problem.options.start
+        bundle = np.searchsorted(start, self._options, "right") - 1
+        ones = np.ones(len(bundle))
+        columns = self._first + np.arange(len(bundle))
+        self._rows.add(ones[: len(start) - 1], bundle, columns, ones, equal=True)
+
+    def _pools(self) -> None:
+        """Let no tier hold more than it can."""
+        shares = self._step.menu.shares[self._options]
+        tiers = np.flatnonzero(shares.any(axis=0))
+        option, tier = np.nonzero(shares[:, tiers])
+        every, ones = np.arange(len(tiers)), np.ones(len(tiers))
+        row = np.r_[tier, every]
+        column = np.r_[self._first + option, np.ones(len(tiers), dtype=np.int64)]
+        value = np.r_[-shares[option, tiers[tier]], ones]
+        first = self._rows.add(-ones, row, column, value)
+        self._pool_rows = list(zip(first + every, tiers, strict=True))
+
+    def forget_pools(self) -> None:
+        """Let every pool hold anything."""
+        self._is_open = True
+        for row, _ in self._pool_rows:
+            self._model.bound_row(int(row), -np.inf, np.inf)
+
+    def _presses(self) -> None:
+        """Let every pressure be at least what the options add up to."""
+        pressed = self._step.pressed[self._options]
+        option, k = np.nonzero(pressed)
+        own = np.arange(self._num)
+        first = self._rows.add(
+            np.zeros(self._num),
+            np.r_[own, k],
+            np.r_[self._pressure + own, self._first + option],
+            np.r_[np.ones(self._num), -pressed[option, k]],
+        )
+        self._press_rows = first + own
+
+    def _longest(self) -> None:
+        """Let every kernel take at least what each bundle's longest item does.
+
+        Rows that what all bundles press at least makes true are left out. Of
+        collectives such rows made worse proofs: their lines became too steep.
+        """
+        pressed = self._step.pressed
+        self._longest_rows = np.zeros((0, 3), dtype=np.int64)
+        if self._step.is_plain or len(pressed) > _MOST_LONGEST:
+            return
+        alone = self._step.alone
+        start = self._step.menu.problem.options.start
+        surely = np.minimum.reduceat(pressed, start[:-1], axis=0).sum(axis=0)
+        longest = np.maximum.reduceat(alone, start[:-1], axis=0)
+        is_kernel = np.array([p.curve is None for p in self._step.menu.pressures])
+        bundle, k = np.nonzero((longest > surely) & (is_kernel | self._is_whole))
+        every, ones = np.arange(len(bundle)), np.ones(len(bundle))
+        first = np.searchsorted(self._options, start)
+        sizes = np.diff(first)[bundle]
+        row = np.repeat(every, sizes)
+        at = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        at += np.repeat(first[:-1][bundle], sizes)
+        number = self._rows.add(
+            np.zeros(len(bundle)),
+            np.r_[every, row],
+            np.r_[self._pressure + k, self._first + at],
+            np.r_[ones, -alone[self._options[at], k[row]]],
+        )
+        self._longest_rows = np.c_[number + every, bundle, k]
+
+    def _counts(self) -> None:
+        """Let no rank have more pieces than fit there."""
+        self._count_rows: list[tuple[int, int, int]] = []
+        if self._step.has_all and not (self._step.is_plain or self._is_whole):
+            self._add_counts(self._rows, range(self._num), self._step.highest)
+
+    def _add_counts(
+        self, rows: ProgramRows, which: Iterable[int], most: Floats
+    ) -> None:
+        for k in which:
+            for pieces, each in count_rows(self._step.menu, k, most.item(k)):
+                own = np.flatnonzero(each[self._options])
+                number = rows.add(
+                    np.array([-1.0]),
+                    np.zeros(len(own) + 1, dtype=np.int64),
+                    np.r_[2, self._first + own],
+                    np.r_[1.0, -each[self._options[own]]],
+                )
+                self._count_rows.append((number, k, pieces))
+
+    def _lines(self) -> None:
+        """Put lines below what each operation takes."""
+        found: list[tuple[int, float, float]] = []
+        for k, stairs in enumerate(self._step.stairs):
+            found += [(k, 0.0, 1.0)] if stairs is None else self._below(k, stairs)
+        first = self._add_lines(self._rows, found)
+        self._line_rows = [(first + i, k) for i, (k, _, _) in enumerate(found)]
+
+    def _add_lines(
+        self, rows: ProgramRows, lines: list[tuple[int, float, float]]
+    ) -> int:
+        own, heights, slopes = (np.array(part) for part in zip(*lines, strict=True))
+        row, ones = np.arange(len(lines)), np.ones(len(lines))
+        return rows.add(
+            heights,
+            np.r_[row, row],
+            np.r_[self._time + own, self._pressure + own],
+            np.r_[ones, -slopes],
+        )
+
+    def _below(self, k: int, stairs: Staircase) -> list[tuple[int, float, float]]:
+        """List an operation's lines below its curve: its number, height, slope."""
+        runs, unit = bool(self._step.menu.runs[k]), self._step.unit
+        return [
+            (k, stairs.intercept(slope, runs=runs) / unit, slope)
+            for slope in (*stairs.slopes(_LINES, runs=runs), _STEEP)
+        ]
+
+    def part_s(self, half: StepMenu, k: int | None, stop: Clock | None) -> float | None:
+        """Return the step of a part of the case, beginning with the whole's solution.
+
+        Parameters
+        ----------
+        half : StepMenu
+            With the same operations that surely run.
+        k : int or None
+            Operation whose pressure it limits.
+
+        Returns
+        -------
+        float or None
+            [s]; None if there is no solution, or not in time.
+        """
+        model, step = self._model, self._step
+        basis, known = model.basis, len(self._count_rows)
+        own = np.flatnonzero(step.menu.keep)[self._options]
+        open_to = np.where(step.is_too_much[self._options], 0.0, np.inf)
+        shares = self._first + np.arange(len(own))
+        zeros = np.zeros(len(own))
+        model.bound_columns(shares, zeros, np.where(half.keep[own], open_to, 0.0))
+        rows = ProgramRows()
+        stairs = None if k is None else step.stairs[k]
+        if k is not None and stairs is not None:
+            self._limit(rows, half, k)
+            rows.give(model, self._first + len(own))
+        end = self.run(stop)
+        found = model.objective * step.unit if end is End.OPTIMAL else None
+        del self._count_rows[known:]
+        model.drop_rows(len(rows))
+        model.bound_columns(shares, zeros, open_to)
+        if k is not None and stairs is not None:
+            self._bound_pressure(k, stairs.low)
+        model.begin_with(basis)
+        return found
+
+    def _limit(self, rows: ProgramRows, half: StepMenu, k: int) -> None:
+        """Limit a pressure as a part of the case does."""
+        step = self._step
+        stairs = half.stairs_of(k, step.unit, step.highest.item(k))
+        self._bound_pressure(k, stairs.low)
+        self._add_lines(rows, self._below(k, stairs))
+        most = np.where(np.arange(self._num) == k, stairs.high, np.inf)
+        self._add_counts(rows, [k], most)
+
+    def _bound_pressure(self, k: int, low: float) -> None:
+        column, least = (
+            np.array([self._pressure + k]),
+            np.array([low / self._step.unit]),
+        )
+        self._model.bound_columns(column, least, np.array([np.inf]))
+
+    def _waits(self) -> None:
+        """Let operations end after what they wait for, and their own time."""
+        menu, graph = self._step.menu, self._step.menu.graph
+        index = [menu.index(op.name) for op in graph.program]
+        waits = [
+            (before, after, steps)
+            for after, some in enumerate(graph.graph.waits)
+            for before, steps in some
+        ]
+        least, row, column, value = [], [], [], []
+        for number, (before, after, steps) in enumerate(waits):
+            k = index[after]
+            least.append(0.0 if k is not None else graph.own_s[after] / self._step.unit)
+            terms = [(0, float(steps))]
+            if before != after:
+                terms += [(self._end + after, 1.0), (self._end + before, -1.0)]
+            if k is not None:
+                terms.append((self._time + k, -1.0))
+            row += [number] * len(terms)
+            column += [term[0] for term in terms]
+            value += [term[1] for term in terms]
+        first = self._rows.add(np.array(least), row, column, value)
+        self._wait_rows = [(first + i, *wait) for i, wait in enumerate(waits)]
+
+    def ranges(
+        self, which: Iterable[int], stop: Clock | None
+    ) -> dict[int, tuple[float, float]] | None:
+        """See `ConvexStep.ranges`."""
+        unit = self._step.unit
+        self._model.bound(np.zeros(3), np.array([1.0, 0.0, 0.0]))
+        self._model.price(0, 0.0)
+        found = {}
+        for k in which:
+            ends = []
+            for sign in (1.0, -1.0):
+                self._model.price(self._pressure + k, sign)
+                if self.run(stop) is not End.OPTIMAL:
+                    return None
+                ends.append(sign * self._model.objective * unit)
+            self._model.price(self._pressure + k, 0.0)
+            found[k] = ends[0], ends[1]
+        return found
+
+    def cheaper(self) -> Ints:
+        """Return options that would shorten the step by their reduced cost."""
+        pressed, shares = self._step.pressed, self._step.menu.shares
+        if len(self._options) == len(pressed):
+            return np.zeros(0, dtype=np.int64)
+        duals = self._model.row_duals
+        cost = pressed @ duals[self._press_rows]
+        for row, tier in self._pool_rows:
+            cost += duals[row] * shares[:, tier]
+        start = self._step.menu.problem.options.start
+        for row, bundle, k in self._longest_rows[duals[self._longest_rows[:, 0]] > 0]:
+            own = slice(start[bundle], start[bundle + 1])
+            cost[own] += duals[row] * self._step.alone[own, k]
+        best = first_least(cost, start)
+        promised = duals[: len(start) - 1] - cost[best]
+        return np.asarray(best[promised > _LEAST_FLOW / len(best)])
+
+    def mix(self) -> Mix:
+        """Read circuits off the duals of waits, and slopes off those of lines."""
+        duals, values = self._model.row_duals, self._model.values
+        flow = {
+            (before, after, steps): duals[row]
+            for row, before, after, steps in self._wait_rows
+            if duals[row] > _LEAST_FLOW
+        }
+        names = [op.name for op in self._step.menu.graph.program]
+        circuits = [
+            Circuit(operations=tuple(names[i] for i in visits), share=share)
+            for visits, share in shared_circuits(flow, _LEAST_FLOW)
+        ]
+        shares = np.zeros(len(self._step.pressed))
+        shares[self._options] = values[self._first :]
+        return Mix(
+            self._model.objective * self._step.unit,
+            tuple(circuits),
+            self._slopes(duals),
+            values[self._pressure : self._first] * self._step.unit,
+            self._is_long(values[self._first :]),
+            self.fits,
+            shares,
+            self._counted(duals),
+        )
+
+    def _counted(self, duals: Floats) -> tuple[tuple[str, int, float], ...]:
+        """Return the prices of pieces."""
+        pressures, unit = self._step.menu.pressures, self._step.unit
+        return tuple(
+            (pressures[k].operation, pieces, float(duals[row] * unit))
+            for row, k, pieces in self._count_rows
+            if duals[row] > _LEAST_FLOW
+        )
+
+    def _is_long(self, shares: Floats) -> bool:
+        step, some = self._step, np.flatnonzero(shares > _LEAST_FLOW)
+        if len(step.pressed) > _MOST_LONGEST:
+            return False
+        chosen, part = self._options[some], shares[some, None]
+        start = np.searchsorted(chosen, step.menu.problem.options.start[:-1])
+        longest = np.add.reduceat(step.alone[chosen] * part, start, axis=0)
+        mean = (step.pressed[chosen] * part).sum(axis=0)
+        return bool((longest > mean * (1.0 - _LEAST_FLOW)).any())
+
+    def _slopes(self, duals: Floats) -> dict[str, float]:
+        """Return what a second of load is worth of a second of each operation.
+
+        Lines below curves say so, and limits of pressures: what is known of these bends
+        the line.
+        """
+        worth = np.zeros(self._num)
+        for row, k in self._line_rows:
+            worth[k] += duals[row]
+        load = np.maximum(duals[self._press_rows], 0.0)
+        return {
+            p.operation: float(load[k] / worth[k])
+            for k, p in enumerate(self._step.menu.pressures)
+            if worth[k] > _LEAST_FLOW and p.curve is not None
+        }
