@@ -181,8 +181,9 @@ def _groups(plan: Plan) -> Iterator[str]:
 def _memory(
     plan: Plan, tables: dict[str, EmbeddingTable], places: _Places
 ) -> Iterator[str]:
-    """Bare rows, without optimizer states or reserves, fit where they are."""
-    hbm = [0.0] * len(places.hbm)
+    """Bare rows, without optimizer states or reserves, fit beside sequences."""
+    vectors = _sequence_bytes(plan, tables, places)
+    hbm = [0.0 if places.is_cpu else vectors] * len(places.hbm)
     ddr, ssd = [0.0] * len(places.ddr), [0.0] * len(places.ssd)
     for placement in plan.tables:
         table, tiers = tables[placement.name], placement.tiers
@@ -196,6 +197,22 @@ def _memory(
     for used, room in [*pairs, *zip(ssd, places.ssd, strict=True)]:
         if used > room:
             yield f"{used} bytes in {room}"
+
+
+def _sequence_bytes(
+    plan: Plan, tables: dict[str, EmbeddingTable], places: _Places
+) -> float:
+    """What a rank's model reads: fp32 vectors of all ids, however few are sent."""
+    model, ranks = plan.inputs.workload, len(places.hbm)
+    if places.has_copies:
+        return 0.0
+    samples = model.batch_size or (model.global_batch_size or 0) / ranks
+    ids = [
+        samples * t.batch_factor * t.pooling_factor * t.coverage * t.embedding_dim
+        for t in tables.values()
+        if not t.is_pooled
+    ]
+    return 4.0 * math.fsum(ids)
 
 
 def _rows(

@@ -22,7 +22,15 @@ from tests.checking.conftest import valid_plan
 from tests.fuzz.commands import assert_readable, run_commands
 from tests.fuzz.mutation import mutate, mutate_text
 from tests.fuzz.oracle import faults
-from tests.helpers import mixed_cluster, one_host, tiered
+from tests.helpers import (
+    COST_MODEL,
+    ONE_HOST,
+    Instance,
+    mixed_cluster,
+    one_host,
+    tiered,
+    workload,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +76,7 @@ def sources() -> tuple[Source, ...]:
         one_host().solve(solver="greedy", target="torchrec", objective="max-rank"),
         mixed_cluster().solve(solver="auto", work_limit=2000),
         tiered().solve(solver="greedy"),
+        _sequences().solve(solver="greedy"),
     )
     plans = [valid_plan(), *(result.plan for result in solved)]
     alike = [
@@ -78,6 +87,14 @@ def sources() -> tuple[Source, ...]:
         Source(plan, dump(plan), format_plan(plan), min(values))
         for plan, values in zip(plans, alike, strict=True)
     )
+
+
+def _sequences() -> Instance:
+    """Make tables of sequences whose ids are sent once, and one of bags."""
+    curve = {"unique_ids": [[1000, 300], [20_000, 2500]]}
+    long = {"is_pooled": False, "pooling_factor": 40.0, "num_embeddings": 10**6}
+    tables = workload({**long, **curve}, {"is_pooled": False}, {}, dedup=True)
+    return Instance(tables, ONE_HOST, COST_MODEL)
 
 
 def _question(plan: Plan) -> tuple[object, ...]:
@@ -126,7 +143,7 @@ def _mutant(source: Source, rng: Random, folder: Path) -> Plan:
     return _honest(plan) if rng.random() < 0.5 else plan
 
 
-_SHARES = (5, 1, 1, 1, 1, 1)
+_SHARES = (5, 1, 1, 1, 1, 1, 1)
 _WEIGHTS = (12, 3, 4, 2, 1)
 
 

@@ -169,6 +169,18 @@ _TYPES = (
 )
 
 
+def draw_repetition(
+    rng: Rng, tables: list[dict[str, Any]], changes: dict[str, Any]
+) -> None:
+    """Draw whether ids are sent once, and curves of unique ones for some tables."""
+    changes["dedup"] = bool(rng.random() < 0.5)
+    for table in tables:
+        if rng.random() < 0.3:
+            ids = float(np.exp(rng.uniform(0, 14)))
+            unique = min(ids ** rng.uniform(0.2, 1.0), table["num_embeddings"])
+            table["unique_ids"] = [[ids, unique]]
+
+
 def draw_workload(rng: Rng, cluster: Topology, most_tables: int = 6) -> Workload:
     """Draw tables, dense layers or none, a pipeline, dtypes and compression."""
     world, hosts = cluster.world_size, cluster.num_hosts
@@ -187,6 +199,7 @@ def draw_workload(rng: Rng, cluster: Topology, most_tables: int = 6) -> Workload
     is_free = not any(t["constraints"] for t in tables) and not changes.keys()
     if len(tables) > 1 and is_free and rng.random() < 0.5:
         changes[pick(rng, "separate", "colocate")] = [["t0", "t1"]]
+    draw_repetition(rng.spawn(1)[0], tables, changes)
     compress = {"method": "top_k", "ratio": 8.0}
     changes["comm_dtypes"] = {
         "forward": pick(rng, "fp32", "fp16"),
