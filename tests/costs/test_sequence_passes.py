@@ -77,6 +77,15 @@ def test_row_shards_come_out_of_buckets() -> None:
     assert passes(BACKWARD, ROWS) == pytest.approx((2 + 2 + 4) * IDS / 4)
 
 
+def test_a_hot_row_shard_has_more_to_put_in_order() -> None:
+    """Half of the ids are its own; ranks receive no more than others for that."""
+    hot = shard(
+        rows=250_000, row_share=0.25, id_share=0.5, is_partial=True, scope=Scope.ALL
+    )
+    assert passes(FORWARD, hot) == pytest.approx(2 * IDS / 2 + 2 * IDS / 4)
+    assert passes(BACKWARD, hot) == pytest.approx((2 + 2) * IDS / 2 + 4 * IDS / 4)
+
+
 def test_column_shards_are_put_together() -> None:
     """Half as wide vectors, read and written once more in both directions."""
     assert passes(FORWARD, COLUMNS) == pytest.approx((2 + 2) * IDS / 2)
