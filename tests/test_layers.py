@@ -25,7 +25,7 @@ LAYERS = [
     ["checking"],
     ["solvers", "simulation"],
     ["planning"],
-    ["calibration", "validation", "studies", "exporters"],
+    ["calibration", "validation", "studies", "exporters", "statistics"],
     ["integrations"],
     ["report"],
     ["cli"],

@@ -1,0 +1,150 @@
+"""Which columns of a log are lookups of which tables."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from shardplan.records.record import (
+    Integer,
+    Name,
+    Record,
+    Rows,
+    SchemaVersion,
+)
+
+
+class IdHash(StrEnum):
+    """How a job makes a row of an id; all but `HEX` and `MODULO` take text.
+
+    ``hex`` is a hexadecimal number, ``modulo`` a decimal one; both are taken modulo the
+    rows of the table, as are the values of the others.
+    """
+
+    HEX = "hex"
+    MODULO = "modulo"
+    CRC32 = "crc32"
+    MD5 = "md5"
+    MURMUR3 = "murmur3_32"
+    XXH64 = "xxh64"
+
+
+SEEDED = (IdHash.CRC32, IdHash.MURMUR3, IdHash.XXH64)
+"""Functions that take a seed."""
+
+
+class LogTable(Record):
+    """A table whose lookups a log has.
+
+    Attributes
+    ----------
+    num_embeddings : int
+        Rows; ids from here on, and below 0, are counted as out of range.
+    """
+
+    name: Name
+    num_embeddings: Rows
+
+
+class LogFeature(Record):
+    """A column of a log.
+
+    Attributes
+    ----------
+    column : str
+    table : str
+        Whose rows its ids are; several features may share a table.
+    separator : str
+        Between the ids of a cell of text; none for one id in each.
+    hash : IdHash or None
+        None takes whole numbers as rows.
+    seed : int
+        Of the hash function.
+    """
+
+    column: Name
+    table: Name
+    separator: Annotated[str, Field(max_length=8)] = ""
+    hash: IdHash | None = None
+    seed: Annotated[Integer, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _seed_has_a_use(self) -> LogFeature:
+        if self.seed and self.hash not in SEEDED:
+            raise ValueError(f"seed goes with hash = {', '.join(SEEDED)}")
+        return self
+
+
+class LogFormat(StrEnum):
+    """How a log is written; compressed CSV and TSV by their suffix.
+
+    ``criteo`` is TSV without a header: label, I1 to I13, C1 to C26.
+    """
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    TSV = "tsv"
+    CRITEO = "criteo"
+
+
+CRITEO_COLUMNS = (
+    "label",
+    *(f"I{i}" for i in range(1, 14)),
+    *(f"C{i}" for i in range(1, 27)),
+)
+
+
+class LogMapping(Record):
+    """What a log is, and which tables its columns look up.
+
+    Attributes
+    ----------
+    format : LogFormat or None
+        None is that of a file's suffix.
+    columns : tuple of str
+        Names of the columns of text files without a header.
+    time : str
+        Column that samples are sorted by, those of equal time as they lie; empty takes
+        them as they lie.
+    """
+
+    schema_version: SchemaVersion
+    name: Name
+    description: str = ""
+    format: LogFormat | None = None
+    columns: tuple[Name, ...] = ()
+    time: str = ""
+    tables: Annotated[tuple[LogTable, ...], Field(min_length=1)]
+    features: Annotated[tuple[LogFeature, ...], Field(min_length=1)]
+
+    @field_validator("tables")
+    @classmethod
+    def _names_differ(cls, tables: tuple[LogTable, ...]) -> tuple[LogTable, ...]:
+        names = [table.name for table in tables]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"names must differ; {twice!r} is there twice")
+        return tables
+
+    @model_validator(mode="after")
+    def _features_have_tables(self) -> LogMapping:
+        known = {table.name for table in self.tables}
+        for feature in self.features:
+            if feature.table not in known:
+                raise ValueError(
+                    f"feature {feature.column!r} looks up {feature.table!r}, which is "
+                    "none of the tables"
+                )
+        unused = known - {feature.table for feature in self.features}
+        if unused:
+            raise ValueError(f"no feature looks up {', '.join(sorted(unused))}")
+        return self
+
+    def needed_columns(self) -> tuple[str, ...]:
+        """Return the columns to read, each once, the time last."""
+        names = dict.fromkeys(feature.column for feature in self.features)
+        if self.time:
+            names[self.time] = None
+        return tuple(names)

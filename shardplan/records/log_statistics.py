@@ -1,0 +1,108 @@
+"""What was measured of the tables of a log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from shardplan.records.record import (
+    Fraction,
+    Name,
+    Number,
+    Record,
+    Rows,
+    SchemaVersion,
+    Tally,
+)
+
+Curve = tuple[tuple[Number, Number], ...]
+Error = Annotated[Number, Field(ge=0)]
+
+
+class TableStatistics(Record):
+    """Statistics of one table; errors are bounds that hold in 95 of 100 logs.
+
+    Attributes
+    ----------
+    num_embeddings : int
+        Rows that the mapping declares.
+    rows_seen, rows_seen_error : float
+        Distinct rows looked up; an error of 0 is an exact count.
+    lookups : int
+        Of rows that the table has.
+    out_of_range, unreadable : int
+        Ids of other rows, and those that are no rows at all; neither is in the rest.
+    coverage : float
+        Share of the samples with a lookup.
+    pooling_factor, pooling_variance : float
+        Lookups of these samples.
+    mean_length, mean_square, max_length : float, float, int
+        E[L], E[L^2] and the most of all samples' lookups.
+    length_quantiles : tuple of (share, length)
+        Of samples with a lookup.
+    access : tuple of (rows, share)
+        Share of the lookups that the hottest rows get.
+    unique_rows : tuple of (lookups, rows)
+        Mean distinct rows of so many lookups in a row, in the order of the log.
+    unique_rows_error : float
+        Relative.
+    miss_ratio : tuple of (rows, ratio)
+        Misses of an LRU cache of so many rows, in the order of the log.
+    cold_ratio : float
+        Share of the lookups that are the first of their row: missed by every cache.
+    block_heat : tuple of float
+        Share of the lookups of equal blocks of rows, in the order of ids.
+    modulo_skew : tuple of (ranks, skew)
+        Lookups of the hottest class of ids modulo a number of ranks, over their mean.
+    """
+
+    name: Name
+    num_embeddings: Rows
+    rows_seen: Number
+    rows_seen_error: Error
+    lookups: Tally
+    out_of_range: Tally
+    unreadable: Tally
+    coverage: Fraction
+    pooling_factor: Number
+    pooling_variance: Number
+    mean_length: Number
+    mean_square: Number
+    max_length: Tally
+    length_quantiles: Curve
+    access: Curve
+    access_error: Error
+    unique_rows: Curve
+    unique_rows_error: Error = 0.0
+    miss_ratio: Curve
+    miss_ratio_error: Error = 0.0
+    cold_ratio: Fraction
+    block_heat: tuple[Number, ...]
+    modulo_skew: Curve
+
+
+class Unread(Record):
+    """What of a file was not read, and why."""
+
+    path: str
+    reason: str
+
+
+class LogStatistics(Record):
+    """Statistics of a log.
+
+    Attributes
+    ----------
+    num_samples : int
+    together : tuple of tuple of float
+        Share of the samples that look up both of two tables.
+    unread : tuple of Unread
+    """
+
+    schema_version: SchemaVersion
+    name: Name
+    num_samples: Tally
+    tables: tuple[TableStatistics, ...]
+    together: tuple[tuple[Fraction, ...], ...]
+    unread: tuple[Unread, ...] = ()

@@ -1,0 +1,1 @@
+"""Statistics of tables, measured from logs of lookups."""

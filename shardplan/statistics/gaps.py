@@ -1,0 +1,65 @@
+"""Histograms of how many lookups after the last one a row is looked up again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from shardplan.records.arrays import Floats, Ints
+
+STEPS = 16
+"""Bins between a gap and twice as long a one; shorter gaps than this are exact."""
+_OCTAVES = 40
+_BINS = _OCTAVES * STEPS
+
+
+def _edges() -> Ints:
+    octave, step = np.divmod(np.arange(_BINS), STEPS)
+    return np.ceil(np.ldexp(1.0 + step / STEPS, octave)).astype(np.int64)
+
+
+EDGES = _edges()
+"""The shortest gap of each bin; equal for bins that no whole number falls into."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gaps:
+    """How many gaps there are of each bin, and their sum; histograms add up.
+
+    Attributes
+    ----------
+    counts, sums : int or float arrays of shape (BINS,)
+    """
+
+    counts: Ints | Floats
+    sums: Ints | Floats
+
+    @classmethod
+    def none(cls) -> Self:
+        """Return the histogram of no gap."""
+        zeros = np.zeros(_BINS, dtype=np.int64)
+        return cls(zeros, zeros)
+
+    @classmethod
+    def of(cls, gaps: Ints) -> Self:
+        """Count gaps, int array of shape (N,), at least 1."""
+        mantissa, exponent = np.frexp(gaps.astype(float))
+        step = ((mantissa * 2 - 1) * STEPS).astype(np.int64)
+        place = (exponent.astype(np.int64) - 1) * STEPS + step
+        return cls(
+            np.bincount(place, minlength=_BINS),
+            np.bincount(place, gaps, _BINS).astype(np.int64),
+        )
+
+    def __add__(self, other: Self) -> Self:
+        """Return the histogram of both."""
+        return type(self)(self.counts + other.counts, self.sums + other.sums)
+
+    def __mul__(self, factor: float) -> Self:
+        """Return that of so many times the gaps."""
+        counts: Floats = self.counts * np.float64(factor)
+        sums: Floats = self.sums * np.float64(factor)
+        return type(self)(counts, sums)

@@ -1,0 +1,196 @@
+"""Rows that the cells of a column look up, as a job would make them."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from shardplan.errors import InputError
+from shardplan.records.log_mapping import IdHash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shardplan.records.arrays import Ints
+    from shardplan.records.log_mapping import LogFeature
+
+
+class Ids(NamedTuple):
+    """Lookups of a column.
+
+    Attributes
+    ----------
+    ids : int array of shape (N,)
+        Sample by sample.
+    lengths : int array of shape (S,)
+        Lookups of each sample, 0 where its cell is empty.
+    unreadable : int
+        Ids that are no number, or none that the hash function takes; left out.
+    """
+
+    ids: Ints
+    lengths: Ints
+    unreadable: int
+
+
+def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> Ids:
+    """Return the rows that a column looks up.
+
+    Parameters
+    ----------
+    column : pyarrow.Array of S whole numbers, texts, or lists of either
+    feature : LogFeature
+    num_rows : int
+        Rows of its table: hashes are taken modulo these.
+    where : str
+        How messages name the file.
+
+    Raises
+    ------
+    InputError
+        For a column of another type, and for text that is neither numbers nor hashed.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if _is_text(kind) and feature.separator:
+        column = pc.split_pattern(
+            pc.if_else(pc.equal(column, ""), None, column), feature.separator
+        )
+        kind = column.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        values = column.flatten()
+    else:
+        lengths = pc.cast(column.is_valid(), pa.int64())
+        values = column.drop_null()
+    counts = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
+    rows, readable = _rows(values, feature, num_rows, where)
+    if readable.all():
+        return Ids(rows, counts, 0)
+    sample = np.repeat(np.arange(len(counts)), counts)[readable]
+    counts = np.bincount(sample, minlength=len(counts))
+    return Ids(rows[readable], counts, int((~readable).sum()))
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _rows(
+    values: Any, feature: LogFeature, num_rows: int, where: str
+) -> tuple[Ints, np.ndarray]:
+    """Return the row of every value, and which could be read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    valid = values.is_valid()
+    if not pc.all(valid).as_py():
+        return _with_gaps(values, valid, feature, num_rows, where)
+    kind = values.type
+    if pa.types.is_integer(kind):
+        found = values.to_numpy(zero_copy_only=False).astype(np.int64)
+        return _hashed_numbers(found, feature, num_rows, where)
+    if _is_text(kind):
+        return _of_texts(values, feature, num_rows, where)
+    rule = "must be whole numbers or text, one or a list in each sample"
+    raise InputError.single(where, feature.column, str(kind), rule)
+
+
+def _with_gaps(
+    values: Any, valid: Any, feature: LogFeature, num_rows: int, where: str
+) -> tuple[Ints, np.ndarray]:
+    """Read lists with nulls in them: a null is an id that cannot be read."""
+    mask = valid.to_numpy(zero_copy_only=False)
+    rows = np.zeros(len(mask), dtype=np.int64)
+    rows[mask], readable = _rows(values.drop_null(), feature, num_rows, where)
+    mask[mask] = readable
+    return rows, mask
+
+
+def _hashed_numbers(
+    found: Ints, feature: LogFeature, num_rows: int, where: str
+) -> tuple[Ints, np.ndarray]:
+    if feature.hash is IdHash.MODULO:
+        found = found % num_rows
+    elif feature.hash is not None:
+        rule = "are whole numbers: hash = 'modulo', or none, is for these"
+        raise InputError.single(where, feature.column, feature.hash.value, rule)
+    return found, np.ones(len(found), dtype=bool)
+
+
+_NUMBER = {None: r"^[+-]?[0-9]{1,18}$", IdHash.MODULO: r"^[+-]?[0-9]{1,18}$"}
+_HEX = r"^[0-9a-fA-F]{1,15}$"
+
+
+def _of_texts(
+    values: Any, feature: LogFeature, num_rows: int, where: str
+) -> tuple[Ints, np.ndarray]:
+    """Convert every distinct text once."""
+    import pyarrow.compute as pc
+
+    coded = values.dictionary_encode()
+    texts = coded.dictionary
+    place = coded.indices.to_numpy(zero_copy_only=False)
+    pattern = _HEX if feature.hash is IdHash.HEX else _NUMBER.get(feature.hash)
+    if pattern is None:
+        rows = _hashes(texts.to_pylist(), feature) % np.uint64(num_rows)
+        return rows.astype(np.int64)[place], np.ones(len(place), dtype=bool)
+    readable = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+    base = 16 if feature.hash is IdHash.HEX else 10
+    rows = np.array(
+        [
+            int(t, base) if ok else 0
+            for t, ok in zip(texts.to_pylist(), readable, strict=True)
+        ],
+        dtype=np.int64,
+    )
+    if feature.hash is None and len(readable) and not readable.any():
+        rule = "is no number: name the hash function of the training job in the mapping"
+        raise InputError.single(where, feature.column, repr(texts[0].as_py()), rule)
+    if feature.hash is not None:
+        rows %= num_rows
+    return rows[place], readable[place]
+
+
+def _hashes(texts: list[str], feature: LogFeature) -> np.ndarray:
+    function = _function(feature)
+    found = (function(text.encode(), feature.seed) for text in texts)
+    return np.fromiter(found, dtype=np.uint64, count=len(texts))
+
+
+def _function(feature: LogFeature) -> Callable[[bytes, int], int]:
+    """Return the function of a name.
+
+    Raises
+    ------
+    InputError
+        If its library is not installed.
+    """
+    if feature.hash is IdHash.CRC32:
+        return zlib.crc32
+    if feature.hash is IdHash.MD5:
+        return lambda text, _: int.from_bytes(
+            hashlib.md5(text, usedforsecurity=False).digest()[:8], "little"
+        )
+    library = "mmh3" if feature.hash is IdHash.MURMUR3 else "xxhash"
+    try:
+        if feature.hash is IdHash.MURMUR3:
+            from mmh3 import hash as murmur3
+
+            return lambda text, seed: murmur3(text, seed, signed=False)
+        from xxhash import xxh64_intdigest
+
+        return lambda text, seed: xxh64_intdigest(text, seed=seed)
+    except ImportError as error:
+        rule = f"needs {library}: pip install {library}"
+        raise InputError.single("mapping", "hash", str(feature.hash), rule) from error

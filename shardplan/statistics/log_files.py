@@ -1,0 +1,249 @@
+"""Read the columns of log files, part by part, in an order that nothing changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from shardplan.errors import Fault, InputError
+from shardplan.io.wording import suggest
+from shardplan.records.log_mapping import CRITEO_COLUMNS, LogFormat
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from shardplan.records.log_mapping import LogMapping
+
+PART_ROWS = 1 << 20
+"""Samples from which on a part of a Parquet log is full."""
+PART_BYTES = 1 << 26
+"""Bytes of files from which on a part of a text log is full."""
+_SUFFIXES = {
+    ".parquet": LogFormat.PARQUET,
+    ".pq": LogFormat.PARQUET,
+    ".csv": LogFormat.CSV,
+    ".tsv": LogFormat.TSV,
+    ".inter": LogFormat.TSV,
+    ".txt": LogFormat.TSV,
+}
+_PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+
+
+class Piece(NamedTuple):
+    """A file, or the row groups of one from `first` up to `last`, the end excluded."""
+
+    path: str
+    format: LogFormat
+    first: int = 0
+    last: int = 0
+
+
+Part = tuple[Piece, ...]
+"""What is read in one go, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """What of a file could not be read, and why."""
+
+    path: str
+    reason: str
+
+
+def list_parts(
+    paths: Sequence[str | os.PathLike[str]], mapping: LogMapping
+) -> tuple[list[Part], list[Damage]]:
+    """Divide files into parts, in the order of their names.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files, and folders whose files are taken that have a suffix of a log.
+
+    Returns
+    -------
+    parts : list of Part
+        The same for the same files, whoever reads them.
+    damaged : list of Damage
+        Files that are no such file at all.
+
+    Raises
+    ------
+    InputError
+        If there is no file, or one of an unknown format.
+    """
+    files = _expand(paths)
+    parts: list[Part] = []
+    damaged: list[Damage] = []
+    open_part: list[Piece] = []
+    full, size = 0, 0
+    for path in files:
+        form = mapping.format or _format_of(path)
+        try:
+            pieces = list(_pieces(path, form))
+        except _errors() as error:
+            damaged.append(Damage(path, _reason(error)))
+            continue
+        for piece, weight in pieces:
+            full = PART_ROWS if form is LogFormat.PARQUET else PART_BYTES
+            open_part.append(piece)
+            size += weight
+            if size >= full:
+                parts.append(tuple(open_part))
+                open_part, size = [], 0
+    if open_part:
+        parts.append(tuple(open_part))
+    return parts, damaged
+
+
+def _expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
+    found: list[str] = []
+    missing = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            found += [str(p) for p in path.rglob("*") if p.is_file() and _suffix(p)]
+        elif path.is_file():
+            found.append(str(path))
+        else:
+            missing.append(Fault(str(path), "", "", "there is no such file or folder"))
+    if missing:
+        raise InputError(missing)
+    if not found:
+        where = ", ".join(map(str, paths))
+        rule = f"has no file of a log ({', '.join(_SUFFIXES)})"
+        raise InputError.single(where, "", None, rule)
+    return sorted(set(found))
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix of a format, below that of a compression."""
+    name = path.with_suffix("") if path.suffix in _PACKED else path
+    return name.suffix if name.suffix in _SUFFIXES else ""
+
+
+def _format_of(path: str) -> LogFormat:
+    suffix = _suffix(Path(path))
+    if not suffix:
+        known = ", ".join(_SUFFIXES)
+        rule = f"has no suffix of a log ({known}): give the mapping a format"
+        raise InputError.single(path, "", None, rule)
+    return _SUFFIXES[suffix]
+
+
+def _pieces(path: str, form: LogFormat) -> Iterator[tuple[Piece, int]]:
+    """Yield the pieces of a file with their sizes."""
+    if form is not LogFormat.PARQUET:
+        yield Piece(path, form), Path(path).stat().st_size
+        return
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        meta = file.metadata
+        for group in range(meta.num_row_groups):
+            yield Piece(path, form, group, group + 1), meta.row_group(group).num_rows
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import pyarrow as pa
+
+    return (pa.ArrowException, OSError, UnicodeDecodeError)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def read_part(part: Part, mapping: LogMapping, damaged: list[Damage]) -> Iterator[Any]:
+    """Yield the needed columns of a part, as `pyarrow.Table` of some samples each.
+
+    Parameters
+    ----------
+    damaged : list of Damage
+        Gets what cannot be read: the rest of a piece.
+
+    Raises
+    ------
+    InputError
+        If a file lacks a column.
+    """
+    for piece in part:
+        read = _read_parquet if piece.format is LogFormat.PARQUET else _read_text
+        try:
+            yield from read(piece, mapping, damaged)
+        except _errors() as error:
+            damaged.append(Damage(piece.path, _reason(error)))
+
+
+def _require(names: Sequence[str], mapping: LogMapping, path: str) -> list[str]:
+    needed = list(mapping.needed_columns())
+    faults = [
+        Fault(path, name, "", f"is no column of this file{suggest(name, names)}")
+        for name in needed
+        if name not in names
+    ]
+    if faults:
+        raise InputError(faults)
+    return needed
+
+
+def _read_parquet(
+    piece: Piece, mapping: LogMapping, damaged: list[Damage]
+) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(piece.path) as file:
+        needed = _require(file.schema_arrow.names, mapping, piece.path)
+        groups = list(range(piece.first, piece.last))
+        for batch in file.iter_batches(PART_ROWS, row_groups=groups, columns=needed):
+            yield pa.Table.from_batches([batch])
+
+
+def _read_text(
+    piece: Piece, mapping: LogMapping, damaged: list[Damage]
+) -> Iterator[Any]:
+    """Read columns as text; lines of another number of columns are counted."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    columns = CRITEO_COLUMNS if piece.format is LogFormat.CRITEO else mapping.columns
+    wrong: list[int] = []
+
+    def skip(row: Any) -> str:
+        wrong.append(row.actual_columns)
+        return "skip"
+
+    packed = _PACKED.get(Path(piece.path).suffix)
+    delimiter = "," if piece.format is LogFormat.CSV else "\t"
+    read = csv.ReadOptions(
+        column_names=list(columns) or None, block_size=PART_BYTES // 4
+    )
+    parse = csv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip)
+    with pa.input_stream(piece.path, compression=packed) as stream:
+        try:
+            for batch in csv.open_csv(stream, read, parse, _as_text(mapping)):
+                yield pa.Table.from_batches([batch])
+        except pa.ArrowKeyError:
+            with pa.input_stream(piece.path, compression=packed) as again:
+                names = csv.open_csv(again, read, parse).schema.names
+            _require(names, mapping, piece.path)
+            raise
+    if wrong:
+        reason = f"{len(wrong)} lines with another number of columns"
+        damaged.append(Damage(piece.path, reason))
+
+
+def _as_text(mapping: LogMapping) -> Any:
+    """Read all but the time as it is written: what is no id is then counted."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    needed = mapping.needed_columns()
+    return csv.ConvertOptions(
+        column_types={name: pa.string() for name in needed if name != mapping.time},
+        include_columns=needed,
+        null_values=[""],
+        strings_can_be_null=True,
+    )

@@ -1,0 +1,237 @@
+"""Measure the tables of a log: part by part, on any number of processes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shardplan.errors import Fault, InputError
+from shardplan.records.log_statistics import LogStatistics, Unread
+from shardplan.statistics.ids import column_ids
+from shardplan.statistics.log_files import list_parts, read_part
+from shardplan.statistics.summary import summarise
+from shardplan.statistics.tally import Tally
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from shardplan.records.arrays import Ints
+    from shardplan.records.log_mapping import LogMapping
+    from shardplan.statistics.log_files import Damage, Part
+
+BLOCK = 1 << 17
+"""Samples that are counted at a time; gaps between lookups within are exact."""
+KEPT_ROWS = 1 << 24
+"""Rows of all tables together that are kept one by one."""
+_LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
+MOST_SORTED = 1 << 27
+"""Samples of a log that can be sorted by time."""
+
+
+@dataclass(eq=False)
+class PartStatistics:
+    """What was counted of a part of a log; those of consecutive parts add up.
+
+    Attributes
+    ----------
+    tallies : dict of table name to Tally
+    together : int array of shape (T, T)
+        Samples that look up both of two tables.
+    unreadable : Counter of table name
+    damaged : list of Damage
+    """
+
+    tallies: dict[str, Tally]
+    together: Ints
+    unreadable: Counter[str] = field(default_factory=Counter)
+    damaged: list[Damage] = field(default_factory=list)
+
+    @classmethod
+    def none(cls, mapping: LogMapping) -> PartStatistics:
+        """Return the statistics of nothing."""
+        keep = kept_rows(len(mapping.tables))
+        tallies = {table.name: Tally.none(keep) for table in mapping.tables}
+        size = len(mapping.tables)
+        return cls(tallies, np.zeros((size, size), dtype=np.int64))
+
+    def add(self, later: PartStatistics) -> None:
+        """Add the statistics of the next part."""
+        for name, tally in later.tallies.items():
+            self.tallies[name] = self.tallies[name] + tally
+        self.together = self.together + later.together
+        self.unreadable.update(later.unreadable)
+        self.damaged += later.damaged
+
+
+def kept_rows(num_tables: int) -> int:
+    """Return how many rows of each table are kept one by one."""
+    return max(_LEAST_KEPT, min(_MOST_KEPT, KEPT_ROWS // num_tables))
+
+
+def measure(
+    paths: Sequence[str | os.PathLike[str]],
+    mapping: LogMapping,
+    *,
+    workers: int = 1,
+    strict: bool = False,
+) -> LogStatistics:
+    """Measure the tables of a log.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files and folders.
+    mapping : LogMapping
+    workers : int
+        Processes. The result does not depend on it.
+    strict : bool
+        Refuse a log of which anything cannot be read.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, column or hash function, or nothing can be read.
+    """
+    parts, damaged = list_parts(paths, mapping)
+    total = PartStatistics.none(mapping)
+    total.damaged += damaged
+    for found in _counted(parts, mapping, workers):
+        total.add(found)
+        if strict and total.damaged:
+            break
+    if strict and total.damaged:
+        raise InputError([Fault(d.path, "", "", d.reason) for d in total.damaged])
+    return _result(mapping, total)
+
+
+def _counted(
+    parts: list[Part], mapping: LogMapping, workers: int
+) -> Iterator[PartStatistics]:
+    """Yield the statistics of all parts in their order."""
+    if mapping.time:
+        yield count_sorted(parts, mapping)
+        return
+    if workers == 1 or len(parts) < 2:
+        for part in parts:
+            yield count_part(part, mapping)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(count_part, parts, [mapping] * len(parts))
+
+
+def count_part(part: Part, mapping: LogMapping) -> PartStatistics:
+    """Count a part of a log whose samples are in order."""
+    damaged: list[Damage] = []
+    where = part[0].path
+    found = _count(_blocks(read_part(part, mapping, damaged)), mapping, where)
+    found.damaged += damaged
+    return found
+
+
+def count_sorted(parts: Iterable[Part], mapping: LogMapping) -> PartStatistics:
+    """Sort all samples by time, those of the same time as they lie, and count them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    damaged: list[Damage] = []
+    tables, size = [], 0
+    for part in parts:
+        for table in read_part(part, mapping, damaged):
+            tables.append(table)
+            size += table.num_rows
+            if size > MOST_SORTED:
+                rule = (
+                    f"only logs of up to {MOST_SORTED:,} samples are sorted here: sort "
+                    "the files, and leave time out of the mapping"
+                )
+                raise InputError.single("mapping", "time", mapping.time, rule)
+    if not tables:
+        return PartStatistics.none(mapping)
+    whole = pa.concat_tables(tables, promote_options="permissive")
+    number = pa.array(np.arange(size))
+    keys = [("time", "ascending"), ("number", "ascending")]
+    times = pa.table({"time": whole[mapping.time], "number": number})
+    order = pc.sort_indices(times, sort_keys=keys)
+    found = _count(_blocks([whole.take(order)]), mapping, mapping.name)
+    found.damaged += damaged
+    return found
+
+
+def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
+    """Cut and join tables to BLOCK samples each, but for the last."""
+    import pyarrow as pa
+
+    waiting: list[Any] = []
+    size = 0
+    for table in tables:
+        waiting.append(table)
+        size += table.num_rows
+        if size >= BLOCK:
+            whole = pa.concat_tables(waiting)
+            for start in range(0, size - BLOCK + 1, BLOCK):
+                yield whole.slice(start, BLOCK)
+            waiting, size = [whole.slice(size - size % BLOCK)], size % BLOCK
+    if size:
+        yield pa.concat_tables(waiting)
+
+
+def _count(blocks: Iterable[Any], mapping: LogMapping, where: str) -> PartStatistics:
+    total = PartStatistics.none(mapping)
+    for block in blocks:
+        total.add(_count_block(block, mapping, where))
+    return total
+
+
+def _count_block(block: Any, mapping: LogMapping, where: str) -> PartStatistics:
+    """Count a block: its features by table, and which tables samples look up."""
+    keep = kept_rows(len(mapping.tables))
+    tallies, present = {}, []
+    unreadable: Counter[str] = Counter()
+    for table in mapping.tables:
+        found = []
+        for feature in mapping.features:
+            if feature.table == table.name:
+                column = block[feature.column].combine_chunks()
+                each = column_ids(column, feature, table.num_embeddings, where)
+                unreadable[table.name] += each.unreadable
+                found.append((each.ids, each.lengths))
+        ids, lengths = found[0] if len(found) == 1 else _interleaved(found)
+        tallies[table.name] = Tally.of(ids, lengths, table.num_embeddings, keep)
+        present.append(lengths > 0)
+    both = np.array(present, dtype=np.float32)
+    together = np.rint(both @ both.T).astype(np.int64)
+    return PartStatistics(tallies, together, unreadable)
+
+
+def _interleaved(found: list[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
+    """Put the lookups of several features in the order of their samples."""
+    sample = np.concatenate([np.repeat(np.arange(len(n)), n) for _, n in found])
+    ids = np.concatenate([ids for ids, _ in found])
+    lengths = np.sum([n for _, n in found], axis=0)
+    return ids[np.argsort(sample, kind="stable")], lengths
+
+
+def _result(mapping: LogMapping, total: PartStatistics) -> LogStatistics:
+    tallies = total.tallies
+    samples = next(iter(tallies.values())).lengths.num_samples
+    if not samples:
+        faults = [Fault(d.path, "", "", d.reason) for d in total.damaged]
+        nothing = Fault(mapping.name, "", "", "the log has no sample")
+        raise InputError(faults or [nothing])
+    return LogStatistics(
+        schema_version=1,
+        name=mapping.name,
+        num_samples=samples,
+        tables=tuple(
+            summarise(table, tallies[table.name], total.unreadable[table.name])
+            for table in mapping.tables
+        ),
+        together=tuple(map(tuple, (total.together / samples).tolist())),
+        unread=tuple(Unread(path=d.path, reason=d.reason) for d in total.damaged),
+    )

@@ -1,0 +1,96 @@
+"""From sums over a log to what is said of its tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shardplan.records.log_statistics import TableStatistics
+from shardplan.statistics.curve import access_curve
+from shardplan.statistics.heat import MODULUS
+from shardplan.statistics.reuse import reuse_curves
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shardplan.records.arrays import Floats
+    from shardplan.records.log_mapping import LogTable
+    from shardplan.statistics.tally import Tally
+
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
+RANKS = tuple(n for n in range(2, 65) if MODULUS % n == 0)
+_DIGITS = 7
+
+
+def summarise(table: LogTable, tally: Tally, unreadable: int) -> TableStatistics:
+    """Return the statistics of a table.
+
+    Parameters
+    ----------
+    unreadable : int
+        Ids of its features that could not be read.
+    """
+    lengths, lookups = tally.lengths, tally.num_lookups
+    samples, present = max(lengths.num_samples, 1), max(lengths.num_present, 1)
+    pooling = lengths.total / present
+    seen, seen_error = tally.sample.num_rows()
+    access = access_curve(tally.sample, tally.hot, lookups)
+    return TableStatistics(
+        name=table.name,
+        num_embeddings=table.num_embeddings,
+        rows_seen=seen,
+        rows_seen_error=seen_error,
+        lookups=lookups,
+        out_of_range=tally.out_of_range,
+        unreadable=unreadable,
+        coverage=lengths.num_present / samples,
+        pooling_factor=pooling,
+        pooling_variance=max(0.0, lengths.squares / present - pooling**2),
+        mean_length=lengths.total / samples,
+        mean_square=lengths.squares / samples,
+        max_length=lengths.longest,
+        length_quantiles=tuple((q, lengths.quantile(q)) for q in QUANTILES),
+        access=_pairs(access.rows, access.lookups),
+        access_error=access.error,
+        cold_ratio=min(1.0, seen / max(lookups, 1)),
+        block_heat=tuple(_short(x) for x in tally.heat.shares()),
+        modulo_skew=_pairs(RANKS, [tally.heat.modulo_skew(n) for n in RANKS]),
+        **_reuse(tally),
+    )
+
+
+def _reuse(tally: Tally) -> dict[str, Any]:
+    """Return the curves that depend on the order of the log, two points per octave."""
+    lookups, luck = tally.num_lookups, tally.sample.luck()
+    if not lookups:
+        return {"unique_rows": (), "miss_ratio": ()}
+    curves = reuse_curves(tally.inner_gaps(), tally.border_gaps(), lookups)
+    windows = _powers(lookups)
+    rows = np.interp(windows, curves.lookups, curves.rows)
+    sizes = _powers(int(curves.rows[-1]))
+    return {
+        "unique_rows": _pairs(windows, rows),
+        "unique_rows_error": luck,
+        "miss_ratio": _pairs(sizes, np.interp(sizes, curves.rows, curves.misses)),
+        "miss_ratio_error": luck * tally.block_rows / lookups,
+    }
+
+
+def _powers(most: int) -> Floats:
+    """Return 1, 1.4, 2, 2.8, 4, ... up to a number, as whole ones, each once."""
+    steps = np.arange(2 * max(most, 1).bit_length())
+    found = np.unique(np.floor(2.0 ** (steps / 2)))
+    return found[found <= most]
+
+
+def _short(value: float) -> float:
+    """Round to the digits that mean something."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _pairs(
+    x: Sequence[float] | Floats, y: Sequence[float] | Floats
+) -> tuple[tuple[float, float], ...]:
+    """Return the points of a curve."""
+    return tuple((_short(a), _short(b)) for a, b in zip(x, y, strict=True))

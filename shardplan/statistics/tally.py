@@ -1,0 +1,108 @@
+"""All that is counted of a table, block by block; parts of a log add up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from shardplan.statistics.gaps import Gaps
+from shardplan.statistics.heat import Heat
+from shardplan.statistics.hot_rows import HotRows
+from shardplan.statistics.lengths import Lengths
+from shardplan.statistics.lookups import sort_lookups
+from shardplan.statistics.sampling import RowSample
+
+if TYPE_CHECKING:
+    from shardplan.records.arrays import Ints
+
+_HOT_SHARE = 16
+"""One in so many of the rows to keep is one of the hottest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Statistics of a table over a part of a log.
+
+    Attributes
+    ----------
+    gaps : Gaps
+        Between lookups of a row in the same block.
+    block_rows : int
+        Distinct rows, summed over blocks.
+    out_of_range : int
+        Lookups of rows that the table does not have; nothing else counts them.
+    """
+
+    lengths: Lengths
+    gaps: Gaps
+    block_rows: int
+    sample: RowSample
+    hot: HotRows
+    heat: Heat
+    out_of_range: int
+
+    @classmethod
+    def none(cls, keep: int) -> Self:
+        """Return the statistics of nothing, which keep so many rows and lookups."""
+        empty = np.zeros(0, dtype=np.int64)
+        return cls.of(empty, empty, 1, keep)
+
+    @classmethod
+    def of(cls, ids: Ints, lengths: Ints, num_rows: int, keep: int) -> Self:
+        """Count a block of samples.
+
+        Parameters
+        ----------
+        ids : int array of shape (N,)
+            Rows looked up, sample by sample.
+        lengths : int array of shape (S,)
+            Lookups of each sample; N in sum.
+        num_rows : int
+            Rows of the table.
+        keep : int
+            Rows and lookups to keep.
+        """
+        valid = (ids >= 0) & (ids < num_rows)
+        out_of_range = len(ids) - int(valid.sum())
+        if out_of_range:
+            sample = np.repeat(np.arange(len(lengths)), lengths)[valid]
+            ids, lengths = ids[valid], np.bincount(sample, minlength=len(lengths))
+        found = sort_lookups(ids)
+        return cls(
+            Lengths.of(lengths),
+            Gaps.of(found.gaps()),
+            len(found.rows),
+            RowSample.of(found, len(ids), keep),
+            HotRows.of(found.rows, found.counts, max(1, keep // _HOT_SHARE)),
+            Heat.of(found.rows, found.counts, num_rows),
+            out_of_range,
+        )
+
+    def __add__(self, later: Self) -> Self:
+        """Return the statistics of this part and the next one."""
+        return type(self)(
+            *(getattr(self, f.name) + getattr(later, f.name) for f in fields(self))
+        )
+
+    @property
+    def num_lookups(self) -> int:
+        """Lookups of rows that the table has."""
+        return self.lengths.total
+
+    def inner_gaps(self) -> Gaps:
+        """Return all gaps between lookups of a row, those between blocks as sampled.
+
+        Notes
+        -----
+        Between blocks there are as many gaps as rows, summed over blocks, exceed rows
+        seen; of both the sample has the same share, but for its own luck.
+        """
+        across = self.sample.gaps_across()
+        sampled = len(self.sample.rows) + int(across.counts.sum())
+        return self.gaps + across * (self.block_rows / max(sampled, 1))
+
+    def border_gaps(self) -> Gaps:
+        """Return the gaps of all rows to both ends of the log."""
+        return self.sample.borders() * (1.0 / self.sample.rate)
