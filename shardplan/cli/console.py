@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from shardplan.records.record import Record
+
 STDOUT = "-"
 """The file name that means standard output."""
 REPORT_VERSION = 1
@@ -61,6 +63,16 @@ def json_report(data: dict[str, Any]) -> str:
 def to_json(data: dict[str, Any]) -> str:
     """Format data as JSON; numbers that JSON does not have are errors."""
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def record_text(record: Record, form: str) -> str:
+    """Format a record as a file of inputs: on one line for programs, else indented."""
+    from shardplan.records.record import dump
+
+    data = dump(record)
+    if form == "text":
+        return to_json(data)
+    return json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def write(text: str, output: str = STDOUT) -> None:
@@ -140,6 +152,15 @@ def place(ctx: click.Context, param: click.Parameter, output: str | None) -> str
 
     announce(output)
     return output
+
+
+def place_json(
+    ctx: click.Context, param: click.Parameter, output: str | None
+) -> str | None:
+    """Check the ending, and where to write, while options are read."""
+    if output not in (None, STDOUT) and not output.lower().endswith(".json"):
+        raise click.BadParameter(f"{output!r} does not end in .json", ctx, param)
+    return place(ctx, param, output)
 
 
 def _is_stdout(path: str) -> bool:

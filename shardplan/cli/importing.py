@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,18 +15,8 @@ from shardplan.cli.options import WholeRange, format_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shardplan.records.record import Record
 
 _LOGGER = "shardplan.integrations.torchrec"
-
-
-def _place_json(
-    ctx: click.Context, param: click.Parameter, output: str | None
-) -> str | None:
-    """Check the ending, and where to write, while options are read."""
-    if output not in (None, console.STDOUT) and not output.lower().endswith(".json"):
-        raise click.BadParameter(f"{output!r} does not end in .json", ctx, param)
-    return console.place(ctx, param, output)
 
 
 @click.command(
@@ -60,7 +49,7 @@ def _place_json(
     "--topology-output",
     metavar="FILE",
     type=click.Path(),
-    callback=_place_json,
+    callback=console.place_json,
     help="Write the topology to FILE.json.",
 )
 @click.option(
@@ -69,7 +58,7 @@ def _place_json(
     metavar="FILE",
     type=click.Path(),
     default=console.STDOUT,
-    callback=_place_json,
+    callback=console.place_json,
     help="Write the workload to FILE.json instead of standard output ('-').",
 )
 @format_option
@@ -106,16 +95,8 @@ def torchrec(
     for note in model.notes:
         console.warn(note)
     if cluster is not None and topology_output is not None:
-        console.write(_text(cluster, form), topology_output)
-    console.write(_text(model.workload, form), output)
-
-
-def _text(record: Record, form: str) -> str:
-    from shardplan.records.record import dump
-
-    data = dump(record)
-    compact = json.dumps(data, separators=(",", ":"), allow_nan=False) + "\n"
-    return compact if form == "json" else console.to_json(data)
+        console.write(console.record_text(cluster, form), topology_output)
+    console.write(console.record_text(model.workload, form), output)
 
 
 @contextmanager

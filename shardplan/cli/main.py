@@ -42,6 +42,10 @@ COMMANDS = {
         "shardplan.cli.network",
         "List, show, validate, copy and fit networks.",
     ),
+    "stats": (
+        "shardplan.cli.stats",
+        "Measure the statistics of tables in logs of lookups.",
+    ),
     "schema": ("shardplan.cli.schema", "Print the JSON Schema of a kind of file."),
     "completion": ("shardplan.cli.completion", "Print a shell completion script."),
 }

@@ -11,6 +11,7 @@ from shardplan.cli.base import Command
 from shardplan.cli.catalogues import Catalogue
 from shardplan.cli.options import (
     CatalogueEntry,
+    format_option,
     limit_option,
     list_limit,
     report_options,
@@ -32,6 +33,51 @@ def show(workload: str, limit: int | None, form: str, output: str) -> None:
 
     data = workload_data(_load(workload), limit=list_limit(limit, form))
     console.report(data, render_workload, form, output)
+
+
+@click.command(
+    "build",
+    cls=Command,
+    examples="""
+    shardplan workload build --statistics statistics --model model.toml -o workload.json
+    """,
+)
+@click.option(
+    "--statistics",
+    metavar="FOLDER",
+    required=True,
+    type=click.Path(),
+    help="What shardplan stats measured.",
+)
+@click.option(
+    "--model",
+    metavar="WORKLOAD",
+    required=True,
+    type=CatalogueEntry("workloads"),
+    help="Tables of the model by the names of the statistics, the batch, dense layers.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(),
+    default=console.STDOUT,
+    callback=console.place_json,
+    help="Write the workload to FILE.json instead of standard output ('-').",
+)
+@format_option
+def build(statistics: str, model: str, output: str, form: str) -> None:
+    """Write a workload whose lookups are those that were measured.
+
+    For each measured table the pooling factor, the coverage and the access curve take
+    the place of the model's. Files are JSON, indented as text. Exit code 1: a measured table that the model does not
+    have, or has with other rows.
+    """
+    from shardplan.statistics.folder import load_statistics
+    from shardplan.statistics.workload import with_statistics
+
+    found = with_statistics(_load(model), load_statistics(statistics))
+    console.write(console.record_text(found, form), output)
 
 
 def _load(name: str) -> Workload:
@@ -61,4 +107,5 @@ command = Catalogue(
     load=_load,
     summary=_summary,
     render=_render,
-).group(show)
+    verbs="List, show, validate, copy and build",
+).group(show, build)

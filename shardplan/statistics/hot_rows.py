@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from shardplan.statistics.lookups import union
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Ints
 
@@ -42,22 +44,18 @@ class HotRows:
     def of(cls, rows: Ints, counts: Ints, most: int, missed: int = 0) -> Self:
         """Keep the hottest of distinct rows, ascending; of equals the first."""
         if len(rows) > most:
-            order = np.lexsort((rows, -counts))
-            missed += int(counts[order[most]])
-            kept = np.sort(order[:most])
+            least = np.partition(counts, len(counts) - most - 1)[len(counts) - most - 1]
+            kept = counts > least
+            equal = np.flatnonzero(counts == least)[: most - int(kept.sum())]
+            kept[equal] = True
+            missed += int(least)
             rows, counts = rows[kept], counts[kept]
         return cls(most, rows, counts, missed)
 
     def __add__(self, other: Self) -> Self:
         """Return the hottest rows of both parts together."""
-        rows, place = np.unique(
-            np.concatenate((self.rows, other.rows)), return_inverse=True
-        )
+        rows = union(self.rows, other.rows)
         counts = np.zeros(len(rows), dtype=np.int64)
-        np.add.at(counts, place, np.concatenate((self.counts, other.counts)))
+        for part in (self, other):
+            counts[np.searchsorted(rows, part.rows)] += part.counts
         return self.of(rows, counts, self.most, self.missed + other.missed)
-
-    def sure(self, error: float) -> tuple[Ints, Ints]:
-        """Return rows whose lookups are known within a relative error, ascending."""
-        known = self.counts * error >= self.missed
-        return self.rows[known], self.counts[known]

@@ -80,6 +80,18 @@ def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> I
     return Ids(rows[readable], counts, int((~readable).sum()))
 
 
+def in_range(found: Ids, num_rows: int) -> tuple[Ids, int]:
+    """Return the lookups of rows that a table has, and the number of the others."""
+    ids, lengths, _ = found
+    valid = (ids >= 0) & (ids < num_rows)
+    others = len(ids) - int(valid.sum())
+    if not others:
+        return found, 0
+    sample = np.repeat(np.arange(len(lengths)), lengths)[valid]
+    left = np.bincount(sample, minlength=len(lengths))
+    return found._replace(ids=ids[valid], lengths=left), others
+
+
 def _is_text(kind: Any) -> bool:
     import pyarrow as pa
 
@@ -91,11 +103,9 @@ def _rows(
 ) -> tuple[Ints, np.ndarray]:
     """Return the row of every value, and which could be read."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    valid = values.is_valid()
-    if not pc.all(valid).as_py():
-        return _with_gaps(values, valid, feature, num_rows, where)
+    if values.null_count:
+        return _with_gaps(values, feature, num_rows, where)
     kind = values.type
     if pa.types.is_integer(kind):
         found = values.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -107,10 +117,10 @@ def _rows(
 
 
 def _with_gaps(
-    values: Any, valid: Any, feature: LogFeature, num_rows: int, where: str
+    values: Any, feature: LogFeature, num_rows: int, where: str
 ) -> tuple[Ints, np.ndarray]:
     """Read lists with nulls in them: a null is an id that cannot be read."""
-    mask = valid.to_numpy(zero_copy_only=False)
+    mask = values.is_valid().to_numpy(zero_copy_only=False)
     rows = np.zeros(len(mask), dtype=np.int64)
     rows[mask], readable = _rows(values.drop_null(), feature, num_rows, where)
     mask[mask] = readable

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -206,33 +208,44 @@ def _read_text(
 ) -> Iterator[Any]:
     """Read columns as text; lines of another number of columns are counted."""
     import pyarrow as pa
-    from pyarrow import csv
 
-    columns = CRITEO_COLUMNS if piece.format is LogFormat.CRITEO else mapping.columns
     wrong: list[int] = []
 
     def skip(row: Any) -> str:
         wrong.append(row.actual_columns)
         return "skip"
 
-    packed = _PACKED.get(Path(piece.path).suffix)
-    delimiter = "," if piece.format is LogFormat.CSV else "\t"
-    read = csv.ReadOptions(
-        column_names=list(columns) or None, block_size=PART_BYTES // 4
-    )
-    parse = csv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip)
-    with pa.input_stream(piece.path, compression=packed) as stream:
-        try:
-            for batch in csv.open_csv(stream, read, parse, _as_text(mapping)):
+    try:
+        with _opened(piece, mapping.columns, _as_text(mapping), skip) as reader:
+            for batch in reader:
                 yield pa.Table.from_batches([batch])
-        except pa.ArrowKeyError:
-            with pa.input_stream(piece.path, compression=packed) as again:
-                names = csv.open_csv(again, read, parse).schema.names
-            _require(names, mapping, piece.path)
-            raise
+    except pa.ArrowKeyError:
+        with _opened(piece, mapping.columns) as reader:
+            _require(reader.schema.names, mapping, piece.path)
+        raise
     if wrong:
         reason = f"{len(wrong)} lines with another number of columns"
         damaged.append(Damage(piece.path, reason))
+
+
+@contextmanager
+def _opened(
+    piece: Piece, columns: Sequence[str], convert: Any = None, skip: Any = None
+) -> Iterator[Any]:
+    """Open a text file, which may be compressed."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    names = CRITEO_COLUMNS if piece.format is LogFormat.CRITEO else columns
+    delimiter = "," if piece.format is LogFormat.CSV else "\t"
+    read = csv.ReadOptions(column_names=list(names) or None, block_size=PART_BYTES // 4)
+    parse = csv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip)
+    packed = _PACKED.get(Path(piece.path).suffix)
+    with (
+        pa.input_stream(piece.path, compression=packed) as stream,
+        csv.open_csv(stream, read, parse, convert) as reader,
+    ):
+        yield reader
 
 
 def _as_text(mapping: LogMapping) -> Any:
@@ -247,3 +260,26 @@ def _as_text(mapping: LogMapping) -> Any:
         null_values=[""],
         strings_can_be_null=True,
     )
+
+
+def first_samples(path: str) -> Any:
+    """Return the first samples of a log with all columns, in types guessed for text.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    form = _format_of(_expand([path])[0])
+    try:
+        if form is LogFormat.PARQUET:
+            with pq.ParquetFile(path) as file:
+                batches = list(islice(file.iter_batches(PART_ROWS), 1))
+                return pa.Table.from_batches(batches, file.schema_arrow)
+        with _opened(Piece(path, form), ()) as reader:
+            return pa.Table.from_batches(islice(reader, 1), reader.schema)
+    except _errors() as error:
+        raise InputError.single(path, "", None, _reason(error)) from error

@@ -66,3 +66,15 @@ def sort_lookups(ids: Ints) -> Lookups:
     ends = np.append(starts, size)[1:]
     rows = ordered[starts]
     return Lookups(before, rows, ends - starts, order[starts], order[ends - 1])
+
+
+def union(one: Ints, other: Ints) -> Ints:
+    """Return what is in one of two ascending arrays without duplicates, or in both.
+
+    Notes
+    -----
+    A stable sort merges runs that are sorted already in linear time.
+    """
+    both = np.concatenate((one, other))
+    both.sort(kind="stable")
+    return both[np.concatenate(([True], both[1:] != both[:-1]))[: len(both)]]

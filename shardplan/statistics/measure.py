@@ -12,7 +12,7 @@ import numpy as np
 
 from shardplan.errors import Fault, InputError
 from shardplan.records.log_statistics import LogStatistics, Unread
-from shardplan.statistics.ids import column_ids
+from shardplan.statistics.ids import Ids, column_ids, in_range
 from shardplan.statistics.log_files import list_parts, read_part
 from shardplan.statistics.summary import summarise
 from shardplan.statistics.tally import Tally
@@ -60,13 +60,14 @@ class PartStatistics:
         size = len(mapping.tables)
         return cls(tallies, np.zeros((size, size), dtype=np.int64))
 
-    def add(self, later: PartStatistics) -> None:
-        """Add the statistics of the next part."""
-        for name, tally in later.tallies.items():
-            self.tallies[name] = self.tallies[name] + tally
-        self.together = self.together + later.together
-        self.unreadable.update(later.unreadable)
-        self.damaged += later.damaged
+    def __add__(self, later: PartStatistics) -> PartStatistics:
+        """Return the statistics of this part and the next one."""
+        return PartStatistics(
+            {name: self.tallies[name] + later.tallies[name] for name in self.tallies},
+            self.together + later.together,
+            self.unreadable + later.unreadable,
+            [*self.damaged, *later.damaged],
+        )
 
 
 def kept_rows(num_tables: int) -> int:
@@ -99,15 +100,29 @@ def measure(
         If there is no such file, column or hash function, or nothing can be read.
     """
     parts, damaged = list_parts(paths, mapping)
-    total = PartStatistics.none(mapping)
+    total = _folded(_counted(parts, mapping, workers), mapping)
     total.damaged += damaged
-    for found in _counted(parts, mapping, workers):
-        total.add(found)
-        if strict and total.damaged:
-            break
     if strict and total.damaged:
         raise InputError([Fault(d.path, "", "", d.reason) for d in total.damaged])
     return _result(mapping, total)
+
+
+def _folded(parts: Iterable[PartStatistics], mapping: LogMapping) -> PartStatistics:
+    """Add parts up in their order, as many to the left as to the right.
+
+    A sum of large and small parts costs as much as one of large ones.
+    """
+    sums: list[tuple[int, PartStatistics]] = []
+    for part in parts:
+        size, total = 0, part
+        while sums and sums[-1][0] == size:
+            total = sums.pop()[1] + total
+            size += 1
+        sums.append((size, total))
+    while len(sums) > 1:
+        (_, last), (_, before) = sums.pop(), sums.pop()
+        sums.append((0, before + last))
+    return sums[0][1] if sums else PartStatistics.none(mapping)
 
 
 def _counted(
@@ -182,10 +197,7 @@ def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
 
 
 def _count(blocks: Iterable[Any], mapping: LogMapping, where: str) -> PartStatistics:
-    total = PartStatistics.none(mapping)
-    for block in blocks:
-        total.add(_count_block(block, mapping, where))
-    return total
+    return _folded((_count_block(b, mapping, where) for b in blocks), mapping)
 
 
 def _count_block(block: Any, mapping: LogMapping, where: str) -> PartStatistics:
@@ -194,27 +206,31 @@ def _count_block(block: Any, mapping: LogMapping, where: str) -> PartStatistics:
     tallies, present = {}, []
     unreadable: Counter[str] = Counter()
     for table in mapping.tables:
-        found = []
-        for feature in mapping.features:
-            if feature.table == table.name:
-                column = block[feature.column].combine_chunks()
-                each = column_ids(column, feature, table.num_embeddings, where)
-                unreadable[table.name] += each.unreadable
-                found.append((each.ids, each.lengths))
-        ids, lengths = found[0] if len(found) == 1 else _interleaved(found)
-        tallies[table.name] = Tally.of(ids, lengths, table.num_embeddings, keep)
-        present.append(lengths > 0)
+        rows = table.num_embeddings
+        features = [f for f in mapping.features if f.table == table.name]
+        columns = [block[feature.column].combine_chunks() for feature in features]
+        each = zip(columns, features, strict=True)
+        found = _joined([column_ids(c, f, rows, where) for c, f in each])
+        unreadable[table.name] += found.unreadable
+        found, others = in_range(found, rows)
+        tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
+        present.append(found.lengths > 0)
     both = np.array(present, dtype=np.float32)
     together = np.rint(both @ both.T).astype(np.int64)
     return PartStatistics(tallies, together, unreadable)
 
 
-def _interleaved(found: list[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
+def _joined(found: list[Ids]) -> Ids:
     """Put the lookups of several features in the order of their samples."""
-    sample = np.concatenate([np.repeat(np.arange(len(n)), n) for _, n in found])
-    ids = np.concatenate([ids for ids, _ in found])
-    lengths = np.sum([n for _, n in found], axis=0)
-    return ids[np.argsort(sample, kind="stable")], lengths
+    if len(found) == 1:
+        return found[0]
+    sample = np.concatenate(
+        [np.repeat(np.arange(len(f.lengths)), f.lengths) for f in found]
+    )
+    ids = np.concatenate([each.ids for each in found])
+    lengths = np.sum([each.lengths for each in found], axis=0)
+    unreadable = sum(each.unreadable for each in found)
+    return Ids(ids[np.argsort(sample, kind="stable")], lengths, unreadable)
 
 
 def _result(mapping: LogMapping, total: PartStatistics) -> LogStatistics:

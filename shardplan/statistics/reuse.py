@@ -57,14 +57,16 @@ def reuse_curves(inner: Gaps, border: Gaps, num_lookups: int) -> ReuseCurves:
     Xiang, Ding, Luo, Bao 2013, HOTL: a Higher Order Theory of Locality, ASPLOS '13
     (footprints, and when misses follow from them).
     """
-    window = EDGES - 1.0
+    window = EDGES.astype(np.float64) - 1.0
     first = np.concatenate(([True], EDGES[1:] > EDGES[:-1]))
     kept = np.flatnonzero(first & (window < num_lookups))
     counts, sums = inner.counts + border.counts, inner.sums + border.sums
     shorter = np.concatenate(([0], np.cumsum(counts)))[kept]
     total = np.concatenate(([0], np.cumsum(sums)))[kept]
     window = window[kept]
-    rows: Floats = (total + window * (num_lookups - shorter)) / (num_lookups - window + 1)
+    rows = (total + window * (num_lookups - shorter)) / (num_lookups - window + 1)
     again = np.concatenate(([0], np.cumsum(inner.counts)))[kept]
     misses = np.clip(1.0 - again / num_lookups, 0.0, 1.0)
-    return ReuseCurves(window, np.maximum.accumulate(rows), misses)
+    return ReuseCurves(
+        np.asarray(window, np.float64), np.maximum.accumulate(rows), misses
+    )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from shardplan.statistics.gaps import Gaps
-from shardplan.statistics.lookups import NEVER
+from shardplan.statistics.lookups import NEVER, union
 
 if TYPE_CHECKING:
-    from shardplan.records.arrays import Bools, Floats, Ints
+    from shardplan.records.arrays import Bools, Ints
     from shardplan.statistics.lookups import Lookups
 
 
@@ -98,7 +98,7 @@ class RowSample:
         """Return the sample of this part and the next one."""
         level = max(self.level, later.level)
         here, there = self.at(level), later.at(level)
-        rows = np.union1d(here.rows, there.rows)
+        rows = union(here.rows, there.rows)
         mine = np.searchsorted(rows, here.rows)
         other = np.searchsorted(rows, there.rows)
         counts, visits, first = np.zeros((3, len(rows)), dtype=np.int64)
@@ -187,19 +187,3 @@ def _by_level(gaps: Ints, rows: Ints, level: int) -> tuple[Gaps, ...]:
     each = np.minimum(row_level(rows), LEVELS)
     found = [Gaps.none()] * level
     return (*found, *(Gaps.of(gaps[each == k]) for k in range(level, LEVELS + 1)))
-
-
-def spread(counts: Ints, rate: float) -> Floats:
-    """Return the standard error of the sum of sampled counts over the rate.
-
-    Notes
-    -----
-    Rows are sampled independently: the variance of ``sum c / R`` is estimated by
-    ``sum c^2 (1 - R) / R^2``.
-
-    References
-    ----------
-    Horvitz, Thompson 1952, JASA 47(260).
-    """
-    squares = np.cumsum(counts.astype(float) ** 2)
-    return np.sqrt(squares * (1 - rate)) / rate

@@ -50,13 +50,20 @@ class Tally:
         return cls.of(empty, empty, 1, keep)
 
     @classmethod
-    def of(cls, ids: Ints, lengths: Ints, num_rows: int, keep: int) -> Self:
+    def of(
+        cls,
+        ids: Ints,
+        lengths: Ints,
+        num_rows: int,
+        keep: int,
+        out_of_range: int = 0,
+    ) -> Self:
         """Count a block of samples.
 
         Parameters
         ----------
         ids : int array of shape (N,)
-            Rows looked up, sample by sample.
+            Rows that the table has, sample by sample.
         lengths : int array of shape (S,)
             Lookups of each sample; N in sum.
         num_rows : int
@@ -64,11 +71,6 @@ class Tally:
         keep : int
             Rows and lookups to keep.
         """
-        valid = (ids >= 0) & (ids < num_rows)
-        out_of_range = len(ids) - int(valid.sum())
-        if out_of_range:
-            sample = np.repeat(np.arange(len(lengths)), lengths)[valid]
-            ids, lengths = ids[valid], np.bincount(sample, minlength=len(lengths))
         found = sort_lookups(ids)
         return cls(
             Lengths.of(lengths),

@@ -1,0 +1,49 @@
+"""``shardplan stats``: measure tables in logs, and look at what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from shardplan.cli.base import LazyGroup
+
+if TYPE_CHECKING:
+    from typing import Any
+
+COMMANDS = {
+    "measure": (
+        "shardplan.cli.stats.measure",
+        "Measure the tables of a log; what stats does with the names of files.",
+    ),
+    "guess": ("shardplan.cli.stats.guess", "Write a first mapping of a log's columns."),
+    "show": ("shardplan.cli.stats.show", "Show what was measured."),
+}
+
+
+class _Measuring(LazyGroup):
+    """Files in the place of a command are measured."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the command there that files, or options of it, stand for."""
+        if args and args[0] not in (*self.lazy, *ctx.help_option_names):
+            args = ["measure", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    "stats",
+    cls=_Measuring,
+    lazy=COMMANDS,
+    examples="""
+    shardplan stats guess clicks.parquet -o mapping.toml
+    shardplan stats clicks.parquet --features mapping.toml -o statistics
+    shardplan stats show statistics
+    """,
+)
+def command(**_: Any) -> None:
+    """Measure the statistics of tables in logs of lookups.
+
+    ``shardplan stats LOGS... --features MAPPING -o FOLDER`` is short for ``stats
+    measure``.
+    """

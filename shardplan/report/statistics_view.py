@@ -1,0 +1,105 @@
+"""What was measured of a log, as a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Group
+
+from shardplan.records.record import dump
+from shardplan.report.layout import (
+    count,
+    facts,
+    named,
+    number,
+    percent,
+    section,
+    sentences,
+    table,
+)
+from shardplan.units import plural
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from shardplan.records.log_statistics import LogStatistics, TableStatistics
+
+HOT_SHARE = 0.01
+"""Of the rows that are looked up."""
+WINDOW = 65_536
+"""Lookups in a row."""
+
+
+def statistics_data(found: LogStatistics) -> dict[str, Any]:
+    """Collect a log's statistics, and a line for each table."""
+    return {
+        "summary": [_line(each) for each in found.tables],
+        "statistics": dump(found),
+    }
+
+
+def _line(found: TableStatistics) -> dict[str, Any]:
+    """Read a table's curves where people look first."""
+    hot = max(1.0, HOT_SHARE * found.rows_seen)
+    window = min(WINDOW, found.lookups)
+    return {
+        "table": found.name,
+        "rows": found.num_embeddings,
+        "rows_seen": found.rows_seen,
+        "lookups": found.lookups,
+        "coverage": found.coverage,
+        "pooling_factor": found.pooling_factor,
+        "hot_share": _at(found.access, hot),
+        "window_lookups": window,
+        "window_rows": _at(found.unique_rows, window),
+        "hot_hit_rate": 1.0 - _at(found.miss_ratio, hot) if found.lookups else 0.0,
+        "left_out": found.out_of_range + found.unreadable,
+    }
+
+
+def _at(curve: tuple[tuple[float, float], ...], x: float) -> float:
+    if not curve:
+        return 0.0
+    points, values = np.array(curve).T
+    return float(np.interp(x, points, values))
+
+
+def render_statistics(data: dict[str, Any]) -> RenderableType:
+    """Lay out a log's statistics."""
+    found = data["statistics"]
+    top = {
+        "log": f"{found['name']}: {plural(found['num_samples'], 'sample')}",
+        "tables": str(len(found["tables"])),
+    }
+    headings = (
+        *(named("table"), number("rows"), number("seen"), number("lookups")),
+        *(number("present"), number("per sample"), number("hottest 1 %")),
+        *(number("rows in 64 Ki"), number("hits of 1 %"), number("left out")),
+    )
+    rows = [
+        (
+            line["table"],
+            count(line["rows"]),
+            count(line["rows_seen"]),
+            count(line["lookups"]),
+            percent(line["coverage"]),
+            f"{line['pooling_factor']:.2f}",
+            percent(line["hot_share"]),
+            count(line["window_rows"]),
+            percent(line["hot_hit_rate"]),
+            count(line["left_out"]),
+        )
+        for line in data["summary"]
+    ]
+    text = (
+        "Hottest 1 %: their share of the lookups, of all rows seen. Rows in 64 Ki: "
+        "distinct ones of 65,536 lookups in a row, or of all if there are fewer. Hits "
+        "of 1 %: those of an LRU cache for 1 % of the rows seen, in the log's order. "
+        "Left out: ids that the table does not have, or that are no ids."
+    )
+    parts = [section("Tables", table(headings, rows), sentences([text]))]
+    if "unread" in found:
+        lines = [f"{each['path']}: {each['reason']}" for each in found["unread"]]
+        parts.append(section("Not read", sentences(lines)))
+    return Group(facts(top), *parts)

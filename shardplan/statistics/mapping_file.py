@@ -1,0 +1,121 @@
+"""Read a mapping of a log's columns, and write a first one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shardplan.errors import InputError
+from shardplan.io.json_file import read_json
+from shardplan.io.toml import read_toml
+from shardplan.io.validate import validate
+from shardplan.records.log_mapping import IdHash, LogFeature, LogMapping, LogTable
+from shardplan.statistics.log_files import first_samples
+
+if TYPE_CHECKING:
+    import os
+
+_HASHED_ROWS = 1_000_000
+_NO_IDS = ("label", "rating", "target", "weight", "score")
+_HEX = r"^[0-9a-fA-F]{8}$"
+
+
+def load_mapping(path: str | os.PathLike[str]) -> LogMapping:
+    """Read a mapping, TOML or JSON by its suffix.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong in the file.
+    """
+    where = str(path)
+    read = read_json if where.lower().endswith(".json") else read_toml
+    return validate(LogMapping, read(Path(path), where), where)
+
+
+def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
+    """Return a first mapping for a log.
+
+    Notes
+    -----
+    Whole numbers from 0 on, lists of such, and text are ids; the first column that is a
+    point in time, or is called like one, is the time.
+
+    Raises
+    ------
+    InputError
+        If the log cannot be read, or no column seems to have ids.
+    """
+    samples = first_samples(str(log))
+    time = next((name for name in samples.column_names if _is_time(samples, name)), "")
+    guesses = {
+        name: guess
+        for name in samples.column_names
+        if name != time
+        and not name.lower().startswith(_NO_IDS)
+        and (guess := _guess(samples[name]))
+    }
+    if not guesses:
+        rule = "no column has whole numbers from 0 on, or text"
+        raise InputError.single(str(log), "", None, rule)
+    return LogMapping(
+        schema_version=1,
+        name=Path(log).name.split(".")[0] or "log",
+        time=time,
+        tables=tuple(
+            LogTable(name=n, num_embeddings=r) for n, (r, _) in guesses.items()
+        ),
+        features=tuple(
+            LogFeature(column=name, table=name, hash=function)
+            for name, (_, function) in guesses.items()
+        ),
+    )
+
+
+def _is_time(samples: Any, name: str) -> bool:
+    import pyarrow as pa
+
+    kind = samples[name].type
+    called = "time" in name.lower() and not pa.types.is_string(kind)
+    return bool(pa.types.is_temporal(kind) or called)
+
+
+def _guess(column: Any) -> tuple[int, IdHash | None] | None:
+    """Return rows and hash function of a column that seems to have ids."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    values = column.combine_chunks()
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        values = values.flatten()
+    values = values.drop_null()
+    kind = values.type
+    if pa.types.is_integer(kind) and len(values):
+        ends = pc.min_max(values).as_py()
+        return (ends["max"] + 1, None) if ends["min"] >= 0 else None
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        is_hex = pc.all(pc.match_substring_regex(values, _HEX)).as_py()
+        return _HASHED_ROWS, IdHash.HEX if is_hex else IdHash.MD5
+    return None
+
+
+def mapping_text(mapping: LogMapping) -> str:
+    """Return a guessed mapping as TOML, with what to look at."""
+    lines = [
+        "# Guessed from the first samples: check every line.",
+        "schema_version = 1",
+        f"name = {json.dumps(mapping.name)}",
+    ]
+    if mapping.time:
+        lines += ["# Samples are sorted by this column."]
+        lines += [f"time = {json.dumps(mapping.time)}"]
+    for table in mapping.tables:
+        lines += ["", "[[tables]]", f"name = {json.dumps(table.name)}"]
+        lines += [f"num_embeddings = {table.num_embeddings}"]
+    for feature in mapping.features:
+        lines += ["", "[[features]]", f"column = {json.dumps(feature.column)}"]
+        lines += [f"table = {json.dumps(feature.table)}"]
+        if feature.hash:
+            lines += ["# The training job's.", f"hash = {json.dumps(feature.hash)}"]
+    return "\n".join(lines) + "\n"

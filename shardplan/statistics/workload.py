@@ -1,0 +1,59 @@
+"""Fill a workload with what was measured of its tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shardplan.errors import Fault, InputError
+from shardplan.io.wording import suggest
+from shardplan.records.tables import CdfAccess
+
+if TYPE_CHECKING:
+    from shardplan.records.log_statistics import LogStatistics, TableStatistics
+    from shardplan.records.tables import EmbeddingTable
+    from shardplan.records.workload import Workload
+
+
+def with_statistics(model: Workload, found: LogStatistics) -> Workload:
+    """Return a workload with measured lookups.
+
+    Parameters
+    ----------
+    model : Workload
+        Tables as the model has them; what the log tells is replaced.
+    found : LogStatistics
+
+    Raises
+    ------
+    InputError
+        If a measured table is none of the workload's, or has other rows there.
+    """
+    tables = {table.name: table for table in model.tables}
+    faults = []
+    for each in found.tables:
+        if each.name not in tables:
+            rule = f"is no table of workload {model.name}{suggest(each.name, tables)}"
+            faults.append(Fault(found.name, each.name, "", rule))
+            continue
+        rows = tables[each.name].num_embeddings
+        if rows != each.num_embeddings:
+            rule = f"was measured with {each.num_embeddings:,} rows: make both the same"
+            key = f"tables.{each.name}.num_embeddings"
+            faults.append(Fault(model.name, key, f"{rows:,}", rule))
+            continue
+        tables[each.name] = _measured(tables[each.name], each)
+    if faults:
+        raise InputError(faults)
+    return model.replace(tables=tuple(tables.values()))
+
+
+def _measured(table: EmbeddingTable, found: TableStatistics) -> EmbeddingTable:
+    if not found.lookups:
+        return table.replace(pooling_factor=0.0)
+    rows = found.num_embeddings
+    points = [(min(1.0, hot / rows), share) for hot, share in found.access]
+    return table.replace(
+        pooling_factor=found.pooling_factor,
+        coverage=found.coverage,
+        access=CdfAccess(points=tuple(dict(points).items())),
+    )

@@ -1,0 +1,103 @@
+"""`shardplan stats` through real processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("pyarrow")
+
+MAPPING = """
+schema_version = 1
+name = "clicks"
+[[tables]]
+name = "user"
+num_embeddings = 10
+[[features]]
+column = "user"
+table = "user"
+"""
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "shardplan", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "log.csv").write_text("user,time\n1,5\n2,4\n1,3\n99,2\n")
+    (tmp_path / "mapping.toml").write_text(MAPPING)
+    return tmp_path
+
+
+def test_files_are_measured(folder: Path) -> None:
+    """With and without the name of the command, options first or last."""
+    for arguments in (
+        ("measure", "log.csv", "--features", "mapping.toml"),
+        ("log.csv", "--features", "mapping.toml"),
+        ("--features", "mapping.toml", "log.csv"),
+    ):
+        form = ("--format", "json")
+        done = run(folder, "stats", *arguments, "-o", "found", *form)
+        assert (done.returncode, done.stderr) == (0, "")
+        printed = json.loads(done.stdout)
+        assert printed["summary"][0]["lookups"] == 3
+        assert printed["summary"][0]["left_out"] == 1
+        kept = json.loads((folder / "found" / "statistics.json").read_text())
+        assert kept == printed["statistics"]
+    shown = run(folder, "stats", "show", "found")
+    assert shown.returncode == 0
+    assert "clicks: 4 samples" in shown.stdout
+
+
+def test_a_guess_can_be_used(folder: Path) -> None:
+    """As it is."""
+    assert run(folder, "stats", "guess", "log.csv", "-o", "guess.toml").returncode == 0
+    assert 'time = "time"' in (folder / "guess.toml").read_text()
+    done = run(folder, "stats", "log.csv", "--features", "guess.toml", "-o", "found")
+    assert done.returncode == 0
+    found = json.loads((folder / "found" / "statistics.json").read_text())
+    assert found["tables"][0]["num_embeddings"] == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("no.csv", "--features", "mapping.toml", "-o", "found"), 1, "no such file"),
+        (("log.csv", "--features", "log.csv", "-o", "found"), 1, "log.csv"),
+        (("log.csv", "--features", "mapping.toml", "-o", "."), 1, "overwritten"),
+        (("log.csv", "-o", "found"), 2, "--features"),
+        (("show", "nothing"), 1, "shardplan stats writes one"),
+        (("guess", "mapping.toml"), 1, "suffix of a log"),
+        ((), 2, "Usage"),
+    ],
+)
+def test_wrong_use(
+    folder: Path, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """An error in words, and nothing written."""
+    before = sorted(folder.iterdir())
+    done = run(folder, "stats", *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(folder.iterdir()) == before
+
+
+def test_what_is_not_read_is_a_warning(folder: Path) -> None:
+    """And an error with --strict."""
+    (folder / "b.csv").write_text("user,time\n1,2\n1,2,3\n")
+    arguments = ("stats", ".", "--features", "mapping.toml", "-o", "found")
+    done = run(folder, *arguments)
+    assert done.returncode == 0
+    assert "Warning: b.csv: 1 lines with another number of columns" in done.stderr
+    assert "Not read" in done.stdout
+    assert run(folder, *arguments, "--strict").returncode == 1

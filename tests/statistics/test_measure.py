@@ -1,0 +1,238 @@
+"""Logs of all formats, whole, in parts, out of order and damaged."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from shardplan.errors import InputError
+from shardplan.records.log_mapping import LogMapping
+from shardplan.statistics import log_files
+from shardplan.statistics.measure import measure
+from tests.statistics.logs import ROWS, sessions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+MAPPING: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "clicks",
+    "tables": [
+        {"name": "item", "num_embeddings": ROWS},
+        {"name": "user", "num_embeddings": 100},
+    ],
+    "features": [
+        {"column": "seen", "table": "item"},
+        {"column": "clicked", "table": "item"},
+        {"column": "who", "table": "user"},
+    ],
+}
+
+
+def mapping(**changes: Any) -> LogMapping:
+    return LogMapping.model_validate({**MAPPING, **changes})
+
+
+def clicks(size: int, seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(0, 4, size)
+    seen = sessions(rng, int(lengths.sum()))
+    return pa.table(
+        {
+            "seen": pa.ListArray.from_arrays(np.append(0, np.cumsum(lengths)), seen),
+            "clicked": pa.array(
+                rng.integers(0, ROWS, size), mask=rng.random(size) < 0.5
+            ),
+            "who": rng.integers(-1, 101, size),
+            "time": rng.permutation(size),
+        }
+    )
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_files, "PART_ROWS", 3000)
+
+
+def write(folder: Path, table: Any, rows: int = 1000) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "log.parquet"
+    pq.write_table(table, path, row_group_size=rows)
+    return path
+
+
+def test_what_is_counted(tmp_path: Path) -> None:
+    """Against plain counts of the same log."""
+    table = clicks(5000)
+    found = measure([write(tmp_path, table)], mapping())
+    item, user = found.tables
+    lists = table["seen"].to_pylist()
+    each = [
+        len(s) + (c is not None)
+        for s, c in zip(lists, table["clicked"].to_pylist(), strict=True)
+    ]
+    who = np.array(table["who"].to_pylist())
+    ids = [i for s in lists for i in s] + table["clicked"].drop_null().to_pylist()
+    assert found.num_samples == 5000
+    assert item.lookups == sum(each)
+    assert item.rows_seen == len(set(ids))
+    assert item.mean_length == pytest.approx(np.mean(each))
+    assert item.mean_square == pytest.approx(np.mean(np.square(each)))
+    assert item.coverage == pytest.approx(np.mean(np.array(each) > 0))
+    assert item.pooling_factor == pytest.approx(sum(each) / np.sum(np.array(each) > 0))
+    assert user.out_of_range == int(((who < 0) | (who > 99)).sum())
+    assert user.lookups + user.out_of_range == 5000
+    both = np.mean((np.array(each) > 0) & (who >= 0) & (who < 100))
+    assert found.together[0][1] == pytest.approx(both)
+    assert found.unread == ()
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_any_number_of_processes_gives_the_same(tmp_path: Path, workers: int) -> None:
+    """And so does any size of row groups, but for batches that are cut otherwise."""
+    path = write(tmp_path, clicks(20_000))
+    parts, _ = log_files.list_parts([path], mapping())
+    assert len(parts) == 7
+    found = measure([path], mapping(), workers=workers)
+    assert found == measure([tmp_path], mapping())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_samples_are_sorted_by_time(tmp_path: Path) -> None:
+    """Whatever their order in the files was; ties keep it."""
+    table = clicks(9000)
+    ordered = table.sort_by("time")
+    a = measure([write(tmp_path / "a", table)], mapping(time="time"))
+    b = measure([write(tmp_path / "b", ordered)], mapping(time="time"))
+    assert a == b
+    unsorted = measure([tmp_path / "a"], mapping())
+    assert unsorted.tables[0].lookups == a.tables[0].lookups
+    assert unsorted.tables[0].unique_rows != a.tables[0].unique_rows
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".tsv.bz2", ".csv.zst"])
+def test_text_says_the_same_as_parquet(tmp_path: Path, suffix: str) -> None:
+    """Lists are cells with a separator."""
+    table = clicks(3000)
+    features = [{**MAPPING["features"][0], "separator": " "}, *MAPPING["features"][1:]]
+    delimiter = "," if "csv" in suffix else "\t"
+    lines = ["seen who clicked time".replace(" ", delimiter)]
+    for row in table.to_pylist():
+        clicked = "" if row["clicked"] is None else str(row["clicked"])
+        cells = [" ".join(map(str, row["seen"])), str(row["who"]), clicked, "0"]
+        lines.append(delimiter.join(cells))
+    path = tmp_path / f"log{suffix}"
+    kind = {"gz": "gzip", "bz2": "bz2", "zst": "zstd"}.get(suffix.split(".")[-1])
+    with pa.output_stream(path, compression=kind) as stream:
+        stream.write(("\n".join(lines) + "\n").encode())
+    (tmp_path / "p").mkdir()
+    expected = measure([write(tmp_path / "p", table, 10**6)], mapping())
+    assert measure([path], mapping(features=features)) == expected
+
+
+def test_criteo(tmp_path: Path) -> None:
+    """No header, hexadecimal categories, empty ones missing."""
+    lines = [
+        "\t".join(["1", *["3"] * 13, *["0000001f"] * 25, ""]),
+        "\t".join(["0", *[""] * 13, *["000000ff"] * 26]),
+    ]
+    path = tmp_path / "day_0.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    found = measure(
+        [path],
+        mapping(
+            format="criteo",
+            tables=[{"name": n, "num_embeddings": 100} for n in ("a", "z")],
+            features=[
+                {"column": "C1", "table": "a", "hash": "hex"},
+                {"column": "C26", "table": "z", "hash": "hex"},
+            ],
+        ),
+    )
+    assert [t.lookups for t in found.tables] == [2, 1]
+    assert [t.coverage for t in found.tables] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise", "empty"])
+def test_a_damaged_file_costs_its_own_rows(tmp_path: Path, damage: str) -> None:
+    """It is named; nothing else is lost; strict refuses the log."""
+    write(tmp_path / "a", clicks(2000))
+    whole = write(tmp_path / "b", clicks(2000, seed=1))
+    content = whole.read_bytes()
+    wrong = {"cut": content[:-2000], "noise": b"no parquet", "empty": b""}
+    whole.write_bytes(wrong[damage])
+    found = measure([tmp_path], mapping())
+    assert found.num_samples == 2000
+    assert [each.path for each in found.unread] == [str(whole)]
+    with pytest.raises(InputError, match=r"b/log\.parquet"):
+        measure([tmp_path], mapping(), strict=True)
+    with pytest.raises(InputError, match=r"b/log\.parquet"):
+        measure([whole], mapping())
+
+
+def test_damage_within_a_file(tmp_path: Path) -> None:
+    """Row groups before it count."""
+    path = write(tmp_path, clicks(4000), rows=1000)
+    data = bytearray(path.read_bytes())
+    group = pq.ParquetFile(path).metadata.row_group(2)
+    start = group.column(0).data_page_offset
+    data[start : start + 4000] = b"\xff" * 4000
+    path.write_bytes(data)
+    found = measure([path], mapping())
+    assert 2000 <= found.num_samples < 4000
+    assert found.unread
+
+
+def test_lines_with_other_columns_are_counted(tmp_path: Path) -> None:
+    """And left out."""
+    path = tmp_path / "log.csv"
+    path.write_text("seen,clicked,who\n1,2,3\n1,2\n4,,5\n1,2,3,4\n")
+    found = measure([path], mapping())
+    assert found.num_samples == 2
+    assert [u.reason for u in found.unread] == [
+        "2 lines with another number of columns"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("seen,who\n1,2\n", "clicked: is no column of this file"),
+        ("seen,clicked,who\n", "the log has no sample"),
+        ("seen,clicked,who\na,b,c\n", "hash function of the training job"),
+    ],
+)
+def test_wrong_logs(tmp_path: Path, content: str, rule: str) -> None:
+    """The file, the column, and what to do."""
+    path = tmp_path / "log.csv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rule):
+        measure([path], mapping())
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    """Missing ones, folders without logs, and unknown suffixes."""
+    (tmp_path / "notes.doc").write_text("x")
+    for path, rule in (
+        (tmp_path / "no.csv", "there is no such file"),
+        (tmp_path, "has no file of a log"),
+        (tmp_path / "notes.doc", "give the mapping a format"),
+    ):
+        with pytest.raises(InputError, match=rule):
+            measure([path], mapping())
+
+
+def test_only_so_much_is_sorted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log that is too large for that has to be sorted before."""
+    monkeypatch.setattr("shardplan.statistics.measure.MOST_SORTED", 100)
+    with pytest.raises(InputError, match="sort the files"):
+        measure([write(tmp_path, clicks(200))], mapping(time="time"))

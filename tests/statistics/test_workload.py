@@ -1,0 +1,80 @@
+"""From a log to a workload that is solved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shardplan.errors import InputError
+from shardplan.planning.planner import solve
+from shardplan.records.tables import CdfAccess
+from shardplan.statistics.folder import load_statistics, write_statistics
+from shardplan.statistics.measure import measure
+from shardplan.statistics.workload import with_statistics
+from tests.helpers import workload
+from tests.statistics.test_measure import clicks, mapping, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shardplan.records.log_statistics import LogStatistics
+    from shardplan.records.workload import Workload
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> LogStatistics:
+    path = write(tmp_path_factory.mktemp("log"), clicks(5000))
+    return measure([path], mapping())
+
+
+def model(**item: object) -> Workload:
+    tables = [
+        {"name": "item", "num_embeddings": 20_000, "embedding_dim": 32, **item},
+        {"name": "user", "num_embeddings": 100, "embedding_dim": 32},
+        {"name": "other", "num_embeddings": 7, "embedding_dim": 32},
+    ]
+    return workload(*tables)
+
+
+def test_measured_tables_replace_those_of_the_model(found: LogStatistics) -> None:
+    """Others stay; the plan is made for what was measured."""
+    made = with_statistics(model(), found)
+    item, user, other = made.tables
+    assert (item.pooling_factor, item.coverage) == (
+        found.tables[0].pooling_factor,
+        found.tables[0].coverage,
+    )
+    assert isinstance(item.access, CdfAccess)
+    rows, share = item.access.points[-1]
+    assert (rows * 20_000, share) == pytest.approx((found.tables[0].rows_seen, 1.0))
+    assert user.coverage < 1.0
+    assert other == model().tables[2]
+    assert solve(made, "dgx-h100", solver="greedy").verdict.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "rule"),
+    [
+        ({"name": "items"}, "is no table of workload .*did you mean 'items'"),
+        ({"num_embeddings": 5}, "was measured with 20,000 rows"),
+    ],
+)
+def test_another_model(
+    found: LogStatistics, item: dict[str, object], rule: str
+) -> None:
+    """Tables must be the same, by name and rows."""
+    with pytest.raises(InputError, match=rule):
+        with_statistics(model(**item), found)
+
+
+def test_a_folder_keeps_them(found: LogStatistics, tmp_path: Path) -> None:
+    """All digits; a folder of something else is left alone."""
+    write_statistics(found, tmp_path / "s")
+    assert load_statistics(tmp_path / "s") == found
+    with pytest.raises(InputError, match="shardplan stats writes one"):
+        load_statistics(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("x")
+    with pytest.raises(InputError, match="nothing is overwritten"):
+        write_statistics(found, tmp_path / "mine")
