@@ -33,7 +33,10 @@ COMMANDS = {
         "Describe a model and a cluster of another program.",
     ),
     "topology": ("shardplan.cli.topology", "List, show, validate and copy topologies."),
-    "workload": ("shardplan.cli.workload", "List, show, validate and copy workloads."),
+    "workload": (
+        "shardplan.cli.workload",
+        "List, show, validate, copy and build workloads.",
+    ),
     "cost-model": (
         "shardplan.cli.cost_model",
         "List, show, validate and copy cost models.",

@@ -70,8 +70,8 @@ def build(statistics: str, model: str, output: str, form: str) -> None:
     """Write a workload whose lookups are those that were measured.
 
     For each measured table the pooling factor, the coverage and the access curve take
-    the place of the model's. Files are JSON, indented as text. Exit code 1: a measured table that the model does not
-    have, or has with other rows.
+    the place of the model's. Files are JSON, indented as text. Exit code 1: a measured
+    table that the model does not have, or has with other rows.
     """
     from shardplan.statistics.folder import load_statistics
     from shardplan.statistics.workload import with_statistics

@@ -33,7 +33,7 @@ _SUFFIXES = {
 _PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 
 
-class Piece(NamedTuple):
+class LogPiece(NamedTuple):
     """A file, or the row groups of one from `first` up to `last`, the end excluded."""
 
     path: str
@@ -42,7 +42,7 @@ class Piece(NamedTuple):
     last: int = 0
 
 
-Part = tuple[Piece, ...]
+Part = tuple[LogPiece, ...]
 """What is read in one go, in this order."""
 
 
@@ -79,7 +79,7 @@ def list_parts(
     files = _expand(paths)
     parts: list[Part] = []
     damaged: list[Damage] = []
-    open_part: list[Piece] = []
+    open_part: list[LogPiece] = []
     full, size = 0, 0
     for path in files:
         form = mapping.format or _format_of(path)
@@ -134,17 +134,17 @@ def _format_of(path: str) -> LogFormat:
     return _SUFFIXES[suffix]
 
 
-def _pieces(path: str, form: LogFormat) -> Iterator[tuple[Piece, int]]:
+def _pieces(path: str, form: LogFormat) -> Iterator[tuple[LogPiece, int]]:
     """Yield the pieces of a file with their sizes."""
     if form is not LogFormat.PARQUET:
-        yield Piece(path, form), Path(path).stat().st_size
+        yield LogPiece(path, form), Path(path).stat().st_size
         return
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         meta = file.metadata
         for group in range(meta.num_row_groups):
-            yield Piece(path, form, group, group + 1), meta.row_group(group).num_rows
+            yield LogPiece(path, form, group, group + 1), meta.row_group(group).num_rows
 
 
 def _errors() -> tuple[type[Exception], ...]:
@@ -191,7 +191,7 @@ def _require(names: Sequence[str], mapping: LogMapping, path: str) -> list[str]:
 
 
 def _read_parquet(
-    piece: Piece, mapping: LogMapping, damaged: list[Damage]
+    piece: LogPiece, mapping: LogMapping, damaged: list[Damage]
 ) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -204,7 +204,7 @@ def _read_parquet(
 
 
 def _read_text(
-    piece: Piece, mapping: LogMapping, damaged: list[Damage]
+    piece: LogPiece, mapping: LogMapping, damaged: list[Damage]
 ) -> Iterator[Any]:
     """Read columns as text; lines of another number of columns are counted."""
     import pyarrow as pa
@@ -230,7 +230,7 @@ def _read_text(
 
 @contextmanager
 def _opened(
-    piece: Piece, columns: Sequence[str], convert: Any = None, skip: Any = None
+    piece: LogPiece, columns: Sequence[str], convert: Any = None, skip: Any = None
 ) -> Iterator[Any]:
     """Open a text file, which may be compressed."""
     import pyarrow as pa
@@ -279,7 +279,7 @@ def first_samples(path: str) -> Any:
             with pq.ParquetFile(path) as file:
                 batches = list(islice(file.iter_batches(PART_ROWS), 1))
                 return pa.Table.from_batches(batches, file.schema_arrow)
-        with _opened(Piece(path, form), ()) as reader:
+        with _opened(LogPiece(path, form), ()) as reader:
             return pa.Table.from_batches(islice(reader, 1), reader.schema)
     except _errors() as error:
         raise InputError.single(path, "", None, _reason(error)) from error
