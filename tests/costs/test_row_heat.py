@@ -179,3 +179,9 @@ def test_nobody_looks_up() -> None:
     ):
         ids, unique, _ = fullest(heat_of(table), 4)
         assert 0.25 <= unique <= ids < 1.0
+
+
+def test_a_few_rows_make_a_skew() -> None:
+    """The fullest shard has more ids, but no more distinct rows than others."""
+    heat = heat_of({**HOT, "row_skew": {"ratio": 2.0, "shards": 4}})
+    assert fullest(heat, 4) == [0.5, 0.25, 250]

@@ -39,6 +39,7 @@ def faults(plan: Plan) -> list[str]:
             *_tiling(placement, table, places),
             *_shape(placement, places),
             *_limits(placement, table, plan, places),
+            *_even_rows(placement, table, plan),
         ):
             found.append(f"{placement.name}: {fault}")
     if not found:
@@ -163,6 +164,21 @@ def _limits(
             yield f"not on the pinned {name}"
     if used & set(limit("forbidden_ranks")):
         yield "on a forbidden rank"
+
+
+def _even_rows(
+    placement: TablePlacement, table: EmbeddingTable, plan: Plan
+) -> Iterator[str]:
+    """TorchRec cuts rows into equal blocks, HugeCTR within a row of these."""
+    slack = {"torchrec": 0, "hugectr": 1}.get(plan.target.value)
+    if slack is None:
+        return
+    for block in placement.blocks:
+        sizes, rows = block.row_sizes or (), table.num_embeddings
+        each = -(-rows // len(block.ranks))
+        even = [min(each, max(0, rows - i * each)) for i in range(len(sizes))]
+        if list(sizes) != even and (slack == 0 or max(sizes) - min(sizes) > slack):
+            yield f"{plan.target.value} cuts rows evenly, not into {sizes}"
 
 
 def _groups(plan: Plan) -> Iterator[str]:

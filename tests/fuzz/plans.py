@@ -67,6 +67,13 @@ class Source:
     best_s: float
 
 
+def _hot() -> Instance:
+    """Tables of which a plan cuts the rows where their heat balances."""
+    blocks = {"is_pooled": False, "block_heat": [0.7, 0.1, 0.1, 0.1]}
+    wide = {"num_embeddings": 500_000, "embedding_dim": 8, "pooling_factor": 50.0}
+    return Instance(workload({**wide, **blocks}, {}), ONE_HOST, COST_MODEL)
+
+
 @cache
 def sources() -> tuple[Source, ...]:
     """Plans by hand and by solvers, with and without certificates."""
@@ -77,6 +84,7 @@ def sources() -> tuple[Source, ...]:
         mixed_cluster().solve(solver="auto", work_limit=2000),
         tiered().solve(solver="greedy"),
         _sequences().solve(solver="greedy"),
+        _hot().solve(solver="greedy"),
     )
     plans = [valid_plan(), *(result.plan for result in solved)]
     alike = [
@@ -143,7 +151,7 @@ def _mutant(source: Source, rng: Random, folder: Path) -> Plan:
     return _honest(plan) if rng.random() < 0.5 else plan
 
 
-_SHARES = (5, 1, 1, 1, 1, 1, 1)
+_SHARES = (5, 1, 1, 1, 1, 1, 1, 1)
 _WEIGHTS = (12, 3, 4, 2, 1)
 
 

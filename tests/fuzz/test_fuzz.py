@@ -127,3 +127,13 @@ def test_the_oracle_sees(path: str, value: Any, fault: str) -> None:
     data = dump(plan)
     _edit(path, value)(data)
     assert fault in "; ".join(faults(Plan.model_validate(data)))
+
+
+@pytest.mark.parametrize("target", ["torchrec", "hugectr"])
+def test_the_oracle_sees_uneven_rows(target: str) -> None:
+    """Rows that are cut by heat are for target `any` alone."""
+    plan = plans.sources()[-1].plan
+    assert any(block.row_sizes for block in plan.tables[0].blocks)
+    assert faults(plan) == []
+    other = Plan.model_validate(dump(plan) | {"target": target})
+    assert f"{target} cuts rows evenly" in "; ".join(faults(other))
