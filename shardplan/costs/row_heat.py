@@ -14,6 +14,8 @@ from shardplan.records.row_heat import RowRouting
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import ArrayLike
+
     from shardplan.costs.usage import TableUsage
     from shardplan.records.arrays import Floats, Ints
     from shardplan.records.row_heat import RowSkew
@@ -37,8 +39,11 @@ class RowShares(NamedTuple):
 class _Heat(Protocol):
     """The heat of one table's rows."""
 
-    def fullest(self, num_shards: int) -> RowShares:
-        """Of an even cut into at least two shards."""
+    def fullest(self, num_shards: Floats, heat_weight: Floats) -> Floats:
+        """Return the most that a row shard has: ids, distinct rows, rows (3, N).
+
+        Of N cuts into at least two shards; 0 rows where heat decides nothing of them.
+        """
 
 
 @dataclass(frozen=True)
@@ -93,23 +98,26 @@ class RowHeat:
         ids = 1.0 / row_shards
         unique, rows = ids.copy(), rows_each(self.num_embeddings[table], row_shards)
         some = np.flatnonzero(np.isin(table, list(self.known)) & (row_shards > 1))
+        if not len(some):
+            return ids, unique, rows
         cuts = np.stack([table[some], row_shards[some], heat_weight[some]])
         cuts, which = np.unique(cuts, axis=1, return_inverse=True)
-        for number, (index, count, weight) in enumerate(cuts.T.tolist()):
-            sizes = self.cut(int(index), int(count), weight)
-            here = some[which.ravel() == number]
-            ids[here], unique[here] = self.of_sizes(int(index), sizes)
-            rows[here] = max(sizes)
+        parts = np.split(cuts, np.flatnonzero(np.diff(cuts[0])) + 1, axis=1)
+        found = [self.known[int(own[0, 0])].fullest(own[1], own[2]) for own in parts]
+        most = np.concatenate(found, axis=1)[:, which.ravel()]
+        ids[some], unique[some] = most[:2]
+        rows[some] = np.maximum(rows[some], most[2])
         return ids, unique, rows
 
     def of_sizes(self, table: int, sizes: Sequence[int]) -> RowShares:
         """Return what the fullest row shard of such sizes has, of a known table."""
         heat, count = self.known[table], len(sizes)
         if isinstance(heat, _Blocks):
-            return heat.between(np.cumsum((0, *sizes), dtype=float))
-        even = heat.fullest(count)
+            ends = np.cumsum((0, *sizes), dtype=float)
+            return RowShares(*heat.between([ends])[:2, 0].tolist())
+        even = heat.fullest(np.array([count]), np.zeros(1))[:2, 0]
         taller = max(sizes) / rows_each(int(self.num_embeddings[table]), count)
-        return RowShares(*(min(share * taller, 1.0) for share in even))
+        return RowShares(*np.minimum(even * taller, 1.0).tolist())
 
     def cut(self, table: int, row_shards: int, heat_weight: float) -> tuple[int, ...]:
         """Return the rows of each shard of a table.
@@ -125,14 +133,8 @@ class RowHeat:
         rows, heat = int(self.num_embeddings[table]), self.known.get(table)
         if heat_weight == 0.0 or row_shards > rows or not isinstance(heat, _Blocks):
             return even_rows(rows, row_shards)
-        level = heat_weight * heat.ids + (1.0 - heat_weight) * heat.end / rows
-        wanted = np.arange(1, row_shards) / row_shards
-        ends = np.rint(np.interp(wanted, level, heat.end)).astype(np.int64)
-        # No shard is empty: a row that has more than one shard's lookups has its own.
-        step = np.arange(1, row_shards)
-        ends = np.maximum.accumulate(np.maximum(ends - step, 0)) + step
-        ends = np.minimum(ends, rows - step[::-1])
-        return tuple(np.diff(ends, prepend=0, append=rows).tolist())
+        ends = heat.ends(row_shards, heat_weight)
+        return tuple(np.diff(ends).astype(np.int64).tolist())
 
 
 @dataclass(frozen=True)
@@ -151,17 +153,30 @@ class _Blocks:
     ids: Floats
     unique: Floats
 
-    def fullest(self, num_shards: int) -> RowShares:
-        sizes = even_rows(int(self.end[-1]), num_shards)
-        return self.between(np.cumsum((0, *sizes), dtype=float))
+    def fullest(self, num_shards: Floats, heat_weight: Floats) -> Floats:
+        cuts = zip(num_shards.tolist(), heat_weight.tolist(), strict=True)
+        return self.between([self.ends(int(count), weight) for count, weight in cuts])
 
-    def between(self, ends: Floats) -> RowShares:
-        """Return the most between two of some rows."""
-        ids, unique = (
-            float(np.diff(np.interp(ends, self.end, curve)).max())
-            for curve in (self.ids, self.unique)
-        )
-        return RowShares(ids, unique)
+    def between(self, cuts: Sequence[Floats]) -> Floats:
+        """Return the most between two ends of each of some cuts (3, N)."""
+        ends = np.concatenate(cuts)
+        # From the end of a cut to the start of the next one all of these fall.
+        curves = (np.interp(ends, self.end, y) for y in (self.ids, self.unique))
+        steps = np.diff(np.stack([*curves, ends]), axis=1, append=0.0)
+        sizes = np.array([len(one) for one in cuts])
+        return np.asarray(np.maximum.reduceat(steps, np.cumsum(sizes) - sizes, axis=1))
+
+    def ends(self, num_shards: int, heat_weight: float) -> Floats:
+        """Return the rows at which shards end, from 0 to all; see `RowHeat.cut`."""
+        rows, step = self.end[-1], np.arange(num_shards + 1.0)
+        if heat_weight == 0.0 or num_shards > rows:
+            return np.asarray(np.minimum(step * np.ceil(rows / num_shards), rows))
+        level = heat_weight * self.ids + (1.0 - heat_weight) * self.end / rows
+        ends = np.rint(np.interp(step / num_shards, level, self.end))
+        # No shard is empty: a row that has more than one shard's lookups has its own.
+        ends[0], ends[-1] = 0.0, rows
+        ends = np.maximum.accumulate(ends - step) + step
+        return np.asarray(np.minimum(ends, rows - step[::-1]))
 
 
 @dataclass(frozen=True)
@@ -170,16 +185,17 @@ class _Dealt:
 
     curve: _Blocks
 
-    def fullest(self, num_shards: int) -> RowShares:
+    def fullest(self, num_shards: Floats, heat_weight: Floats) -> Floats:
         """Count the first shard, which has the hotter row of each round."""
+        return _even([self._first(count) for count in num_shards.tolist()], num_shards)
+
+    def _first(self, num_shards: float) -> float:
         rows = self.curve.end[-1]
-        rounds = min(_ROUNDS, rows_each(int(rows), num_shards))
-        row = np.arange(rounds) * float(num_shards)
+        row = np.arange(min(_ROUNDS, np.ceil(rows / num_shards))) * num_shards
         up_to = [np.interp(r, self.curve.end, self.curve.ids) for r in (row, row + 1)]
-        last = min(float(rounds * num_shards), rows)
+        last = min(len(row) * num_shards, rows)
         rest = 1.0 - float(np.interp(last, self.curve.end, self.curve.ids))
-        ids = float((up_to[1] - up_to[0]).sum()) + rest / num_shards
-        return RowShares(ids, 1.0 / num_shards)
+        return float((up_to[1] - up_to[0]).sum()) + rest / num_shards
 
 
 @dataclass(frozen=True)
@@ -199,8 +215,8 @@ class _Shuffled:
     hottest: float
     variance: float
 
-    def fullest(self, num_shards: int) -> RowShares:
-        """Take the larger of two lower estimates.
+    def fullest(self, num_shards: Floats, heat_weight: Floats) -> Floats:
+        """Take the larger of two estimates.
 
         Notes
         -----
@@ -210,11 +226,12 @@ class _Shuffled:
         sqrt(variance (1 - 1/k) / k).
         """
         even = 1.0 / num_shards
-        held = rows_each(int(self.num_rows), num_shards)
+        held = np.ceil(self.num_rows / num_shards)
         others = (held - 1.0) / max(self.num_rows - 1.0, 1.0)
         owner = self.hottest + (1.0 - self.hottest) * others
         spread = self.variance * even * (1.0 - even) * 2.0 * np.log(num_shards)
-        return RowShares(min(max(owner, even + float(np.sqrt(spread))), 1.0), even)
+        hottest = np.maximum(owner, even + np.sqrt(spread))
+        return _even(np.minimum(hottest, 1.0), num_shards)
 
 
 @dataclass(frozen=True)
@@ -223,7 +240,7 @@ class _Skewed:
 
     skew: RowSkew
 
-    def fullest(self, num_shards: int) -> RowShares:
+    def fullest(self, num_shards: Floats, heat_weight: Floats) -> Floats:
         """Carry the ratio to other numbers: halves of halves are as unequal.
 
         Notes
@@ -233,18 +250,22 @@ class _Skewed:
         954b133, recommendation_v4, dlrm_v4/train/gin/yambda_5b.gin).
         """
         power = np.log(num_shards) / np.log(self.skew.shards)
-        ids = min(self.skew.ratio**power / num_shards, 1.0)
-        return RowShares(ids, 1.0 / num_shards)
+        return _even(np.minimum(self.skew.ratio**power / num_shards, 1.0), num_shards)
+
+
+def _even(ids: ArrayLike, num_shards: Floats) -> Floats:
+    """Add distinct rows that are even, and rows that are not changed (3, N)."""
+    return np.stack([np.asarray(ids), 1.0 / num_shards, np.zeros(len(num_shards))])
 
 
 def _by_popularity(usage: TableUsage, table: int) -> _Blocks:
     """Rows in the order of the access distribution."""
     bins = access.RowBins(usage.bins.probability[[table]], usage.bins.num_rows[[table]])
-    end, ids = access.mass_curve(bins)
-    distinct = access.distinct_curve(bins, _lookups(usage, table))
-    total = distinct[0, -1]
-    unique = distinct[0] / total if total > 0 else end[0] / end[0, -1]
-    return _Blocks(end[0] * (usage.num_embeddings[table] / end[0, -1]), ids[0], unique)
+    (end,), (ids,) = access.mass_curve(bins)
+    end[-1] = usage.num_embeddings[table]  # sums of bins end a rounding away
+    (distinct,) = access.distinct_curve(bins, _lookups(usage, table))
+    unique = distinct / distinct[-1] if distinct[-1] > 0 else end / end[-1]
+    return _Blocks(end, ids, unique)
 
 
 def _dealt(usage: TableUsage, table: int) -> _Dealt:
