@@ -91,8 +91,12 @@ class Options:
 
     def copies_of(self, option: int) -> Ints:
         """Return an option's items, each as often as it is placed."""
-        items = np.arange(self.item_start[option], self.item_start[option + 1])
-        return np.repeat(items, self.item_count[items])
+        own = self.items_of(option)
+        items = np.arange(own.start, own.stop)
+        # Most options have each item once.
+        if self.num_copies.item(option) == len(items):
+            return items
+        return np.repeat(items, self.item_count[own])
 
     def num_places(self, option: int) -> int:
         """Return how many places an option occupies."""

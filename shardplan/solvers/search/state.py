@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 
 _NONE = np.zeros(0, dtype=np.int64)
+_RANK, _ALL = int(Scope.RANK), int(Scope.ALL)
+"""Numbers, for comparing them with members takes as long as adding a unit to a rank."""
 
 
 class State:
@@ -103,14 +106,15 @@ class State:
         items = menu.copies_of(option)
         vectors = self.vectors.of_items(items)
         self.option[bundle] = option
-        if menu.scope[option] == Scope.RANK:
+        scope = menu.scope.item(option)
+        if scope == _RANK:
             pairs = zip(items.tolist(), places.tolist(), strict=True)
             for index, (item, rank) in enumerate(pairs):
                 unit = self._new_unit(bundle, item, vectors[index])
                 self._attach(unit, rank)
         else:
             self.places[bundle] = places
-            self._add_wide(int(menu.scope[option]), vectors, places, 1.0)
+            self._add_wide(scope, vectors, places, 1.0)
         self._refresh(bundle)
 
     def return_to(self, assignment: Assignment) -> None:
@@ -127,15 +131,15 @@ class State:
     def take(self, bundle: int) -> tuple[int, Ints]:
         """Take a bundle out; return its option and places."""
         option, menu = int(self.option[bundle]), self.problem.options
-        places = self.places_of(bundle)
-        if menu.scope[option] == Scope.RANK:
+        places, scope = self.places_of(bundle), menu.scope.item(option)
+        if scope == _RANK:
             for unit in self.units[bundle]:
                 self._detach(unit)
                 self._free.append(unit)
             self.units[bundle] = []
         else:
             vectors = self.vectors.of_items(menu.copies_of(option))
-            self._add_wide(int(menu.scope[option]), vectors, places, -1.0)
+            self._add_wide(scope, vectors, places, -1.0)
             self.places[bundle] = _NONE
         self.option[bundle] = -1
         self._refresh(bundle)
@@ -162,7 +166,7 @@ class State:
     def change_variants(self, bundles: Ints, options: Ints) -> None:
         """Give bundles other options of the same cut; no shard moves."""
         menu = self.problem.options
-        wide = menu.scope[options] != Scope.RANK
+        wide = menu.scope[options] != _RANK
         for bundle, option in zip(bundles[wide], options[wide], strict=True):
             _, places = self.take(int(bundle))
             self.put(int(bundle), int(option), places)
@@ -187,7 +191,14 @@ class State:
 
     def assignment(self) -> Assignment:
         """Return a copy as an assignment."""
-        places = tuple(self.places_of(b) for b in range(len(self.units)))
+        # All units are looked up at once: most plans that are better are soon replaced.
+        flat = np.array(list(chain.from_iterable(self.units)), dtype=np.int64)
+        ranks = self.unit_rank[flat]
+        ends = list(accumulate(map(len, self.units)))
+        own = zip([0, *ends[:-1]], ends, self.places, strict=True)
+        places = tuple(
+            ranks[start:end] if end > start else place for start, end, place in own
+        )
         return Assignment(self.option.copy(), places)
 
     # What it is worth
@@ -282,7 +293,8 @@ class State:
     def _add_one(self, unit: int, rank: int, sign: float) -> None:
         vector = sign * self.unit_vector[unit, self.rank_class[rank]]
         self.load[rank] += vector[:-2]
-        self.pool_load[self.rank_pool[rank]] += vector[-2:]
+        if self.uses_pools:
+            self.pool_load[self.rank_pool[rank]] += vector[-2:]
 
     def _grow(self) -> None:
         size = len(self.unit_bundle)
@@ -298,18 +310,18 @@ class State:
     # Wider scopes
 
     def _add_wide(self, scope: int, vectors: Floats, places: Ints, sign: float) -> None:
-        if scope == Scope.ALL:
-            self._add_to_ranks(np.arange(len(self.load)), vectors.sum(axis=0), sign)
+        if scope == _ALL:
+            self._add_to_ranks(slice(None), vectors.sum(axis=0), sign)
             return
         for vector, place in zip(vectors, places.tolist(), strict=True):
-            ranks = self.problem.place_ranks(scope, place)
-            self._add_to_ranks(np.arange(ranks.start, ranks.stop), vector, sign)
+            self._add_to_ranks(self.problem.place_ranks(scope, place), vector, sign)
 
-    def _add_to_ranks(self, ranks: Ints, vector: Floats, sign: float) -> None:
-        """Add the same vector (C, D + 3) to distinct ranks."""
+    def _add_to_ranks(self, ranks: slice, vector: Floats, sign: float) -> None:
+        """Add the same vector (C, D + 3) to some ranks."""
         each = sign * vector[self.rank_class[ranks]]
         self.load[ranks] += each[:, :-2]
-        np.add.at(self.pool_load, self.rank_pool[ranks], each[:, -2:])
+        if self.uses_pools:
+            np.add.at(self.pool_load, self.rank_pool[ranks], each[:, -2:])
 
     # Limits
 
@@ -338,14 +350,15 @@ class State:
     def _set_legal(self, bundle: int) -> None:
         problem, option = self.problem, int(self.option[bundle])
         menu = problem.options
-        apart = option >= 0 and bool(problem.apart[option])
-        near = option >= 0 and bool(menu.same_host[option])
+        apart = option >= 0 and problem.apart.item(option)
+        near = option >= 0 and menu.same_host.item(option)
         limited = bundle in problem.allowed or bundle in problem.conflicts
         row, ranks = int(self.legal_row[bundle]), self.unit_rank[self.units[bundle]]
         apart = apart and len(ranks) > 1
         self._only_apart[bundle] = apart and not (near or limited)
         if not (apart or near or limited):
-            self.legal[row] = True
+            if row:
+                self.legal[row] = True
             return
         mask = self.without_conflicts(bundle)
         if apart:
