@@ -249,6 +249,10 @@ class TableUsage:
         table : int array (N,)
         cached : float array (N,)
             Cached share of each table's rows, 0 to 1.
+
+        Notes
+        -----
+        Measured, where the table says so; else lookups are independent.
         """
         if not len(table):
             return np.zeros(0)
@@ -261,7 +265,13 @@ class TableUsage:
         bins = access.RowBins(self.bins.probability[index], self.bins.num_rows[index])
         rows = shares[which] * self.num_embeddings[index]
         position = np.cumsum(seen) - 1
-        return np.asarray(access.lru_hit_rate(bins, rows)[position[code]])
+        rates: Floats = np.array(access.lru_hit_rate(bins, rows))
+        for pair, (which_table, size) in enumerate(zip(index, rows, strict=True)):
+            points = self.workload.tables[which_table].miss_ratio
+            if points:
+                rates[pair] = 1.0 - access.measured_misses(points, float(size))
+        found: Floats = rates[position[code]]
+        return found
 
     def hottest_mass(self, table: Ints, share: Floats) -> Floats:
         """Share of lookups that go to the hottest `share` of the rows."""

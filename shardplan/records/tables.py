@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from shardplan.records.miss_ratio import MissRatio
 from shardplan.records.record import (
     Flag,
     Fraction,
@@ -208,6 +209,9 @@ class EmbeddingTable(Record):
     unique_ids : tuple of (ids, unique)
         Different ids among so many of a rank's batch, measured; without points they
         follow from `access`.
+    miss_ratio : tuple of (rows, ratio)
+        Share of the lookups that an LRU cache of so many rows misses, measured in the
+        order of training; without points it follows from `access`.
     row_routing : RowRouting or None
         Which rows `access` means, so how hot row shards are; None takes the
         workload's default.
@@ -232,6 +236,7 @@ class EmbeddingTable(Record):
     is_weighted: Flag = False
     access: AccessDistribution | None = None
     unique_ids: UniqueIds = ()
+    miss_ratio: MissRatio = ()
     row_routing: RowRouting | None = None
     block_heat: BlockHeat = ()
     row_skew: RowSkew | None = None
@@ -267,6 +272,12 @@ class EmbeddingTable(Record):
         if len(self.block_heat) > self.num_embeddings:
             raise ValueError("block_heat has more blocks than the table has rows")
         return self
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Names of what is known of its lookups beyond a distribution."""
+        known = ("unique_ids", "miss_ratio", "block_heat", "row_skew")
+        return tuple(name for name in known if getattr(self, name))
 
     @property
     def torchrec_module(self) -> str:

@@ -12,6 +12,7 @@ from shardplan.costs.memory import storage
 from shardplan.costs.usage import TableUsage
 from shardplan.io.inheritance import origin
 from shardplan.records.record import dump
+from shardplan.report.grid import Column
 from shardplan.report.layout import (
     count,
     facts,
@@ -161,6 +162,7 @@ def _table_data(record: EmbeddingTable, workload: Workload) -> dict[str, Any]:
         "pooling_factor": record.pooling_factor,
         "num_outputs": record.num_outputs,
         "num_bytes": float(row) * record.num_embeddings,
+        "measured": list(record.measured),
     }
 
 
@@ -247,6 +249,7 @@ def _scale_up(up: ScaleUp) -> str:
 
 def render_workload(data: dict[str, Any]) -> RenderableType:
     """Lay out one workload."""
+    is_measured = any(entry["measured"] for entry in data["tables"])
     rows = [
         (
             entry["name"],
@@ -255,12 +258,14 @@ def render_workload(data: dict[str, Any]) -> RenderableType:
             entry["dtype"],
             f"{entry['pooling_factor']:g}",
             format_bytes(entry["num_bytes"]),
+            *((", ".join(entry["measured"]),) if is_measured else ()),
         )
         for entry in data["tables"]
     ]
     headings = (
-        *(named("table"), number("rows"), number("columns"), "dtype"),
+        *(named("table"), number("rows"), number("columns"), Column("dtype")),
         *(number("lookups per sample"), number("bytes")),
+        *((Column("measured"),) if is_measured else ()),
     )
     top = {
         "name": data["name"],

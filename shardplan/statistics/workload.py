@@ -20,7 +20,7 @@ def with_statistics(model: Workload, found: LogStatistics) -> Workload:
     Parameters
     ----------
     model : Workload
-        Tables as the model has them; what the log tells is replaced.
+        Tables as the model has them; what the log tells of lookups is replaced.
     found : LogStatistics
 
     Raises
@@ -56,4 +56,28 @@ def _measured(table: EmbeddingTable, found: TableStatistics) -> EmbeddingTable:
         pooling_factor=found.pooling_factor,
         coverage=found.coverage,
         access=CdfAccess(points=tuple(dict(points).items())),
+        unique_ids=found.unique_rows,
+        miss_ratio=_warm(found),
+        row_routing=None,
+        row_skew=None,
+        block_heat=_heat(found),
     )
+
+
+def _warm(found: TableStatistics) -> tuple[tuple[float, float], ...]:
+    """Return misses without the first lookups of rows, which a running job has seen."""
+    cold = found.cold_ratio
+    if cold >= 1.0:
+        return ()
+    return tuple(
+        (rows, min(1.0, max(0.0, (ratio - cold) / (1.0 - cold))))
+        for rows, ratio in found.miss_ratio
+    )
+
+
+def _heat(found: TableStatistics) -> tuple[float, ...]:
+    """Return shares of blocks that add up; none where rows are fewer than blocks."""
+    total = sum(found.block_heat)
+    if found.num_embeddings < len(found.block_heat):
+        return ()
+    return tuple(share / total for share in found.block_heat)

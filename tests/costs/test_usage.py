@@ -145,3 +145,15 @@ def test_shares_are_worked_out_once_per_pair() -> None:
     )
     nothing = np.zeros(0, dtype=np.int64)
     assert usage.hit_rate(nothing, np.zeros(0)).shape == (0,)
+
+
+def test_measured_misses_are_those_of_caches() -> None:
+    """Straight between points, the last one beyond; others stay as they are."""
+    curve = [[100, 0.5], [500, 0.2]]
+    usage = TableUsage.of(workload({"miss_ratio": curve}, {}), 4)
+    shares = np.array([0.0, 0.05, 0.1, 0.3, 0.9])
+    found = usage.hit_rate(np.zeros(5, dtype=np.int64), shares)
+    np.testing.assert_allclose(found, [0, 0.25, 0.5, 0.65, 0.8])
+    plain = TableUsage.of(workload({}, {}), 4)
+    other = np.ones(5, dtype=np.int64)
+    assert (usage.hit_rate(other, shares) == plain.hit_rate(other, shares)).all()

@@ -49,6 +49,16 @@ def test_measured_tables_replace_those_of_the_model(found: LogStatistics) -> Non
     rows, share = item.access.points[-1]
     assert (rows * 20_000, share) == pytest.approx((found.tables[0].rows_seen, 1.0))
     assert user.coverage < 1.0
+    assert item.measured == ("unique_ids", "miss_ratio", "block_heat")
+    assert user.measured == ("unique_ids", "miss_ratio")  # fewer rows than blocks
+    assert item.unique_ids == found.tables[0].unique_rows
+    assert sum(item.block_heat) == pytest.approx(1.0)
+    cold = found.tables[0].cold_ratio
+    for (rows, ratio), (size, measured) in zip(
+        item.miss_ratio, found.tables[0].miss_ratio, strict=True
+    ):
+        assert rows == size
+        assert ratio * (1 - cold) + cold == pytest.approx(measured, abs=1e-6)
     assert other == model().tables[2]
     assert solve(made, "dgx-h100", solver="greedy").verdict.violations == ()
 

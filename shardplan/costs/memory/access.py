@@ -22,6 +22,7 @@ __all__ = [
     "hottest_mass",
     "lru_hit_rate",
     "mass_curve",
+    "measured_misses",
     "measured_unique",
     "row_bins",
     "unique_rows",
@@ -117,6 +118,24 @@ def _log_miss(bins: RowBins) -> Floats:
     """Logarithm of the probability that a lookup misses a row (T, B)."""
     certain = np.nextafter(1.0, 0.0)
     return np.asarray(np.log1p(-np.minimum(bins.probability, certain)))
+
+
+def measured_misses(points: Sequence[tuple[float, float]], cache_rows: float) -> float:
+    """Return the share of lookups that a cache misses, from a measured curve.
+
+    Parameters
+    ----------
+    points : sequence of (rows, ratio)
+        Rows increase, ratios never; (0, 1) is implied, and the last ratio holds beyond.
+    cache_rows : float
+        Rows that the cache holds.
+
+    Notes
+    -----
+    Straight between two points.
+    """
+    rows, ratio = np.array([(0.0, 1.0), *points]).T
+    return float(np.interp(cache_rows, rows, ratio))
 
 
 def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:
