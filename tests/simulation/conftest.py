@@ -235,6 +235,37 @@ def random_placement(rng, table, num_hosts, local):
     return placement(table, ranks, sharding, kernel, tiers=tiers)
 
 
+def sequence_dense(rng):
+    """Return blocks over samples of random lengths, so that ranks differ."""
+    mean = float(rng.integers(20, 200))
+    sequence = {
+        "name": "history",
+        "mean": mean,
+        "mean_square": mean**2 * float(rng.uniform(1.0, 2.0)),
+        "max": int(4 * mean),
+        "targets": 1,
+    }
+    layers = (
+        {"kind": "norm", "width": 16},
+        {"kind": "linear", "name": "qkv", "inputs": 16, "outputs": 48},
+        {"kind": "attention", "heads": 2, "qk": 8, "v": 8},
+        {"kind": "linear", "inputs": 16, "outputs": 16, "residual": True},
+    )
+    blocks = (
+        {"name": "bottom", "part": "bottom", "layers": layers[:1]},
+        {
+            "name": "transformer",
+            "part": str(rng.choice(["interaction", "top"])),
+            "rows": "history",
+            "repeat": int(rng.integers(1, 4)),
+            "recompute": ("qkv",) if rng.random() < 0.5 else (),
+            "layers": layers,
+        },
+        {"name": "head", "rows": "history.targets", "layers": layers[3:]},
+    )
+    return {"num_dense": 4, "sequences": (sequence,), "blocks": blocks}
+
+
 def random_plan(seed, *, pipeline=None, scale=1.0, classes=None, **coefficients):
     """Return a plan with mixed sharding types on a random cluster."""
     rng = np.random.default_rng(seed)
@@ -260,6 +291,8 @@ def random_plan(seed, *, pipeline=None, scale=1.0, classes=None, **coefficients)
         "top_mlp": (32, 1),
         "interaction": str(rng.choice(["dot", "cat", "none"])),
     }
+    if seed % 3 == 2:
+        dense = sequence_dense(np.random.default_rng([seed, 1]))
     chosen = pipeline or str(
         rng.choice(["none", "sparse_dist", "prefetch_sparse_dist"])
     )

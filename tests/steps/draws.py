@@ -181,6 +181,26 @@ def draw_repetition(
             table["unique_ids"] = [[ids, unique]]
 
 
+def draw_sequences(rng: Rng) -> dict[str, Any]:
+    """Draw attention over samples of different lengths."""
+    mean = float(rng.integers(10, 300))
+    sequence = {
+        "name": "history",
+        "mean": mean,
+        "mean_square": mean**2 * float(rng.uniform(1.0, 3.0)),
+        "max": int(8 * mean),
+        "samples_alike": float(pick(rng, 1, 16)),
+    }
+    layers = [
+        {"kind": "linear", "inputs": 32, "outputs": 96},
+        {"kind": "attention", "heads": 2, "qk": 16, "v": 16},
+        {"kind": "elementwise", "reads": 64, "writes": 32},
+    ]
+    repeat = int(rng.integers(1, 5))
+    block = {"name": "b", "rows": "history", "repeat": repeat, "layers": layers}
+    return {"sequences": [sequence], "blocks": [block]}
+
+
 def draw_workload(rng: Rng, cluster: Topology, most_tables: int = 6) -> Workload:
     """Draw tables, dense layers or none, a pipeline, dtypes and compression."""
     world, hosts = cluster.world_size, cluster.num_hosts
@@ -200,6 +220,9 @@ def draw_workload(rng: Rng, cluster: Topology, most_tables: int = 6) -> Workload
     if len(tables) > 1 and is_free and rng.random() < 0.5:
         changes[pick(rng, "separate", "colocate")] = [["t0", "t1"]]
     draw_repetition(rng.spawn(1)[0], tables, changes)
+    lengths = rng.spawn(1)[0]
+    if lengths.random() < 0.25:
+        dense = draw_sequences(lengths)
     compress = {"method": "top_k", "ratio": 8.0}
     changes["comm_dtypes"] = {
         "forward": pick(rng, "fp32", "fp16"),

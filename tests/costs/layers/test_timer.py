@@ -116,3 +116,26 @@ def test_products_of_two_computed_factors_go_back_twice(cost_model):
     two = timer(cost_model, product)
     assert two.input_gradients(1.0).top == pytest.approx(2 * float(one))
     assert two.weight_gradients().top == 0.0
+
+
+def test_a_runtime_may_have_slower_attention(cost_model):
+    """Twice the products and the scores; a model without numbers of its own too."""
+    given = {
+        "attention_efficiency": coefficient(0.5),
+        "attention_backward_efficiency": coefficient(0.25),
+        "score_rate": coefficient(1e8, "1/s"),
+    }
+    block = {"name": "b", "rows": "s", "layers": [ATTENTION]}
+    dense = DenseModel.model_validate({"sequences": [SEQUENCE], "blocks": [block]})
+    launch = cost_model.dense.gemm_launch_s.value
+
+    def seconds(model, way):
+        kernels = kernels_of(dense, 0, 0)
+        timer = LayerTimer(kernels, dense.dtype, BATCH, FAST, model)
+        return float(getattr(timer, way)(1.0).top) - launch
+
+    for model in (cost_model.dense, cost_model.dense.replace(**given)):
+        slower = model.with_attention_in(2.0)
+        assert slower.gemm_efficiency == model.gemm_efficiency
+        for way in ("forward", "input_gradients"):
+            assert seconds(slower, way) == pytest.approx(2 * seconds(model, way))
