@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 from shardplan.certify.step import convex, search
 from shardplan.certify.step.search import StepProof, step_bound
 from shardplan.certify.step.verify import verify_step
+from shardplan.records.sharding import Objective
 from shardplan.simulation import simulate
 from shardplan.solvers.base import Stop
 from tests.certify.step.tiny import tiny
-from tests.helpers import plan_of
+from tests.helpers import Instance, plan_of
 from tests.steps.draws import draw_assignment, draw_problem
+
+if TYPE_CHECKING:
+    from shardplan.problems.problem import Problem
 
 
 @pytest.mark.parametrize(
@@ -30,7 +36,19 @@ def test_the_shortest_step_of_all_plans(seed: int, routing: str | None) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_no_plan_is_faster(seed: int) -> None:
     """Random plans take as long as the bound by prediction, and by simulation."""
-    instance, problem = draw_problem(seed, most_tables=4, most_ranks=8)
+    assert_no_plan_is_faster(seed, *draw_problem(seed, most_tables=4, most_ranks=8))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_plan_of_hot_rows_is_faster(seed: int) -> None:
+    """The same where a cut of rows counts as its hottest shard, even or not."""
+    drawn, problem = draw_problem(seed, most_tables=4, most_ranks=8)
+    instance = drawn.with_workload(row_routing="blocks")
+    hot = instance.problem(objective=Objective.TIME, target=problem.target)
+    assert_no_plan_is_faster(seed, instance, hot)
+
+
+def assert_no_plan_is_faster(seed: int, instance: Instance, problem: Problem) -> None:
     rng = np.random.default_rng(seed)
     found = [draw_assignment(problem, rng) for _ in range(8)]
     values = [problem.value(assignment) for assignment in found]
