@@ -194,14 +194,16 @@ def solve(
         has_proof = is_quick or sharing is not chosen
         proof_s = 0.0 if has_proof else step_proof_s(objective, stop)
         with stop.sooner(stop.remaining_s() - rest_s - proof_s):
-            with stop.sooner(search_s(stop, rounds, objective)):
+            with stop.sooner(search_s(stop, rounds, objective, chosen, inputs)):
                 problem, found = _search(sharing, problem, inputs, stop, seed, observer)
-            found, remarks = refine(chosen, problem, found, inputs, stop, seed, rounds)
+            best = refine(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
-            proof = _proven(chosen, problem, found, stop, settings.proof, is_quick)
+            proof = _proven(
+                chosen, problem, best.result, stop, settings.proof, is_quick
+            )
         plan = make_plan(
-            problem,
-            found,
+            best.problem,
+            best.result,
             inputs,
             solver=solver,
             seed=seed,
@@ -210,7 +212,7 @@ def solve(
             warnings=failures,
         )
         verdict = _examined(plan, problem, proof, chosen)
-    remarks = (*tried, *remarks, *((alone,) if alone else ()))
+    remarks = (*tried, *best.remarks, *((alone,) if alone else ()))
     return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.planning.feedback import improve
 from shardplan.planning.guard import guard
 from shardplan.plans.assemble import assemble_unproven
 from shardplan.plans.realize import placements
+from shardplan.problems.problem import build_problem
 from shardplan.records.sharding import Objective
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
-from shardplan.solvers.base import PlanTaker, Silent
-from shardplan.solvers.short_path import shortened
+from shardplan.solvers.base import PlanTaker, Silent, SolveStatus
+from shardplan.solvers.short_path import RatedPath, most_rating_s, shortened
+from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
     from shardplan.plans.plan import Plan
@@ -24,17 +26,39 @@ if TYPE_CHECKING:
 ROUNDS_SHARE = 0.3
 """Share of the time, and of the work, that rounds have for themselves."""
 _GUARD_SHARE, _MOST_GUARD_S = 0.1, 2.0
-"""Share of the time for simulating plans, or for ties, and the most [s]."""
+"""Share of the time for simulating plans, and the most [s]."""
+_PATH_SHARE, _MOST_PATH_S = 0.5, 6.0
+"""Share of the time, and of the work, for a shorter critical path, and the most [s]."""
+_LARGE = 400_000
+"""Tables x ranks above which a second menu takes too long to be priced."""
 _NO_ROUNDS = (
     "No rounds ran: under objective 'time' the solver weighs operations by what they "
     "add to the step itself."
 )
 
 
-def search_s(stop: Stop, rounds: int, objective: Objective) -> float:
+class Refined(NamedTuple):
+    """What becomes of a result, and what changed.
+
+    Attributes
+    ----------
+    problem : Problem
+        That the result is one of; what proves the bound belongs to the one before.
+    remarks : tuple of str
+    """
+
+    problem: Problem
+    result: SolverResult
+    remarks: tuple[str, ...]
+
+
+def search_s(
+    stop: Stop, rounds: int, objective: Objective, solver: Solver, inputs: Inputs
+) -> float:
     """Return the seconds from now on that the first search has."""
     rounds = 0 if objective is Objective.TIME else rounds
-    left = stop.remaining_s() - _guard_s(stop)
+    has_other_goal = has_path(solver, objective, inputs)
+    left = stop.remaining_s() - (_path_s(stop) if has_other_goal else _guard_s(stop))
     return left * (1.0 - ROUNDS_SHARE) if rounds else left
 
 
@@ -46,8 +70,8 @@ def refine(
     stop: Stop,
     seed: int,
     rounds: int,
-) -> tuple[SolverResult, tuple[str, ...]]:
-    """Run rounds, break ties, then compare with what was at hand; say what changed.
+) -> Refined:
+    """Run rounds, shorten the path, compare with what was at hand; say what changed.
 
     Parameters
     ----------
@@ -75,29 +99,82 @@ def refine(
         remarks.append(feedback.sentence)
     elif rounds:
         remarks.append(_NO_ROUNDS)
-    if _breaks_ties(solver, problem, inputs):
-        found = _shortened(problem, found, stop, seed)
+    if found.certificate is not None and has_path(solver, problem.objective, inputs):
+        better = _shortened(problem, found, inputs, stop, seed)
+        return better._replace(remarks=(*remarks, *better.remarks))
     guarded = guard(solver, problem, found, make, stop)
     if guarded.sentence:
         remarks.append(guarded.sentence)
-    return guarded.result, tuple(remarks)
+    return Refined(problem, guarded.result, tuple(remarks))
 
 
-def _breaks_ties(solver: Solver, problem: Problem, inputs: Inputs) -> bool:
-    """Whether equal ratings by TorchRec's ruler are told apart by their paths."""
-    is_rating = problem.objective is Objective.MAX_RANK
+def has_path(solver: Solver, objective: Objective, inputs: Inputs) -> bool:
+    """Whether plans are for TorchRec's ruler, which has a path beside the rating."""
+    is_rating = objective is Objective.MAX_RANK
     is_rating &= isinstance(inputs.cost_model, TorchRecCostModel)
     return is_rating and isinstance(solver, PlanTaker)
 
 
 def _shortened(
-    problem: Problem, found: SolverResult, stop: Stop, seed: int
-) -> SolverResult:
+    problem: Problem, found: SolverResult, inputs: Inputs, stop: Stop, seed: int
+) -> Refined:
+    """Look for a shorter critical path; a gap that was asked for is kept."""
     assert found.assignment is not None
-    work = _GUARD_SHARE * stop.work_limit
-    with stop.sooner(_MOST_GUARD_S), stop.with_work(work):
-        better = shortened(problem, found.assignment, stop, seed)
-    return replace(found, assignment=better)
+    own = RatedPath(problem, found.assignment)
+    if own.is_short:
+        return Refined(problem, found, ())
+    work = _PATH_SHARE * stop.work_limit
+    with stop.sooner(_MOST_PATH_S), stop.with_work(work):
+        most_s = most_rating_s(problem, own.rating_s, stop)
+        if stop.gap > 0.0:
+            asked_s = stop.enough_s(found.lower_bound_s)
+            most_s = min(most_s, max(own.rating_s, asked_s))
+        better = shortened(
+            problem,
+            found.assignment,
+            stop,
+            seed,
+            most_s,
+            found.lower_bound_s,
+            partial(_menu_of_path, problem, inputs),
+        )
+    if better.assignment is found.assignment:
+        return Refined(problem, found, ())
+    found = replace(found, assignment=better.assignment)
+    if better.rating_s <= own.rating_s:
+        return Refined(better.problem, found, ())
+    # What was optimal is a bound now.
+    if found.status is SolveStatus.OPTIMAL:
+        bound_s = max(found.lower_bound_s, own.rating_s)
+        found = replace(found, lower_bound_s=bound_s, status=SolveStatus.FEASIBLE)
+    return Refined(better.problem, found, (_sentence(own, better),))
+
+
+def _menu_of_path(problem: Problem, inputs: Inputs) -> Problem | None:
+    """Build the problem with the options that a short path may need."""
+    if problem.num_bundles * problem.world_size > _LARGE:
+        return None
+    wide = build_problem(
+        **dict(inputs),
+        target=problem.target,
+        objective=Objective.STEP,
+        all_tiers=problem.all_tiers,
+    )
+    return replace(wide, objective=problem.objective)
+
+
+def _sentence(own: RatedPath, better: RatedPath) -> str:
+    """Say what the returned plan gives up of the rating, and what for."""
+    lost = 100.0 * (better.rating_s / own.rating_s - 1.0)
+    path, before = format_seconds(better.path_s), format_seconds(own.path_s)
+    return (
+        f"The critical path is {path} instead of {before}, for a rating that is "
+        f"{lost:.2g} % above the best one found, {format_seconds(own.rating_s)}."
+    )
+
+
+def _path_s(stop: Stop) -> float:
+    return min(_PATH_SHARE * stop.remaining_s(), _MOST_PATH_S)
 
 
 def _guard_s(stop: Stop) -> float:

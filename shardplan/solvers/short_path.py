@@ -1,50 +1,78 @@
-"""Of plans that are equally good under `max-rank`, one with a shorter path."""
+"""A second goal beside TorchRec's rating: a short critical path for a small price.
+
+A rank that is never the slowest may still hold up every phase once, so that plans of
+nearly one rating have paths that differ by a factor of two. Both count here: seconds of
+the rating are worth `WORTH` times as much as seconds of the path.
+"""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shardplan.problems.rated_path import with_rating_phase
 from shardplan.problems.step_columns import RankGroups
 from shardplan.records.sharding import Objective
+from shardplan.solvers.auto import Auto
+from shardplan.solvers.base import Silent
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.params import DEFAULTS
 from shardplan.solvers.step_annealing import StepAnnealing
+from shardplan.solvers.uniform import Uniform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Floats, Ints
-    from shardplan.solvers.base import Stop
+    from shardplan.solvers.base import Solver, Stop
 
+WORTH = 3.0
+"""Seconds of path that must be saved for each second by which the rating rises."""
+LOST, MOST_LOST = 0.02, 0.1
+"""Shares of the best rating found by which it may rise: in any case; and at most, as
+long as it stays well below what simple planners reach."""
+_BELOW = 0.99
+"""Share of the rating of simple planners that is well below it."""
+_FREELY = 0.3
+"""What a second of the rating is worth where a search begins far from a good one."""
 _MOVES = 60
-"""Moves per table."""
+"""Moves per table of an annealing, at most."""
 _SAME = 1e-12
 """Values that differ by less are equal."""
 _STEEP = 20.0
-"""Seconds of path that a second of the slowest rank is worth, beyond the plan's own."""
-_BALANCE = 0.1
-"""The same within it: ranks with time to spare can take more of a phase."""
+"""Seconds of path that a second of rating beyond its limit is worth."""
+_OWN, _QUICK, _WHOLE = 0.1, 0.4, 0.8
+"""Shares of the time that is left then: for moves from the plan itself, for plans that
+were made for the path alone, and for all tables anew; the rest is for the best plan."""
 
 
 class PathCurves:
-    """The path as the sum over phases of the slowest rank, where no rank is slower.
+    """The path and some times the rating, from the slowest rank in each phase.
 
     Stands in for `StepCurves`: the first column is the sum of a rank's phases.
 
     Parameters
     ----------
     problem : Problem
-        Under `max-rank`.
+        With prices of TorchRec's cost model.
     most_s : float
-        What no rank may exceed [s].
+        What no rank should exceed [s].
+    worth : float
+        Seconds of path that a second of the rating is worth.
 
     Attributes
     ----------
     exact_s : float
-        The path of the plan that was last looked at; infinite if a rank is slower.
+        The value of the plan that was last looked at [s].
     """
 
-    def __init__(self, problem: Problem, most_s: float) -> None:
-        self._most_s = most_s
+    def __init__(self, problem: Problem, most_s: float, worth: float) -> None:
+        self._most_s, self._worth = most_s, worth
         cost = problem.options.item_cost
         self._used = np.flatnonzero(cost.any(axis=(0, 1)))
         self.item_load = _with_sum(cost[:, :, self._used])
@@ -57,7 +85,7 @@ class PathCurves:
 
     @property
     def columns(self) -> PathCurves:
-        """What the path depends on."""
+        """What the value depends on."""
         return self
 
     def loads(self, cost: Floats) -> list[Floats]:
@@ -65,14 +93,16 @@ class PathCurves:
         return [_with_sum(cost[:, self._used])]
 
     def step_s(self, fullest: Floats) -> Floats:
-        """Return the paths of N plans (N,) from their fullest ranks (N, K) [s]."""
-        excess = np.maximum(fullest[..., 0] - self._most_s, 0.0)
-        return np.asarray(fullest[..., 1:].sum(axis=-1) + _STEEP * excess)
+        """Return the values of N plans (N,) from their fullest ranks (N, K) [s]."""
+        rating = fullest[..., 0]
+        excess = np.maximum(rating - self._most_s, 0.0)
+        path = fullest[..., 1:].sum(axis=-1)
+        return np.asarray(path + self._worth * rating + _STEEP * excess)
 
     def slopes(self, fullest: Floats) -> Floats:
-        """Return by how much a path grows with the fullest ranks (K,)."""
+        """Return by how much the value grows with the fullest ranks (K,)."""
         slopes = np.ones(len(fullest))
-        slopes[0] = _STEEP if fullest[0] > self._most_s else _BALANCE
+        slopes[0] = self._worth + _STEEP * (fullest[0] > self._most_s)
         return slopes
 
     def sent(self) -> Ints:
@@ -80,9 +110,9 @@ class PathCurves:
         return np.zeros(0, dtype=np.int64)
 
     def look_at(self, cost: Floats) -> None:
-        """Take the path of a plan with loads (W, P)."""
-        is_slower = cost.sum(axis=1).max() > self._most_s
-        self.exact_s = np.inf if is_slower else float(cost.max(axis=0).sum())
+        """Take the value of a plan with loads (W, P)."""
+        (load,) = self.loads(cost)
+        self.exact_s = float(self.step_s(load.max(axis=0)[None])[0])
 
     renew = look_at
 
@@ -92,10 +122,138 @@ def _with_sum(cost: Floats) -> Floats:
     return np.concatenate([cost.sum(axis=-1, keepdims=True), cost], axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class RatedPath:
+    """An assignment, the problem that it is one of, and its two times.
+
+    Attributes
+    ----------
+    problem : Problem
+        Under `max-rank`.
+    """
+
+    problem: Problem
+    assignment: Assignment
+
+    @cached_property
+    def rating_s(self) -> float:
+        """Slowest rank's sum [s]."""
+        return self.problem.value(self.assignment)
+
+    @cached_property
+    def path_s(self) -> float:
+        """Sum over phases of the slowest rank [s]."""
+        return self.problem.loads(self.assignment).value(Objective.STEP)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the path is as short as any with this rating."""
+        return self.path_s <= self.rating_s * (1.0 + _SAME)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What all parts of a search share: limits and luck."""
+
+    stop: Stop
+    seed: int
+    most_s: float
+    least_s: float
+
+    def annealed(self, start: RatedPath, share: float, worth: float) -> RatedPath:
+        """Move single tables, for a share of the time that is left."""
+        problem, stop = start.problem, self.stop
+        every = range(problem.num_bundles)
+        free = [b for b in every if not problem.conflicts.get(b)]
+        if not free:
+            return start
+        with self._slice(share):
+            search = StepAnnealing(
+                problem,
+                np.array(free),
+                np.random.default_rng(self.seed),
+                start.assignment,
+                stop,
+                PathCurves(problem, self.most_s, worth),
+            )
+            search.enough_s = self.least_s * (1.0 + worth)
+            search.run(_MOVES * len(free))
+        return RatedPath(problem, search.best)
+
+    def quick(self, wide: Problem) -> Iterator[RatedPath]:
+        """Begin with plans that were made for the path alone."""
+        by_path = replace(wide, objective=Objective.STEP)
+        solvers: tuple[Solver, ...] = Greedy(), Uniform()
+        for solver, share in zip(
+            solvers, (_QUICK / 2, _QUICK / (2 - _QUICK)), strict=True
+        ):
+            if self.stop.now():
+                return
+            with self._slice(share):
+                found = solver.solve(by_path, self.stop, self.seed, Silent())
+                if found.assignment is not None:
+                    start = RatedPath(wide, found.assignment)
+                    near = self.annealed(start, 0.5, _FREELY)
+                    yield self.annealed(near, 1.0, WORTH)
+
+    def whole(self, wide: Problem, known: list[RatedPath]) -> Iterator[RatedPath]:
+        """Search for both goals with all that finds good plans for sums of phases."""
+        auto = DEFAULTS.auto.model_copy(
+            update={"strengthen": False, "least_proof_s": 0.0}
+        )
+        params = DEFAULTS.model_copy(update={"auto": auto})
+        solver = Auto(params, [one.assignment for one in known])
+        with self._slice(_WHOLE):
+            both = with_rating_phase(wide, WORTH)
+            found = solver.solve(both, self.stop, self.seed, Silent()).assignment
+        if found is not None:
+            yield RatedPath(wide, found)
+
+    @contextmanager
+    def _slice(self, share: float) -> Iterator[None]:
+        """Limit a block to a share of the time and of the work that is left."""
+        stop = self.stop
+        work = share * max(stop.work_limit - stop.work, 0.0)
+        with stop.sooner(share * stop.remaining_s()), stop.with_work(work):
+            yield
+
+
+def most_rating_s(problem: Problem, best_s: float, stop: Stop) -> float:
+    """Return what a rating may rise to for a shorter path [s].
+
+    Greedy's plan, and the best with one way to cut all tables, are what TorchRec's
+    planner reaches without its search. Where they are far behind, more may be given up.
+
+    Parameters
+    ----------
+    problem : Problem
+        Under `max-rank`.
+    best_s : float
+        The best rating found [s].
+    """
+    simple_s = np.inf
+    solvers: tuple[Solver, ...] = Greedy(), Uniform()
+    for solver in solvers:
+        if not stop.now():
+            found = solver.solve(problem, stop, 0, Silent()).assignment
+            if found is not None:
+                simple_s = min(simple_s, problem.value(found))
+    if simple_s == np.inf:
+        return best_s * (1.0 + LOST)
+    far_s = min(best_s * (1.0 + MOST_LOST), simple_s * _BELOW)
+    return max(best_s * (1.0 + LOST), far_s)
+
+
 def shortened(
-    problem: Problem, assignment: Assignment, stop: Stop, seed: int
-) -> Assignment:
-    """Return a plan with a shorter path whose slowest rank is no slower, or the same.
+    problem: Problem,
+    assignment: Assignment,
+    stop: Stop,
+    seed: int,
+    most_s: float,
+    least_s: float,
+    menu_of_path: Callable[[], Problem | None],
+) -> RatedPath:
+    """Return the plan whose path, and `WORTH` times its rating, are the least.
 
     Parameters
     ----------
@@ -103,20 +261,28 @@ def shortened(
         Under `max-rank`.
     assignment : Assignment
         That fits.
+    most_s : float
+        What no rank may exceed [s].
+    least_s : float
+        A rating that no plan goes below [s].
+    menu_of_path : callable
+        Return the problem with options that are worse for the rating, but may be better
+        for the path, under `max-rank` as well; None if there is no time for it.
     """
-    value = problem.value(assignment)
-    loads = problem.loads(assignment)
-    free = [b for b in range(problem.num_bundles) if not problem.conflicts.get(b)]
-    if not free or loads.value(Objective.STEP) <= value * (1.0 + _SAME):
-        return assignment
-    search = StepAnnealing(
-        problem,
-        np.array(free),
-        np.random.default_rng(seed),
-        assignment,
-        stop,
-        PathCurves(problem, value * (1.0 + _SAME)),
-    )
-    search.enough_s = value * (1.0 + _SAME)
-    search.run(_MOVES * len(free))
-    return search.best
+    own = RatedPath(problem, assignment)
+    if own.is_short or stop.now():
+        return own
+    search = _Search(stop, seed, most_s, least_s)
+    found = [own, search.annealed(own, _OWN, WORTH)]
+    wide = menu_of_path()
+    if wide is not None:
+        quick = list(search.quick(wide))
+        found += [*quick, *search.whole(wide, quick)]
+    best = _best(found, most_s)
+    return _best([best, search.annealed(best, 1.0, WORTH)], most_s)
+
+
+def _best(found: list[RatedPath], most_s: float) -> RatedPath:
+    """Choose what is within the limit and best by both goals; the first is."""
+    legal = [one for one in found if one.rating_s <= most_s] or found[:1]
+    return min(legal, key=lambda one: one.path_s + WORTH * one.rating_s)

@@ -1,6 +1,8 @@
-"""Of equally good plans under `max-rank`, those with a shorter path."""
+"""Of plans that TorchRec rates about equally, one with a shorter critical path."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +10,18 @@ import pytest
 from shardplan.io.catalog import load_cost_model
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.sharding import Objective, Target
-from shardplan.solvers.base import Stop
-from shardplan.solvers.short_path import PathCurves, shortened
+from shardplan.solvers.base import Silent, Stop
+from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.short_path import (
+    LOST,
+    MOST_LOST,
+    WORTH,
+    PathCurves,
+    RatedPath,
+    most_rating_s,
+    shortened,
+)
+from shardplan.solvers.uniform import Uniform
 from tests.helpers import CLUSTERS, random_assignment, workload
 
 WHOLE = {"sharding_types": ["table_wise"], "compute_kernels": ["fused"]}
@@ -17,7 +29,9 @@ HOT = {"num_embeddings": 10_000, "pooling_factor": 500.0, "constraints": WHOLE}
 """A table that cannot be cut, and takes longer than all others together."""
 
 
-def hot_and_cold(cluster: str = "one_host") -> Problem:
+def hot_and_cold(
+    cluster: str = "one_host", objective: Objective = Objective.MAX_RANK
+) -> Problem:
     """One hot table, and one for each other rank that may be cut."""
     cold = CLUSTERS[cluster].world_size - 1
     return build_problem(
@@ -25,8 +39,20 @@ def hot_and_cold(cluster: str = "one_host") -> Problem:
         CLUSTERS[cluster],
         load_cost_model("torchrec"),
         target=Target.TORCHREC,
-        objective=Objective.MAX_RANK,
+        objective=objective,
     )
+
+
+def wide_menu(cluster: str = "one_host") -> Problem:
+    """Return the same with the menu of `step`."""
+    by_path = hot_and_cold(cluster, Objective.STEP)
+    return replace(by_path, objective=Objective.MAX_RANK)
+
+
+def short(problem: Problem, start: Assignment, stop: Stop, lost: float) -> RatedPath:
+    """Shorten a path; without another menu."""
+    most_s = problem.value(start) * (1.0 + lost)
+    return shortened(problem, start, stop, 0, most_s, 0.0, lambda: None)
 
 
 def cut_by_columns(problem: Problem) -> Assignment:
@@ -51,11 +77,13 @@ def test_what_the_slowest_rank_hides_is_free(cluster: str) -> None:
     problem = hot_and_cold(cluster)
     start = cut_by_columns(problem)
     assert path(problem, start) > problem.value(start) * 1.01
-    found = shortened(problem, start, Stop(), 0)
-    assert problem.value(found) <= problem.value(start) * (1 + 1e-12)
-    assert path(problem, found) == pytest.approx(problem.value(found), rel=1e-9)
-    assert problem.loads(found).fits(problem.capacity)
-    assert shortened(problem, found, Stop(), 0) is found
+    found = short(problem, start, Stop(), 0.0)
+    assert found.problem is problem
+    assert found.rating_s <= problem.value(start)
+    assert found.path_s == pytest.approx(found.rating_s, rel=1e-9)
+    assert problem.loads(found.assignment).fits(problem.capacity)
+    again = short(problem, found.assignment, Stop(), 0.0)
+    assert again.assignment is found.assignment
 
 
 def test_no_time_changes_nothing() -> None:
@@ -64,24 +92,58 @@ def test_no_time_changes_nothing() -> None:
     start = cut_by_columns(problem)
     stop = Stop()
     stop.requested = True
-    found = shortened(problem, start, stop, 0)
-    assert (found.option == start.option).all()
+    assert short(problem, start, stop, 0.0).assignment is start
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.1])
+def test_a_rating_rises_for_several_times_as_much_path(lost: float) -> None:
+    """It stays within the limit, and the path pays for what is lost."""
+    problem, wide = hot_and_cold("two_hosts"), wide_menu("two_hosts")
+    start = cut_by_columns(problem)
+    most_s = problem.value(start) * (1.0 + lost)
+    stop = Stop(work_limit=20_000)
+    found = shortened(problem, start, stop, 0, most_s, 0.0, lambda: wide)
+    assert found.rating_s <= most_s
+    saved = path(problem, start) - found.path_s
+    assert saved > 0
+    assert saved >= WORTH * (found.rating_s - problem.value(start))
+    assert found.problem.loads(found.assignment).fits(problem.capacity)
+
+
+def test_a_rating_stays_below_what_simple_planners_reach() -> None:
+    """Near them little may be given up, far from them a tenth."""
+    problem = hot_and_cold()
+    simple_s = min(
+        problem.value(found)
+        for solver in (Greedy(), Uniform())
+        if (found := solver.solve(problem, Stop(), 0, Silent()).assignment) is not None
+    )
+    for best_s, most_s in (
+        (simple_s, simple_s * (1.0 + LOST)),
+        (simple_s / 1.05, simple_s * 0.99),
+        (simple_s / 2.0, simple_s / 2.0 * (1.0 + MOST_LOST)),
+    ):
+        assert most_rating_s(problem, best_s, Stop()) == pytest.approx(most_s)
+    over = Stop(time_limit_s=0.0)
+    assert most_rating_s(problem, simple_s / 2.0, over) == simple_s / 2.0 * (1.0 + LOST)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_path_counts_where_no_rank_is_slower(seed: int) -> None:
-    """What is estimated from the fullest ranks is the path of the plan."""
+def test_both_goals_count(seed: int) -> None:
+    """What is estimated from the fullest ranks is the path and the rating's worth."""
     problem = hot_and_cold("two_hosts")
     plan = random_assignment(problem, np.random.default_rng(seed))
     cost, value = problem.loads(plan).cost, problem.value(plan)
-    curves = PathCurves(problem, value * (1 + 1e-12))
+    curves = PathCurves(problem, value * (1 + 1e-12), 2.0)
     (load,) = curves.loads(cost)
     assert load[:, 0].max() == pytest.approx(value)
+    both = path(problem, plan) + 2.0 * value
     (estimate,) = curves.step_s(load.max(axis=0)[None])
-    assert estimate == pytest.approx(path(problem, plan))
+    assert estimate == pytest.approx(both)
     curves.look_at(cost)
-    assert curves.exact_s == pytest.approx(path(problem, plan))
-    slower = PathCurves(problem, value * 0.9)
+    assert curves.exact_s == pytest.approx(both)
+    assert curves.slopes(load.max(axis=0))[:2] == pytest.approx([2.0, 1.0])
+    slower = PathCurves(problem, value * 0.9, 2.0)
     slower.look_at(cost)
-    assert slower.exact_s == np.inf
-    assert slower.step_s(load.max(axis=0)[None])[0] > path(problem, plan)
+    assert slower.exact_s > 1.01 * both
+    assert slower.slopes(load.max(axis=0))[0] > 2.0
