@@ -85,7 +85,7 @@ SIX = [
 def test_six_tables_are_planned_well_and_proven(seed: int) -> None:
     """Small tables on two hosts of two: 28.43 us; TorchRec's own planner has 29.26.
 
-    Of the best rating 2 % may be given up for a shorter critical path.
+    Of the best rating 2.5 % may be given up for a shorter critical path.
 
     No rank has two column shards of one table, which would cost less as one.
     """
@@ -113,7 +113,7 @@ def test_six_tables_are_planned_well_and_proven(seed: int) -> None:
     )
     found.plan(model)
     assert found.result is not None
-    assert found.result.objective_s <= 28.435e-6 * 1.02
+    assert found.result.objective_s <= 28.435e-6 * 1.025
     assert found.result.lower_bound_s >= 28.42e-6
     for table in found.result.plan.tables:
         if table.sharding_type == "column_wise":
