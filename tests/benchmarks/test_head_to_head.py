@@ -43,3 +43,17 @@ def test_without_a_plan_for_the_ruler_there_is_no_ratio(tmp_path: Path) -> None:
     row = Row(CASE, {"shardplan": {}, TIMED: timed})
     assert "ruler_step_ms" not in timed
     assert row.cells()[-1] == "-"
+
+
+def test_a_plan_has_a_rating_and_a_path_of_the_best_variant() -> None:
+    """The path is compared with that of the variant of the best rating."""
+    found = {
+        "shardplan": {"tables": 2},
+        "shardplan rated": {"rating_ms": 1.0, "path_ms": 1.5, "fits": True},
+        "default": {"rating_ms": 2.0, "path_ms": 2.5, "fits": True},
+        "uniform": {"rating_ms": 3.0, "path_ms": 1.0, "fits": True},
+    }
+    row = Row(CASE, found)
+    assert row.ratio("best") == 0.5
+    assert row.ratio("path") == 0.6
+    assert row.ratio("shortest path") is None

@@ -31,7 +31,8 @@ HEADER = (
     "best variant",
     "/ default",
     "/ best",
-    "path / best path",
+    "path / path of best",
+    "for step: path / best path",
     "time, ours",
     "to best",
     "time, default",
@@ -40,6 +41,7 @@ HEADER = (
     "step, for time",
     "/ for ruler",
 )
+RATIOS = ("default", "best", "path", "shortest path")
 FIELDS = (
     "rating_ms",
     "path_ms",
@@ -69,7 +71,7 @@ class Row:
     def ours(self, variant: str = "shardplan") -> Found:
         """Our plan, as TorchRec rates it; empty without one that fits."""
         rated = self.found.get(f"{variant} rated", {})
-        return {**self.found[variant], **rated} if rated.get("fits") else {}
+        return {**self.found.get(variant, {}), **rated} if rated.get("fits") else {}
 
     @property
     def best(self) -> str | None:
@@ -78,15 +80,20 @@ class Row:
         return min(theirs, key=lambda v: theirs[v]["rating_ms"], default=None)
 
     def ratio(self, name: str) -> float | None:
-        """Our cost as a share of theirs: of ``default``, ``best`` or ``path``."""
-        if name == "path":
+        """Our cost as a share of theirs.
+
+        Of ``default`` or ``best``; of the ``path`` of the best; or, of our plan for
+        `step`, of their ``shortest path``.
+        """
+        if name == "shortest path":
             paths = [f["path_ms"] for f in self.theirs.values()]
             return _share(
                 self.ours("shardplan step").get("path_ms"), min(paths, default=None)
             )
         variant = DEFAULT if name == "default" else self.best
         other = self.theirs.get(variant or "", {})
-        return _share(self.ours().get("rating_ms"), other.get("rating_ms"))
+        what = "path_ms" if name == "path" else "rating_ms"
+        return _share(self.ours().get(what), other.get(what))
 
     def floor(self, name: str) -> float | None:
         """The ratio that no plan with these options can go below, by our bound."""
@@ -116,7 +123,7 @@ class Row:
             "-" if gap is None else f"{gap:.1%}",
             _ms(default),
             top,
-            *(_number(self.ratio(n), ".3f") for n in ("default", "best", "path")),
+            *(_number(self.ratio(n), ".3f") for n in RATIOS),
             _number(self.found["shardplan"].get("time_s"), ".1f", " s"),
             _number(self.seconds_to_best(), ".2f", " s"),
             ("> " if default.get("error") == TOO_LONG else "")
@@ -162,16 +169,14 @@ def page(results: dict[str, dict[str, Found]], limits: Limits) -> str:
     rows = [Row(case, found) for case, found in results.items()]
     lines = [HEADER, ("---",) * len(HEADER), *(row.cells() for row in rows)]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    means = {
-        name: _mean([row.ratio(name) for row in rows])
-        for name in ("default", "best", "path")
-    }
+    means = {name: _mean([row.ratio(name) for row in rows]) for name in RATIOS}
     floors = [_mean([row.floor(name) for row in rows]) for name in ("default", "best")]
     return (
         f"{table}\n\n"
         f"Geometric means: {means['default']:.3f} of TorchRec's default, "
-        f"{means['best']:.3f} of its best variant, {means['path']:.3f} of its best "
-        f"critical path. Plans at the proven bounds would have {floors[0]:.3f} and "
+        f"{means['best']:.3f} of its best variant, {means['path']:.3f} of the critical "
+        f"path of that; our plans for `step`, {means['shortest path']:.3f} of its "
+        f"shortest path. Plans at the proven bounds would have {floors[0]:.3f} and "
         f"{floors[1]:.3f}: no planner gets below with these options. "
         f"{_times(rows)}\n\n{_broken(rows)}\n\n"
         "The last columns are no ruler of TorchRec's: the step that our own cost model "
@@ -222,7 +227,7 @@ def _broken(rows: list[Row]) -> str:
     for row in rows:
         if not row.ours() and row.theirs:
             broken.append(f"{row.case}: no plan")
-        for name in ("best", "path"):
+        for name in RATIOS[1:]:
             ratio = row.ratio(name)
             if ratio is not None and ratio > 1.0 + SAME:
                 broken.append(f"{row.case}: {ratio:.4f} of {name}")
