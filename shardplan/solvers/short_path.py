@@ -145,6 +145,11 @@ class RatedPath:
         """Sum over phases of the slowest rank [s]."""
         return self.problem.loads(self.assignment).value(Objective.STEP)
 
+    def value_s(self, most_s: float) -> float:
+        """Return what both are worth together, below a limit of ratings [s]."""
+        excess = max(self.rating_s - most_s, 0.0)
+        return self.path_s + WORTH * self.rating_s + _STEEP * excess
+
     @property
     def is_short(self) -> bool:
         """Whether the path is as short as any with this rating."""
@@ -161,7 +166,11 @@ class _Search:
     least_s: float
 
     def annealed(self, start: RatedPath, share: float, worth: float) -> RatedPath:
-        """Move single tables, for a share of the time that is left."""
+        """Move single tables, for a share of the time that is left.
+
+        Where the path is almost all that counts, ratings have no limit.
+        """
+        most_s = self.most_s if worth == WORTH else np.inf
         problem, stop = start.problem, self.stop
         every = range(problem.num_bundles)
         free = [b for b in every if not problem.conflicts.get(b)]
@@ -174,7 +183,7 @@ class _Search:
                 np.random.default_rng(self.seed),
                 start.assignment,
                 stop,
-                PathCurves(problem, self.most_s, worth),
+                PathCurves(problem, most_s, worth),
             )
             search.enough_s = self.least_s * (1.0 + worth)
             search.run(_MOVES * len(free))
@@ -196,13 +205,12 @@ class _Search:
                     near = self.annealed(start, 0.5, _FREELY)
                     yield self.annealed(near, 1.0, WORTH)
 
-    def whole(self, wide: Problem, known: list[RatedPath]) -> Iterator[RatedPath]:
+    def whole(self, wide: Problem) -> Iterator[RatedPath]:
         """Search for both goals with all that finds good plans for sums of phases."""
         auto = DEFAULTS.auto.model_copy(
             update={"strengthen": False, "least_proof_s": 0.0}
         )
-        params = DEFAULTS.model_copy(update={"auto": auto})
-        solver = Auto(params, [one.assignment for one in known])
+        solver = Auto(DEFAULTS.model_copy(update={"auto": auto}))
         with self._slice(_WHOLE):
             both = with_rating_phase(wide, WORTH)
             found = solver.solve(both, self.stop, self.seed, Silent()).assignment
@@ -276,13 +284,8 @@ def shortened(
     found = [own, search.annealed(own, _OWN, WORTH)]
     wide = menu_of_path()
     if wide is not None:
-        quick = list(search.quick(wide))
-        found += [*quick, *search.whole(wide, quick)]
-    best = _best(found, most_s)
-    return _best([best, search.annealed(best, 1.0, WORTH)], most_s)
-
-
-def _best(found: list[RatedPath], most_s: float) -> RatedPath:
-    """Choose what is within the limit and best by both goals; the first is."""
-    legal = [one for one in found if one.rating_s <= most_s] or found[:1]
-    return min(legal, key=lambda one: one.path_s + WORTH * one.rating_s)
+        found += [*search.quick(wide), *search.whole(wide)]
+    near = min(found, key=lambda one: one.value_s(most_s))
+    found.append(search.annealed(near, 1.0, WORTH))
+    legal = [one for one in found if one.rating_s <= most_s]
+    return min(legal, key=lambda one: one.value_s(most_s))
