@@ -196,14 +196,12 @@ def solve(
         with stop.sooner(stop.remaining_s() - rest_s - proof_s):
             with stop.sooner(search_s(stop, rounds, objective, chosen, inputs)):
                 problem, found = _search(sharing, problem, inputs, stop, seed, observer)
-            best = refine(chosen, problem, found, inputs, stop, seed, rounds)
+            end = refine(chosen, problem, found, inputs, stop, seed, rounds)
         with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
-            proof = _proven(
-                chosen, problem, best.result, stop, settings.proof, is_quick
-            )
+            proof = _proven(chosen, problem, end.result, stop, settings.proof, is_quick)
         plan = make_plan(
-            best.problem,
-            best.result,
+            end.problem,
+            end.result,
             inputs,
             solver=solver,
             seed=seed,
@@ -212,7 +210,7 @@ def solve(
             warnings=failures,
         )
         verdict = _examined(plan, problem, proof, chosen)
-    remarks = (*tried, *best.remarks, *((alone,) if alone else ()))
+    remarks = (*tried, *end.remarks, *((alone,) if alone else ()))
     return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
 
 

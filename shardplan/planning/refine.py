@@ -14,7 +14,7 @@ from shardplan.problems.problem import build_problem
 from shardplan.records.sharding import Objective
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from shardplan.solvers.base import PlanTaker, Silent, SolveStatus
-from shardplan.solvers.short_path import RatedPath, most_rating_s, shortened
+from shardplan.solvers.short_path import LOST, RatedPath, most_rating_s, shortened
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
@@ -118,7 +118,10 @@ def has_path(solver: Solver, objective: Objective, inputs: Inputs) -> bool:
 def _shortened(
     problem: Problem, found: SolverResult, inputs: Inputs, stop: Stop, seed: int
 ) -> Refined:
-    """Look for a shorter critical path; a gap that was asked for is kept."""
+    """Look for a shorter critical path; a gap that was asked for is kept.
+
+    Small problems are solved exactly, and TorchRec's planner is near the best as well.
+    """
     assert found.assignment is not None
     own = RatedPath(problem, found.assignment)
     if own.is_short:
@@ -126,6 +129,8 @@ def _shortened(
     work = _PATH_SHARE * stop.work_limit
     with stop.sooner(_MOST_PATH_S), stop.with_work(work):
         most_s = most_rating_s(problem, own.rating_s, stop)
+        if found.status is SolveStatus.OPTIMAL:
+            most_s = min(most_s, own.rating_s * (1.0 + LOST))
         if stop.gap > 0.0:
             asked_s = stop.enough_s(found.lower_bound_s)
             most_s = min(most_s, max(own.rating_s, asked_s))
