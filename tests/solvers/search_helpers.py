@@ -20,6 +20,7 @@ from shardplan.solvers.search.moves.insertion import Inserter
 from shardplan.solvers.search.moves.noise import Noise
 from shardplan.solvers.search.moves.recut import Recutter
 from shardplan.solvers.search.moves.repartition import Repartitioner
+from shardplan.solvers.search.moves.swap import Swapper
 from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.penalty import Penalty
 from shardplan.solvers.search.state import State
@@ -69,6 +70,7 @@ class Moves(NamedTuple):
 
     exchanger: Exchanger
     divider: Repartitioner
+    swapper: Swapper
     recutter: Recutter
     changer: VariantChanger
     price: NDArray[np.float64]
@@ -82,6 +84,7 @@ def moves_of(begun: Started, rng: np.random.Generator, num_free: int = 5) -> Mov
     return Moves(
         Exchanger(state, rng, noise),
         Repartitioner(state, rng, noise, num_free),
+        Swapper(state, rng, noise),
         Recutter(state, rng, noise, options, Inserter(state, rng, options)),
         VariantChanger(state, rng, noise, options.price, excess),
         options.price,

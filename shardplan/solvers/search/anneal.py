@@ -8,12 +8,14 @@ import numpy as np
 
 from shardplan.problems.weighted import GroupedPricer
 from shardplan.solvers.search.descent import Descent
+from shardplan.solvers.search.levelling import Levelling
 from shardplan.solvers.search.moves.candidates import Candidates
 from shardplan.solvers.search.moves.exchange import Exchanger
 from shardplan.solvers.search.moves.insertion import Inserter
 from shardplan.solvers.search.moves.noise import Noise
 from shardplan.solvers.search.moves.recut import Recutter
 from shardplan.solvers.search.moves.repartition import Repartitioner
+from shardplan.solvers.search.moves.swap import Swapper
 from shardplan.solvers.search.moves.variants import VariantChanger
 from shardplan.solvers.search.params import SEARCH_DEFAULTS, SearchParams
 from shardplan.solvers.search.penalty import Penalty
@@ -66,12 +68,15 @@ class Annealer:
         self._noise = Noise(rng)
         self._exchanger = Exchanger(state, rng, self._noise, anneal.exchange_shares)
         self._divider = Repartitioner(state, rng, self._noise, anneal.pair_units)
+        self._swapper = Swapper(state, rng, self._noise)
         self._descent = Descent(state, rng, self._exchanger, self._divider, anneal)
         self.limit(regret, excess)
         at_scale = len(state.load) > params.scale_ranks
         self._group = anneal.group_at_scale if at_scale else anneal.group
         relief = Relief(state, rng, self._exchanger, self._group, anneal)
         self._relief = relief if at_scale and anneal.relief else None
+        levelling = Levelling(state, self._swapper, anneal)
+        self._levelling = levelling if at_scale and anneal.levelling else None
         self._top = np.full(state.num_times, np.inf)
         self._num_changes = max(anneal.fewest_changes, len(state.load))
 
@@ -217,6 +222,11 @@ class Annealer:
         self._told()
 
     def _descend(self) -> None:
+        if self._levelling:
+            for _ in self._levelling.steps(self._recutter):
+                self._told()
+                if self._stop.now():
+                    return
         for _ in range(self._params.descent_steps):
             if self._stop.now() or not self._descent.step(self._recutter):
                 return
@@ -226,6 +236,7 @@ class Annealer:
         for part in (
             self._exchanger,
             self._divider,
+            self._swapper,
             self._changer,
             self._recutter,
             self._inserter,

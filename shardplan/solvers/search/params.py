@@ -33,6 +33,9 @@ class AnnealParams(Record):
         Exchange parts between the worst ranks and others, every round.
     relief : bool
         Above `SearchParams.scale_ranks`, exchange parts of overloaded ranks instead.
+    levelling : bool
+        Above `SearchParams.scale_ranks`, end a cycle by relieving all ranks above a
+        level, then above lower ones.
     pairs : bool
         Divide the shards of pairs of ranks anew, where ranks are few.
     variants : bool
@@ -46,22 +49,18 @@ class AnnealParams(Record):
         ones and costs about group^2 penalties, so twice as many ranks cost twice as
         much per rank.
     group_at_scale : int
-        The same above `SearchParams.scale_ranks`, where the few ranks that hold up all
-        others need more partners.
+        The same above `SearchParams.scale_ranks`, where few ranks hold up all others.
     exchange_shares : tuple of float
         Share of a rank's units that may leave in an exchange; one is drawn each time.
         Small parts fit elsewhere, large ones change ranks with few large shards.
     worst_part : int
         One rank in so many is among the worst.
     worst_per_group : int
-        One rank in so many of such a group is one of the worst; the others can take
-        what these have too much.
+        One rank in so many of such a group is among them; others take what is too much.
     relief_quantile, relief_tail : float
-        Levels of these exchanges rise from the mean to this share of the way to this
-        quantile of the loads.
+        Levels of these exchanges rise from the mean by this share to this quantile.
     pair_ranks : int
-        Ranks up to which pairs are divided every round: with more, exchanges within
-        groups do the same for less.
+        Ranks up to which pairs are divided: with more, exchanges do the same for less.
     pair_units : int
         Units of a pair that may change sides: all 2^n divisions are looked at.
     level_rounds : int
@@ -81,8 +80,8 @@ class AnnealParams(Record):
     fewest_changes : int
         Tables whose variants are looked at in a round, or as many as there are ranks.
     fill_passes, most_fill_passes : int
-        How often all tables' variants are looked at after the last round, without
-        noise: a few times each, and at most so many calls.
+        How often all variants are looked at after the last round, without noise: a
+        few times each, and at most so many calls.
     fewest_recuts, recut_share : int, float
         Tables that are re-cut in a round: so many, and this share of the ranks. A
         re-cut costs more than an exchange, and spoils the balance for a while.
@@ -109,6 +108,7 @@ class AnnealParams(Record):
     random_groups: Flag = True
     worst_groups: Flag = True
     relief: Flag = True
+    levelling: Flag = True
     pairs: Flag = True
     variants: Flag = True
     recut: Flag = True

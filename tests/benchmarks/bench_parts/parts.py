@@ -45,6 +45,7 @@ AT_WORK: dict[str, tuple[Any, str]] = {
     "search.anneal.variants": (anneal.VariantChanger, "make"),
     "search.anneal.recut": (anneal.Annealer, "_to_recut"),
     "search.anneal.descent": (anneal.Annealer, "_descend"),
+    "search.anneal.levelling": (anneal.Levelling, "steps"),
     "proof.cases": (dual._ThresholdSearch, "by_cases"),
     "proof.patterns": (dual._ThresholdSearch, "by_patterns"),
 }

@@ -19,7 +19,8 @@ class Move(ABC):
 
     A move looks at many alternatives at once, in arrays, and makes some of them. It
 
-    - changes only what it is given: the ranks' units, or the bundles;
+    - changes only what it is given: the ranks' units (a swap also those of one other
+      rank for each), or the bundles;
     - changes the state by `State.move`, `put`, `take` and `change_variants` alone;
     - puts nothing where pins, conflicts, distinct places or shared hosts forbid it;
       memory may overflow, at the price that the penalty puts on it;
@@ -57,8 +58,8 @@ class Move(ABC):
         Parameters
         ----------
         where : int array
-            Groups of ranks (g, G), pairs of ranks (K, 2) or bundles (K,); each move
-            says which. What is independent of each other is changed together.
+            Groups of ranks (g, G), pairs of ranks (K, 2), ranks (K,) or bundles (K,);
+            each move says which. What is independent of each other is changed together.
         penalty : Penalty
             What should become small.
         temperature : float

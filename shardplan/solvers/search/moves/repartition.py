@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.solvers.search.moves.move import Move
+from shardplan.solvers.search.moves.subsets import all_subsets
 from shardplan.solvers.search.params import SEARCH_DEFAULTS
 from shardplan.solvers.tolerances import DIVISION_CHUNK, LEAST_GAIN
 
@@ -38,7 +39,7 @@ class Repartitioner(Move):
     ) -> None:
         super().__init__(state, rng, noise)
         self._num_free = num_free
-        self._flips = _all_subsets(num_free)
+        self._flips = all_subsets(num_free)
 
     def make(self, where: Ints, penalty: Penalty, temperature: float) -> int:
         """Divide pairs of ranks (K, 2).
@@ -136,12 +137,6 @@ class Repartitioner(Move):
         moved = change[..., -2:] * apart[:, None, None]
         excess = np.maximum(moved + over[:, None, :], np.float32(0.0))
         return np.asarray(np.float32(penalty.of_bytes) * excess.sum(axis=2))
-
-
-def _all_subsets(size: int) -> Singles:
-    """All subsets of `size` things as rows of zeros and ones; the empty one first."""
-    subsets = np.arange(2**size)[:, None] >> np.arange(size)
-    return (subsets & 1).astype(np.float32)
 
 
 def _disjoint(pairs: Ints, num_ranks: int) -> Bools:

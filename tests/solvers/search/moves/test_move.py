@@ -39,6 +39,8 @@ def where(kind: str, world: int, step: int, rng: np.random.Generator) -> Ints:
     if kind == "divider":
         # Pairs may share pools with each other; each is judged as if alone.
         return rng.permutation(world)[:2].reshape(-1, 2)
+    if kind == "swapper":
+        return rng.permutation(world)[:3]
     return rng.permutation(NUM_TABLES)[:12]
 
 
@@ -66,7 +68,9 @@ def change(before: Assignment, after: Assignment) -> Change:
 @pytest.mark.slow
 @pytest.mark.parametrize("objective", SUMS)
 @pytest.mark.parametrize("cluster", CLUSTERS)
-@pytest.mark.parametrize("kind", ["exchanger", "divider", "recutter", "changer"])
+@pytest.mark.parametrize(
+    "kind", ["exchanger", "divider", "swapper", "recutter", "changer"]
+)
 def test_contract(kind: str, cluster: str, objective: Objective) -> None:
     """Only what is given changes, limits are kept, and cold moves never hurt."""
     better = pools_were_full = 0
@@ -109,6 +113,10 @@ def assert_only(kind: str, changed: Change, some: Ints, count: int) -> None:
     if kind in ("exchanger", "divider"):
         assert not changed.options
         assert changed.ranks <= given
+    elif kind == "swapper":
+        # One partner for each, which it finds itself.
+        assert not changed.options
+        assert len(changed.ranks - given) <= len(given)
     else:
         assert changed.options | changed.places <= given
         assert kind != "changer" or not changed.places
@@ -116,4 +124,5 @@ def assert_only(kind: str, changed: Change, some: Ints, count: int) -> None:
 
 def test_moves_of_all_kinds_are_tested() -> None:
     """A further move must join the test above."""
-    assert [*Moves._fields] == ["exchanger", "divider", "recutter", "changer", "price"]
+    names = ["exchanger", "divider", "swapper", "recutter", "changer", "price"]
+    assert [*Moves._fields] == names
