@@ -21,8 +21,8 @@ _NUM_FREE = 5
 """Units of a rank that may leave it, drawn at random where it holds more."""
 
 
-class Parts(NamedTuple):
-    """Parts of what ranks hold, in single precision; N parts of K ranks.
+class RankParts(NamedTuple):
+    """RankParts of what ranks hold, in single precision; N parts of K ranks.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Swapper(Move):
         return moved
 
     def _best(
-        self, own: Parts, parts: Parts, gain: Singles, penalty: Penalty
+        self, own: RankParts, parts: RankParts, gain: Singles, penalty: Penalty
     ) -> tuple[int, int]:
         """Which part of a rank leaves it, and which one comes for it."""
         stays, comes_not = self._blocked(own, parts)
@@ -132,7 +132,7 @@ class Swapper(Move):
         size = 1 << np.minimum(self._state.count[order], _NUM_FREE)
         return np.sort(order[np.cumsum(size) <= CHUNK])
 
-    def _parts(self, ranks: Ints, penalty: Penalty) -> Parts:
+    def _parts(self, ranks: Ints, penalty: Penalty) -> RankParts:
         state = self._state
         units = self._drawn(ranks)
         number = (units > 0).sum(axis=1)
@@ -143,7 +143,7 @@ class Swapper(Move):
         load = np.matmul(self._subsets, vector)[row, subset].T
         over = (state.load[ranks] - np.r_[penalty.level, 1.0]).astype(np.float32)
         load = np.ascontiguousarray(load)
-        return Parts(ranks, units, row, subset, load, over[row].T - load)
+        return RankParts(ranks, units, row, subset, load, over[row].T - load)
 
     def _drawn(self, ranks: Ints) -> Ints:
         """Units of each rank, of many some at random; 0 for none, at the end."""
@@ -157,13 +157,13 @@ class Swapper(Move):
             units = np.pad(units, ((0, 0), (0, num - units.shape[1])))
         return units[:, :num]
 
-    def _blocked(self, own: Parts, parts: Parts) -> tuple[Ints, Ints]:
+    def _blocked(self, own: RankParts, parts: RankParts) -> tuple[Ints, Ints]:
         """Units of a rank that may not go to each part's rank, and others' to it.
 
         Returns
         -------
         int arrays (N,)
-            Bits as in `Parts.subset`: of the rank's units, and of each part's rank.
+            Bits as in `RankParts.subset`: of the rank's units, and of each part's rank.
         """
         state, rank = self._state, int(own.ranks[0])
         none = np.zeros(len(parts.ranks), dtype=np.int64)
