@@ -26,6 +26,8 @@ _HELPS = 0.5
 a level by a lower one."""
 _AT_A_TIME = 64
 """Ranks that are relieved before all ranks are looked at again."""
+_RECUT_AT_A_TIME = 512
+"""Tables that are re-cut before the clock is looked at again."""
 
 
 class Levelling:
@@ -54,8 +56,8 @@ class Levelling:
                 for ranks in self._overloaded(penalty):
                     self._swapper.make(ranks, penalty, 0.0)
                     yield
-                if self._params.recut:
-                    recutter.make(self._bundles(penalty), penalty, 0.0)
+                for bundles in self._stuck(penalty) if self._params.recut else ():
+                    recutter.make(bundles, penalty, 0.0)
                     yield
                 after = self._total(penalty)
                 if after > _HELPS * start:
@@ -80,12 +82,14 @@ class Levelling:
         """Yield overloaded ranks, some at a time, the worst first."""
         each = penalty.of_ranks(self._state.load)
         order = np.argsort(-each, kind="stable")
-        order, size = order[each[order] > 0.0], _AT_A_TIME
-        for i in range(0, len(order), size):
-            yield order[i : i + size]
+        order = order[each[order] > 0.0]
+        for i in range(0, len(order), _AT_A_TIME):
+            yield order[i : i + _AT_A_TIME]
 
-    def _bundles(self, penalty: Penalty) -> Ints:
-        """Bundles with units on ranks that are overloaded still."""
+    def _stuck(self, penalty: Penalty) -> Iterator[Ints]:
+        """Yield bundles with units on ranks still overloaded, some at a time."""
         state = self._state
         units = state.slots[penalty.of_ranks(state.load) > 0.0]
-        return np.unique(state.unit_bundle[units[units > 0]])
+        bundles = np.unique(state.unit_bundle[units[units > 0]])
+        for i in range(0, len(bundles), _RECUT_AT_A_TIME):
+            yield bundles[i : i + _RECUT_AT_A_TIME]

@@ -22,7 +22,7 @@ _NUM_FREE = 5
 
 
 class RankParts(NamedTuple):
-    """RankParts of what ranks hold, in single precision; N parts of K ranks.
+    """Parts of what ranks hold, in single precision; N parts of K ranks.
 
     Attributes
     ----------
