@@ -6,6 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from shardplan.planning.feedback import improve
 from shardplan.planning.guard import guard
 from shardplan.plans.assemble import assemble_unproven
@@ -29,6 +31,8 @@ _GUARD_SHARE, _MOST_GUARD_S = 0.1, 2.0
 """Share of the time for simulating plans, and the most [s]."""
 _PATH_SHARE, _MOST_PATH_S = 0.5, 6.0
 """Share of the time, and of the work, for a shorter critical path, and the most [s]."""
+_PATH_WORK = 60_000.0
+"""The same where neither time nor work is limited: evaluated moves."""
 _LARGE = 400_000
 """Tables x ranks above which a second menu takes too long to be priced."""
 _NO_ROUNDS = (
@@ -126,8 +130,11 @@ def _shortened(
     own = RatedPath(problem, found.assignment)
     if own.is_short:
         return Refined(problem, found, ())
-    work = _PATH_SHARE * stop.work_limit
-    with stop.sooner(_MOST_PATH_S), stop.with_work(work):
+    # Where nothing limits the search, the clock must not decide what is found.
+    is_free = stop.is_endless and not stop.is_by_work
+    work = _PATH_WORK if is_free else _PATH_SHARE * stop.work_limit
+    seconds = np.inf if is_free else _MOST_PATH_S
+    with stop.sooner(seconds), stop.with_work(work):
         most_s = most_rating_s(problem, own.rating_s, stop)
         if found.status is SolveStatus.OPTIMAL:
             most_s = min(most_s, own.rating_s * (1.0 + LOST))
