@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -127,6 +127,15 @@ class LogMapping(Record):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"names must differ; {twice!r} is there twice")
         return tables
+
+    @field_validator("columns", "features")
+    @classmethod
+    def _each_is_there_once(cls, items: tuple[Any, ...]) -> tuple[Any, ...]:
+        for item in items:
+            if items.count(item) > 1:
+                name = item if isinstance(item, str) else item.column
+                raise ValueError(f"must differ; {name!r} is there twice")
+        return items
 
     @model_validator(mode="after")
     def _features_have_tables(self) -> LogMapping:

@@ -42,6 +42,7 @@ def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> I
     Parameters
     ----------
     column : pyarrow.Array of S whole numbers, texts, or lists of either
+        Text may be bytes, which need not be UTF-8.
     feature : LogFeature
     num_rows : int
         Rows of its table: hashes are taken modulo these.
@@ -56,18 +57,14 @@ def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> I
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if _is_text(kind) and feature.separator:
+    column = plain_values(column)
+    if pa.types.is_large_binary(column.type) and feature.separator:
         column = pc.split_pattern(
-            pc.if_else(pc.equal(column, ""), None, column), feature.separator
+            pc.if_else(pc.equal(column, b""), None, column), feature.separator
         )
-        kind = column.type
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if is_list(column.type):
         lengths = pc.fill_null(pc.list_value_length(column), 0)
-        values = column.flatten()
+        values = plain_values(column.flatten())
     else:
         lengths = pc.cast(column.is_valid(), pa.int64())
         values = column.drop_null()
@@ -92,10 +89,34 @@ def in_range(found: Ids, num_rows: int) -> tuple[Ids, int]:
     return found._replace(ids=ids[valid], lengths=left), others
 
 
-def _is_text(kind: Any) -> bool:
+def is_list(kind: Any) -> bool:
+    """Tell whether a type of a column has several values in a cell."""
+    from pyarrow import types
+
+    return bool(
+        types.is_list(kind)
+        or types.is_large_list(kind)
+        or types.is_fixed_size_list(kind)
+    )
+
+
+def plain_values(values: Any) -> Any:
+    """Return values without a dictionary, and text as bytes: files have any text."""
     import pyarrow as pa
 
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = values.type
+    if pa.types.is_null(kind):
+        return values.cast(pa.int64())
+    texts = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_binary,
+        pa.types.is_string_view,
+        pa.types.is_binary_view,
+    )
+    return values.cast(pa.large_binary()) if any(t(kind) for t in texts) else values
 
 
 def _rows(
@@ -108,9 +129,9 @@ def _rows(
         return _with_gaps(values, feature, num_rows, where)
     kind = values.type
     if pa.types.is_integer(kind):
-        found = values.to_numpy(zero_copy_only=False).astype(np.int64)
+        found = values.to_numpy(zero_copy_only=False)
         return _hashed_numbers(found, feature, num_rows, where)
-    if _is_text(kind):
+    if pa.types.is_large_binary(kind):
         return _of_texts(values, feature, num_rows, where)
     rule = "must be whole numbers or text, one or a list in each sample"
     raise InputError.single(where, feature.column, str(kind), rule)
@@ -128,14 +149,16 @@ def _with_gaps(
 
 
 def _hashed_numbers(
-    found: Ints, feature: LogFeature, num_rows: int, where: str
+    found: np.ndarray, feature: LogFeature, num_rows: int, where: str
 ) -> tuple[Ints, np.ndarray]:
     if feature.hash is IdHash.MODULO:
-        found = found % num_rows
+        # Modulo first: ids from 2^63 on are negative as signed numbers.
+        wide = np.uint64 if found.dtype.kind == "u" else np.int64
+        found = found.astype(wide) % wide(num_rows)
     elif feature.hash is not None:
         rule = "are whole numbers: hash = 'modulo', or none, is for these"
         raise InputError.single(where, feature.column, feature.hash.value, rule)
-    return found, np.ones(len(found), dtype=bool)
+    return found.astype(np.int64), np.ones(len(found), dtype=bool)
 
 
 _NUMBER = {None: r"^[+-]?[0-9]{1,18}$", IdHash.MODULO: r"^[+-]?[0-9]{1,18}$"}
@@ -166,15 +189,16 @@ def _of_texts(
     )
     if feature.hash is None and len(readable) and not readable.any():
         rule = "is no number: name the hash function of the training job in the mapping"
-        raise InputError.single(where, feature.column, repr(texts[0].as_py()), rule)
+        text = texts[0].as_py().decode(errors="replace")
+        raise InputError.single(where, feature.column, repr(text), rule)
     if feature.hash is not None:
         rows %= num_rows
     return rows[place], readable[place]
 
 
-def _hashes(texts: list[str], feature: LogFeature) -> np.ndarray:
+def _hashes(texts: list[bytes], feature: LogFeature) -> np.ndarray:
     function = _function(feature)
-    found = (function(text.encode(), feature.seed) for text in texts)
+    found = (function(text, feature.seed) for text in texts)
     return np.fromiter(found, dtype=np.uint64, count=len(texts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +14,6 @@ from shardplan.io.wording import suggest
 from shardplan.records.log_mapping import CRITEO_COLUMNS, LogFormat
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Sequence
 
     from shardplan.records.log_mapping import LogMapping
@@ -173,17 +173,33 @@ def read_part(part: Part, mapping: LogMapping, damaged: list[Damage]) -> Iterato
     for piece in part:
         read = _read_parquet if piece.format is LogFormat.PARQUET else _read_text
         try:
-            yield from read(piece, mapping, damaged)
+            for table in read(piece, mapping, damaged):
+                yield named(table, piece.path)
         except _errors() as error:
             damaged.append(Damage(piece.path, _reason(error)))
 
 
-def _require(names: Sequence[str], mapping: LogMapping, path: str) -> list[str]:
+def named(table: Any, path: str) -> Any:
+    """Return a table that says which file its first samples are from."""
+    return table.replace_schema_metadata({b"path": os.fsencode(path)})
+
+
+def name_of(table: Any) -> str:
+    """Return the file that the first samples of a table are from."""
+    return os.fsdecode(table.schema.metadata[b"path"])
+
+
+def _require(names: list[str], mapping: LogMapping, path: str) -> list[str]:
     needed = list(mapping.needed_columns())
     faults = [
         Fault(path, name, "", f"is no column of this file{suggest(name, names)}")
         for name in needed
         if name not in names
+    ]
+    faults += [
+        Fault(path, name, "", "is the name of several columns: rename the others")
+        for name in needed
+        if names.count(name) > 1
     ]
     if faults:
         raise InputError(faults)
@@ -255,7 +271,7 @@ def _as_text(mapping: LogMapping) -> Any:
 
     needed = mapping.needed_columns()
     return csv.ConvertOptions(
-        column_types={name: pa.string() for name in needed if name != mapping.time},
+        column_types={name: pa.binary() for name in needed if name != mapping.time},
         include_columns=needed,
         null_values=[""],
         strings_can_be_null=True,
@@ -273,7 +289,8 @@ def first_samples(path: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    form = _format_of(_expand([path])[0])
+    path = _expand([path])[0]
+    form = _format_of(path)
     try:
         if form is LogFormat.PARQUET:
             with pq.ParquetFile(path) as file:

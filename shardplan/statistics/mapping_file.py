@@ -6,16 +6,21 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from shardplan.errors import InputError
 from shardplan.io.json_file import read_json
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
 from shardplan.records.log_mapping import IdHash, LogFeature, LogMapping, LogTable
+from shardplan.records.record import MAX_ROWS, Name
+from shardplan.statistics.ids import is_list, plain_values
 from shardplan.statistics.log_files import first_samples
 
 if TYPE_CHECKING:
     import os
 
+_NAMES: TypeAdapter[str] = TypeAdapter(Name)
 _HASHED_ROWS = 1_000_000
 _NO_IDS = ("label", "rating", "target", "weight", "score")
 _HEX = r"^[0-9a-fA-F]{8}$"
@@ -48,10 +53,11 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
         If the log cannot be read, or no column seems to have ids.
     """
     samples = first_samples(str(log))
-    time = next((name for name in samples.column_names if _is_time(samples, name)), "")
+    names = [n for n in samples.column_names if _can_be_named(n, samples.column_names)]
+    time = next((name for name in names if _is_time(samples, name)), "")
     guesses = {
         name: guess
-        for name in samples.column_names
+        for name in names
         if name != time
         and not name.lower().startswith(_NO_IDS)
         and (guess := _guess(samples[name]))
@@ -59,9 +65,10 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
     if not guesses:
         rule = "no column has whole numbers from 0 on, or text"
         raise InputError.single(str(log), "", None, rule)
+    stem = Path(log).name.split(".")[0]
     return LogMapping(
         schema_version=1,
-        name=Path(log).name.split(".")[0] or "log",
+        name=stem if _can_be_named(stem, [stem]) else "log",
         time=time,
         tables=tuple(
             LogTable(name=n, num_embeddings=r) for n, (r, _) in guesses.items()
@@ -71,6 +78,15 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
             for name, (_, function) in guesses.items()
         ),
     )
+
+
+def _can_be_named(name: str, names: list[str]) -> bool:
+    """Tell whether a mapping can have a name, and whether it is that of one column."""
+    try:
+        _NAMES.validate_python(name)
+    except ValidationError:
+        return False
+    return names.count(name) == 1
 
 
 def _is_time(samples: Any, name: str) -> bool:
@@ -86,18 +102,25 @@ def _guess(column: Any) -> tuple[int, IdHash | None] | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = column.combine_chunks()
-    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        values = values.flatten()
+    values = plain_values(column.combine_chunks())
+    if is_list(values.type):
+        values = plain_values(values.flatten())
     values = values.drop_null()
     kind = values.type
     if pa.types.is_integer(kind) and len(values):
         ends = pc.min_max(values).as_py()
+        if ends["max"] >= MAX_ROWS:
+            return _HASHED_ROWS, IdHash.MODULO
         return (ends["max"] + 1, None) if ends["min"] >= 0 else None
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_large_binary(kind):
         is_hex = pc.all(pc.match_substring_regex(values, _HEX)).as_py()
         return _HASHED_ROWS, IdHash.HEX if is_hex else IdHash.MD5
     return None
+
+
+def _quoted(text: str) -> str:
+    """Return text as TOML has it, which knows no halves of characters beyond U+FFFF."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def mapping_text(mapping: LogMapping) -> str:
@@ -105,17 +128,17 @@ def mapping_text(mapping: LogMapping) -> str:
     lines = [
         "# Guessed from the first samples: check every line.",
         "schema_version = 1",
-        f"name = {json.dumps(mapping.name)}",
+        f"name = {_quoted(mapping.name)}",
     ]
     if mapping.time:
         lines += ["# Samples are sorted by this column."]
-        lines += [f"time = {json.dumps(mapping.time)}"]
+        lines += [f"time = {_quoted(mapping.time)}"]
     for table in mapping.tables:
-        lines += ["", "[[tables]]", f"name = {json.dumps(table.name)}"]
+        lines += ["", "[[tables]]", f"name = {_quoted(table.name)}"]
         lines += [f"num_embeddings = {table.num_embeddings}"]
     for feature in mapping.features:
-        lines += ["", "[[features]]", f"column = {json.dumps(feature.column)}"]
-        lines += [f"table = {json.dumps(feature.table)}"]
+        lines += ["", "[[features]]", f"column = {_quoted(feature.column)}"]
+        lines += [f"table = {_quoted(feature.table)}"]
         if feature.hash:
-            lines += ["# The training job's.", f"hash = {json.dumps(feature.hash)}"]
+            lines += ["# The training job's.", f"hash = {_quoted(feature.hash)}"]
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ import numpy as np
 from shardplan.errors import Fault, InputError
 from shardplan.records.log_statistics import LogStatistics, Unread
 from shardplan.statistics.ids import Ids, column_ids, in_range
-from shardplan.statistics.log_files import list_parts, read_part
+from shardplan.statistics.log_files import list_parts, name_of, named, read_part
 from shardplan.statistics.summary import summarise
 from shardplan.statistics.tally import Tally
 
@@ -143,8 +143,7 @@ def _counted(
 def count_part(part: Part, mapping: LogMapping) -> PartStatistics:
     """Count a part of a log whose samples are in order."""
     damaged: list[Damage] = []
-    where = part[0].path
-    found = _count(_blocks(read_part(part, mapping, damaged)), mapping, where)
+    found = _count(_blocks(read_part(part, mapping, damaged)), mapping)
     found.damaged += damaged
     return found
 
@@ -168,23 +167,31 @@ def count_sorted(parts: Iterable[Part], mapping: LogMapping) -> PartStatistics:
                 raise InputError.single("mapping", "time", mapping.time, rule)
     if not tables:
         return PartStatistics.none(mapping)
-    whole = pa.concat_tables(tables, promote_options="permissive")
     number = pa.array(np.arange(size))
     keys = [("time", "ascending"), ("number", "ascending")]
-    times = pa.table({"time": whole[mapping.time], "number": number})
-    order = pc.sort_indices(times, sort_keys=keys)
-    found = _count(_blocks([whole.take(order)]), mapping, mapping.name)
+    try:
+        whole = pa.concat_tables(tables, promote_options="permissive")
+        times = pa.table({"time": whole[mapping.time], "number": number})
+        order = pc.sort_indices(times, sort_keys=keys)
+    except pa.ArrowException as error:
+        rule = f"cannot be sorted by: {error}"
+        raise InputError.single(mapping.name, "time", mapping.time, rule) from error
+    sorted_ = named(whole.take(order), mapping.name)
+    found = _count(_blocks([sorted_]), mapping)
     found.damaged += damaged
     return found
 
 
 def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
-    """Cut and join tables to BLOCK samples each, but for the last."""
+    """Cut and join tables to BLOCK samples each, but for the last of each schema."""
     import pyarrow as pa
 
     waiting: list[Any] = []
     size = 0
     for table in tables:
+        if size and table.schema != waiting[0].schema:
+            yield pa.concat_tables(waiting)
+            waiting, size = [], 0
         waiting.append(table)
         size += table.num_rows
         if size >= BLOCK:
@@ -196,12 +203,13 @@ def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
         yield pa.concat_tables(waiting)
 
 
-def _count(blocks: Iterable[Any], mapping: LogMapping, where: str) -> PartStatistics:
-    return _folded((_count_block(b, mapping, where) for b in blocks), mapping)
+def _count(blocks: Iterable[Any], mapping: LogMapping) -> PartStatistics:
+    return _folded((_count_block(b, mapping) for b in blocks), mapping)
 
 
-def _count_block(block: Any, mapping: LogMapping, where: str) -> PartStatistics:
+def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
     """Count a block: its features by table, and which tables samples look up."""
+    where = name_of(block)
     keep = kept_rows(len(mapping.tables))
     tallies, present = {}, []
     unreadable: Counter[str] = Counter()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shardplan.errors import InputError
-from shardplan.records.log_mapping import LogFeature
+from shardplan.records.log_mapping import IdHash, LogFeature
 from shardplan.statistics.ids import column_ids
 
 pa = pytest.importorskip("pyarrow")
@@ -45,6 +45,43 @@ def test_other_types_of_the_same() -> None:
     coded = pa.array(["7", "8", "7"]).dictionary_encode()
     found = column_ids(coded, LogFeature(column="c", table="t"), 10, "log")
     assert found.ids.tolist() == [7, 8, 7]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2)), ([1, 2, 3, 4], [2, 2])),
+        (pa.nulls(2), ([], [0, 0])),
+        (pa.array([b"7", b"\xff"]), ([7], [1, 0])),
+        (pa.array(["7", "8"], pa.string_view()), ([7, 8], [1, 1])),
+        (
+            pa.ListArray.from_arrays(
+                [0, 2, 3], pa.array(["5", "6", "5"]).dictionary_encode()
+            ),
+            ([5, 6, 5], [2, 1]),
+        ),
+    ],
+)
+def test_types_that_files_have(column: Any, expected: object) -> None:
+    """Lists of one size, nothing at all, bytes, views, dictionaries in lists."""
+    found = column_ids(column, LogFeature(column="c", table="t"), 10, "log")
+    assert (found.ids.tolist(), found.lengths.tolist()) == expected
+
+
+def test_large_unsigned_numbers() -> None:
+    """Taken modulo the rows as they are; without that they are out of range."""
+    big = 2**64 - 1
+    assert ids_of([big], pa.uint64(), hash="modulo")[0] == [big % 100]
+    assert ids_of([big], pa.uint64())[0] == [-1]
+
+
+def test_text_that_is_not_utf_8() -> None:
+    """Its bytes are hashed."""
+    made = LogFeature(column="c", table="t", hash=IdHash.CRC32)
+    wrong = pa.array([b"\xff1"])
+    text = pa.Array.from_buffers(pa.string(), 1, wrong.buffers())
+    found = column_ids(text, made, 100, "log")
+    assert found.ids.tolist() == [zlib.crc32(b"\xff1") % 100]
 
 
 def test_a_cell_with_several() -> None:

@@ -217,6 +217,44 @@ def test_wrong_logs(tmp_path: Path, content: str, rule: str) -> None:
         measure([path], mapping())
 
 
+def test_files_of_different_types_are_one_log(tmp_path: Path) -> None:
+    """Each is read as it is, in the order of names; messages name the one."""
+    rows = {"seen": [1, 2], "clicked": [3, 3], "who": [4, 5]}
+    pq.write_table(pa.table(rows), tmp_path / "a.parquet")
+    narrow = pa.table(rows).cast(pa.schema([(n, pa.int32()) for n in rows]))
+    pq.write_table(narrow, tmp_path / "b.parquet")
+    (tmp_path / "c.csv").write_text("who,seen,clicked\n6,1,2\n")
+    found = measure([tmp_path], mapping())
+    assert found.num_samples == 5
+    assert [t.lookups for t in found.tables] == [10, 5]
+    assert [t.rows_seen for t in found.tables] == [3, 3]
+    (tmp_path / "d.csv").write_text("who,seen,clicked\n6,1,x\n")
+    (tmp_path / "e.parquet").write_bytes((tmp_path / "a.parquet").read_bytes())
+    assert measure([tmp_path], mapping()).tables[0].unreadable == 1
+    (tmp_path / "c.csv").unlink()
+    with pytest.raises(InputError, match=r"d\.csv: clicked = .*hash function"):
+        measure([tmp_path], mapping())
+
+
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    """Which of them is meant cannot be known."""
+    names = ["seen", "clicked", "who", "who"]
+    path = tmp_path / "log.parquet"
+    pq.write_table(pa.Table.from_arrays([pa.array([1])] * 4, names=names), path)
+    with pytest.raises(InputError, match="who: is the name of several columns"):
+        measure([path], mapping())
+
+
+@pytest.mark.parametrize(
+    "times", [pa.array([[1], [2]]), pa.array(["b", "a"]).dictionary_encode()]
+)
+def test_times_without_an_order(tmp_path: Path, times: Any) -> None:
+    """Lists and the like."""
+    table = pa.table({"seen": [1, 2], "clicked": [3, 3], "who": [4, 5], "time": times})
+    with pytest.raises(InputError, match="cannot be sorted by"):
+        measure([write(tmp_path, table)], mapping(time="time"))
+
+
 def test_files_that_are_none(tmp_path: Path) -> None:
     """Missing ones, folders without logs, and unknown suffixes."""
     (tmp_path / "notes.doc").write_text("x")
