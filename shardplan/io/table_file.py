@@ -1,7 +1,8 @@
 """Long lists of tables as CSV or Parquet: one row per table.
 
 Columns are the fields of a table, `zipf_alpha`, `row_skew` with `row_skew_shards`, and
-the fields of its constraints; ``|`` separates values. An empty cell means: not given.
+the fields of its constraints; ``|`` separates values, ``:`` the numbers of a point. An
+empty cell means: not given.
 Cells are converted column by column; what a cell may hold is the records' business.
 """
 
@@ -51,6 +52,18 @@ def _numbers(cell: str) -> object:
     return [_number(part.strip()) for part in cell.split("|")]
 
 
+def _points(cell: str) -> object:
+    """Points of a curve, ``x:y|x:y``; a part without ``:`` stays, and is no point."""
+    return [
+        [_number(part.strip()) for part in point.split(":")] if ":" in point else point
+        for point in cell.split("|")
+    ]
+
+
+_LISTS = (_texts, _numbers, _points)
+"""What makes a list of a text."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Column:
     """Where a column goes in a table, and how its text is converted."""
@@ -72,6 +85,8 @@ COLUMNS = {
     "is_pooled": _Column(("is_pooled",), _flag),
     "is_weighted": _Column(("is_weighted",), _flag),
     "zipf_alpha": _Column(("access", "alpha"), _number),
+    "unique_ids": _Column(("unique_ids",), _points),
+    "miss_ratio": _Column(("miss_ratio",), _points),
     "row_routing": _Column(("row_routing",), str),
     "block_heat": _Column(("block_heat",), _numbers),
     "row_skew": _Column(("row_skew", "ratio"), _number),
@@ -207,7 +222,7 @@ def _convert_values(
     values: Iterable[object], convert: Callable[[str], object]
 ) -> list[object]:
     """Split the text of list columns; other values have their types already."""
-    if convert not in (_texts, _numbers):
+    if convert not in _LISTS:
         return [None if value == "" else value for value in values]
     return [
         (convert(value) if value else None) if isinstance(value, str) else value

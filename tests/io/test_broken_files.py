@@ -70,7 +70,7 @@ ONE_PROBLEM = [
     (
         "cost_model/unknown_unit.toml",
         "lookup.forward_efficiency.unit",
-        "must be one of fraction, s, s/id, bytes/s, bytes, ratio, exponent, count",
+        "must be one of fraction, s, s/id, bytes/s, 1/s, bytes, ratio, exponent, count",
     ),
     (
         "cost_model/value_is_nan.toml",

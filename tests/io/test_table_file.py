@@ -150,6 +150,19 @@ def test_heat_of_rows(tmp_path: Path) -> None:
         read_csv(tmp_path, f"{header}\nc,100,8,,,2.5\n")
 
 
+def test_curves(tmp_path: Path) -> None:
+    """Points of a measured curve are pairs with a colon; one number is no point."""
+    header = "name,num_embeddings,embedding_dim,unique_ids,miss_ratio"
+    a, b = read_csv(
+        tmp_path, f"{header}\na,100,8,10:9|1000: 80,5:0.5|50:0.125\nb,100,8,,\n"
+    )
+    assert a.unique_ids == ((10, 9), (1000, 80))
+    assert a.miss_ratio == ((5, 0.5), (50, 0.125))
+    assert (b.unique_ids, b.miss_ratio) == ((), ())
+    with pytest.raises(InputError, match=r"row 2, unique_ids = '10': must be a list"):
+        read_csv(tmp_path, f"{header}\na,100,8,10|9,\n")
+
+
 def test_every_column_is_a_field() -> None:
     """Columns and the fields of tables and constraints cannot drift apart."""
     fields = set(EmbeddingTable.model_fields) - {"access", "constraints", "torchrec"}
