@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shardplan.errors import Fault, InputError
 from shardplan.io.wording import suggest
 from shardplan.records.log_mapping import CRITEO_COLUMNS, LogFormat
+from shardplan.statistics.text_stream import PACKED, TextStream, header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ _SUFFIXES = {
     ".inter": LogFormat.TSV,
     ".txt": LogFormat.TSV,
 }
-_PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+_DELIMITERS = {LogFormat.CSV: ",", LogFormat.TSV: "\t", LogFormat.CRITEO: "\t"}
 
 
 class LogPiece(NamedTuple):
@@ -121,7 +122,7 @@ def _expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 def _suffix(path: Path) -> str:
     """Return the suffix of a format, below that of a compression."""
-    name = path.with_suffix("") if path.suffix in _PACKED else path
+    name = path.with_suffix("") if path.suffix in PACKED else path
     return name.suffix if name.suffix in _SUFFIXES else ""
 
 
@@ -225,43 +226,65 @@ def _read_text(
     """Read columns as text; lines of another number of columns are counted."""
     import pyarrow as pa
 
+    names = _text_columns(piece, mapping.columns)
+    if not names:
+        with TextStream(piece.path) as stream:
+            stream.read(1)
+            reason = stream.damage or "has no line"
+        damaged.append(Damage(piece.path, reason))
+        return
+    _require(names, mapping, piece.path)
     wrong: list[int] = []
 
     def skip(row: Any) -> str:
         wrong.append(row.actual_columns)
         return "skip"
 
-    try:
-        with _opened(piece, mapping.columns, _as_text(mapping), skip) as reader:
-            for batch in reader:
-                yield pa.Table.from_batches([batch])
-    except pa.ArrowKeyError:
-        with _opened(piece, mapping.columns) as reader:
-            _require(reader.schema.names, mapping, piece.path)
-        raise
-    if wrong:
-        reason = f"{len(wrong)} lines with another number of columns"
-        damaged.append(Damage(piece.path, reason))
+    with TextStream(piece.path) as stream:
+        try:
+            with _opened(stream, piece, mapping, skip) as reader:
+                for batch in reader:
+                    yield pa.Table.from_batches([batch])
+        finally:
+            reasons = [stream.damage] if stream.damage else []
+            if wrong:
+                reasons.append(f"{len(wrong)} lines with another number of columns")
+            if stream.quotes % 2 and piece.format is not LogFormat.CRITEO:
+                reasons.append(_QUOTES)
+            damaged += [Damage(piece.path, reason) for reason in reasons]
 
 
-@contextmanager
+_QUOTES = (
+    "an odd number of quotes: one that is not closed takes the lines after it into "
+    "its cell"
+)
+
+
+def _text_columns(piece: LogPiece, columns: Sequence[str]) -> list[str]:
+    """Return the names of the columns of a text file; none if it has no line."""
+    if piece.format is LogFormat.CRITEO:
+        return list(CRITEO_COLUMNS)
+    return list(columns) or header(piece.path, _DELIMITERS[piece.format])
+
+
 def _opened(
-    piece: LogPiece, columns: Sequence[str], convert: Any = None, skip: Any = None
-) -> Iterator[Any]:
-    """Open a text file, which may be compressed."""
-    import pyarrow as pa
+    stream: TextStream, piece: LogPiece, mapping: LogMapping | None, skip: Any = None
+) -> Any:
+    """Open a text file; without a mapping with all its columns."""
     from pyarrow import csv
 
-    names = CRITEO_COLUMNS if piece.format is LogFormat.CRITEO else columns
-    delimiter = "," if piece.format is LogFormat.CSV else "\t"
+    columns = mapping.columns if mapping else ()
+    is_criteo = piece.format is LogFormat.CRITEO
+    names = CRITEO_COLUMNS if is_criteo else columns
     read = csv.ReadOptions(column_names=list(names) or None, block_size=PART_BYTES // 4)
-    parse = csv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip)
-    packed = _PACKED.get(Path(piece.path).suffix)
-    with (
-        pa.input_stream(piece.path, compression=packed) as stream,
-        csv.open_csv(stream, read, parse, convert) as reader,
-    ):
-        yield reader
+    parse = csv.ParseOptions(
+        delimiter=_DELIMITERS[piece.format],
+        quote_char=False if is_criteo else '"',
+        newlines_in_values=not is_criteo,
+        invalid_row_handler=skip,
+    )
+    convert = _as_text(mapping) if mapping else None
+    return csv.open_csv(io.BufferedReader(stream), read, parse, convert)
 
 
 def _as_text(mapping: LogMapping) -> Any:
@@ -296,7 +319,10 @@ def first_samples(path: str) -> Any:
             with pq.ParquetFile(path) as file:
                 batches = list(islice(file.iter_batches(PART_ROWS), 1))
                 return pa.Table.from_batches(batches, file.schema_arrow)
-        with _opened(LogPiece(path, form), ()) as reader:
+        with (
+            TextStream(path) as stream,
+            _opened(stream, LogPiece(path, form), None) as reader,
+        ):
             return pa.Table.from_batches(islice(reader, 1), reader.schema)
     except _errors() as error:
         raise InputError.single(path, "", None, _reason(error)) from error

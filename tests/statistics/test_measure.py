@@ -190,6 +190,33 @@ def test_damage_within_a_file(tmp_path: Path) -> None:
     assert found.unread
 
 
+@pytest.mark.parametrize("form", [".csv", ".tsv"])
+def test_a_cut_file_has_the_samples_before(tmp_path: Path, form: str) -> None:
+    """A line that is cut is none of them: its id would be another one."""
+    comma = "," if form == ".csv" else "\t"
+    rng = np.random.default_rng(0)
+    rows = rng.integers(10, 99, (5000, 3)).tolist()
+    lines = [comma.join(map(str, row)) for row in rows]
+    text = "\n".join([comma.join(["seen", "clicked", "who"]), *lines]).encode()
+    path = tmp_path / f"log{form}.gz"
+    path.write_bytes(gzip.compress(text)[:-500])
+    found = measure([path], mapping())
+    assert 3000 < found.num_samples < 5000
+    assert [t.unreadable + t.out_of_range for t in found.tables] == [0, 0]
+    assert ["ended before" in u.reason for u in found.unread] == [True]
+
+
+def test_a_quote_that_is_not_closed(tmp_path: Path) -> None:
+    """It takes lines into its cell, which is said."""
+    path = tmp_path / "log.csv"
+    path.write_text('seen,clicked,who\n1,2,3\n4,5,"6\n7,8,9\n')
+    found = measure([path], mapping())
+    assert found.num_samples == 2
+    assert ["number of quotes" in u.reason for u in found.unread] == [True]
+    path.write_text('seen,clicked,who\n1,2,3\n4,5,"6"\n7,8,9\n')
+    assert measure([path], mapping()).unread == ()
+
+
 def test_lines_with_other_columns_are_counted(tmp_path: Path) -> None:
     """And left out."""
     path = tmp_path / "log.csv"
