@@ -251,6 +251,8 @@ def _read_text(
                 reasons.append(f"{len(wrong)} lines with another number of columns")
             if stream.quotes % 2 and piece.format is not LogFormat.CRITEO:
                 reasons.append(_QUOTES)
+            if not stream.is_utf8:
+                reasons.append(r"bytes that are not UTF-8, which are taken as \x..")
             damaged += [Damage(piece.path, reason) for reason in reasons]
 
 

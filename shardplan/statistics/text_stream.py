@@ -13,8 +13,8 @@ from typing import Any
 PACKED = (".gz", ".zst", ".bz2")
 """Suffixes of compressed files."""
 _CHUNK = 1 << 20
-_ZSTD_CHUNK = 1 << 12
-"""A chunk that cannot be read whole is lost; the others return what there is of it."""
+_PACKED_CHUNK = 1 << 14
+"""What of a chunk was unpacked before an error is lost."""
 
 
 def _open(path: str) -> Any:
@@ -31,7 +31,7 @@ def _open(path: str) -> Any:
 
 
 class TextStream(io.RawIOBase):
-    """Bytes of a file; where it is damaged they end, after the last whole line.
+    r"""Bytes of a file; where it is damaged they end, after the last whole line.
 
     A line that is cut could look like a whole one with another id.
 
@@ -41,16 +41,19 @@ class TextStream(io.RawIOBase):
         Why the rest cannot be read; empty as long as nothing is wrong.
     quotes : int
         Quotes so far.
+    is_utf8 : bool
+        Whether all was so far; other bytes are written as `\xff`.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__()
         self.damage = ""
         self.quotes = 0
+        self.is_utf8 = True
         self._file = _open(path)
-        zstd = path.endswith(".zst")
-        self._next = self._file.read if zstd else self._file.read1
-        self._chunk = _ZSTD_CHUNK if zstd else _CHUNK
+        suffix = Path(path).suffix
+        self._next = self._file.read if suffix == ".zst" else self._file.read1
+        self._chunk = _PACKED_CHUNK if suffix in PACKED else _CHUNK
         self._ready = memoryview(b"")
         self._rest = b""
         self._ended = False
@@ -86,8 +89,19 @@ class TextStream(io.RawIOBase):
         self._ended = not chunk
         end = len(text) if self._ended else text.rfind(b"\n") + 1
         self._rest = text[end:]
-        self.quotes += text.count(b'"', 0, end)
-        self._ready = memoryview(text)[:end]
+        self._ready = memoryview(self._as_utf8(text[:end]))
+
+    def _as_utf8(self, lines: bytes) -> bytes:
+        r"""Write bytes that are no UTF-8 as `\xff`: other ids stay other ids.
+
+        The CSV reader cannot report a line with such bytes.
+        """
+        self.quotes += lines.count(b'"')
+        if lines.isascii():
+            return lines
+        text = lines.decode("utf-8", "backslashreplace").encode()
+        self.is_utf8 &= text == lines
+        return text
 
 
 def header(path: str, delimiter: str) -> list[str]:

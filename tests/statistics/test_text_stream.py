@@ -61,7 +61,7 @@ def test_the_last_line_need_not_end(tmp_path: Path, end: bytes) -> None:
         (b"\xef\xbb\xbfa,b\r\n1,2", ["a", "b"]),
         (b'\n"a\nb",c\n', ["a\nb", "c"]),
         (b"", []),
-        (b"\xff,b\n", ["\ufffd", "b"]),
+        (b"\xff,b\n", ["\\xff", "b"]),
     ],
 )
 def test_header(tmp_path: Path, content: bytes, names: list[Any]) -> None:
@@ -69,3 +69,12 @@ def test_header(tmp_path: Path, content: bytes, names: list[Any]) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(content)
     assert header(str(path), ",") == names
+
+
+def test_bytes_that_are_not_utf_8(tmp_path: Path) -> None:
+    """Other ids stay other ids; text that is UTF-8 is as it was."""
+    path = tmp_path / "log.csv"
+    path.write_bytes("a,\u00e9\n".encode() + b"1,\xe9\n2,\xe8")
+    text, stream = read(path)
+    assert text == "a,\u00e9\n".encode() + rb"1,\xe9" + b"\n" + rb"2,\xe8"
+    assert not stream.is_utf8
