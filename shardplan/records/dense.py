@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from shardplan.records.layers import (
+    SAMPLES,
     TARGETS,
     AttentionLayer,
     LayerBlock,
@@ -99,6 +100,12 @@ class DenseModel(Record):
             twice = [name for name, count in counts.items() if count > 1]
             if twice:
                 raise ValueError(f"names of {kind} must be unique: {twice[:10]}")
+        for name in (sequence.name for sequence in self.sequences):
+            if name == SAMPLES or name.endswith(TARGETS):
+                raise ValueError(
+                    f"sequence {name!r}: {SAMPLES!r} and names that end in {TARGETS!r} "
+                    "mean other axes; choose another name"
+                )
         parts = [_ORDER.index(block.part) for block in self.blocks]
         if parts != sorted(parts):
             raise ValueError(f"blocks must be in the order of parts: {_ORDER}")

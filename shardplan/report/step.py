@@ -141,13 +141,19 @@ def _run(run: dict[str, Any] | None) -> str:
     if run is None:
         return ""
     total, start, steps, evaluations = (
-        f"{run[key] / 3600:,.2f} h"
-        for key in ("total_s", "start_s", "steps_s", "evaluations_s")
+        _long(run[key]) for key in ("total_s", "start_s", "steps_s", "evaluations_s")
     )
     return (
         f"{total}: start {start}, {run['steps']:,} steps {steps}, "
         f"{run['evaluations']:,} evaluations {evaluations}"
     )
+
+
+def _long(seconds: float) -> str:
+    """Hours; what would be less than 0.1 of one has finer units."""
+    if 0 < seconds < 360:
+        return format_seconds(seconds)
+    return f"{seconds / 3600:,.2f} h"
 
 
 def _saved_table(explanation: dict[str, Any], step_s: float) -> RenderableType:

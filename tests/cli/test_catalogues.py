@@ -91,6 +91,16 @@ def test_simulate_tells_the_time_to_the_target(run: Run, tmp_path: Path) -> None
     assert data["steps"] == 26_001
 
 
+def test_a_short_run_is_told_in_seconds(run: Run, tmp_path: Path) -> None:
+    """A start of 2.5 s is no 0.00 h, and one of 720 s is 0.20 h."""
+    plan = tmp_path / "plan.json"
+    solve = ("solve", "movielens-ncf", "--topology", "dgx-a100-80", "-o", plan)
+    for seconds, text in ((2.5, "start 2.500 s,"), (720, "start 0.20 h,")):
+        value = f"workload.run={{samples=5,start_s={seconds}}}"
+        assert run(*solve, "--solver", "greedy", "--set", value).exit_code == 0
+        assert text in run("simulate", plan).stdout
+
+
 def test_show_cost_model_has_sources(run: Run) -> None:
     """Every coefficient comes with a unit and a source."""
     data = json.loads(run("cost-model", "show", "h100", "--format", "json").stdout)

@@ -69,6 +69,8 @@ def test_blocks_of_a_file_come_back(tmp_path):
         ("12_000", "9_000", "mean_square = 9000 contradicts"),
         ('optimizer = "adam"', "bottom_mlp = [8]", "cannot stand beside them"),
         ('kind = "norm"', 'kind = "layer_norm"', "layers"),
+        ('name = "history"', 'name = "samples"', "'samples': .*choose another"),
+        ('name = "history"', 'name = "a.targets"', "'a.targets': .*choose another"),
     ],
 )
 def test_contradictions_name_file_and_key(tmp_path, old, new, message):
