@@ -103,16 +103,21 @@ def list_parts(
 
 def _expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     found: list[str] = []
-    missing = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            found += [str(p) for p in path.rglob("*") if p.is_file() and _suffix(p)]
-        elif path.is_file():
-            found.append(str(path))
+    wrong = []
+    for given in map(Path, paths):
+        if given.is_dir():
+            found += [str(p) for p in given.rglob("*") if p.is_file() and _suffix(p)]
+        elif given.is_file():
+            found.append(str(given))
         else:
-            missing.append(Fault(str(path), "", "", "there is no such file or folder"))
-    if missing:
-        raise InputError(missing)
+            wrong.append(Fault(str(given), "", "", "there is no such file or folder"))
+    for path in found:
+        # Neither PyArrow nor JSON has such names.
+        if (shown := path.encode("utf-8", "backslashreplace").decode()) != path:
+            rule = "has a name that is not UTF-8: rename it"
+            wrong.append(Fault(shown, "", "", rule))
+    if wrong:
+        raise InputError(wrong)
     if not found:
         where = ", ".join(map(str, paths))
         rule = f"has no file of a log ({', '.join(_SUFFIXES)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -296,6 +297,15 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=rule):
             measure([path], mapping())
+
+
+def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
+    """Results could not name such a file."""
+    path = os.fsencode(tmp_path) + b"/\xff.csv"
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(b"seen,clicked,who\n1,2,3\n")
+    with pytest.raises(InputError, match=r"udcff\.csv: has a name that is not UTF-8"):
+        measure([tmp_path], mapping())
 
 
 def test_only_so_much_is_sorted(
