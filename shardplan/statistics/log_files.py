@@ -127,7 +127,8 @@ def _expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
 
 def _suffix(path: Path) -> str:
     """Return the suffix of a format, below that of a compression."""
-    name = path.with_suffix("") if path.suffix in PACKED else path
+    name = Path(path.name.lower())
+    name = name.with_suffix("") if name.suffix in PACKED else name
     return name.suffix if name.suffix in _SUFFIXES else ""
 
 

@@ -18,7 +18,7 @@ _PACKED_CHUNK = 1 << 14
 
 
 def _open(path: str) -> Any:
-    suffix = Path(path).suffix
+    suffix = Path(path).suffix.lower()
     if suffix == ".gz":
         return gzip.open(path)
     if suffix == ".bz2":
@@ -51,7 +51,7 @@ class TextStream(io.RawIOBase):
         self.quotes = 0
         self.is_utf8 = True
         self._file = _open(path)
-        suffix = Path(path).suffix
+        suffix = Path(path).suffix.lower()
         self._next = self._file.read if suffix == ".zst" else self._file.read1
         self._chunk = _PACKED_CHUNK if suffix in PACKED else _CHUNK
         self._ready = memoryview(b"")

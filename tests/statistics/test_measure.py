@@ -299,6 +299,14 @@ def test_files_that_are_none(tmp_path: Path) -> None:
             measure([path], mapping())
 
 
+def test_capital_suffixes(tmp_path: Path) -> None:
+    """A folder's files are not passed over for these."""
+    text = b"seen,clicked,who\n1,2,3\n"
+    (tmp_path / "A.CSV").write_bytes(text)
+    (tmp_path / "B.Csv.GZ").write_bytes(gzip.compress(text))
+    assert measure([tmp_path], mapping()).num_samples == 2
+
+
 def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
     """Results could not name such a file."""
     path = os.fsencode(tmp_path) + b"/\xff.csv"
