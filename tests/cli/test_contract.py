@@ -22,6 +22,9 @@ from shardplan.cli.main import cli
 from shardplan.io.catalog import load_network
 from shardplan.records.sharding import QUANTITY, Objective
 from shardplan.simulation.collective_times import Bench
+from shardplan.statistics.folder import write_statistics
+from shardplan.statistics.mapping_file import load_mapping
+from shardplan.statistics.measure import measure
 from tests.calibration.written import write
 from tests.cli.test_process import ENVIRONMENT, ROOT
 from tests.cli.test_solve import TOO_LARGE
@@ -64,6 +67,7 @@ COMMANDS = {
     "topology show": ["dgx-h100"],
     "topology validate": ["dgx-h100"],
     "workload list": [],
+    "workload build": ["--statistics", "STATISTICS", "--model", "MODEL"],
     "workload copy": ["dlrm-dcnv2", "COPY", "--force"],
     "workload show": ["WORKLOAD"],
     "workload validate": ["WORKLOAD"],
@@ -76,6 +80,9 @@ COMMANDS = {
     "network show": ["nvlink4"],
     "network validate": ["nvlink4"],
     "network fit": ["BENCH", "--like", "nvlink4", "-o", "COPY"],
+    "stats measure": ["LOG", "--features", "MAPPING", "-o", "MEASURED"],
+    "stats guess": ["LOG"],
+    "stats show": ["STATISTICS"],
     "schema": ["plan"],
     "completion": ["bash"],
 }
@@ -175,6 +182,27 @@ def leaves(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[Any]
     yield from ((" ".join(words), form) for form in formats)
 
 
+def log_files(folder: Path) -> dict[str, str]:
+    """Write a log with what goes with it, and what was measured of it."""
+    (folder / "log.csv").write_text("user\n1\n2\n1\n")
+    table = '[[tables]]\nname = "user"\nnum_embeddings = 9\n'
+    head = 'schema_version = 1\nname = "clicks"\n'
+    feature = '[[features]]\ncolumn = "user"\ntable = "user"\n'
+    (folder / "mapping.toml").write_text(f"{head}{table}{feature}")
+    (folder / "model.toml").write_text(
+        f"{head}global_batch_size = 64\n{table}embedding_dim = 8\n"
+    )
+    mapping = load_mapping(folder / "mapping.toml")
+    write_statistics(measure([folder / "log.csv"], mapping), folder / "statistics")
+    return {
+        "LOG": str(folder / "log.csv"),
+        "MAPPING": str(folder / "mapping.toml"),
+        "MODEL": str(folder / "model.toml"),
+        "STATISTICS": str(folder / "statistics"),
+        "MEASURED": str(folder / "measured"),
+    }
+
+
 def test_every_command_has_its_line() -> None:
     """A new command needs a line here, and a new format a way to parse it."""
     found = list(leaves(cli))
@@ -203,6 +231,7 @@ def test_standard_output_is_the_result(
         "COPY": str(folder / "copy.toml"),
         "FOLDER": str(folder / "report"),
         "BENCH": write(folder, "a2a.json", "nvlink4", DOMAIN, "all_to_all"),
+        **log_files(folder),
     }
     given = [files.get(word, word) for word in COMMANDS[name]]
     arguments = [*name.split(), *given, *(["--format", form] if form else [])]

@@ -30,7 +30,8 @@ def test_a_cold_proposal_helps(cluster: list[Hosts], objective: Objective) -> No
         rng = np.random.default_rng(seed)
         problem = hbm_problem(rng, 40, cluster, objective, with_rows=True)
         begun = start(problem)
-        state, (_, _, recutter, _, price) = begun.state, moves_of(begun, rng)
+        state, moves = begun.state, moves_of(begun, rng)
+        recutter, price = moves.recutter, moves.price
         penalty = low_levels(state)
         for step in range(40):
             if step % 5 == 0:
@@ -87,7 +88,7 @@ def test_re_cuts_of_places_only() -> None:
     rng = np.random.default_rng(5)
     problem = hbm_problem(rng, 40, [Hosts(4, 1)], Objective.STEP, with_rows=True)
     begun = start(problem)
-    state, (_, _, recutter, _, _) = begun.state, moves_of(begun, rng)
+    state, recutter = begun.state, moves_of(begun, rng).recutter
     scramble(state, rng)
     kept, before = state.option.copy(), state.load.copy()
     recutter._candidates.only_places = True
