@@ -59,7 +59,11 @@ def test_text_summary(run: Run, small: Path, soon: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--solver", "greedy"), ("--solver", "ldm"), ("--work-limit", "2000")],
+    [
+        ("--solver", "greedy"),
+        ("--work-limit", "500", "--solver", "ldm"),
+        ("--work-limit", "2000"),
+    ],
     ids=lambda options: options[-1],
 )
 def test_same_bytes(
