@@ -109,13 +109,10 @@ def plain_values(values: Any) -> Any:
     kind = values.type
     if pa.types.is_null(kind):
         return values.cast(pa.int64())
-    texts = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_binary,
-        pa.types.is_string_view,
-        pa.types.is_binary_view,
-    )
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        # PyArrow 16 casts views to nothing.
+        return pa.array(values.to_pylist(), pa.large_binary())
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
     return values.cast(pa.large_binary()) if any(t(kind) for t in texts) else values
 
 
