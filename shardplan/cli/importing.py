@@ -10,7 +10,7 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command, Group
-from shardplan.cli.options import WholeRange, format_option
+from shardplan.cli.options import WholeRange, file_option, format_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,15 +52,7 @@ _LOGGER = "shardplan.integrations.torchrec"
     callback=console.place_json,
     help="Write the topology to FILE.json.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    default=console.STDOUT,
-    callback=console.place_json,
-    help="Write the workload to FILE.json instead of standard output ('-').",
-)
+@file_option("the workload to FILE.json", console.place_json)
 @format_option
 def torchrec(
     factory: str,

@@ -166,17 +166,22 @@ def _place_picture(
     return console.place(ctx, param, path)
 
 
-def output_option(command: F) -> F:
-    """Add --output."""
+def file_option(
+    what: str, place: Callable[..., str | None] = console.place
+) -> Callable[[F], F]:
+    """Add --output for a result that goes to standard output otherwise."""
     return click.option(
         "-o",
         "--output",
         metavar="FILE",
         type=click.Path(),
         default=console.STDOUT,
-        callback=console.place,
-        help="Write the report to FILE instead of standard output ('-').",
-    )(command)
+        callback=place,
+        help=f"Write {what} instead of standard output ('-').",
+    )
+
+
+output_option = file_option("the report to FILE")
 
 
 def format_option(command: F) -> F:

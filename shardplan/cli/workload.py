@@ -11,6 +11,7 @@ from shardplan.cli.base import Command
 from shardplan.cli.catalogues import Catalogue
 from shardplan.cli.options import (
     CatalogueEntry,
+    file_option,
     format_option,
     limit_option,
     list_limit,
@@ -56,22 +57,15 @@ def show(workload: str, limit: int | None, form: str, output: str) -> None:
     type=CatalogueEntry("workloads"),
     help="Tables of the model by the names of the statistics, the batch, dense layers.",
 )
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    default=console.STDOUT,
-    callback=console.place_json,
-    help="Write the workload to FILE.json instead of standard output ('-').",
-)
+@file_option("the workload to FILE.json", console.place_json)
 @format_option
 def build(statistics: str, model: str, output: str, form: str) -> None:
     """Write a workload whose lookups are those that were measured.
 
-    For each measured table the pooling factor, the coverage and the access curve take
-    the place of the model's. Files are JSON, indented as text. Exit code 1: a measured
-    table that the model does not have, or has with other rows.
+    For each measured table the pooling factor, the coverage, the access curve, unique
+    ids, misses of caches and the heat of row blocks take the place of the model's.
+    Files are JSON, indented as text. Exit code 1: a measured table that the model does
+    not have, or has with other rows.
     """
     from shardplan.statistics.folder import load_statistics
     from shardplan.statistics.workload import with_statistics

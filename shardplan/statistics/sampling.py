@@ -164,10 +164,7 @@ class RowSample:
 
     def gaps_across(self) -> Gaps:
         """Return the gaps between parts of the sampled rows."""
-        found = Gaps.none()
-        for gaps in self.across[self.level :]:
-            found += gaps
-        return found
+        return sum_of(*self.across[self.level :])
 
     def borders(self) -> Gaps:
         """Return the gaps of the sampled rows to both ends of the log."""

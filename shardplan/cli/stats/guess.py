@@ -6,7 +6,7 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import format_option
+from shardplan.cli.options import file_option, format_option
 
 
 @click.command(
@@ -15,15 +15,7 @@ from shardplan.cli.options import format_option
     examples="shardplan stats guess clicks.parquet -o mapping.toml",
 )
 @click.argument("log", type=click.Path())
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=click.Path(),
-    default=console.STDOUT,
-    callback=console.place,
-    help="Write the mapping to FILE instead of standard output ('-').",
-)
+@file_option("the mapping to FILE")
 @format_option
 def command(log: str, output: str, form: str) -> None:
     """Write a first mapping of a log: a table for each column that has ids.
