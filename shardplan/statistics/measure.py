@@ -2,77 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shardplan.errors import Fault, InputError
 from shardplan.records.log_statistics import LogStatistics, Unread
-from shardplan.statistics.ids import Ids, column_ids, in_range
-from shardplan.statistics.log_files import list_parts, name_of, named, read_part
+from shardplan.statistics.count import (
+    PartStatistics,
+    count_part,
+    count_tables,
+    folded,
+)
+from shardplan.statistics.log_files import list_parts, named, read_part
 from shardplan.statistics.summary import summarise
-from shardplan.statistics.tally import Tally
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-    from shardplan.records.arrays import Ints
     from shardplan.records.log_mapping import LogMapping
     from shardplan.statistics.log_files import Damage, Part
 
-BLOCK = 1 << 17
-"""Samples that are counted at a time; gaps between lookups within are exact."""
-KEPT_ROWS = 1 << 24
-"""Rows of all tables together that are kept one by one."""
-_LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
 MOST_SORTED = 1 << 27
 """Samples of a log that can be sorted by time."""
-
-
-@dataclass(eq=False)
-class PartStatistics:
-    """What was counted of a part of a log; those of consecutive parts add up.
-
-    Attributes
-    ----------
-    tallies : dict of table name to Tally
-    together : int array of shape (T, T)
-        Samples that look up both of two tables.
-    unreadable : Counter of table name
-    damaged : list of Damage
-    """
-
-    tallies: dict[str, Tally]
-    together: Ints
-    unreadable: Counter[str] = field(default_factory=Counter)
-    damaged: list[Damage] = field(default_factory=list)
-
-    @classmethod
-    def none(cls, mapping: LogMapping) -> PartStatistics:
-        """Return the statistics of nothing."""
-        keep = kept_rows(len(mapping.tables))
-        tallies = {table.name: Tally.none(keep) for table in mapping.tables}
-        size = len(mapping.tables)
-        return cls(tallies, np.zeros((size, size), dtype=np.int64))
-
-    def __add__(self, later: PartStatistics) -> PartStatistics:
-        """Return the statistics of this part and the next one."""
-        return PartStatistics(
-            {name: self.tallies[name] + later.tallies[name] for name in self.tallies},
-            self.together + later.together,
-            self.unreadable + later.unreadable,
-            [*self.damaged, *later.damaged],
-        )
-
-
-def kept_rows(num_tables: int) -> int:
-    """Return how many rows of each table are kept one by one."""
-    return max(_LEAST_KEPT, min(_MOST_KEPT, KEPT_ROWS // num_tables))
 
 
 def measure(
@@ -100,29 +55,11 @@ def measure(
         If there is no such file, column or hash function, or nothing can be read.
     """
     parts, damaged = list_parts(paths, mapping)
-    total = _folded(_counted(parts, mapping, workers), mapping)
+    total = folded(_counted(parts, mapping, workers), mapping)
     total.damaged += damaged
     if strict and total.damaged:
         raise InputError([Fault(d.path, "", "", d.reason) for d in total.damaged])
     return _result(mapping, total)
-
-
-def _folded(parts: Iterable[PartStatistics], mapping: LogMapping) -> PartStatistics:
-    """Add parts up in their order, as many to the left as to the right.
-
-    A sum of large and small parts costs as much as one of large ones.
-    """
-    sums: list[tuple[int, PartStatistics]] = []
-    for part in parts:
-        size, total = 0, part
-        while sums and sums[-1][0] == size:
-            total = sums.pop()[1] + total
-            size += 1
-        sums.append((size, total))
-    while len(sums) > 1:
-        (_, last), (_, before) = sums.pop(), sums.pop()
-        sums.append((0, before + last))
-    return sums[0][1] if sums else PartStatistics.none(mapping)
 
 
 def _counted(
@@ -138,14 +75,6 @@ def _counted(
         return
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         yield from pool.map(count_part, parts, [mapping] * len(parts))
-
-
-def count_part(part: Part, mapping: LogMapping) -> PartStatistics:
-    """Count a part of a log whose samples are in order."""
-    damaged: list[Damage] = []
-    found = _count(_blocks(read_part(part, mapping, damaged)), mapping)
-    found.damaged += damaged
-    return found
 
 
 def count_sorted(parts: Iterable[Part], mapping: LogMapping) -> PartStatistics:
@@ -177,68 +106,9 @@ def count_sorted(parts: Iterable[Part], mapping: LogMapping) -> PartStatistics:
         rule = f"cannot be sorted by: {error}"
         raise InputError.single(mapping.name, "time", mapping.time, rule) from error
     sorted_ = named(whole.take(order), mapping.name)
-    found = _count(_blocks([sorted_]), mapping)
+    found = count_tables([sorted_], mapping)
     found.damaged += damaged
     return found
-
-
-def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
-    """Cut and join tables to BLOCK samples each, but for the last of each schema."""
-    import pyarrow as pa
-
-    waiting: list[Any] = []
-    size = 0
-    for table in tables:
-        if size and table.schema != waiting[0].schema:
-            yield pa.concat_tables(waiting)
-            waiting, size = [], 0
-        waiting.append(table)
-        size += table.num_rows
-        if size >= BLOCK:
-            whole = pa.concat_tables(waiting)
-            for start in range(0, size - BLOCK + 1, BLOCK):
-                yield whole.slice(start, BLOCK)
-            waiting, size = [whole.slice(size - size % BLOCK)], size % BLOCK
-    if size:
-        yield pa.concat_tables(waiting)
-
-
-def _count(blocks: Iterable[Any], mapping: LogMapping) -> PartStatistics:
-    return _folded((_count_block(b, mapping) for b in blocks), mapping)
-
-
-def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
-    """Count a block: its features by table, and which tables samples look up."""
-    where = name_of(block)
-    keep = kept_rows(len(mapping.tables))
-    tallies, present = {}, []
-    unreadable: Counter[str] = Counter()
-    for table in mapping.tables:
-        rows = table.num_embeddings
-        features = [f for f in mapping.features if f.table == table.name]
-        columns = [block[feature.column].combine_chunks() for feature in features]
-        each = zip(columns, features, strict=True)
-        found = _joined([column_ids(c, f, rows, where) for c, f in each])
-        unreadable[table.name] += found.unreadable
-        found, others = in_range(found, rows)
-        tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
-        present.append(found.lengths > 0)
-    both = np.array(present, dtype=np.float32)
-    together = np.rint(both @ both.T).astype(np.int64)
-    return PartStatistics(tallies, together, unreadable)
-
-
-def _joined(found: list[Ids]) -> Ids:
-    """Put the lookups of several features in the order of their samples."""
-    if len(found) == 1:
-        return found[0]
-    sample = np.concatenate(
-        [np.repeat(np.arange(len(f.lengths)), f.lengths) for f in found]
-    )
-    ids = np.concatenate([each.ids for each in found])
-    lengths = np.sum([each.lengths for each in found], axis=0)
-    unreadable = sum(each.unreadable for each in found)
-    return Ids(ids[np.argsort(sample, kind="stable")], lengths, unreadable)
 
 
 def _result(mapping: LogMapping, total: PartStatistics) -> LogStatistics:
