@@ -10,6 +10,7 @@ from shardplan.records.record import (
     Fraction,
     Name,
     Number,
+    PositiveTally,
     Record,
     Rows,
     SchemaVersion,
@@ -18,6 +19,33 @@ from shardplan.records.record import (
 
 Curve = tuple[tuple[Number, Number], ...]
 Error = Annotated[Number, Field(ge=0)]
+
+
+class BatchStatistics(Record):
+    """What batches of a number of samples in a row have of a table.
+
+    Attributes
+    ----------
+    samples : int
+    batches, measured : int
+        How many the log has, and of how many the rest is.
+    ids, unique_ids, unique_error : float
+        Means of a batch; the error is that of unique ids, relative.
+    most_ids, most_unique_ids : tuple of (partitions, ids)
+        Of the fullest partition ``row % partitions`` of all measured batches.
+    exceeded : float
+        Share of all batches that may have more than these; 0 if all were measured.
+    """
+
+    samples: PositiveTally
+    batches: PositiveTally
+    measured: PositiveTally
+    ids: Number
+    unique_ids: Number
+    unique_error: Error
+    most_ids: Curve
+    most_unique_ids: Curve
+    exceeded: Fraction
 
 
 class TableStatistics(Record):
@@ -47,6 +75,8 @@ class TableStatistics(Record):
         Mean distinct rows of so many lookups in a row, in the order of the log.
     unique_rows_error : float
         Relative.
+    batches : tuple of BatchStatistics
+        By number of samples, none where the log has no whole batch.
     miss_ratio : tuple of (rows, ratio)
         Misses of an LRU cache of so many rows, in the order of the log.
     cold_ratio : float
@@ -75,6 +105,7 @@ class TableStatistics(Record):
     access_error: Error
     unique_rows: Curve
     unique_rows_error: Error = 0.0
+    batches: tuple[BatchStatistics, ...] = ()
     miss_ratio: Curve
     miss_ratio_error: Error = 0.0
     cold_ratio: Fraction

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shardplan.records.log_statistics import TableStatistics
+from shardplan.records.log_statistics import BatchStatistics, TableStatistics
+from shardplan.statistics.batches import PARTITIONS, SIZES
 from shardplan.statistics.curve import access_curve
 from shardplan.statistics.heat import MODULUS
 from shardplan.statistics.reuse import reuse_curves
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from shardplan.records.arrays import Floats
     from shardplan.records.log_mapping import LogTable
+    from shardplan.statistics.batches import Batches
     from shardplan.statistics.tally import Tally
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
@@ -56,7 +58,28 @@ def summarise(table: LogTable, tally: Tally, unreadable: int) -> TableStatistics
         cold_ratio=min(1.0, seen / max(lookups, 1)),
         block_heat=tuple(_short(x) for x in tally.heat.shares()),
         modulo_skew=_pairs(RANKS, [tally.heat.modulo_skew(n) for n in RANKS]),
+        batches=tuple(
+            _batch(size, each)
+            for size, each in zip(SIZES, tally.batches.each, strict=True)
+            if each.seen
+        ),
         **_reuse(tally),
+    )
+
+
+def _batch(size: int, found: Batches) -> BatchStatistics:
+    ids, unique = found.mean(size)
+    most_ids, most_unique = found.most.tolist()
+    return BatchStatistics(
+        samples=size,
+        batches=found.seen,
+        measured=found.taken,
+        ids=_short(ids),
+        unique_ids=_short(unique),
+        unique_error=_short(found.error(size)),
+        most_ids=_pairs(PARTITIONS.tolist(), most_ids),
+        most_unique_ids=_pairs(PARTITIONS.tolist(), most_unique),
+        exceeded=_short(found.exceeded()),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from shardplan.statistics.batches import AllBatches
 from shardplan.statistics.gaps import Gaps
 from shardplan.statistics.heat import Heat
 from shardplan.statistics.hot_rows import HotRows
@@ -41,6 +42,7 @@ class Tally:
     sample: RowSample
     hot: HotRows
     heat: Heat
+    batches: AllBatches
     out_of_range: int
 
     @classmethod
@@ -79,6 +81,7 @@ class Tally:
             RowSample.of(found, len(ids), keep),
             HotRows.of(found.rows, found.counts, max(1, keep // _HOT_SHARE)),
             Heat.of(found.rows, found.counts, num_rows),
+            AllBatches.of(found, ids, lengths),
             out_of_range,
         )
 

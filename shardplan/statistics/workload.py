@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from shardplan.errors import Fault, InputError
 from shardplan.io.wording import suggest
 from shardplan.records.tables import CdfAccess
@@ -56,12 +58,36 @@ def _measured(table: EmbeddingTable, found: TableStatistics) -> EmbeddingTable:
         pooling_factor=found.pooling_factor,
         coverage=found.coverage,
         access=CdfAccess(points=tuple(dict(points).items())),
-        unique_ids=found.unique_rows,
+        unique_ids=_of_batches(found),
         miss_ratio=_warm(found),
         row_routing=None,
         row_skew=None,
         block_heat=_heat(found),
     )
+
+
+def _of_batches(found: TableStatistics) -> tuple[tuple[float, float], ...]:
+    """Return different ids among so many of a batch of samples.
+
+    Notes
+    -----
+    Lookups in a row are no batch where samples differ in length, above all over time:
+    between the batches that were measured the curve is off by a share that is taken to
+    follow the logarithm of the lookups.
+    """
+    batches = [(b.ids, b.unique_ids) for b in found.batches if b.unique_ids]
+    if not batches:
+        return found.unique_rows
+    lookups, rows = np.array(found.unique_rows).T
+    ids, unique = np.array(batches).T
+    share = np.append(1.0, unique / np.interp(ids, lookups, rows))
+    places = np.append(1.0, np.maximum(ids, 1.0))
+    size = np.union1d(lookups, ids[(ids > 1) & (ids < lookups[-1])])
+    rows = np.interp(size, lookups, rows)
+    rows = rows * np.interp(np.log(size), np.log(places), share)
+    most = min(found.rows_seen, found.num_embeddings)
+    rows = np.minimum(np.maximum.accumulate(rows), np.minimum(size, most))
+    return tuple(zip(size.tolist(), rows.tolist(), strict=True))
 
 
 def _warm(found: TableStatistics) -> tuple[tuple[float, float], ...]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError
 from shardplan.planning.planner import solve
 from shardplan.records.tables import CdfAccess
@@ -13,7 +15,10 @@ from shardplan.statistics.folder import load_statistics, write_statistics
 from shardplan.statistics.measure import measure
 from shardplan.statistics.workload import with_statistics
 from tests.helpers import workload
-from tests.statistics.test_measure import clicks, mapping, write
+from tests.statistics.logs import shuffled
+from tests.statistics.test_measure import MAPPING, clicks, mapping, write
+
+pa = pytest.importorskip("pyarrow")
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +56,10 @@ def test_measured_tables_replace_those_of_the_model(found: LogStatistics) -> Non
     assert user.coverage < 1.0
     assert item.measured == ("unique_ids", "miss_ratio", "block_heat")
     assert user.measured == ("unique_ids", "miss_ratio")  # fewer rows than blocks
-    assert item.unique_ids == found.tables[0].unique_rows
+    lookups, rows = np.array(item.unique_ids).T
+    for batch in found.tables[0].batches:
+        unique = np.interp(batch.ids, lookups, rows)
+        assert unique == pytest.approx(batch.unique_ids, rel=0.005)
     assert sum(item.block_heat) == pytest.approx(1.0)
     cold = found.tables[0].cold_ratio
     for (rows, ratio), (size, measured) in zip(
@@ -61,6 +69,26 @@ def test_measured_tables_replace_those_of_the_model(found: LogStatistics) -> Non
         assert ratio * (1 - cold) + cold == pytest.approx(measured, abs=1e-6)
     assert other == model().tables[2]
     assert solve(made, "dgx-h100", solver="greedy").verdict.violations == ()
+
+
+def test_lengths_that_change_with_time(tmp_path: Path) -> None:
+    """Lookups in a row are no batch then; what the planner takes is that of batches."""
+    rng = np.random.default_rng(0)
+    lengths = np.where(np.arange(16_384) // 4096 % 2, 1, 9)
+    ids = shuffled(rng, int(lengths.sum()))
+    lists = np.split(ids, np.cumsum(lengths)[:-1])
+    table = pa.table({"seen": [each.tolist() for each in lists]})
+    one = mapping(tables=MAPPING["tables"][:1], features=MAPPING["features"][:1])
+    log = measure([write(tmp_path, table)], one)
+    (item,) = log.tables
+    parts = [lists[i : i + 2048] for i in range(0, len(lists), 2048)]
+    true = np.mean([len(np.unique(np.concatenate(b))) for b in parts])
+    assert item.batches[1].unique_ids == pytest.approx(true)
+    assert np.interp(2048 * 5, *np.array(item.unique_rows).T) > 1.05 * true
+    made = with_statistics(model(is_pooled=False), log)
+    made = made.replace(global_batch_size=8 * 2048, dedup=True)
+    usage = TableUsage.of(made, 8)
+    assert usage.num_sent[0] / 8 == pytest.approx(true, rel=0.002)
 
 
 @pytest.mark.parametrize(
