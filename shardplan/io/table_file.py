@@ -206,7 +206,8 @@ def _read_parquet(content: bytes, where: str) -> _Sheet:
             raise InputError.single(where, "", None, rule)
         header = file.schema_arrow.names
         _raise_if_any(_header_problems(header, where))
-        table = file.read()
+        # Threads of PyArrow's must not hold what is Python's while that ends.
+        table = file.read(use_threads=False)
         values = {name: table.column(name).to_pylist() for name in header}
     except (pyarrow.ArrowException, OSError, *_NO_VALUE) as error:
         reason = str(error).partition("\n")[0]

@@ -1,28 +1,28 @@
-"""Read the columns of log files, part by part, in an order that nothing changes."""
+"""Find the files of a log, and read their columns in an order that nothing changes."""
 
 from __future__ import annotations
 
-import io
 import os
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError
-from shardplan.io.wording import suggest
-from shardplan.records.log_mapping import CRITEO_COLUMNS, LogFormat
-from shardplan.statistics.text_stream import PACKED, TextStream, header
+from shardplan.records.log_mapping import LogFormat
+from shardplan.statistics.formats import parquet, text
+from shardplan.statistics.formats.piece import (
+    PART_ROWS,
+    Damage,
+    LogPiece,
+    log_errors,
+    reason_of,
+)
+from shardplan.statistics.formats.text_stream import PACKED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shardplan.records.log_mapping import LogMapping
 
-PART_ROWS = 1 << 20
-"""Samples from which on a part of a Parquet log is full."""
-PART_BYTES = 1 << 26
-"""Bytes of files from which on a part of a text log is full."""
 _SUFFIXES = {
     ".parquet": LogFormat.PARQUET,
     ".pq": LogFormat.PARQUET,
@@ -31,28 +31,15 @@ _SUFFIXES = {
     ".inter": LogFormat.TSV,
     ".txt": LogFormat.TSV,
 }
-_DELIMITERS = {LogFormat.CSV: ",", LogFormat.TSV: "\t", LogFormat.CRITEO: "\t"}
-
-
-class LogPiece(NamedTuple):
-    """A file, or the row groups of one from `first` up to `last`, the end excluded."""
-
-    path: str
-    format: LogFormat
-    first: int = 0
-    last: int = 0
-
+_READERS = {
+    LogFormat.PARQUET: parquet,
+    LogFormat.CSV: text,
+    LogFormat.TSV: text,
+    LogFormat.CRITEO: text,
+}
 
 Part = tuple[LogPiece, ...]
 """What is read in one go, in this order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """What of a file could not be read, and why."""
-
-    path: str
-    reason: str
 
 
 def list_parts(
@@ -81,21 +68,20 @@ def list_parts(
     parts: list[Part] = []
     damaged: list[Damage] = []
     open_part: list[LogPiece] = []
-    full, size = 0, 0
+    size = 0.0
     for path in files:
         form = mapping.format or _format_of(path)
         try:
-            pieces = list(_pieces(path, form))
-        except _errors() as error:
-            damaged.append(Damage(path, _reason(error)))
+            pieces = list(_READERS[form].pieces(path, form))
+        except log_errors() as error:
+            damaged.append(Damage(path, reason_of(error)))
             continue
-        for piece, weight in pieces:
-            full = PART_ROWS if form is LogFormat.PARQUET else PART_BYTES
+        for piece, share in pieces:
             open_part.append(piece)
-            size += weight
-            if size >= full:
+            size += share
+            if size >= 1:
                 parts.append(tuple(open_part))
-                open_part, size = [], 0
+                open_part, size = [], 0.0
     if open_part:
         parts.append(tuple(open_part))
     return parts, damaged
@@ -141,29 +127,6 @@ def _format_of(path: str) -> LogFormat:
     return _SUFFIXES[suffix]
 
 
-def _pieces(path: str, form: LogFormat) -> Iterator[tuple[LogPiece, int]]:
-    """Yield the pieces of a file with their sizes."""
-    if form is not LogFormat.PARQUET:
-        yield LogPiece(path, form), Path(path).stat().st_size
-        return
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        meta = file.metadata
-        for group in range(meta.num_row_groups):
-            yield LogPiece(path, form, group, group + 1), meta.row_group(group).num_rows
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    import pyarrow as pa
-
-    return (pa.ArrowException, OSError, UnicodeDecodeError)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
-
-
 def read_part(part: Part, mapping: LogMapping, damaged: list[Damage]) -> Iterator[Any]:
     """Yield the needed columns of a part, as `pyarrow.Table` of some samples each.
 
@@ -178,12 +141,11 @@ def read_part(part: Part, mapping: LogMapping, damaged: list[Damage]) -> Iterato
         If a file lacks a column.
     """
     for piece in part:
-        read = _read_parquet if piece.format is LogFormat.PARQUET else _read_text
         try:
-            for table in read(piece, mapping, damaged):
+            for table in _READERS[piece.format].read(piece, mapping, damaged):
                 yield named(table, piece.path)
-        except _errors() as error:
-            damaged.append(Damage(piece.path, _reason(error)))
+        except log_errors() as error:
+            damaged.append(Damage(piece.path, reason_of(error)))
 
 
 def named(table: Any, path: str) -> Any:
@@ -196,119 +158,6 @@ def name_of(table: Any) -> str:
     return os.fsdecode(table.schema.metadata[b"path"])
 
 
-def _require(names: list[str], mapping: LogMapping, path: str) -> list[str]:
-    needed = list(mapping.needed_columns())
-    faults = [
-        Fault(path, name, "", f"is no column of this file{suggest(name, names)}")
-        for name in needed
-        if name not in names
-    ]
-    faults += [
-        Fault(path, name, "", "is the name of several columns: rename the others")
-        for name in needed
-        if names.count(name) > 1
-    ]
-    if faults:
-        raise InputError(faults)
-    return needed
-
-
-def _read_parquet(
-    piece: LogPiece, mapping: LogMapping, damaged: list[Damage]
-) -> Iterator[Any]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(piece.path) as file:
-        needed = _require(file.schema_arrow.names, mapping, piece.path)
-        groups = list(range(piece.first, piece.last))
-        for batch in file.iter_batches(PART_ROWS, row_groups=groups, columns=needed):
-            yield pa.Table.from_batches([batch])
-
-
-def _read_text(
-    piece: LogPiece, mapping: LogMapping, damaged: list[Damage]
-) -> Iterator[Any]:
-    """Read columns as text; lines of another number of columns are counted."""
-    import pyarrow as pa
-
-    names = _text_columns(piece, mapping.columns)
-    if not names:
-        with TextStream(piece.path) as stream:
-            stream.read(1)
-            reason = stream.damage or "has no line"
-        damaged.append(Damage(piece.path, reason))
-        return
-    _require(names, mapping, piece.path)
-    wrong: list[int] = []
-
-    def skip(row: Any) -> str:
-        wrong.append(row.actual_columns)
-        return "skip"
-
-    with TextStream(piece.path) as stream:
-        try:
-            with _opened(stream, piece, mapping, skip) as reader:
-                for batch in reader:
-                    yield pa.Table.from_batches([batch])
-        finally:
-            reasons = [stream.damage] if stream.damage else []
-            if wrong:
-                reasons.append(f"{len(wrong)} lines with another number of columns")
-            if stream.quotes % 2 and piece.format is not LogFormat.CRITEO:
-                reasons.append(_QUOTES)
-            if not stream.is_utf8:
-                reasons.append(r"bytes that are not UTF-8, which are taken as \x..")
-            damaged += [Damage(piece.path, reason) for reason in reasons]
-
-
-_QUOTES = (
-    "an odd number of quotes: one that is not closed takes the lines after it into "
-    "its cell"
-)
-
-
-def _text_columns(piece: LogPiece, columns: Sequence[str]) -> list[str]:
-    """Return the names of the columns of a text file; none if it has no line."""
-    if piece.format is LogFormat.CRITEO:
-        return list(CRITEO_COLUMNS)
-    return list(columns) or header(piece.path, _DELIMITERS[piece.format])
-
-
-def _opened(
-    stream: TextStream, piece: LogPiece, mapping: LogMapping | None, skip: Any = None
-) -> Any:
-    """Open a text file; without a mapping with all its columns."""
-    from pyarrow import csv
-
-    columns = mapping.columns if mapping else ()
-    is_criteo = piece.format is LogFormat.CRITEO
-    names = CRITEO_COLUMNS if is_criteo else columns
-    read = csv.ReadOptions(column_names=list(names) or None, block_size=PART_BYTES // 4)
-    parse = csv.ParseOptions(
-        delimiter=_DELIMITERS[piece.format],
-        quote_char=False if is_criteo else '"',
-        newlines_in_values=not is_criteo,
-        invalid_row_handler=skip,
-    )
-    convert = _as_text(mapping) if mapping else None
-    return csv.open_csv(io.BufferedReader(stream), read, parse, convert)
-
-
-def _as_text(mapping: LogMapping) -> Any:
-    """Read all but the time as it is written: what is no id is then counted."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    needed = mapping.needed_columns()
-    return csv.ConvertOptions(
-        column_types={name: pa.binary() for name in needed if name != mapping.time},
-        include_columns=needed,
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-
-
 def first_samples(path: str) -> Any:
     """Return the first samples of a log with all columns, in types guessed for text.
 
@@ -318,19 +167,26 @@ def first_samples(path: str) -> Any:
         If there is no such file, or it cannot be read.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     path = _expand([path])[0]
+    damaged: list[Damage] = []
+    samples: list[Any] = []
+    for table in _all_columns(path, damaged):
+        if samples and table.schema != samples[0].schema:
+            break
+        samples.append(table)
+        if sum(each.num_rows for each in samples) >= PART_ROWS:
+            break
+    if not samples:
+        rule = damaged[0].reason if damaged else "has no sample"
+        raise InputError.single(path, "", None, rule)
+    return pa.concat_tables(samples)
+
+
+def _all_columns(path: str, damaged: list[Damage]) -> Iterator[Any]:
     form = _format_of(path)
     try:
-        if form is LogFormat.PARQUET:
-            with pq.ParquetFile(path) as file:
-                batches = list(islice(file.iter_batches(PART_ROWS), 1))
-                return pa.Table.from_batches(batches, file.schema_arrow)
-        with (
-            TextStream(path) as stream,
-            _opened(stream, LogPiece(path, form), None) as reader,
-        ):
-            return pa.Table.from_batches(islice(reader, 1), reader.schema)
-    except _errors() as error:
-        raise InputError.single(path, "", None, _reason(error)) from error
+        for piece, _ in _READERS[form].pieces(path, form):
+            yield from _READERS[form].read(piece, None, damaged)
+    except log_errors() as error:
+        damaged.append(Damage(path, reason_of(error)))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from shardplan.records.log_mapping import LogMapping
-    from shardplan.statistics.log_files import Damage, Part
+    from shardplan.statistics.formats.piece import Damage
+    from shardplan.statistics.log_files import Part
 
 MOST_SORTED = 1 << 27
 """Samples of a log that can be sorted by time."""

@@ -16,6 +16,7 @@ import pytest
 from shardplan.errors import InputError
 from shardplan.records.log_mapping import LogMapping
 from shardplan.statistics import log_files
+from shardplan.statistics.formats import parquet
 from shardplan.statistics.measure import measure
 from tests.statistics.logs import ROWS, sessions
 
@@ -62,7 +63,7 @@ def clicks(size: int, seed: int = 0) -> Any:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_files, "PART_ROWS", 3000)
+    monkeypatch.setattr(parquet, "PART_ROWS", 3000)
 
 
 def write(folder: Path, table: Any, rows: int = 1000) -> Path:
@@ -212,12 +213,15 @@ def test_a_cut_file_has_the_samples_before(tmp_path: Path, form: str) -> None:
 
 
 def test_a_quote_that_is_not_closed(tmp_path: Path) -> None:
-    """It takes lines into its cell, which is said."""
+    """It takes no other line into its cell, and is said."""
     path = tmp_path / "log.csv"
     path.write_text('seen,clicked,who\n1,2,3\n4,5,"6\n7,8,9\n')
     found = measure([path], mapping())
-    assert found.num_samples == 2
-    assert ["number of quotes" in u.reason for u in found.unread] == [True]
+    assert found.num_samples == 3
+    assert found.tables[1].unreadable == 1
+    assert [u.reason for u in found.unread] == [
+        "1 lines with a quote that is not closed"
+    ]
     path.write_text('seen,clicked,who\n1,2,3\n4,5,"6"\n7,8,9\n')
     assert measure([path], mapping()).unread == ()
 

@@ -1,0 +1,1 @@
+"""Formats of logs: how each is divided, and how its columns are read."""
