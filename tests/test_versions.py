@@ -43,6 +43,16 @@ def test_tests_of_the_part_are_there() -> None:
     assert not [name for name in versions.PART if not (versions.ROOT / name).exists()]
 
 
+def test_what_says_nothing_new_is_left_out() -> None:
+    """The lowest releases run on both ends, the newest not where `make test` ran."""
+    own = "{}.{}".format(*sys.version_info)
+    assert versions.spared(["3.8", "3.9", own, "4.0"]) == {
+        "3.9-lowest",
+        f"{own}-lowest",
+        f"{own}-newest",
+    }
+
+
 def test_pythons_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that works is found; one that fails, as pyenv's may, or lies is not."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"

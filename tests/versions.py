@@ -5,8 +5,9 @@ environment per Python and end under ``build/versions``: ``newest`` has the newe
 releases that ``pyproject.toml`` allows, resolved anew each time; ``lowest`` the lowest
 that it declares and that have a wheel for the Python, on the first and the last one if
 not named. They run the part of the tests that touches dependencies; `make test` has run
-all of them with the newest releases. The newest Python with these, named as
-``RUNS=3.13-newest``, runs all but the slow ones.
+all of them with the newest releases on the Python that runs this, which are left out
+here if not named. The newest Python with these, named as ``RUNS=3.13-newest``, runs all
+but the slow ones.
 ``torchrec`` runs those of the bridge where the index has a TorchRec newer than known.
 """
 
@@ -81,15 +82,10 @@ def main() -> int:
     if unknown or not found:
         say(f"Unknown: {', '.join(unknown)}. Known: {', '.join(names)}.")
         return 2
-    between = set(found) - {
-        min(found, key=PYTHONS.index),
-        max(found, key=PYTHONS.index),
-    }
-    usual = [name for name in names if name not in {f"{v}-lowest" for v in between}]
     whole = f"{max(found, key=PYTHONS.index)}-newest"
     uv = install_uv()
     runs = []
-    for name in wanted or usual:
+    for name in wanted or [n for n in names if n not in spared(list(found))]:
         began = time.monotonic()
         if name == TORCHREC:
             error = torchrec_releases.run_newest()
@@ -101,6 +97,15 @@ def main() -> int:
     for run in runs:
         say(f"{run.name:12} {run.seconds:5.0f} s  {run.error or 'passed'}")
     return int(any(run.error for run in runs))
+
+
+def spared(found: list[str]) -> set[str]:
+    """Return what is not run unless it is named, of Pythons in their order.
+
+    Those are the lowest between both ends, and what `make test` has.
+    """
+    newest_here = "{}.{}-newest".format(*sys.version_info)
+    return {f"{version}-lowest" for version in found[1:-1]} | {newest_here}
 
 
 def say(text: str) -> None:
