@@ -14,7 +14,7 @@ from shardplan.problems.options.arrays import SHARDING_TYPES
 from shardplan.problems.options.empty import why_empty
 from shardplan.records.sharding import TIERS
 from shardplan.records.targets import RUNTIMES, listed
-from shardplan.units import format_bytes_both
+from shardplan.units import format_bytes, format_bytes_both
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
@@ -142,18 +142,26 @@ def _too_large(
     largest = max(empty, key=lambda b: max(stored[i] for i in members[b]))
     needed = max(float(stored[i]) for i in members[largest])
     rooms = [problem.capacity.of_tier(tier).max() for tier in range(len(TIERS))]
+    has_room = rooms[0] or problem.cluster.is_cpu
+    taken = "" if has_room else f" ({_what_takes_it(problem.capacity.reserved)})"
     tables = tuple(names[bundle] for bundle in empty)
     text = (
         f"infeasible: {len(empty)} of {len(names)} tables have no legal option that "
         f"fits, even alone: {some(tables)}. {names[largest]} stores "
         f"{format_bytes_both(needed)} with its optimizer state; a rank has "
-        f"{format_bytes_both(rooms[0])} of HBM for embeddings, a "
+        f"{format_bytes_both(rooms[0])} of HBM for embeddings{taken}, a "
         f"{problem.capacity.pool_place} {format_bytes_both(rooms[1])} of DDR and "
         f"{format_bytes_both(rooms[2])} of SSD. Allow more sharding "
         f"types, kernels or ranks for these tables (target "
         f"{problem.target.value!r} may exclude some), or use more hosts."
     )
     return text, Shortfall("any", needed, float(max(rooms)), tables)
+
+
+def _what_takes_it(reserved: dict[str, float]) -> str:
+    """Say what leaves no memory for embeddings, the largest first."""
+    items = sorted(reserved.items(), key=lambda item: -item[1])
+    return "; ".join(f"{name}: {format_bytes(size)}" for name, size in items if size)
 
 
 def crowded(problem: Problem) -> str | None:

@@ -83,6 +83,10 @@ class SequenceAxis(Record):
                     f"sequence {self.name!r}: {key} = {value:g} contradicts the other "
                     f"lengths: it lies in {low:g} to {high:g} ({rule})"
                 )
+        if len(set(self.tables)) < len(self.tables):
+            raise ValueError(
+                f"sequence {self.name!r}: tables must differ; one is there twice"
+            )
         if self.targets + self.context > mean:
             raise ValueError(
                 f"sequence {self.name!r}: targets and context are tokens of its mean"

@@ -221,6 +221,15 @@ def test_separate_tables_on_too_few_ranks() -> None:
     assert error.proven
 
 
+def test_a_dense_part_that_leaves_no_memory_is_named() -> None:
+    """Tables are not to blame where layers take all there is."""
+    wide = {"num_dense": 10**6, "bottom_mlp": [100_000, 1_000_000]}
+    here = limited(compute_kernels=["fused"])
+    memory = str(refusal(here, dense=wide)).split("\n")[0]
+    assert "a rank has 0 B (0.0 GiB) of HBM for embeddings (dense parameters: " in memory
+    assert "context and libraries: " in memory
+
+
 def test_too_large_tables_keep_their_figures() -> None:
     """Where memory is the reason, sizes are said; other tables keep their rules."""
     large = {"num_embeddings": 10**9, **limited(sharding_types=["table_wise"])}

@@ -156,6 +156,7 @@ def test_what_contradicts_is_refused(given, message):
         ({"max": 9}, "mean = 10 contradicts"),
         ({"mean_fourth": 14_000}, "mean_fourth = 14000 contradicts"),
         ({"targets": 6, "context": 5}, "targets and context are tokens of its mean"),
+        ({"tables": ("a", "a")}, "tables must differ; one is there twice"),
     ],
 )
 def test_lengths_that_cannot_be_are_refused(change, message):
