@@ -42,7 +42,7 @@ COMMANDS = {
     "check": ["PLAN"],
     "evaluate": ["PLAN"],
     "simulate": ["PLAN", "--explain"],
-    "validate": [],
+    "validate": ["--against", "measurements/cpu.json"],
     "recommend": [
         *("WORKLOAD", "--topology", "dgx-h100"),
         *("--throughput", "1e6", "--hosts-max", "2"),
