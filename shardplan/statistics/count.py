@@ -135,7 +135,7 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
         found, others = in_range(found, rows)
         tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
         present.append(found.lengths > 0)
-    both = np.array(present, dtype=np.float32)
+    both = np.stack(present).astype(np.float32)
     together = np.rint(both @ both.T).astype(np.int64)
     return PartStatistics(tallies, together, unreadable)
 

@@ -14,6 +14,8 @@ STEPS = 16
 """Bins between a gap and twice as long a one; shorter gaps than this are exact."""
 _OCTAVES = 40
 _BINS = _OCTAVES * STEPS
+_SHIFT = 52 - (STEPS.bit_length() - 1)
+_BIAS = 1023
 
 
 def _edges() -> Ints:
@@ -46,12 +48,12 @@ class Gaps:
     @classmethod
     def of(cls, gaps: Ints) -> Self:
         """Count gaps, int array of shape (N,), at least 1."""
-        mantissa, exponent = np.frexp(gaps.astype(float))
-        step = ((mantissa * 2 - 1) * STEPS).astype(np.int64)
-        place = (exponent.astype(np.int64) - 1) * STEPS + step
+        long = gaps.astype(np.float64)
+        # Exponent and leading bits of the mantissa, which are the octave and the step.
+        place = (long.view(np.int64) >> _SHIFT) - (_BIAS * STEPS)
         return cls(
             np.bincount(place, minlength=_BINS),
-            np.bincount(place, gaps, _BINS).astype(np.int64),
+            np.bincount(place, long, _BINS).astype(np.int64),
         )
 
     def __add__(self, other: Self) -> Self:

@@ -39,11 +39,18 @@ class Lengths:
     @classmethod
     def of(cls, lengths: Ints) -> Self:
         """Count the lengths of samples, int array of shape (S,)."""
-        counts = np.bincount(
-            np.minimum(lengths, MOST_EXACT), minlength=MOST_EXACT + 1
-        ).astype(np.int64)
-        long = lengths.astype(np.int64)
-        return cls(counts, int(long.sum()), int(long @ long), int(long.max(initial=0)))
+        least, most = int(lengths.min(initial=MOST_EXACT)), int(lengths.max(initial=0))
+        if least == most <= MOST_EXACT:
+            counts = np.zeros(MOST_EXACT + 1, dtype=np.int64)
+            counts[most] = len(lengths)
+        else:
+            short = np.minimum(lengths, MOST_EXACT) if most > MOST_EXACT else lengths
+            counts = np.bincount(short, minlength=MOST_EXACT + 1).astype(np.int64)
+        if most > MOST_EXACT:
+            long = lengths.astype(np.int64)
+            return cls(counts, int(long.sum()), int(long @ long), most)
+        each = np.arange(MOST_EXACT + 1)
+        return cls(counts, int(counts @ each), int(counts @ each**2), most)
 
     def __add__(self, other: Self) -> Self:
         """Return those of both parts."""

@@ -54,18 +54,24 @@ def sort_lookups(ids: Ints) -> Lookups:
     size = len(ids)
     index_bits = size.bit_length()
     if int(ids.max(initial=0)).bit_length() + index_bits < 63:
-        key = np.sort(ids << index_bits | np.arange(size))
+        key = ids << index_bits
+        key |= np.arange(size)
+        key.sort()
         order, ordered = key & ((1 << index_bits) - 1), key >> index_bits
     else:
         order = np.argsort(ids, kind="stable")
         ordered = ids[order]
-    again = ordered[1:] == ordered[:-1]
-    before = np.full(size, NEVER, dtype=np.int64)
-    before[order[1:][again]] = order[:-1][again]
-    starts = np.flatnonzero(np.concatenate(([True], ~again))[:size])
+    new = np.ones(size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    previous = np.empty_like(order)
+    previous[1:] = order[:-1]
+    previous[starts] = NEVER
+    before = np.empty_like(order)
+    before[order] = previous
     ends = np.append(starts, size)[1:]
-    rows = ordered[starts]
-    return Lookups(before, rows, ends - starts, order[starts], order[ends - 1])
+    rows, counts = ordered[starts], ends - starts
+    return Lookups(before, rows, counts, order[starts], order[ends - 1])
 
 
 def union(one: Ints, other: Ints) -> Ints:
