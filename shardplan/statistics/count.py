@@ -15,7 +15,7 @@ from shardplan.statistics.tally import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from shardplan.records.arrays import Ints
+    from shardplan.records.arrays import Bools, Ints
     from shardplan.records.log_mapping import LogMapping
     from shardplan.statistics.log_files import Damage, Part
 
@@ -135,9 +135,23 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
         found, others = in_range(found, rows)
         tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
         present.append(found.lengths > 0)
-    both = np.stack(present).astype(np.float32)
-    together = np.rint(both @ both.T).astype(np.int64)
-    return PartStatistics(tallies, together, unreadable)
+    return PartStatistics(tallies, _together(np.stack(present)), unreadable)
+
+
+def _together(present: Bools) -> Ints:
+    """Return how many samples look up both of two tables.
+
+    Parameters
+    ----------
+    present : bool array of shape (T, S)
+    """
+    alone = present.sum(axis=1)
+    # Where all samples look up one of the tables, both are as many as the other's.
+    together = np.minimum.outer(alone, alone)
+    varies = np.flatnonzero(alone < present.shape[1])
+    some = present[varies].astype(np.float32)
+    together[np.ix_(varies, varies)] = np.rint(some @ some.T)
+    return together
 
 
 def _joined(found: list[Ids]) -> Ids:
