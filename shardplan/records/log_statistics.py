@@ -51,6 +51,8 @@ class BatchStatistics(Record):
 class TableStatistics(Record):
     """Statistics of one table; errors are bounds that hold in 95 of 100 logs.
 
+    What has no error is exact.
+
     Attributes
     ----------
     num_embeddings : int
@@ -79,7 +81,7 @@ class TableStatistics(Record):
         By number of samples, none where the log has no whole batch.
     miss_ratio : tuple of (rows, ratio)
         Misses of an LRU cache of so many rows, in the order of the log.
-    cold_ratio : float
+    cold_ratio, cold_ratio_error : float
         Share of the lookups that are the first of their row: missed by every cache.
     block_heat : tuple of float
         Share of the lookups of equal blocks of rows, in the order of ids.
@@ -109,8 +111,15 @@ class TableStatistics(Record):
     miss_ratio: Curve
     miss_ratio_error: Error = 0.0
     cold_ratio: Fraction
+    cold_ratio_error: Error = 0.0
     block_heat: tuple[Number, ...]
     modulo_skew: Curve
+
+    def errors(self) -> dict[str, float]:
+        """Return the bound of the error of every statistic; 0 for an exact one."""
+        names = [n for n in type(self).model_fields if not n.endswith("_error")]
+        left_out = {"name", "num_embeddings", "batches"}
+        return {n: getattr(self, f"{n}_error", 0.0) for n in names if n not in left_out}
 
 
 class Unread(Record):

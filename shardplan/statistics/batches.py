@@ -85,7 +85,7 @@ class Batches:
         return self.ids / each, self.unique / each
 
     def error(self, size: int) -> float:
-        """Return the bound (95 %) of the error of unique ids, relative to their mean.
+        """Return the bound of the error of unique ids, relative to their mean.
 
         Notes
         -----
@@ -106,7 +106,7 @@ class Batches:
         variance = max(0.0, self.squares / self.taken - mean**2)
         variance *= self.taken / (self.taken - 1)
         of_sum = variance * self.spread / most_batches(size)
-        quantile = float(t.ppf(0.975, self.taken - 1))
+        quantile = float(t.ppf(0.995, self.taken - 1))
         return quantile * float(np.sqrt(of_sum)) / self.seen / self.mean(size)[1]
 
 

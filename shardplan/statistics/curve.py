@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from shardplan.statistics.sampling import SIGMAS
+
 if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
     from shardplan.statistics.hot_rows import HotRows
@@ -114,7 +116,7 @@ def _split(sample: RowSample, hot: HotRows, as_hot: Ints, at_least: float) -> _S
     squares = float((hot.counts[~taken].astype(float) ** 2).sum())
     others = sample.counts[as_hot == 0].astype(float)
     squares += float(others @ others) / sample.rate
-    luck = 2.0 * np.sqrt(squares * (1 - sample.rate) / sample.rate)
+    luck = SIGMAS * np.sqrt(squares * (1 - sample.rate) / sample.rate)
     return _Split(middle, tail, float(luck) + hot.missed / 2.0 * len(middle))
 
 

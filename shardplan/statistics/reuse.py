@@ -19,7 +19,7 @@ class ReuseCurves(NamedTuple):
     Attributes
     ----------
     lookups : float array of shape (K,)
-        Lengths of windows of consecutive lookups, increasing.
+        Lengths of windows of consecutive lookups, increasing, up to all.
     rows : float array of shape (K,)
         Mean distinct rows of all windows of that length.
     misses : float array of shape (K,)
@@ -65,8 +65,8 @@ def reuse_curves(inner: Gaps, border: Gaps, num_lookups: int) -> ReuseCurves:
     total = np.concatenate(([0], np.cumsum(sums)))[kept]
     window = window[kept]
     rows = (total + window * (num_lookups - shorter)) / (num_lookups - window + 1)
-    again = np.concatenate(([0], np.cumsum(inner.counts)))[kept]
+    again = np.concatenate(([0], np.cumsum(inner.counts)))[[*kept, -1]]
     misses = np.clip(1.0 - again / num_lookups, 0.0, 1.0)
-    return ReuseCurves(
-        np.asarray(window, np.float64), np.maximum.accumulate(rows), misses
-    )
+    every = float(border.counts.sum()) / 2
+    rows = np.append(np.minimum(np.maximum.accumulate(rows), every), every)
+    return ReuseCurves(np.append(window, float(num_lookups)), rows, misses)

@@ -48,6 +48,9 @@ def sampled(rows: Ints, level: int) -> Bools:
     return row_level(rows) >= level
 
 
+SIGMAS = 2.6
+"""Standard deviations that bounds of errors have: 99 of 100 where errors are normal, so
+that 95 of 100 hold where they are not quite."""
 LEVELS = 24
 """Samples have up to this level."""
 
@@ -154,13 +157,15 @@ class RowSample:
     def num_rows(self) -> tuple[float, float]:
         """Return how many rows were looked up, and a bound of the error (95 %)."""
         count = len(self.rows) / self.rate
-        return count, 2.0 * float(np.sqrt(len(self.rows) * (1 - self.rate))) / self.rate
+        return count, SIGMAS * float(
+            np.sqrt(len(self.rows) * (1 - self.rate))
+        ) / self.rate
 
     def luck(self) -> float:
         """Return the relative error (95 %) of what visits of all rows add up to."""
         visits = self.visits.astype(float)
         total = max(float(visits.sum()), 1.0)
-        return 2.0 * float(np.sqrt((visits**2).sum() * (1 - self.rate))) / total
+        return SIGMAS * float(np.sqrt((visits**2).sum() * (1 - self.rate))) / total
 
     def gaps_across(self) -> Gaps:
         """Return the gaps between parts of the sampled rows."""

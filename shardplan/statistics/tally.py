@@ -97,17 +97,21 @@ class Tally:
         return self.lengths.total
 
     def inner_gaps(self) -> Gaps:
-        """Return all gaps between lookups of a row, those between blocks as sampled.
-
-        Notes
-        -----
-        Between blocks there are as many gaps as rows, summed over blocks, exceed rows
-        seen; of both the sample has the same share, but for its own luck.
-        """
-        across = self.sample.gaps_across()
-        sampled = len(self.sample.rows) + int(across.counts.sum())
-        return self.gaps + across * (self.block_rows / max(sampled, 1))
+        """Return all gaps between lookups of a row, those between blocks as sampled."""
+        return self.gaps + self.sample.gaps_across() * self._each_sampled
 
     def border_gaps(self) -> Gaps:
         """Return the gaps of all rows to both ends of the log."""
-        return self.sample.borders() * (1.0 / self.sample.rate)
+        return self.sample.borders() * self._each_sampled
+
+    @property
+    def _each_sampled(self) -> float:
+        """How many rows a sampled one stands for.
+
+        Notes
+        -----
+        Rows, summed over blocks, are known; they are rows seen and gaps between blocks,
+        of both of which the sample has the same share, but for its own luck.
+        """
+        across = int(self.sample.gaps_across().counts.sum())
+        return self.block_rows / max(len(self.sample.rows) + across, 1)

@@ -74,6 +74,14 @@ def exact_misses(ids: Ints, sizes: Floats) -> Floats:
 
 
 def exact_window(ids: Ints, width: int) -> float:
-    """Return the mean number of distinct rows of all windows of a width."""
-    windows = np.lib.stride_tricks.sliding_window_view(ids, width)
-    return float(np.mean([len(np.unique(window)) for window in windows]))
+    """Return the mean number of distinct rows of all windows of a width.
+
+    A row is missing in the windows that lie between two of its lookups.
+    """
+    order = np.argsort(ids, kind="stable")
+    is_first = np.diff(ids[order], prepend=-1) > 0
+    first, last = order[is_first], order[np.append(is_first[1:], True)]
+    inner = np.diff(order)[~is_first[1:]]
+    gaps = np.concatenate((inner, first + 1, len(ids) - last))
+    missing = int(np.maximum(gaps - width, 0).sum())
+    return len(first) - missing / (len(ids) - width + 1)

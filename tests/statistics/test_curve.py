@@ -36,7 +36,7 @@ def test_sampled_curves_are_within_their_bound(kind: str) -> None:
         found = tally_of(ids, 4, 1024)
         curve = access_curve(found.sample, found.hot, len(ids))
         off = np.abs(curve.lookups - exact_share(ids, curve.rows)).max()
-        assert 1e-9 < off <= curve.error < 0.2
+        assert 1e-9 < off <= curve.error < 0.25
 
 
 def test_no_lookups() -> None:
