@@ -78,15 +78,22 @@ class LogFeature(Record):
 
 
 class LogFormat(StrEnum):
-    """How a log is written; compressed CSV and TSV by their suffix.
+    """How a log is written; compressed text by its suffix.
 
-    ``criteo`` is TSV without a header: label, I1 to I13, C1 to C26.
+    ``criteo`` is TSV without a header: label, I1 to I13, C1 to C26. ``npy`` is an array
+    of samples x features, ``npz`` has one of samples x ids for each feature, ``pt``
+    indices, offsets and lengths of tables, and ``libffm`` lines of
+    ``label field:feature:value``.
     """
 
     PARQUET = "parquet"
     CSV = "csv"
     TSV = "tsv"
     CRITEO = "criteo"
+    NPY = "npy"
+    NPZ = "npz"
+    PT = "pt"
+    LIBFFM = "libffm"
 
 
 CRITEO_COLUMNS = (

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from shardplan.records.arrays import Bools, Ints
     from shardplan.records.log_mapping import LogMapping
-    from shardplan.statistics.log_files import Damage, Part
+    from shardplan.statistics.formats.piece import Damage
+    from shardplan.statistics.log_files import Part
 
 BLOCK = 1 << 17
 """Samples that are counted at a time; gaps between lookups within are exact."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError
 from shardplan.records.log_mapping import LogFormat
-from shardplan.statistics.formats import parquet, text
+from shardplan.statistics.formats import batch, libffm, npy, npz, parquet, text
 from shardplan.statistics.formats.piece import (
     PART_ROWS,
     Damage,
@@ -30,12 +30,21 @@ _SUFFIXES = {
     ".tsv": LogFormat.TSV,
     ".inter": LogFormat.TSV,
     ".txt": LogFormat.TSV,
+    ".npy": LogFormat.NPY,
+    ".npz": LogFormat.NPZ,
+    ".pt": LogFormat.PT,
+    ".ffm": LogFormat.LIBFFM,
+    ".libffm": LogFormat.LIBFFM,
 }
 _READERS = {
     LogFormat.PARQUET: parquet,
     LogFormat.CSV: text,
     LogFormat.TSV: text,
     LogFormat.CRITEO: text,
+    LogFormat.NPY: npy,
+    LogFormat.NPZ: npz,
+    LogFormat.PT: batch,
+    LogFormat.LIBFFM: libffm,
 }
 
 Part = tuple[LogPiece, ...]

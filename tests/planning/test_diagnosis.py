@@ -226,7 +226,9 @@ def test_a_dense_part_that_leaves_no_memory_is_named() -> None:
     wide = {"num_dense": 10**6, "bottom_mlp": [100_000, 1_000_000]}
     here = limited(compute_kernels=["fused"])
     memory = str(refusal(here, dense=wide)).split("\n")[0]
-    assert "a rank has 0 B (0.0 GiB) of HBM for embeddings (dense parameters: " in memory
+    assert (
+        "a rank has 0 B (0.0 GiB) of HBM for embeddings (dense parameters: " in memory
+    )
     assert "context and libraries: " in memory
 
 

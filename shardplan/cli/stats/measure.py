@@ -56,10 +56,10 @@ def command(
 ) -> None:
     """Measure the tables of a log: how often, how hot, and how soon rows come again.
 
-    LOGS are Parquet, CSV, TSV or Criteo's TSV files, also compressed (.gz, .zst,
-    .bz2), and folders of such files, which are read in the order of their names. What
-    cannot be read costs its own rows, and is named. Exit code 1: a wrong mapping, no
-    such file or column, ids that are no rows, nothing to read.
+    LOGS are Parquet, CSV, TSV (Criteo's, too), npy, npz, pt or libffm files, text also
+    compressed (.gz, .zst, .bz2), and folders of such files, which are read in the order
+    of their names. What cannot be read costs its own rows, and is named. Exit code 1: a
+    wrong mapping, no such file or column, ids that are no rows, nothing to read.
     """
     from shardplan.report.statistics_view import render_statistics, statistics_data
     from shardplan.statistics.folder import require_folder, write_statistics

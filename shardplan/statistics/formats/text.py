@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from shardplan.records.log_mapping import CRITEO_COLUMNS, LogFormat
 from shardplan.statistics.formats.columns import require_columns
 from shardplan.statistics.formats.piece import PART_BYTES, Damage, LogPiece
-from shardplan.statistics.formats.text_stream import LONGEST, TextStream
+from shardplan.statistics.formats.text_stream import TextStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,30 +37,20 @@ def read(
     """
     has_quotes = piece.format is not LogFormat.CRITEO
     with TextStream(piece.path, has_quotes=has_quotes) as stream:
-        lines = _Lines(piece, mapping)
+        rows = _Rows(piece, mapping)
         try:
             for block in stream:
-                yield from lines.tables(block)
+                yield from rows.tables(block)
         except csv.Error as error:
             damaged.append(Damage(piece.path, f"the first line is no header: {error}"))
         finally:
-            reasons = [stream.damage, *lines.reasons(), *_left(stream)]
-            if not any(reasons) and not lines.names:
+            reasons = [*rows.reasons(), *stream.reasons()]
+            if not reasons and not rows.names:
                 reasons = ["has no line"]
-            damaged += [Damage(piece.path, reason) for reason in reasons if reason]
+            damaged += [Damage(piece.path, reason) for reason in reasons]
 
 
-def _left(stream: TextStream) -> Iterator[str]:
-    """Yield what a stream says of its text."""
-    if stream.long_lines:
-        yield f"{stream.long_lines} lines of more than {LONGEST >> 20} MiB"
-    if stream.open_quotes:
-        yield f"{stream.open_quotes} lines with a quote that is not closed"
-    if not stream.is_utf8:
-        yield r"bytes that are not UTF-8, which are taken as \x.."
-
-
-class _Lines:
+class _Rows:
     """Lines of a file as tables.
 
     PyArrow reads each block from memory of its own: its threads read ahead while the

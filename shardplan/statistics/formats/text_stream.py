@@ -98,6 +98,17 @@ class TextStream:
                 size = len(self._text) + BLOCK_BYTES
             self._fill(size)
 
+    def reasons(self) -> Iterator[str]:
+        """Yield what is wrong with the text so far, and what of it is left out."""
+        if self.damage:
+            yield self.damage
+        if self.long_lines:
+            yield f"{self.long_lines} lines of more than {LONGEST >> 20} MiB"
+        if self.open_quotes:
+            yield f"{self.open_quotes} lines with a quote that is not closed"
+        if not self.is_utf8:
+            yield r"bytes that are not UTF-8, which are taken as \x.."
+
     def _fill(self, size: int) -> None:
         """Read until there are so many bytes, or there is no more.
 
