@@ -37,7 +37,7 @@ class Heat:
 
     @classmethod
     def of(cls, rows: Ints, counts: Ints, num_rows: int) -> Self:
-        """Sum the lookups of distinct rows, ascending, of a table of `num_rows` rows."""
+        """Sum lookups of distinct rows, ascending, of a table of `num_rows` rows."""
         edges = -(-np.arange(BLOCKS + 1) * num_rows // BLOCKS)
         until = np.append(0, np.cumsum(counts))[np.searchsorted(rows, edges)]
         # NumPy divides by one number several times faster than it takes a remainder.
