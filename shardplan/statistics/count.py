@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shardplan.errors import Fault
 from shardplan.statistics.ids import Ids, column_ids, in_range
 from shardplan.statistics.log_files import name_of, read_part
 from shardplan.statistics.tally import Tally
@@ -24,6 +25,7 @@ BLOCK = 1 << 17
 """Samples that are counted at a time; gaps between lookups within are exact."""
 KEPT_ROWS = 1 << 24
 """Rows of all tables together that are kept one by one."""
+_TEXT = "is no number: name the hash function of the training job in the mapping"
 _LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
 
 
@@ -38,12 +40,18 @@ class PartStatistics:
         Samples that look up both of two tables.
     unreadable : Counter of table name
     damaged : list of Damage
+    numbers : set of str
+        Columns with an id that can be read.
+    texts : dict of column to Fault
+        The first text of columns, where no id of a block is a number.
     """
 
     tallies: dict[str, Tally]
     together: Ints
     unreadable: Counter[str] = field(default_factory=Counter)
     damaged: list[Damage] = field(default_factory=list)
+    numbers: set[str] = field(default_factory=set)
+    texts: dict[str, Fault] = field(default_factory=dict)
 
     @classmethod
     def none(cls, mapping: LogMapping) -> PartStatistics:
@@ -60,6 +68,8 @@ class PartStatistics:
             self.together + later.together,
             self.unreadable + later.unreadable,
             [*self.damaged, *later.damaged],
+            self.numbers | later.numbers,
+            later.texts | self.texts,
         )
 
 
@@ -126,17 +136,26 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
     keep = kept_rows(len(mapping.tables))
     tallies, present = {}, []
     unreadable: Counter[str] = Counter()
+    numbers: set[str] = set()
+    texts: dict[str, Fault] = {}
     for table in mapping.tables:
         rows = table.num_embeddings
         features = [f for f in mapping.features if f.table == table.name]
         columns = [block[feature.column].combine_chunks() for feature in features]
         each = zip(columns, features, strict=True)
-        found = _joined([column_ids(c, f, rows, where) for c, f in each])
+        ids = [column_ids(c, f, rows, where) for c, f in each]
+        for feature, own in zip(features, ids, strict=True):
+            if len(own.ids):
+                numbers.add(feature.column)
+            if own.text:
+                texts[feature.column] = Fault(where, feature.column, own.text, _TEXT)
+        found = _joined(ids)
         unreadable[table.name] += found.unreadable
         found, others = in_range(found, rows)
         tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
         present.append(found.lengths > 0)
-    return PartStatistics(tallies, _together(np.stack(present)), unreadable)
+    together = _together(np.stack(present))
+    return PartStatistics(tallies, together, unreadable, numbers=numbers, texts=texts)
 
 
 def _together(present: Bools) -> Ints:
@@ -148,7 +167,7 @@ def _together(present: Bools) -> Ints:
     """
     alone = present.sum(axis=1)
     # Where all samples look up one of the tables, both are as many as the other's.
-    together = np.minimum.outer(alone, alone)
+    together: Ints = np.minimum.outer(alone, alone)
     varies = np.flatnonzero(alone < present.shape[1])
     some = present[varies].astype(np.float32)
     together[np.ix_(varies, varies)] = np.rint(some @ some.T)

@@ -29,11 +29,14 @@ class Ids(NamedTuple):
         Lookups of each sample, 0 where its cell is empty.
     unreadable : int
         Ids that are no number, or none that the hash function takes; left out.
+    text : str
+        The first of these, where no id is a number and no hash function is named.
     """
 
     ids: Ints
     lengths: Ints
     unreadable: int
+    text: str = ""
 
 
 def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> Ids:
@@ -52,13 +55,16 @@ def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> I
     Raises
     ------
     InputError
-        For a column of another type, and for text that is neither numbers nor hashed.
+        For a column of another type, and for a separator of what is no text.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     column = plain_values(column)
-    if pa.types.is_large_binary(column.type) and feature.separator:
+    if feature.separator and len(column) > column.null_count:
+        if not pa.types.is_large_binary(column.type):
+            rule = f"{feature.column} has {column.type}, which no separator divides"
+            raise InputError.single(where, "separator", feature.separator, rule)
         column = pc.split_pattern(
             pc.if_else(pc.equal(column, b""), None, column), feature.separator
         )
@@ -72,14 +78,25 @@ def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> I
     rows, readable = _rows(values, feature, num_rows, where)
     if readable.all():
         return Ids(rows, counts, 0)
+    text = "" if readable.any() or feature.hash else _first_text(values)
     sample = np.repeat(np.arange(len(counts)), counts)[readable]
     counts = np.bincount(sample, minlength=len(counts))
-    return Ids(rows[readable], counts, int((~readable).sum()))
+    return Ids(rows[readable], counts, int((~readable).sum()), text)
+
+
+def _first_text(values: Any) -> str:
+    """Return the first text of what is no number; empty if there is none."""
+    import pyarrow as pa
+
+    values = values.drop_null()
+    if not len(values) or not pa.types.is_large_binary(values.type):
+        return ""
+    return repr(values[0].as_py().decode(errors="replace"))
 
 
 def in_range(found: Ids, num_rows: int) -> tuple[Ids, int]:
     """Return the lookups of rows that a table has, and the number of the others."""
-    ids, lengths, _ = found
+    ids, lengths = found.ids, found.lengths
     valid = (ids >= 0) & (ids < num_rows)
     others = len(ids) - int(valid.sum())
     if not others:
@@ -129,7 +146,7 @@ def _rows(
         found = values.to_numpy(zero_copy_only=False)
         return _hashed_numbers(found, feature, num_rows, where)
     if pa.types.is_large_binary(kind):
-        return _of_texts(values, feature, num_rows, where)
+        return _of_texts(values, feature, num_rows)
     rule = "must be whole numbers or text, one or a list in each sample"
     raise InputError.single(where, feature.column, str(kind), rule)
 
@@ -163,7 +180,7 @@ _HEX = r"^[0-9a-fA-F]{1,15}$"
 
 
 def _of_texts(
-    values: Any, feature: LogFeature, num_rows: int, where: str
+    values: Any, feature: LogFeature, num_rows: int
 ) -> tuple[Ints, np.ndarray]:
     """Convert every distinct text once."""
     import pyarrow.compute as pc
@@ -184,10 +201,6 @@ def _of_texts(
         ],
         dtype=np.int64,
     )
-    if feature.hash is None and len(readable) and not readable.any():
-        rule = "is no number: name the hash function of the training job in the mapping"
-        text = texts[0].as_py().decode(errors="replace")
-        raise InputError.single(where, feature.column, repr(text), rule)
     if feature.hash is not None:
         rows %= num_rows
     return rows[place], readable[place]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import Fault, InputError
+from shardplan.errors import Fault, InputError, shorten
 from shardplan.records.log_mapping import LogFormat
 from shardplan.statistics.formats import batch, libffm, npy, npz, parquet, text
 from shardplan.statistics.formats.piece import (
@@ -47,6 +47,11 @@ _READERS = {
     LogFormat.LIBFFM: libffm,
 }
 
+_WITHOUT_NAMES = {LogFormat.CSV, LogFormat.TSV, LogFormat.NPY, LogFormat.PT}
+"""Formats whose columns a mapping may name."""
+_WITH_TEXT = {LogFormat.PARQUET, LogFormat.CSV, LogFormat.TSV, LogFormat.CRITEO}
+"""Formats that may have several ids in a text."""
+
 Part = tuple[LogPiece, ...]
 """What is read in one go, in this order."""
 
@@ -71,9 +76,11 @@ def list_parts(
     Raises
     ------
     InputError
-        If there is no file, or one of an unknown format.
+        If there is no file, or one of an unknown format, or if the mapping has keys
+        that no file has a use for.
     """
     files = _expand(paths)
+    _require_use(mapping, {mapping.format or _format_of(path) for path in files})
     parts: list[Part] = []
     damaged: list[Damage] = []
     open_part: list[LogPiece] = []
@@ -118,6 +125,25 @@ def _expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
         rule = f"has no file of a log ({', '.join(_SUFFIXES)})"
         raise InputError.single(where, "", None, rule)
     return sorted(set(found))
+
+
+def _require_use(mapping: LogMapping, forms: set[LogFormat]) -> None:
+    """Refuse keys of a mapping that change nothing for any file."""
+    named = ", ".join(sorted(forms))
+    faults = []
+    if mapping.columns and not forms & _WITHOUT_NAMES:
+        shown = shorten(list(mapping.columns))
+        rule = f"have no use, for {named} has names of its columns: leave them out"
+        faults.append(Fault(mapping.name, "columns", shown, rule))
+    if not forms & _WITH_TEXT:
+        rule = f"has no use, for {named} has no text to divide: leave it out"
+        faults += [
+            Fault(mapping.name, f"{f.column}.separator", repr(f.separator), rule)
+            for f in mapping.features
+            if f.separator
+        ]
+    if faults:
+        raise InputError(faults)
 
 
 def _suffix(path: Path) -> str:

@@ -56,11 +56,31 @@ def measure(
         If there is no such file, column or hash function, or nothing can be read.
     """
     parts, damaged = list_parts(paths, mapping)
-    total = folded(_counted(parts, mapping, workers), mapping)
+    counted = _not_of_texts(_counted(parts, mapping, workers))
+    total = folded(counted, mapping)
     total.damaged += damaged
     if strict and total.damaged:
         raise InputError([Fault(d.path, "", "", d.reason) for d in total.damaged])
     return _result(mapping, total)
+
+
+def _not_of_texts(parts: Iterable[PartStatistics]) -> Iterator[PartStatistics]:
+    """Pass parts on, up to one whose column has only texts, and no number before.
+
+    A damaged block among numbers has ids that cannot be read; a column of texts has a
+    mapping that lacks a hash function, and is refused before the rest is read.
+
+    Raises
+    ------
+    InputError
+        For such columns.
+    """
+    numbers: set[str] = set()
+    for part in parts:
+        numbers |= part.numbers
+        if faults := [f for name, f in part.texts.items() if name not in numbers]:
+            raise InputError(faults)
+        yield part
 
 
 def _counted(
@@ -96,7 +116,9 @@ def count_sorted(parts: Iterable[Part], mapping: LogMapping) -> PartStatistics:
                 )
                 raise InputError.single("mapping", "time", mapping.time, rule)
     if not tables:
-        return PartStatistics.none(mapping)
+        nothing = PartStatistics.none(mapping)
+        nothing.damaged += damaged
+        return nothing
     number = pa.array(np.arange(size))
     keys = [("time", "ascending"), ("number", "ascending")]
     try:

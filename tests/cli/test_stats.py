@@ -75,6 +75,8 @@ def test_a_guess_can_be_used(folder: Path) -> None:
         (("log.csv", "--features", "log.csv", "-o", "found"), 1, "log.csv"),
         (("log.csv", "--features", "mapping.toml", "-o", "."), 1, "overwritten"),
         (("log.csv", "-o", "found"), 2, "--features"),
+        (("log.csv", "--features", "mapping.toml", "-o", "-"), 2, "no folder"),
+        (("log.csv", "--features", "mapping.toml", "-o", ""), 2, "no folder"),
         (("show", "nothing"), 1, "shardplan stats writes one"),
         (("guess", "mapping.toml"), 1, "suffix of a log"),
         ((), 2, "Usage"),

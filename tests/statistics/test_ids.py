@@ -127,9 +127,18 @@ def test_numbers_modulo() -> None:
 
 
 @pytest.mark.parametrize(
+    ("values", "text"),
+    [(["a", "b"], "'a'"), (["1", "b"], ""), ([[None], ["x"]], "'x'"), ([[None]], "")],
+)
+def test_the_first_text_of_no_number(values: list[Any], text: str) -> None:
+    """Where there is no number at all."""
+    feature = LogFeature(column="c", table="t")
+    assert column_ids(pa.array(values), feature, 10, "log").text == text
+
+
+@pytest.mark.parametrize(
     ("values", "feature", "rule"),
     [
-        (["a", "b"], {}, "name the hash function of the training job"),
         ([1, 2], {"hash": "md5"}, "hash = 'modulo', or none"),
         ([1.5], {}, "must be whole numbers or text"),
         ([True], {}, "must be whole numbers or text"),

@@ -267,9 +267,47 @@ def test_files_of_different_types_are_one_log(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("who,seen,clicked\n6,1,x\n")
     (tmp_path / "e.parquet").write_bytes((tmp_path / "a.parquet").read_bytes())
     assert measure([tmp_path], mapping()).tables[0].unreadable == 1
-    (tmp_path / "c.csv").unlink()
-    with pytest.raises(InputError, match=r"d\.csv: clicked = .*hash function"):
+
+
+def test_texts_among_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are ids that cannot be read, unless they come first: all are texts then."""
+    monkeypatch.setattr("shardplan.statistics.formats.text.PART_BYTES", 1)
+    lines = {"a": "1,2,3\n", "b": "1,2,3\n4,5,6\n", "c": "1,x,3\n1,y,3\n"}
+    for name, text in lines.items():
+        (tmp_path / f"{name}.csv").write_text(f"seen,clicked,who\n{text}")
+    found = measure([tmp_path], mapping())
+    assert (found.num_samples, found.tables[0].unreadable) == (5, 2)
+    (tmp_path / "c.csv").rename(tmp_path / "0.csv")
+    with pytest.raises(InputError, match=r"0\.csv: clicked = .*hash function"):
         measure([tmp_path], mapping())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "changes", "rule"),
+    [
+        (".parquet", {"columns": ["a"]}, "clicks: columns = .*have no use"),
+        (".npz", {"columns": ["a"]}, "for npz has names"),
+        (".npy", {"separator": " "}, "who.separator = .*no text to divide"),
+        (".parquet", {"separator": " "}, "separator = .*who has int64, which no"),
+    ],
+)
+def test_keys_without_a_use(
+    tmp_path: Path, suffix: str, changes: dict[str, Any], rule: str
+) -> None:
+    """They would be taken for something that is done."""
+    write(tmp_path, clicks(20)).rename(tmp_path / f"log{suffix}")
+    features = [*MAPPING["features"][:2], {**MAPPING["features"][2]}]
+    if separator := changes.pop("separator", ""):
+        features[2]["separator"] = separator
+    with pytest.raises(InputError, match=rule):
+        measure([tmp_path], mapping(**changes, features=features))
+
+
+def test_damage_alone_is_named_where_samples_are_sorted(tmp_path: Path) -> None:
+    """Not only that there is no sample."""
+    (tmp_path / "log.csv").write_text("seen,clicked,who,time\n1,2\n")
+    with pytest.raises(InputError, match="another number of columns"):
+        measure([tmp_path], mapping(time="time"))
 
 
 def test_columns_of_one_name(tmp_path: Path) -> None:

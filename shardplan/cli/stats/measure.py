@@ -9,6 +9,14 @@ from shardplan.cli.base import Command
 from shardplan.cli.options import WholeRange, format_option
 
 
+def _name_of_folder(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Refuse what is no name: an empty text, and that of standard output."""
+    if value in ("", console.STDOUT):
+        rule = f"{value!r} is no folder: statistics are written into one"
+        raise click.BadParameter(rule, ctx, param)
+    return value
+
+
 @click.command(
     "measure",
     cls=Command,
@@ -31,6 +39,7 @@ from shardplan.cli.options import WholeRange, format_option
     metavar="FOLDER",
     required=True,
     type=click.Path(),
+    callback=_name_of_folder,
     help="Write statistics.json into FOLDER, which is replaced whole.",
 )
 @click.option(
