@@ -149,12 +149,12 @@ def plot_option(what: str) -> Callable[[F], F]:
         "--plot",
         metavar="FILE",
         type=click.Path(),
-        callback=_place_picture,
+        callback=place_picture,
         help=f"Draw {what}: FILE ends in .svg or .png.",
     )
 
 
-def _place_picture(
+def place_picture(
     ctx: click.Context, param: click.Parameter, path: str | None
 ) -> str | None:
     """Check the ending, and where to write, while options are read."""

@@ -52,18 +52,23 @@ def with_statistics(model: Workload, found: LogStatistics) -> Workload:
 def _measured(table: EmbeddingTable, found: TableStatistics) -> EmbeddingTable:
     if not found.lookups:
         return table.replace(pooling_factor=0.0)
-    rows = found.num_embeddings
-    points = [(min(1.0, hot / rows), share) for hot, share in found.access]
     return table.replace(
         pooling_factor=found.pooling_factor,
         coverage=found.coverage,
-        access=CdfAccess(points=tuple(dict(points).items())),
+        access=access_of(found),
         unique_ids=_of_batches(found),
         miss_ratio=_warm(found),
         row_routing=None,
         row_skew=None,
         block_heat=_heat(found),
     )
+
+
+def access_of(found: TableStatistics) -> CdfAccess:
+    """Return the access curve of a table with lookups, over all of its rows."""
+    rows = found.num_embeddings
+    points = [(min(1.0, hot / rows), share) for hot, share in found.access]
+    return CdfAccess(points=tuple(dict(points).items()))
 
 
 def _of_batches(found: TableStatistics) -> tuple[tuple[float, float], ...]:

@@ -83,6 +83,8 @@ COMMANDS = {
     "stats measure": ["LOG", "--features", "MAPPING", "-o", "MEASURED"],
     "stats guess": ["LOG"],
     "stats show": ["STATISTICS"],
+    "stats diff": ["STATISTICS", "STATISTICS"],
+    "stats plot": ["STATISTICS", "-o", "PICTURE"],
     "schema": ["plan"],
     "completion": ["bash"],
 }
@@ -199,6 +201,7 @@ def log_files(folder: Path) -> dict[str, str]:
         "MAPPING": str(folder / "mapping.toml"),
         "MODEL": str(folder / "model.toml"),
         "STATISTICS": str(folder / "statistics"),
+        "PICTURE": str(folder / "curves.svg"),
         "MEASURED": str(folder / "measured"),
     }
 

@@ -79,6 +79,9 @@ def test_a_guess_can_be_used(folder: Path) -> None:
         (("log.csv", "--features", "mapping.toml", "-o", ""), 2, "no folder"),
         (("show", "nothing"), 1, "shardplan stats writes one"),
         (("guess", "mapping.toml"), 1, "suffix of a log"),
+        (("diff", "nothing", "nothing"), 1, "shardplan stats writes one"),
+        (("plot", "nothing", "-o", "a.svg"), 1, "shardplan stats writes one"),
+        (("plot", "nothing", "-o", "a.pdf"), 2, "does not end in .svg or .png"),
         ((), 2, "Usage"),
     ],
 )
@@ -103,3 +106,19 @@ def test_what_is_not_read_is_a_warning(folder: Path) -> None:
     assert "Warning: b.csv: 1 lines with another number of columns" in done.stderr
     assert "Not read" in done.stdout
     assert run(folder, *arguments, "--strict").returncode == 1
+
+
+def test_curves_are_compared_and_drawn(folder: Path) -> None:
+    """A table that is not there is named, and nothing written."""
+    pytest.importorskip("matplotlib")
+    measure = ("stats", "log.csv", "--features", "mapping.toml", "-o", "found")
+    assert run(folder, *measure).returncode == 0
+    done = run(folder, "stats", "diff", "found", "found")
+    assert (done.returncode, "0 of 1 table" in done.stdout) == (0, True)
+    done = run(folder, "stats", "plot", "found", "--table", "users", "-o", "a.svg")
+    assert done.returncode == 1
+    assert "did you mean 'user'" in done.stderr
+    assert not (folder / "a.svg").exists()
+    done = run(folder, "stats", "plot", "found", "--table", "user", "-o", "a.svg")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "<svg" in (folder / "a.svg").read_text()

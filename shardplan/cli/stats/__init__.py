@@ -18,6 +18,8 @@ COMMANDS = {
     ),
     "guess": ("shardplan.cli.stats.guess", "Write a first mapping of a log's columns."),
     "show": ("shardplan.cli.stats.show", "Show what was measured."),
+    "diff": ("shardplan.cli.stats.diff", "Compare what was measured of two logs."),
+    "plot": ("shardplan.cli.stats.plot", "Draw the curves of tables."),
 }
 
 
@@ -39,6 +41,8 @@ class _Measuring(LazyGroup):
     shardplan stats guess clicks.parquet -o mapping.toml
     shardplan stats clicks.parquet --features mapping.toml -o statistics
     shardplan stats show statistics
+    shardplan stats diff monday tuesday
+    shardplan stats plot statistics -o curves.svg
     """,
 )
 def command(**_: Any) -> None:
