@@ -16,7 +16,13 @@ from shardplan.problems.problem import build_problem
 from shardplan.records.sharding import Objective
 from shardplan.records.torchrec_cost_model import TorchRecCostModel
 from shardplan.solvers.base import PlanTaker, Silent, SolveStatus
-from shardplan.solvers.short_path import LOST, RatedPath, most_rating_s, shortened
+from shardplan.solvers.short_path import (
+    LOST,
+    RatedPath,
+    limits_of,
+    shortened,
+    simple_plans,
+)
 from shardplan.units import format_seconds
 
 if TYPE_CHECKING:
@@ -135,18 +141,19 @@ def _shortened(
     work = _PATH_WORK if is_free else _PATH_SHARE * stop.work_limit
     seconds = np.inf if is_free else _MOST_PATH_S
     with stop.sooner(seconds), stop.with_work(work):
-        most_s = most_rating_s(problem, own.rating_s, stop)
+        simple = simple_plans(problem, stop)
+        limits = limits_of(own.rating_s, simple)
         if found.status is SolveStatus.OPTIMAL:
-            most_s = min(most_s, own.rating_s * (1.0 + LOST))
+            limits = limits.within(own.rating_s * (1.0 + LOST))
         if stop.gap > 0.0:
             asked_s = stop.enough_s(found.lower_bound_s)
-            most_s = min(most_s, max(own.rating_s, asked_s))
+            limits = limits.within(max(own.rating_s, asked_s))
         better = shortened(
-            problem,
-            found.assignment,
+            own,
+            simple,
             stop,
             seed,
-            most_s,
+            limits,
             found.lower_bound_s,
             partial(_menu_of_path, problem, inputs),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 WORTH = 3.0
 """Seconds of path that must be saved for each second by which the rating rises."""
-LOST, MOST_LOST = 0.025, 0.1
+LOST, MOST_LOST = 0.025, 0.15
 """Shares of the best rating found by which it may rise: in any case; and at most, as
 long as it stays well below what simple planners reach."""
 _BELOW = 0.99
-"""Share of the rating of simple planners that is well below it."""
+"""Share of the rating and path of simple planners that is well below them."""
 _FREELY = 0.3
 """What a second of the rating is worth where a search begins far from a good one."""
 _MOVES = 60
@@ -45,10 +45,49 @@ _MOVES = 60
 _SAME = 1e-12
 """Values that differ by less are equal."""
 _STEEP = 20.0
-"""Seconds of path that a second of rating beyond its limit is worth."""
-_OWN, _QUICK, _WHOLE = 0.1, 0.4, 0.8
-"""Shares of the time that is left then: for moves from the plan itself, for plans that
-were made for the path alone, and for all tables anew; the rest is for the best plan."""
+"""Seconds of path that a second of rating or path beyond its limit costs."""
+_DEAR = 9.0
+"""The same of a rating that is not well below simple planners, within its limit."""
+_OWN, _SIMPLE, _QUICK, _WHOLE, _BEST = 0.1, 0.1, 0.4, 0.65, 0.6
+"""Shares of the time that is left then: for moves from the plan itself, from that of a
+simple planner, for plans that were made for the path alone, for all tables anew, and
+for the best plan; the rest is for the second best."""
+
+
+class Limits(NamedTuple):
+    """What rating and path should be at most; beyond it each second costs many [s].
+
+    Attributes
+    ----------
+    rating_s, path_s : float
+        Well below what simple planners reach.
+    most_s : float
+        What no rating may exceed.
+    """
+
+    rating_s: float
+    path_s: float
+    most_s: float
+
+    def within(self, most_s: float) -> Limits:
+        """Return limits of which those of the rating are not above this [s]."""
+        rating_s = min(self.rating_s, most_s)
+        return self._replace(rating_s=rating_s, most_s=min(self.most_s, most_s))
+
+    def cost_s(self, rating: Floats, path: Floats) -> Floats:
+        """Return what both cost beyond what they should be (N,), in seconds of path."""
+        dear = _DEAR * np.maximum(rating - self.rating_s, 0.0)
+        too_slow = np.maximum(rating - self.most_s, 0.0)
+        too_slow += np.maximum(path - self.path_s, 0.0)
+        return np.asarray(dear + _STEEP * too_slow)
+
+    def slopes(self, rating: float, path: float) -> tuple[float, float]:
+        """Return by how much that grows with each of the two."""
+        by_rating = _DEAR * (rating > self.rating_s) + _STEEP * (rating > self.most_s)
+        return by_rating, _STEEP * (path > self.path_s)
+
+
+_FREE = Limits(np.inf, np.inf, np.inf)
 
 
 class PathCurves:
@@ -60,8 +99,7 @@ class PathCurves:
     ----------
     problem : Problem
         With prices of TorchRec's cost model.
-    most_s : float
-        What no rank should exceed [s].
+    limits : Limits
     worth : float
         Seconds of path that a second of the rating is worth.
 
@@ -71,8 +109,8 @@ class PathCurves:
         The value of the plan that was last looked at [s].
     """
 
-    def __init__(self, problem: Problem, most_s: float, worth: float) -> None:
-        self._most_s, self._worth = most_s, worth
+    def __init__(self, problem: Problem, limits: Limits, worth: float) -> None:
+        self._limits, self._worth = limits, worth
         cost = problem.options.item_cost
         self._used = np.flatnonzero(cost.any(axis=(0, 1)))
         self.item_load = _with_sum(cost[:, :, self._used])
@@ -94,15 +132,16 @@ class PathCurves:
 
     def step_s(self, fullest: Floats) -> Floats:
         """Return the values of N plans (N,) from their fullest ranks (N, K) [s]."""
-        rating = fullest[..., 0]
-        excess = np.maximum(rating - self._most_s, 0.0)
-        path = fullest[..., 1:].sum(axis=-1)
-        return np.asarray(path + self._worth * rating + _STEEP * excess)
+        rating, path = fullest[..., 0], fullest[..., 1:].sum(axis=-1)
+        beyond = self._limits.cost_s(rating, path)
+        return np.asarray(path + self._worth * rating + beyond)
 
     def slopes(self, fullest: Floats) -> Floats:
         """Return by how much the value grows with the fullest ranks (K,)."""
-        slopes = np.ones(len(fullest))
-        slopes[0] = self._worth + _STEEP * (fullest[0] > self._most_s)
+        rating, path = float(fullest[0]), float(fullest[1:].sum())
+        by_rating, by_path = self._limits.slopes(rating, path)
+        slopes = np.full(len(fullest), 1.0 + by_path)
+        slopes[0] = self._worth + by_rating
         return slopes
 
     def sent(self) -> Ints:
@@ -145,10 +184,10 @@ class RatedPath:
         """Sum over phases of the slowest rank [s]."""
         return self.problem.loads(self.assignment).value(Objective.STEP)
 
-    def value_s(self, most_s: float) -> float:
-        """Return what both are worth together, below a limit of ratings [s]."""
-        excess = max(self.rating_s - most_s, 0.0)
-        return self.path_s + WORTH * self.rating_s + _STEEP * excess
+    def value_s(self, limits: Limits) -> float:
+        """Return what both are worth together [s]."""
+        rating, path = np.array(self.rating_s), np.array(self.path_s)
+        return float(path + WORTH * rating + limits.cost_s(rating, path))
 
     @property
     def is_short(self) -> bool:
@@ -162,15 +201,15 @@ class _Search:
 
     stop: Stop
     seed: int
-    most_s: float
+    limits: Limits
     least_s: float
 
     def annealed(self, start: RatedPath, share: float, worth: float) -> RatedPath:
         """Move single tables, for a share of the time that is left.
 
-        Where the path is almost all that counts, ratings have no limit.
+        Where the path is almost all that counts, there are no limits.
         """
-        most_s = self.most_s if worth == WORTH else np.inf
+        limits = self.limits if worth == WORTH else _FREE
         problem, stop = start.problem, self.stop
         every = range(problem.num_bundles)
         free = [b for b in every if not problem.conflicts.get(b)]
@@ -183,7 +222,7 @@ class _Search:
                 np.random.default_rng(self.seed),
                 start.assignment,
                 stop,
-                PathCurves(problem, most_s, worth),
+                PathCurves(problem, limits, worth),
             )
             search.enough_s = self.least_s * (1.0 + worth)
             search.run(_MOVES * len(free))
@@ -226,38 +265,54 @@ class _Search:
             yield
 
 
-def most_rating_s(problem: Problem, best_s: float, stop: Stop) -> float:
-    """Return what a rating may rise to for a shorter path [s].
+def simple_plans(problem: Problem, stop: Stop) -> list[RatedPath]:
+    """Return what TorchRec's planner reaches without its search, the best first.
 
-    Greedy's plan, and the best with one way to cut all tables, are what TorchRec's
-    planner reaches without its search. Where they are far behind, more may be given up.
+    These are Greedy's plan, and the best with one way to cut all tables. The best is
+    that whose path, and `WORTH` times its rating, are the least: a rating may be good
+    at the cost of a path that is twice as long.
 
     Parameters
     ----------
     problem : Problem
         Under `max-rank`.
-    best_s : float
-        The best rating found [s].
     """
-    simple_s = np.inf
+    plans = []
     solvers: tuple[Solver, ...] = Greedy(), Uniform()
     for solver in solvers:
         if not stop.now():
             found = solver.solve(problem, stop, 0, Silent()).assignment
             if found is not None:
-                simple_s = min(simple_s, problem.value(found))
-    if simple_s == np.inf:
-        return best_s * (1.0 + LOST)
-    far_s = min(best_s * (1.0 + MOST_LOST), simple_s * _BELOW)
-    return max(best_s * (1.0 + LOST), far_s)
+                plans.append(RatedPath(problem, found))
+    return sorted(plans, key=lambda plan: plan.value_s(_FREE))
+
+
+def limits_of(best_s: float, simple: list[RatedPath]) -> Limits:
+    """Return what rating and path should be at most: well below a simple plan's.
+
+    Where that is far behind, `MOST_LOST` of the best rating may be given up.
+
+    Parameters
+    ----------
+    best_s : float
+        The best rating found [s].
+    simple : list of RatedPath
+        The best first.
+    """
+    least_s = best_s * (1.0 + LOST)
+    if not simple:
+        return Limits(least_s, np.inf, least_s)
+    first = simple[0]
+    far_s = min(best_s * (1.0 + MOST_LOST), first.rating_s * _BELOW)
+    return Limits(max(best_s, far_s), first.path_s * _BELOW, max(least_s, far_s))
 
 
 def shortened(
-    problem: Problem,
-    assignment: Assignment,
+    own: RatedPath,
+    simple: list[RatedPath],
     stop: Stop,
     seed: int,
-    most_s: float,
+    limits: Limits,
     least_s: float,
     menu_of_path: Callable[[], Problem | None],
 ) -> RatedPath:
@@ -265,27 +320,26 @@ def shortened(
 
     Parameters
     ----------
-    problem : Problem
-        Under `max-rank`.
-    assignment : Assignment
-        That fits.
-    most_s : float
-        What no rank may exceed [s].
+    own : RatedPath
+        That fits, of a problem under `max-rank`.
+    simple : list of RatedPath
+        Others to begin with; the first is.
     least_s : float
         A rating that no plan goes below [s].
     menu_of_path : callable
         Return the problem with options that are worse for the rating, but may be better
         for the path, under `max-rank` as well; None if there is no time for it.
     """
-    own = RatedPath(problem, assignment)
     if own.is_short or stop.now():
         return own
-    search = _Search(stop, seed, most_s, least_s)
-    found = [own, search.annealed(own, _OWN, WORTH)]
+    search = _Search(stop, seed, limits, least_s)
+    found = [own, *simple, search.annealed(own, _OWN, WORTH)]
+    found += [search.annealed(first, _SIMPLE, WORTH) for first in simple[:1]]
     wide = menu_of_path()
     if wide is not None:
         found += [*search.quick(wide), *search.whole(wide)]
-    near = min(found, key=lambda one: one.value_s(most_s))
-    found.append(search.annealed(near, 1.0, WORTH))
-    legal = [one for one in found if one.rating_s <= most_s]
-    return min(legal, key=lambda one: one.value_s(most_s))
+    found.sort(key=lambda one: one.value_s(limits))
+    for near, share in zip(found[:2], (_BEST, 1.0), strict=False):
+        found.append(search.annealed(near, share, WORTH))
+    legal = [one for one in found if one.rating_s <= limits.most_s]
+    return min(legal, key=lambda one: one.value_s(limits))

@@ -10,18 +10,18 @@ import pytest
 from shardplan.io.catalog import load_cost_model
 from shardplan.problems.problem import Assignment, Problem, build_problem
 from shardplan.records.sharding import Objective, Target
-from shardplan.solvers.base import Silent, Stop
-from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.base import Stop
 from shardplan.solvers.short_path import (
     LOST,
     MOST_LOST,
     WORTH,
+    Limits,
     PathCurves,
     RatedPath,
-    most_rating_s,
+    limits_of,
     shortened,
+    simple_plans,
 )
-from shardplan.solvers.uniform import Uniform
 from tests.helpers import CLUSTERS, random_assignment, workload
 
 WHOLE = {"sharding_types": ["table_wise"], "compute_kernels": ["fused"]}
@@ -51,8 +51,14 @@ def wide_menu(cluster: str = "one_host") -> Problem:
 
 def short(problem: Problem, start: Assignment, stop: Stop, lost: float) -> RatedPath:
     """Shorten a path; without another menu."""
-    most_s = problem.value(start) * (1.0 + lost)
-    return shortened(problem, start, stop, 0, most_s, 0.0, lambda: None)
+    limits = up_to(problem.value(start) * (1.0 + lost))
+    own = RatedPath(problem, start)
+    return shortened(own, [], stop, 0, limits, 0.0, lambda: None)
+
+
+def up_to(most_s: float) -> Limits:
+    """Limit the rating alone."""
+    return Limits(most_s, np.inf, most_s)
 
 
 def cut_by_columns(problem: Problem) -> Assignment:
@@ -102,7 +108,8 @@ def test_a_rating_rises_for_several_times_as_much_path(lost: float) -> None:
     start = cut_by_columns(problem)
     most_s = problem.value(start) * (1.0 + lost)
     stop = Stop(work_limit=20_000)
-    found = shortened(problem, start, stop, 0, most_s, 0.0, lambda: wide)
+    own = RatedPath(problem, start)
+    found = shortened(own, [], stop, 0, up_to(most_s), 0.0, lambda: wide)
     assert found.rating_s <= most_s
     saved = path(problem, start) - found.path_s
     assert saved > 0
@@ -111,21 +118,60 @@ def test_a_rating_rises_for_several_times_as_much_path(lost: float) -> None:
 
 
 def test_a_rating_stays_below_what_simple_planners_reach() -> None:
-    """Near them little may be given up, far from them a tenth."""
-    problem = hot_and_cold()
-    simple_s = min(
-        problem.value(found)
-        for solver in (Greedy(), Uniform())
-        if (found := solver.solve(problem, Stop(), 0, Silent()).assignment) is not None
-    )
-    for best_s, most_s in (
-        (simple_s, simple_s * (1.0 + LOST)),
-        (simple_s / 1.05, simple_s * 0.99),
-        (simple_s / 2.0, simple_s / 2.0 * (1.0 + MOST_LOST)),
+    """Near them little may be given up, far from them more."""
+    simple = simple_plans(hot_and_cold(), Stop())
+    rating_s, path_s = simple[0].rating_s, simple[0].path_s
+    for best_s, wanted_s, most_s in (
+        (rating_s, rating_s, rating_s * (1.0 + LOST)),
+        (rating_s / 1.05, rating_s * 0.99, rating_s * 0.99),
+        (rating_s / 2.0, *[rating_s / 2.0 * (1.0 + MOST_LOST)] * 2),
     ):
-        assert most_rating_s(problem, best_s, Stop()) == pytest.approx(most_s)
-    over = Stop(time_limit_s=0.0)
-    assert most_rating_s(problem, simple_s / 2.0, over) == simple_s / 2.0 * (1.0 + LOST)
+        limits = limits_of(best_s, simple)
+        assert limits == pytest.approx((wanted_s, path_s * 0.99, most_s))
+    assert limits_of(1.0, []) == (1.0 + LOST, np.inf, 1.0 + LOST)
+    assert simple_plans(hot_and_cold(), Stop(time_limit_s=0.0)) == []
+
+
+def test_the_best_of_simple_plans_is_that_of_both_goals() -> None:
+    """A good rating with a path that is far longer says little of what can be had."""
+    first, second = simple_plans(hot_and_cold("two_hosts"), Stop())
+    values = [one.path_s + WORTH * one.rating_s for one in (first, second)]
+    assert values[0] <= values[1]
+
+
+def test_a_path_longer_than_a_simple_plan_s_is_given_up() -> None:
+    """The rating rises for it, by more than the path alone would be worth."""
+    problem = hot_and_cold("two_hosts")
+    simple = RatedPath(problem, cut_by_columns(problem))
+    limits = Limits(2 * simple.rating_s, 0.9 * simple.path_s, 2 * simple.rating_s)
+    better = limits._replace(path_s=simple.path_s)
+    assert simple.value_s(limits) > simple.value_s(better)
+    assert simple.value_s(better) == pytest.approx(
+        simple.path_s + WORTH * simple.rating_s
+    )
+    found = shortened(simple, [], Stop(work_limit=5e3), 0, limits, 0.0, lambda: None)
+    assert found.path_s < simple.path_s
+
+
+def test_limits_are_kept_within_what_was_asked_for() -> None:
+    """A gap that was asked for lowers both limits of the rating, and nothing else."""
+    limits = Limits(2.0, 5.0, 3.0)
+    assert limits.within(2.5) == (2.0, 5.0, 2.5)
+    assert limits.within(1.0) == (1.0, 5.0, 1.0)
+    assert limits.within(9.0) == limits
+
+
+def test_what_is_beyond_a_limit_costs_as_its_slopes_say() -> None:
+    """Slopes are differences of the cost, on both sides of each limit."""
+    limits = Limits(2.0, 5.0, 3.0)
+    for rating in (1.0, 2.5, 3.5):
+        for path in (4.0, 6.0):
+            at, more, longer = (
+                float(limits.cost_s(np.array(r), np.array(p)))
+                for r, p in ((rating, path), (rating + 0.1, path), (rating, path + 0.1))
+            )
+            slopes = ((more - at) / 0.1, (longer - at) / 0.1)
+            assert limits.slopes(rating, path) == pytest.approx(slopes)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -134,7 +180,7 @@ def test_both_goals_count(seed: int) -> None:
     problem = hot_and_cold("two_hosts")
     plan = random_assignment(problem, np.random.default_rng(seed))
     cost, value = problem.loads(plan).cost, problem.value(plan)
-    curves = PathCurves(problem, value * (1 + 1e-12), 2.0)
+    curves = PathCurves(problem, up_to(value * (1 + 1e-12)), 2.0)
     (load,) = curves.loads(cost)
     assert load[:, 0].max() == pytest.approx(value)
     both = path(problem, plan) + 2.0 * value
@@ -143,7 +189,7 @@ def test_both_goals_count(seed: int) -> None:
     curves.look_at(cost)
     assert curves.exact_s == pytest.approx(both)
     assert curves.slopes(load.max(axis=0))[:2] == pytest.approx([2.0, 1.0])
-    slower = PathCurves(problem, value * 0.9, 2.0)
+    slower = PathCurves(problem, up_to(value * 0.9), 2.0)
     slower.look_at(cost)
     assert slower.exact_s > 1.01 * both
     assert slower.slopes(load.max(axis=0))[0] > 2.0
