@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 WORTH = 3.0
 """Seconds of path that must be saved for each second by which the rating rises."""
-LOST, MOST_LOST = 0.025, 0.15
+LOST, MOST_LOST = 0.025, 0.12
 """Shares of the best rating found by which it may rise: in any case; and at most, as
 long as it stays well below what simple planners reach."""
 _BELOW = 0.99

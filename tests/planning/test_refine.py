@@ -66,7 +66,7 @@ def test_a_gap_that_was_asked_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> No
     limits: list[float] = []
 
     def noted(*given: Any) -> RatedPath:
-        limits.append(given[4])
+        limits.append(given[4].most_s)
         return own
 
     monkeypatch.setattr(refining, "shortened", noted)

@@ -149,7 +149,7 @@ def test_a_path_longer_than_a_simple_plan_s_is_given_up() -> None:
     assert simple.value_s(better) == pytest.approx(
         simple.path_s + WORTH * simple.rating_s
     )
-    found = shortened(simple, [], Stop(work_limit=5e3), 0, limits, 0.0, lambda: None)
+    found = shortened(simple, [], Stop(work_limit=2e3), 0, limits, 0.0, lambda: None)
     assert found.path_s < simple.path_s
 
 
