@@ -87,7 +87,8 @@ class Auto:
                 # Not even greedy has made a plan yet where the search comes first.
                 is_over = stop.now() and not begins_with_search
                 if not (is_optimal or is_over or incumbent.is_close):
-                    self._search(problem, stop, seed, incumbent)
+                    for _ in self._search(problem, stop, seed, incumbent):
+                        pass
                     incumbent.keep()
             if is_small and not (is_optimal or stop.now() or incumbent.is_close):
                 with stop.sooner(self._rest_s(stop)):
@@ -95,6 +96,20 @@ class Auto:
         if params.strengthen:
             self._prove(problem, stop, incumbent)
         return _result(incumbent, stop, is_optimal)
+
+    def plans(
+        self, problem: Problem, stop: Stop, seed: int
+    ) -> Iterator[Sequence[Assignment]]:
+        """See `Resumable`: heuristics and the search alone, without a proof."""
+        bound = lower_bound(problem, stop=stop, params=self._all.proof)
+        incumbent = Incumbent(problem, bound, stop, Silent())
+        self._quickly(problem, stop, seed, incumbent)
+        yield incumbent.seen
+        for _ in self._search(problem, stop, seed, incumbent):
+            incumbent.keep()
+            yield incumbent.seen
+        incumbent.keep()
+        yield incumbent.seen
 
     def _quickly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
@@ -152,7 +167,8 @@ class Auto:
         self._pack_again(packer, stop, incumbent)
         with stop.sooner(self._packing_s(stop)):
             if not (stop.now() or incumbent.is_close):
-                self._search(problem, stop, seed + 1, incumbent)
+                for _ in self._search(problem, stop, seed + 1, incumbent):
+                    pass
         self._pack_again(packer, stop, incumbent)
 
     def _pack_again(self, packer: Packer, stop: Stop, incumbent: Incumbent) -> None:
@@ -173,8 +189,10 @@ class Auto:
 
     def _search(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
-    ) -> None:
+    ) -> Iterator[None]:
         """Anneal; for `step` a short run for their sum comes first.
+
+        Yields now and then, see `Portfolio.run`.
 
         A plan that balances the sum is at times better in every phase than what a
         short search of the phases finds, above all where there are few tables.
@@ -193,7 +211,7 @@ class Auto:
             incumbent.offer(found.assignment)
 
         fallback = greedily if self._begins_with_search(problem) else None
-        Portfolio(
+        yield from Portfolio(
             problem, totals, regrets, stop, seed, incumbent, fallback, self._all
         ).run()
 

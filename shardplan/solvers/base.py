@@ -163,6 +163,18 @@ class Stop:
             self.work_limit = limit
 
     @property
+    def spent(self) -> float:
+        """What is limited: work since the search began, or else seconds."""
+        return self.work if self.is_by_work else self.elapsed_s()
+
+    @property
+    def left(self) -> float:
+        """What is left of the same; infinite if nothing is limited."""
+        if self.is_by_work:
+            return max(0.0, self.work_limit - self.work)
+        return self.remaining_s()
+
+    @property
     def is_endless(self) -> bool:
         """Whether there is no time limit."""
         return self.time_limit_s == float("inf")
@@ -257,6 +269,19 @@ class PlanTaker(Protocol):
 
     def knowing(self, plans: Sequence[Assignment]) -> Solver:
         """Return the same solver, which begins with these plans."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A solver that can be left for a while."""
+
+    def plans(
+        self, problem: Problem, stop: Stop, seed: int
+    ) -> Iterator[Sequence[Assignment]]:
+        """Search until done or `stop` says so; yield in between all plans so far.
+
+        The last one is the best.
+        """
 
 
 def __getattr__(name: str) -> Any:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from shardplan.solvers.base import Stop
     from shardplan.solvers.params import SolverParams
     from shardplan.solvers.step_search import StepSearch
+    from shardplan.solvers.turns import Turns
 
-_CHOICE_SHARE = 0.15
-"""Share of what is left, at most, for the program that cuts no table: of 600 to 1,300
-options it takes 0.3 to 0.8 s."""
-_RESTARTS = 3
-"""How often tables move from the start again; then they move from the best plan."""
+_CHOICE_S = 1.5
+"""Most for the program that cuts no table: of 600 to 1,300 options it takes 0.3 to
+0.8 [s]."""
+_TURN = 0.25
+"""Length of each turn, see `Turns`: tables move from a start, or from the best plan."""
 
 
 def pays(problem: Problem) -> bool:
@@ -37,27 +38,34 @@ def anew(
     plans: tuple[Assignment, Assignment],
     search: StepSearch,
     stop: Stop,
+    turns: Turns,
     params: SolverParams,
 ) -> Iterator[Assignment]:
-    """Yield plans, each found by single moves as if it were the first.
+    """Yield plans, most found by single moves as if each were the first.
 
-    They begin in turn with the plan of a program that cuts no table, and a known one.
+    They begin in turn with the plan of a program that cuts no table, a known one, and
+    the best of all.
 
     Parameters
     ----------
     problem : Problem
         Under `time`.
     plans : tuple of two Assignments
-        What runs in the first one may run in the program's; the second one is a start.
+        What runs in the first one, the best so far, may run in the program's; the
+        second one is a start.
     """
-    chosen = _chosen(problem, plans[0], stop, params)
+    best = plans[0]
+    chosen = _chosen(problem, best, stop, params)
     starts = plans[1:] if chosen is None else (chosen, plans[1])
-    for number in range(_RESTARTS):
-        share = 1.0 / (_RESTARTS + 1 - number)
-        work = share * (stop.work_limit - stop.work)
-        with stop.sooner(share * stop.remaining_s()), stop.with_work(work):
-            found = search.restart(starts[number % len(starts)], stop)
-        yield found
+    while not stop.now():
+        for start in starts:
+            found = search.restart(start, stop, turns.length(_TURN))
+            best = min(best, found, key=problem.value)
+            yield found
+        best = search.improve([best], stop, length=turns.length(_TURN))[-1]
+        yield best
+        if turns.is_free:
+            return
 
 
 def _chosen(
@@ -70,7 +78,7 @@ def _chosen(
     if stop.is_by_work:
         return None
     loads = problem.loads(plan).cost
-    with stop.sooner(_CHOICE_SHARE * stop.remaining_s()):
+    with stop.sooner(_CHOICE_S):
         options = choose_options(problem, loads, stop)
     if options is None:
         return None

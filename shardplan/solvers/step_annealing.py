@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from shardplan.solvers.base import Stop
     from shardplan.solvers.step_moves import DrawnOptions
 
+_Note = tuple[int, int, "Ints"]
+"""A bundle, its option and its places."""
+
 _HOT, _COLD = 0.05, 0.001
 """First and last temperature, as shares of what the step takes per table."""
 _RENEW = 60
@@ -139,15 +142,25 @@ class StepAnnealing:
         """Whether the present plan is near the best one, as far as paths are known."""
         return self._now_s < _NEAR * self.best_s
 
-    def run(self, most: float = np.inf) -> None:
-        """Anneal for so many moves, or until the stop says so."""
+    def run(self, most: float = np.inf, length: float = np.inf) -> None:
+        """Anneal for so many moves, or so much work or time, or until the stop says so.
+
+        Parameters
+        ----------
+        length : float
+            As of `Stop.spent`: the last temperature is reached then, whether or not the
+            stop lets it come that far. By default all that is left.
+        """
         stop, number, moved_alike, found_at = self._stop, 0, 0, 0
         if most == np.inf and stop.is_endless and not stop.is_by_work:
             most = _MOVES * len(self._free)
-        begin, work = stop.elapsed_s(), stop.work
+        begin, length = stop.spent, max(length if length < np.inf else stop.left, 1e-9)
         while number < most and not stop.now() and self.best_s > self.enough_s:
+            over = (stop.spent - begin) / length
+            if over >= 1.0:
+                break
             number += 1
-            share = number / most if most < np.inf else self._share(begin, work)
+            share = number / most if most < np.inf else over
             heat = _HOT * (_COLD / _HOT) ** share
             heat_s = heat * self.best_s / len(self._free)
             self._move(heat_s)
@@ -166,14 +179,6 @@ class StepAnnealing:
             self._judge()
         self._is_better()
         self.number += number
-
-    def _share(self, begin: float, work: float) -> float:
-        """Share of the search that is over."""
-        stop = self._stop
-        if stop.is_by_work:
-            return (stop.work - work) / max(stop.work_limit - work, 1.0)
-        most_s = max(stop.time_limit_s - begin, 1e-9)
-        return min(1.0, (stop.elapsed_s() - begin) / most_s)
 
     def _judge(self) -> None:
         """Estimate the present plan afresh."""
@@ -227,19 +232,36 @@ class StepAnnealing:
         if wanted is None:
             return 1
         before_s = self._present_s(slopes)
-        before = [(b, int(state.option[b]), state.places[b]) for b in alike.tolist()]
+        before = self._noted(alike.tolist())
         fits = self._put_anew(alike, wanted)
         self._judge()
         rise_s = self._present_s(slopes) - before_s
         if fits and rise_s < heat_s * self._rng.exponential():
             self._note_hope()
-            return len(alike)
-        for bundle, _, _ in before:
-            state.take(bundle)
-        for bundle, option, places in before:
-            state.put(bundle, option, places)
-        self._judge()
+        else:
+            self._undo(before)
         return len(alike)
+
+    def _noted(self, bundles: list[int]) -> list[_Note]:
+        state = self._state
+        return [(b, int(state.option[b]), state.places[b]) for b in bundles]
+
+    def _put_back(self, before: list[_Note]) -> bool:
+        """Put what was taken off where it is best, or else back; whether all fits."""
+        fits = True
+        for bundle, option, places in before:
+            if not (fits and self._put_best(bundle)):
+                fits = False
+                self._state.put(bundle, option, places)
+        return fits and self._state.fits()
+
+    def _undo(self, before: list[_Note]) -> None:
+        """Put bundles back to where they were."""
+        for bundle, _, _ in before:
+            self._state.take(bundle)
+        for bundle, option, places in before:
+            self._state.put(bundle, option, places)
+        self._judge()
 
     def _other_way(self, bundle: int, heat_s: float) -> int | None:
         """Draw another way to cut a bundle, a better one for it more often."""
@@ -269,17 +291,13 @@ class StepAnnealing:
         first_item = menu.item_start[state.option[users]]
         size = state.item_load[first_item].max(axis=1) @ self._slopes
         users = users[size.argsort()[::-1]]
-        before = [(int(state.option[b]), state.places[b]) for b in users.tolist()]
+        before = self._noted(users.tolist())
         for bundle in users.tolist():
             state.take(bundle)
         self.moves.menus.ban(~wanted, ("way", way))
-        fits = True
-        for bundle, (option, places) in zip(users.tolist(), before, strict=True):
-            if not (fits and self._put_best(bundle)):
-                fits = False
-                state.put(bundle, option, places)
+        fits = self._put_back(before)
         self.moves.menus.allow_all()
-        return fits and state.fits()
+        return fits
 
     def _put_best(self, bundle: int) -> bool:
         """Put a bundle that was taken off where it is best; False if nowhere."""

@@ -55,7 +55,11 @@ class StepSearch:
         self.moves_per_table = 0.0
 
     def improve(
-        self, starts: Sequence[Assignment], stop: Stop, enough_s: float = 0.0
+        self,
+        starts: Sequence[Assignment],
+        stop: Stop,
+        enough_s: float = 0.0,
+        length: float = np.inf,
     ) -> list[Assignment]:
         """Return ever better assignments, the best one last, until `stop` says so.
 
@@ -65,6 +69,8 @@ class StepSearch:
             That fit.
         enough_s : float
             A predicted step that ends the search [s].
+        length : float
+            As of `Stop.spent`; by default all that is left.
         """
         starts = sorted(starts, key=self._problem.value)
         if not len(self._free) or stop.now():
@@ -75,41 +81,44 @@ class StepSearch:
         search.enough_s = enough_s
         search.take_up(starts[0])
         known, before = len(search.found), search.number
-        self._begin(search, starts, stop)
+        length = stop.left if length == np.inf else length
+        ends = stop.spent + length
+        self._begin(search, starts, stop, _FIRST * length)
         search.take_up(search.best)
-        search.run()
+        search.run(length=ends - stop.spent)
         self.moves_per_table = (search.number - before) / len(self._free)
         return search.found[known - 1 :]
 
-    def restart(self, start: Assignment, stop: Stop) -> Assignment:
+    def restart(
+        self, start: Assignment, stop: Stop, length: float = np.inf
+    ) -> Assignment:
         """Return the best found from one assignment, as if it were the first."""
         if not len(self._free) or stop.now():
             return start
         search = StepAnnealing(self._problem, self._free, self._rng, start, stop)
-        search.run()
+        search.run(length=length)
         return search.best
 
     def _begin(
-        self, search: StepAnnealing, starts: list[Assignment], stop: Stop
+        self,
+        search: StepAnnealing,
+        starts: list[Assignment],
+        stop: Stop,
+        length: float,
     ) -> None:
         """Search from each start, then without each kind of collective."""
         kinds = search.kinds_in_use()
-        parts = len(starts) + len(kinds)
-        share_s = _FIRST * stop.remaining_s() / parts
-        work = _FIRST * (stop.work_limit - stop.work) / parts
-        ends_s = stop.elapsed_s() + _FIRST * stop.remaining_s()
+        part, ends = length / (len(starts) + len(kinds)), stop.spent + length
         for start in starts:
             before = search.number
             search.take_up(start)
-            with stop.sooner(share_s), stop.with_work(work):
-                search.run()
+            search.run(length=part)
             if search.number - before < _FEW * len(self._free):
                 return
         for kind in kinds:
-            if stop.elapsed_s() > ends_s:
+            if stop.spent > ends or stop.now():
                 return
             search.take_up(search.best)
             if search.leave(kind) and search.is_near():
-                with stop.sooner(share_s), stop.with_work(work):
-                    search.run()
+                search.run(length=part)
             search.moves.menus.allow_all()

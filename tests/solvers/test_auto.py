@@ -142,7 +142,7 @@ def test_a_work_limit_leaves_out_what_stops_by_the_clock(
 
     monkeypatch.setattr(IntegerProgram, "solve", refuse)
     monkeypatch.setattr(Neighbourhood, "improve", refuse)
-    monkeypatch.setattr(Portfolio, "run", lambda self: None)
+    monkeypatch.setattr(Portfolio, "run", lambda self: iter(()))
     problem = toy_problem(np.random.default_rng(3), 8, [Hosts(2, 2, 2)], fill=0.3)
     assert solve(problem, work=1e9).assignment is not None
     with pytest.raises(AssertionError, match="by the clock"):

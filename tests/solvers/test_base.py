@@ -25,6 +25,18 @@ def test_names_that_went_elsewhere() -> None:
         base.load  # noqa: B018
 
 
+def test_what_is_limited_is_spent() -> None:
+    """Work where it is limited, whatever the clock says; else seconds."""
+    by_work = Stop(work_limit=100.0, clock=lambda: 5.0)
+    by_work.work = 30.0
+    assert (by_work.spent, by_work.left) == (30.0, 70.0)
+    by_work.work = 130.0
+    assert by_work.left == 0.0
+    times = iter([1.0, 4.0, 4.0])
+    timed = Stop(time_limit_s=10.0, clock=lambda: next(times))
+    assert (timed.spent, timed.left) == (3.0, 7.0)
+
+
 def test_stop() -> None:
     """A limit, a request and a gap end a search."""
     never = Stop()

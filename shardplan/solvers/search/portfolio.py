@@ -14,7 +14,7 @@ from shardplan.solvers.search.vectors import Vectors
 from shardplan.solvers.tolerances import LEAST_EXCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from shardplan.certify.regrets import Regrets
     from shardplan.problems.problem import Problem
@@ -67,14 +67,17 @@ class Portfolio:
         )
         self._perturbation = Perturbation(vectors, regrets, limits, rng, params.search)
 
-    def run(self) -> None:
-        """Search until the gap is closed, the stop says so, or nothing improves."""
+    def run(self) -> Iterator[None]:
+        """Search until the gap is closed, the stop says so, or nothing improves.
+
+        Yields after each cycle, where the search may be left for a while.
+        """
         starts, fruitless = self._first_starts, 0
         # Without a limit somebody waits for the end, not for the best that can be had.
         most = 1 if self._stop.is_endless else self._params.fruitless_restarts
         while fruitless < most and not self._is_over():
             before = self._incumbent.value_s
-            self._race(starts)
+            yield from self._race(starts)
             if not self._params.restarts:
                 break
             starts = (self._starts.draw(),)
@@ -101,7 +104,7 @@ class Portfolio:
     def _is_over(self) -> bool:
         return self._stop.now() or self._incumbent.is_close
 
-    def _race(self, starts: tuple[StartParams, ...]) -> None:
+    def _race(self, starts: tuple[StartParams, ...]) -> Iterator[None]:
         """Anneal from each start for a while, from half of them for longer, ..."""
         # Successive halving: which start is best shows only after annealing, and a bad
         # one shows early. Each stage takes about as long as the one before it.
@@ -112,6 +115,7 @@ class Portfolio:
                 racers.append((annealer, start))
             if self._is_over():
                 return
+            yield
         self._fall_back()
         rounds = self._race_rounds
         racers.sort(key=lambda racer: racer[0].promise())
@@ -124,9 +128,10 @@ class Portfolio:
                 annealer.cycle(rounds, *self._temperatures(self._params.long_hot))
                 if self._is_over():
                     return
+                yield
             racers.sort(key=lambda racer: racer[0].promise())
         if racers:
-            self._improve(*racers[0])
+            yield from self._improve(*racers[0])
 
     @property
     def _race_keeps_options(self) -> bool:
@@ -167,7 +172,7 @@ class Portfolio:
         cooling = self._params.scale_cooling if self._at_scale else 1.0
         return (excess * cooling) ** 2, self._params.cold**2
 
-    def _improve(self, annealer: Annealer, start: StartParams) -> None:
+    def _improve(self, annealer: Annealer, start: StartParams) -> Iterator[None]:
         """Relax some options at a time and balance again; keep what is better.
 
         Every few times it anneals for longer instead.
@@ -193,6 +198,7 @@ class Portfolio:
                     self._perturbation.perturb(annealer, start, 0.0)
                 hot_cold = self._temperatures(params.long_hot)
                 annealer.cycle(params.long_rounds * rounds, *hot_cold)
+            yield
             if self._incumbent.value_s < before * (1.0 - params.worth):
                 patience = params.patience
                 self._allow(annealer, start)
