@@ -16,7 +16,7 @@ LAYERS = [
     ["printable", "imports"],
     ["errors", "units", "version"],
     ["records"],
-    ["io"],
+    ["io", "workers"],
     ["costs"],
     ["steps"],
     ["problems"],

@@ -213,9 +213,9 @@ def _pool_maker(workers: int, scheduler: str | None) -> PoolMaker:
     That dask is missing is said before a folder is made.
     """
     if (scheduler is not None or workers > 1) and find_spec("distributed") is None:
-        from shardplan.studies.pools.dask import require_dask
+        from shardplan.workers.dask import require_dask
 
-        require_dask("workers" if scheduler is None else "scheduler")
+        require_dask("workers" if scheduler is None else "scheduler", "study")
 
     def make(spec: StudySpec, known: Collection[str]) -> Pool:
         if scheduler is None and workers == 1:

@@ -7,23 +7,16 @@ that had it are gone.
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import signal
-import time
-import warnings
-from contextlib import contextmanager, suppress
 from hashlib import sha256
 from itertools import islice
-from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Self
 
 from shardplan.errors import InputError
 from shardplan.studies.columns import RESULTS
 from shardplan.studies.packing import to_wire
-from shardplan.studies.pools.remote import version
 from shardplan.studies.pools.task import PointOutcome
 from shardplan.version import VERSION
+from shardplan.workers.dask import DaskWorkers, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -41,31 +34,6 @@ _TRIP_S = 0.5
 """For them to take together [s]: about 10 ms of processor time go into each trip."""
 _FADING = 0.9
 """What is left of a slow point when the next one is looked at."""
-_CONNECT_S = 10.0
-"""For a scheduler to answer [s]."""
-_LOOK_S = 0.01
-"""Between looks at what has finished [s]."""
-_QUIET_S = 10.0
-"""Without any worker, before it is said that the study waits [s]."""
-_CLOSE_S = 2.0
-"""For workers to go before they are ended [s]."""
-_HTTP = "127.0.0.1:0"
-"""Dask serves pages also without a dashboard: not to other machines, at any free port.
-
-At its own port it would warn of every second study of a machine.
-"""
-_SETTINGS = {
-    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "1s",
-}
-"""Dask's workers give memory back at once, which each point takes again, and look at
-what they do 100 times a second; all loops see 50 times whether they are late. Together
-this is a fifth of the time of quick points."""
-_MAIN = (
-    "workers import the script that starts them: call run() in it only below "
-    "if __name__ == '__main__':, or with workers=1"
-)
 
 
 class DaskPool:
@@ -73,24 +41,19 @@ class DaskPool:
 
     Parameters
     ----------
-    client : distributed.Client
-    cluster : distributed.LocalCluster, optional
+    workers : DaskWorkers
         Closed with the pool.
     """
 
     def __init__(
-        self,
-        client: Any,
-        spec: StudySpec,
-        known: Collection[str] = (),
-        cluster: Any = None,
+        self, workers: DaskWorkers, spec: StudySpec, known: Collection[str] = ()
     ) -> None:
-        self._client, self._cluster = client, cluster
+        self._workers, self._client = workers, workers.client
         self._errand = _errand()
         self._each_s = _TRIP_S
         content = to_wire(spec, known)
         self._digest = sha256(content).hexdigest()
-        self._study = client.submit(
+        self._study = self._client.submit(
             bytes, content, key=f"shardplan-study-{self._digest}", pure=False
         )
 
@@ -98,68 +61,21 @@ class DaskPool:
     def on_this_machine(
         cls, workers: int, spec: StudySpec, known: Collection[str] = ()
     ) -> Self:
-        """Start so many processes of one thread.
-
-        Raises
-        ------
-        InputError
-            Without dask, or if they cannot start.
-        """
-        distributed = require_dask("workers")
-        import dask
-
-        if multiprocessing.parent_process() is not None:
-            raise InputError.single("study", "workers", workers, _MAIN)
-        try:
-            with _without_ctrl_c(), dask.config.set(_SETTINGS):
-                cluster = distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    dashboard_address=None,
-                    scheduler_kwargs={"dashboard_address": _HTTP},
-                    silence_logs=logging.CRITICAL,
-                )
-                client = distributed.Client(cluster, set_as_default=False)
-        except (OSError, RuntimeError, TimeoutError) as error:
-            rule = f"cannot start: {error}; {_MAIN}"
-            raise InputError.single("study", "workers", workers, rule) from error
-        return cls(client, spec, known, cluster)
+        """Start so many processes; see `DaskWorkers.on_this_machine`."""
+        return cls(DaskWorkers.on_this_machine(workers, "study", "run()"), spec, known)
 
     @classmethod
     def on_scheduler(
         cls, address: str, spec: StudySpec, known: Collection[str] = ()
     ) -> Self:
-        """Use the workers of a scheduler that runs already; more may come later.
-
-        Raises
-        ------
-        InputError
-            Without dask, if nothing answers, or if a worker has another shardplan.
-        """
-        distributed = require_dask("scheduler")
-        try:
-            client = distributed.Client(
-                address, timeout=_CONNECT_S, set_as_default=False
-            )
-        except (OSError, ValueError, TimeoutError) as error:
-            rule = f"no scheduler answers there: {error}"
-            raise InputError.single("study", "scheduler", address, rule) from error
-        try:
-            _require_same(client.run(version, on_error="return"), address)
-            return cls(client, spec, known)
-        except BaseException:
-            client.close(timeout=_CLOSE_S)
-            raise
+        """Use the workers of a scheduler; see `DaskWorkers.on_scheduler`."""
+        return cls(DaskWorkers.on_scheduler(address, "study"), spec, known)
 
     def results(self, tasks: Iterable[Task]) -> Iterator[list[PointOutcome]]:
         """Yield outcomes as they come, and hand out as many tasks anew."""
         waiting = iter(tasks)
-        workers = len(self._client.nthreads()) if self._cluster else 0
-        ahead = max(_LEAST_AHEAD, _AHEAD * workers)
-        running = require_dask("workers").as_completed(
-            loop=self._client.loop, with_results=True, raise_errors=False
-        )
+        ahead = max(_LEAST_AHEAD, _AHEAD * self._workers.count())
+        running = self._workers.running()
         handed: dict[str, list[Task]] = {}
 
         def hand_out(some: list[Task]) -> None:
@@ -169,7 +85,7 @@ class DaskPool:
 
         for task in islice(waiting, ahead):
             hand_out([task])
-        for batch in self._batches(running):
+        for batch in self._workers.batches(running):
             found: list[PointOutcome] = []
             for future, result in batch:
                 some = handed.pop(future.key)
@@ -186,30 +102,7 @@ class DaskPool:
 
     def close(self) -> None:
         """Let go of the workers; end those that were started here."""
-        with suppress(Exception):
-            self._client.close(timeout=_CLOSE_S)
-        if self._cluster is not None:
-            with suppress(Exception):
-                self._cluster.close(timeout=_CLOSE_S)
-
-    def _batches(self, running: Any) -> Iterator[list[tuple[Any, Any]]]:
-        """Yield what has finished; warn once where there is nobody to work."""
-        is_said, quiet_since = False, time.monotonic()
-        while not running.is_empty():
-            if batch := running.next_batch(block=False):
-                yield batch
-                quiet_since = time.monotonic()
-                continue
-            time.sleep(_LOOK_S)
-            if is_said or time.monotonic() - quiet_since < _QUIET_S:
-                continue
-            quiet_since = time.monotonic()
-            with suppress(OSError, TimeoutError, ValueError):  # it is about to end
-                if not self._client.nthreads():
-                    at = self._client.scheduler.address
-                    text = f"the scheduler at {at} has no workers: the study waits"
-                    warnings.warn(f"{text} for some", UserWarning, stacklevel=2)
-                    is_said = True
+        self._workers.close()
 
     def _together(self) -> int:
         """Return how many points go together: quick ones, for each trip takes time."""
@@ -229,7 +122,7 @@ class DaskPool:
         if isinstance(result, tuple) and isinstance(result[0], str):
             worker, found, seconds = result
             if isinstance(found, str):
-                raise _refusal({worker: found})
+                raise refusal({worker: found})
             # The first point of a worker takes long, and one that is known no time.
             self._each_s = max(seconds / len(tasks), _FADING * self._each_s)
             outcomes: list[PointOutcome] = found
@@ -272,54 +165,3 @@ def _lost(task: Task, error: Exception) -> PointOutcome:
     values: dict[str, Any] = {column.name: None for column in RESULTS}
     values |= {"status": "error", "message": " ".join(text.split())}
     return PointOutcome(id=task["id"], key="", values=values, is_final=False)
-
-
-def require_dask(argument: str) -> Any:
-    """Return the library, or say which argument needs it.
-
-    Raises
-    ------
-    InputError
-        If it is not installed.
-    """
-    try:
-        import distributed
-    except ImportError as error:
-        rule = "other processes need dask: pip install 'shardplan[study]'"
-        raise InputError.single("study", argument, None, rule) from error
-    return distributed
-
-
-def _require_same(found: dict[str, Any], address: str) -> None:
-    others = {worker: what for worker, what in found.items() if what != VERSION}
-    if others:
-        raise _refusal(others)
-
-
-def _refusal(others: dict[str, Any]) -> InputError:
-    """Return the error for workers with other releases, or without any."""
-    from shardplan.errors import Fault
-
-    rule = f"install shardplan {VERSION} there, as it is here"
-    return InputError(
-        Fault(worker, "shardplan", what if isinstance(what, str) else "missing", rule)
-        for worker, what in others.items()
-    )
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Keep Ctrl-C from processes that are started within: it comes to this one alone.
-
-    A terminal sends it to all processes; workers would end with tracebacks. Threads
-    and processes inherit what is blocked.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    resource_tracker.ensure_running()  # when it starts, it unblocks Ctrl-C
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

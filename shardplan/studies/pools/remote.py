@@ -23,11 +23,6 @@ _one_at_a_time = threading.Lock()
 """Caches are not made for threads, and Python's lock lets only one compute anyway."""
 
 
-def version() -> str:
-    """Return the release of shardplan that a worker has."""
-    return VERSION
-
-
 def run_tasks(
     content: bytes, digest: str, tasks: Sequence[Task], wanted: str
 ) -> list[PointOutcome] | str:

@@ -12,7 +12,7 @@ import pytest
 
 from shardplan.studies import load_study, run
 from tests.studies import quick
-from tests.studies.pools.clusters import wait_for
+from tests.workers.clusters import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,8 +25,9 @@ from shardplan.studies.pools import remote
 from shardplan.studies.pools.task import task_of
 from shardplan.studies.spec import load_spec
 from shardplan.version import VERSION
+from shardplan.workers import dask as dask_workers
 from tests.studies import quick
-from tests.studies.pools.clusters import Cluster, cluster, wait_for
+from tests.workers.clusters import Cluster, cluster, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,16 +67,6 @@ def test_processes_of_this_machine(
     """However many of them find the same bytes as one."""
     run(study, tmp_path / "out", workers=workers)
     assert quick.results(tmp_path / "out") == alone
-
-
-def test_pages_of_dask_are_for_this_machine_alone(study: Path) -> None:
-    """Dask's own port may be taken, and is open to all machines."""
-    pool = module.DaskPool.on_this_machine(1, load_spec(study))
-    try:
-        sockets = pool._cluster.scheduler.http_server._sockets.values()
-        assert {found.getsockname()[0] for found in sockets} == {"127.0.0.1"}
-    finally:
-        pool.close()
 
 
 def test_a_worker_is_killed(
@@ -165,7 +156,7 @@ def test_a_study_that_waits_for_workers_says_so(
     study: Path, tmp_path: Path, started: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And goes on when one joins."""
-    monkeypatch.setattr(module, "_QUIET_S", 0.2)
+    monkeypatch.setattr(dask_workers, "_QUIET_S", 0.2)
     waited: list[str] = []
 
     def show(message: Any, *others: Any) -> None:
@@ -210,7 +201,7 @@ def test_a_point_that_kills_its_workers_is_lost(
 
 
 def test_nobody_answers(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CONNECT_S", 0.5)
+    monkeypatch.setattr(dask_workers, "_CONNECT_S", 0.5)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
@@ -288,24 +279,6 @@ def test_ctrl_c_is_for_this_process_alone(tmp_path: Path) -> None:
     assert not run(study, out).missing
 
 
-def test_workers_here_keep_memory_and_do_not_watch_themselves(study: Path) -> None:
-    """Both take a tenth of the time of quick points, and nobody looks at them."""
-    pool = module.DaskPool.on_this_machine(1, load_spec(study))
-
-    def found() -> tuple[str | None, bool]:
-        import os
-
-        import dask
-
-        is_on = dask.config.get("distributed.worker.profile.enabled")
-        return os.environ.get("MALLOC_TRIM_THRESHOLD_"), is_on
-
-    try:
-        assert list(pool._client.run(found).values()) == [(None, False)]
-    finally:
-        pool.close()
-
-
 class Trips:
     """Workers that need no processes: trips come back in the order of going out."""
 
@@ -338,9 +311,10 @@ class Trips:
 def trips(monkeypatch: pytest.MonkeyPatch, study: Path, fake: Trips) -> list[Any]:
     """Run 300 tasks through a pool whose workers are these."""
     library = SimpleNamespace(as_completed=lambda **given: fake)
-    monkeypatch.setattr(module, "require_dask", lambda argument: library)
+    monkeypatch.setattr(dask_workers, "require_dask", lambda *given: library)
     client = SimpleNamespace(submit=fake.submit, loop=None)
-    pool = module.DaskPool(client, load_spec(study))
+    workers = dask_workers.DaskWorkers(client)
+    pool = module.DaskPool(workers, load_spec(study))
     tasks = [{"id": f"{number}"} for number in range(300)]
     return [one for found in pool.results(tasks) for one in found]
 

@@ -44,7 +44,7 @@ def test_known_keys_travel_with_the_study(tmp_path: Path) -> None:
 def test_another_release_runs_nothing(tmp_path: Path) -> None:
     """It says which it is; the study is not even read."""
     task = task_of(expand(quick.spec(tmp_path))[0])
-    assert remote.run_tasks(b"", "", [task], "9.9") == VERSION == remote.version()
+    assert remote.run_tasks(b"", "", [task], "9.9") == VERSION
 
 
 def test_points_of_one_trip_are_in_order(tmp_path: Path) -> None:

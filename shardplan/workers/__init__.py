@@ -1,0 +1,1 @@
+"""Other processes that do work: of this machine, or of a Dask cluster."""
