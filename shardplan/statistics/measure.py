@@ -1,34 +1,61 @@
-"""Measure the tables of a log: part by part, on any number of processes."""
+"""Measure the tables of a log: part by part, by any number of workers."""
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from typing import TYPE_CHECKING
-
-import numpy as np
+from contextlib import ExitStack, closing
+from itertools import chain
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Protocol
 
 from shardplan.errors import Fault, InputError
 from shardplan.records.log_statistics import LogStatistics, Unread
-from shardplan.statistics.count import (
-    PartStatistics,
-    count_part,
-    count_tables,
-    folded,
-)
-from shardplan.statistics.log_files import list_parts, named, read_part
+from shardplan.statistics.count import PartStatistics
+from shardplan.statistics.crew import make_crew, work
+from shardplan.statistics.errands import Errand
+from shardplan.statistics.formats.piece import Damage
+from shardplan.statistics.log_files import list_parts
+from shardplan.statistics.sorting import Sorting
 from shardplan.statistics.summary import summarise
+from shardplan.statistics.summing import Summing
+from shardplan.statistics.work_folder import (
+    WorkFolder,
+    digest,
+    part_keys,
+    stamps_of,
+)
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from shardplan.records.log_mapping import LogMapping
-    from shardplan.statistics.formats.piece import Damage
+    from shardplan.statistics.crew import Crew
     from shardplan.statistics.log_files import Part
 
-MOST_SORTED = 1 << 27
-"""Samples of a log that can be sorted by time."""
+_FEW_SPANS = 64
+"""Where there are more parts than this, a worker counts several in a row."""
+_LONGEST_SPAN = 4
+"""Up to two to this power: what is lost when a run is killed."""
+
+
+class MeasureObserver(Protocol):
+    """Is told how far a run is; must not change anything."""
+
+    def stage(self, word: str, total: int, known: int) -> None:
+        """Take note that parts are now to be counted, or ordered; some of them are."""
+
+    def advance(self) -> None:
+        """Take note that one more is."""
+
+
+class _Unheard:
+    """The observer that ignores everything."""
+
+    def stage(self, word: str, total: int, known: int) -> None:
+        """Ignore it."""
+
+    def advance(self) -> None:
+        """Ignore it."""
 
 
 def measure(
@@ -36,7 +63,10 @@ def measure(
     mapping: LogMapping,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     strict: bool = False,
+    folder: WorkFolder | None = None,
+    observer: MeasureObserver | None = None,
 ) -> LogStatistics:
     """Measure the tables of a log.
 
@@ -46,92 +76,127 @@ def measure(
         Files and folders.
     mapping : LogMapping
     workers : int
-        Processes. The result does not depend on it.
+        Processes of this machine; more than 1 need dask. The result does not depend on
+        who works.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers count instead. They need the log and
+        the folder under the same paths.
     strict : bool
         Refuse a log of which anything cannot be read.
+    folder : WorkFolder, optional
+        Has what an earlier run has counted, and keeps what this one does; held by the
+        caller. A temporary one if none is given.
+    observer : MeasureObserver, optional
 
     Raises
     ------
     InputError
-        If there is no such file, column or hash function, or nothing can be read.
+        If there is no such file, column or hash function, or nothing can be read; for
+        workers that cannot start, are gone, or have another shardplan.
     """
     parts, damaged = list_parts(paths, mapping)
-    counted = _not_of_texts(_counted(parts, mapping, workers))
-    total = folded(counted, mapping)
+    with ExitStack() as stack:
+        if folder is None:
+            prefix = "shardplan-"
+            kept = stack.enter_context(TemporaryDirectory(prefix=prefix))
+            folder = WorkFolder(kept)
+        folder.write_mapping(mapping)
+        crew = make_crew(folder, min(workers, max(1, len(parts))), scheduler)
+        stack.enter_context(closing(crew))
+        total = _total(parts, mapping, folder, crew, observer or _Unheard())
     total.damaged += damaged
     if strict and total.damaged:
         raise InputError([Fault(d.path, "", "", d.reason) for d in total.damaged])
     return _result(mapping, total)
 
 
-def _not_of_texts(parts: Iterable[PartStatistics]) -> Iterator[PartStatistics]:
-    """Pass parts on, up to one whose column has only texts, and no number before.
+def _total(
+    parts: list[Part],
+    mapping: LogMapping,
+    folder: WorkFolder,
+    crew: Crew,
+    observer: MeasureObserver,
+) -> PartStatistics:
+    """Count what is not counted yet, and add all up."""
+    before = stamps_of(parts)
+    keys = part_keys(parts, mapping, before)
+    damaged: list[Damage] = []
+    kept: set[str] = set()
+    errands_of: Callable[[Sequence[int]], Iterator[Errand]]
+    if mapping.time:
+        sorting = Sorting(folder, parts, keys, mapping)
+        unknown = sorting.unknown()
+        observer.stage("ordered by time", len(parts), len(parts) - unknown)
+        sorting.order(crew, observer.advance)
+        damaged, kept = sorting.damaged(), sorting.kept()
+        leaves, errands_of = sorting.leaves(), sorting.errands
+    else:
+        leaves, errands_of = _spans(parts, keys)
+    summing = Summing(folder, leaves)
+    folder.keep_only(kept | summing.kept())
+    missing = summing.missing
+    observer.stage("counted", len(leaves), len(leaves) - len(missing))
+    left = {leaves[number] for number in missing}
 
-    A damaged block among numbers has ids that cannot be read; a column of texts has a
-    mapping that lacks a hash function, and is refused before the rest is read.
+    def then(key: str) -> list[Errand]:
+        if key in left:
+            observer.advance()
+            if key == leaves[0]:
+                _require_numbers(folder, key)
+            folder.file(f"{key}.sorted").unlink(missing_ok=True)
+        return summing.done(key)
+
+    work(crew, chain(summing.begun(), errands_of(missing)), then)
+    total = summing.total() or PartStatistics.none(mapping)
+    _refuse_texts(total)
+    total.damaged += damaged
+    now = stamps_of(parts)
+    changed = [path for path, stamp in before.items() if now.get(path) != stamp]
+    total.damaged += [Damage(p, "has changed while it was measured") for p in changed]
+    return total
+
+
+def _require_numbers(folder: WorkFolder, key: str) -> None:
+    """Refuse a log by its first part, before the rest is read.
 
     Raises
     ------
     InputError
-        For such columns.
+        For columns that have only texts there.
     """
-    numbers: set[str] = set()
-    for part in parts:
-        numbers |= part.numbers
-        if faults := [f for name, f in part.texts.items() if name not in numbers]:
-            raise InputError(faults)
-        yield part
-
-
-def _counted(
-    parts: list[Part], mapping: LogMapping, workers: int
-) -> Iterator[PartStatistics]:
-    """Yield the statistics of all parts in their order."""
-    if mapping.time:
-        yield count_sorted(parts, mapping)
-        return
-    if workers == 1 or len(parts) < 2:
-        for part in parts:
-            yield count_part(part, mapping)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(count_part, parts, [mapping] * len(parts))
-
-
-def count_sorted(parts: Iterable[Part], mapping: LogMapping) -> PartStatistics:
-    """Sort all samples by time, those of the same time as they lie, and count them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    damaged: list[Damage] = []
-    tables, size = [], 0
-    for part in parts:
-        for table in read_part(part, mapping, damaged):
-            tables.append(table)
-            size += table.num_rows
-            if size > MOST_SORTED:
-                rule = (
-                    f"only logs of up to {MOST_SORTED:,} samples are sorted here: sort "
-                    "the files, and leave time out of the mapping"
-                )
-                raise InputError.single("mapping", "time", mapping.time, rule)
-    if not tables:
-        nothing = PartStatistics.none(mapping)
-        nothing.damaged += damaged
-        return nothing
-    number = pa.array(np.arange(size))
-    keys = [("time", "ascending"), ("number", "ascending")]
     try:
-        whole = pa.concat_tables(tables, promote_options="permissive")
-        times = pa.table({"time": whole[mapping.time], "number": number})
-        order = pc.sort_indices(times, sort_keys=keys)
-    except pa.ArrowException as error:
-        rule = f"cannot be sorted by: {error}"
-        raise InputError.single(mapping.name, "time", mapping.time, rule) from error
-    sorted_ = named(whole.take(order), mapping.name)
-    found = count_tables([sorted_], mapping)
-    found.damaged += damaged
-    return found
+        _refuse_texts(folder.require_part(key))
+    except InputError:
+        folder.file(f"{key}.part").unlink(missing_ok=True)
+        raise
+
+
+def _refuse_texts(found: PartStatistics) -> None:
+    """Refuse columns of texts alone: the mapping lacks their hash function.
+
+    A damaged block among numbers has ids that cannot be read.
+    """
+    numbers = found.numbers
+    if faults := [f for name, f in found.texts.items() if name not in numbers]:
+        raise InputError(faults)
+
+
+def _spans(
+    parts: list[Part], keys: list[str]
+) -> tuple[list[str], Callable[[Sequence[int]], Iterator[Errand]]]:
+    """Return the keys of several parts in a row each, and what counts some of them."""
+    length = min((len(parts) // _FEW_SPANS).bit_length() - 1, _LONGEST_SPAN)
+    size = 1 << max(0, length)
+    starts = range(0, len(parts), size)
+    leaves = [digest(*keys[start : start + size]) for start in starts]
+
+    def errands(missing: Sequence[int]) -> Iterator[Errand]:
+        for number in missing:
+            start = number * size
+            span = [[list(p) for p in part] for part in parts[start : start + size]]
+            yield Errand("count", leaves[number], (span,))
+
+    return leaves, errands
 
 
 def _result(mapping: LogMapping, total: PartStatistics) -> LogStatistics:

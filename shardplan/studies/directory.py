@@ -12,21 +12,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 from shardplan.errors import InputError
 from shardplan.io.atomic import write_bytes_atomically, write_text_atomically
 from shardplan.io.json_file import read_json
+from shardplan.io.locks import try_lock
 from shardplan.studies.journal import Journal, is_cut_header
 from shardplan.studies.packing import pack, unpack
 from shardplan.studies.table import has_parquet, to_csv, to_parquet
@@ -123,14 +118,14 @@ class ResultFolder:
         """Say who holds the lock; empty if nobody does."""
         try:
             with (self.path / _LOCK).open("rb") as file:
-                if _try_lock(file):
+                if try_lock(file):
                     return ""
                 return file.read(_MOST_OWNER).decode("utf-8", "replace").strip()
         except OSError:
             return ""
 
     def _lock(self, file: BinaryIO) -> None:
-        if not _try_lock(file):
+        if not try_lock(file):
             file.seek(0)
             owner = file.read(_MOST_OWNER).decode("utf-8", "replace").strip()
             rule = f"another run is at work there ({owner or 'it has just begun'})"
@@ -163,15 +158,3 @@ class ResultFolder:
     def _refusal(self, error: OSError) -> InputError:
         rule = f"cannot be written: {error.strerror or error}"
         return InputError.single(str(self.path), "", None, rule)
-
-
-def _try_lock(file: BinaryIO) -> bool:
-    """Lock a file until it is closed; False if somebody else has it."""
-    if fcntl is None:
-        return True
-    with contextlib.suppress(OSError):  # a file system without locks
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True

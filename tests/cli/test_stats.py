@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.workers.clusters import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,3 +126,80 @@ def test_curves_are_compared_and_drawn(folder: Path) -> None:
     done = run(folder, "stats", "plot", "found", "--table", "user", "-o", "a.svg")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "<svg" in (folder / "a.svg").read_text()
+
+
+SMALL_PARTS = (
+    "import shardplan.statistics.formats.parquet as p; p.PART_ROWS = 5000;"
+    "from shardplan.cli.main import main; main()"
+)
+
+
+@pytest.fixture
+def long_log(folder: Path) -> Path:
+    """A log of 60 small parts."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    users = np.random.default_rng(0).integers(0, 10, 300_000)
+    pq.write_table(pa.table({"user": users}), folder / "log.parquet", 5000)
+    return folder
+
+
+def started(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """Start a measurement that is then stopped."""
+    command = [sys.executable, "-c", SMALL_PARTS, "stats", "measure", "log.parquet"]
+    return subprocess.Popen(
+        [*command, "--features", "mapping.toml", "-o", "found", *options],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_stopped_goes_on(
+    long_log: Path, options: tuple[str, ...], number: signal.Signals
+) -> None:
+    """Its processes end, what it has counted stays, and the bytes are the same."""
+    psutil = pytest.importorskip("psutil")
+    with started(long_log) as quiet:
+        quiet.communicate(timeout=120)
+    written = long_log / "found" / "statistics.json"
+    expected = written.read_bytes()
+    shutil.rmtree(long_log / "found")
+    partial = long_log / "found.partial"
+    with started(long_log, *options) as process:
+        wait_for(lambda: list(partial.glob("*.part")))
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert "Traceback" not in errors
+    assert not psutil.wait_procs(children, timeout=60)[1]
+    assert not written.exists()
+    assert list(partial.glob("*.part"))
+    if number == signal.SIGINT:
+        assert f"what is counted is kept in {partial}; the same" in errors
+    with started(long_log, *options, "--progress", "plain") as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert "of 60 parts counted" in errors
+    assert written.read_bytes() == expected
+    assert not partial.exists()
+
+
+def test_who_works_is_said_once(folder: Path) -> None:
+    """Processes here, or workers of a scheduler; nothing is made for wrong use."""
+    arguments = ("stats", "log.csv", "--features", "mapping.toml", "-o", "found")
+    done = run(folder, *arguments, "--workers", "2", "--scheduler", "tcp://x:1")
+    assert done.returncode == 2
+    assert "exclude each other" in done.stderr
+    (folder / "found.partial").write_text("somebody's")
+    done = run(folder, *arguments)
+    assert done.returncode == 1
+    assert "found.partial: cannot be written" in done.stderr

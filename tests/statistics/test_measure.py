@@ -15,13 +15,16 @@ import pytest
 
 from shardplan.errors import InputError
 from shardplan.records.log_mapping import LogMapping
-from shardplan.statistics import log_files
-from shardplan.statistics.formats import parquet
+from shardplan.statistics.crew import LocalCrew
+from shardplan.statistics.formats import parquet, piece
 from shardplan.statistics.measure import measure
+from shardplan.statistics.work_folder import WorkFolder
 from tests.statistics.logs import ROWS, sessions
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shardplan.statistics.errands import Errand
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -64,6 +67,7 @@ def clicks(size: int, seed: int = 0) -> Any:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "PART_ROWS", 3000)
+    monkeypatch.setattr(piece, "PART_ROWS", 3000)
 
 
 def write(folder: Path, table: Any, rows: int = 1000) -> Path:
@@ -97,17 +101,6 @@ def test_what_is_counted(tmp_path: Path) -> None:
     both = np.mean((np.array(each) > 0) & (who >= 0) & (who < 100))
     assert found.together[0][1] == pytest.approx(both)
     assert found.unread == ()
-
-
-@pytest.mark.usefixtures("small_parts")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_any_number_of_processes_gives_the_same(tmp_path: Path, workers: int) -> None:
-    """And so does any size of row groups, but for batches that are cut otherwise."""
-    path = write(tmp_path, clicks(20_000))
-    parts, _ = log_files.list_parts([path], mapping())
-    assert len(parts) == 7
-    found = measure([path], mapping(), workers=workers)
-    assert found == measure([tmp_path], mapping())
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -320,7 +313,7 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "times", [pa.array([[1], [2]]), pa.array(["b", "a"]).dictionary_encode()]
+    "times", [pa.array([[1], [2]]), pa.array([{"a": 1}, {"a": 2}])]
 )
 def test_times_without_an_order(tmp_path: Path, times: Any) -> None:
     """Lists and the like."""
@@ -358,13 +351,182 @@ def test_names_that_are_not_utf_8(tmp_path: Path) -> None:
         measure([tmp_path], mapping())
 
 
-def test_only_so_much_is_sorted(
+class Shuffled(LocalCrew):
+    """Has many errands in hand, and does any of them next."""
+
+    def __init__(self, folder: WorkFolder, ahead: int, seed: int = 0) -> None:
+        super().__init__(folder)
+        self.ahead, self._draw, self.counted = ahead, random.Random(seed), 0
+
+    def hand_out(self, errand: Errand) -> None:
+        super().hand_out(errand)
+        assert len(self._waiting) <= self.ahead
+        self.counted += errand.what != "add"
+        self._draw.shuffle(self._waiting)
+
+
+class Stopped(Exception):
+    """The end of a run that was killed."""
+
+
+def crews(monkeypatch: pytest.MonkeyPatch, ahead: int, stop_after: int = 0) -> Any:
+    """Let runs be done by a crew; it may end in the middle."""
+    made: list[Shuffled] = []
+
+    class Killed(Shuffled):
+        def finished(self) -> list[str]:
+            if stop_after and self.counted > stop_after:
+                raise Stopped
+            return super().finished()
+
+    def make(folder: WorkFolder, *others: Any) -> Shuffled:
+        made.append(Killed(folder, ahead, len(made)))
+        return made[-1]
+
+    monkeypatch.setattr("shardplan.statistics.measure.make_crew", make)
+    return made
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("time", ["", "time"])
+def test_any_order_gives_the_same(
+    tmp_path: Path, time: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is counted first; files of the folder are few at any time."""
+    path = write(tmp_path, clicks(30_000))
+    expected = measure([path], mapping(time=time))
+    for ahead in (2, 3, 8):
+        crews(monkeypatch, ahead)
+        folder = WorkFolder(tmp_path / "work")
+        folder.path.mkdir(exist_ok=True)
+        assert measure([path], mapping(time=time), folder=folder) == expected
+        assert len(folder.names(".part")) <= 4
+        assert not folder.names(".sorted")
+        folder.remove()
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("time", ["", "time"])
+def test_what_was_counted_is_not_counted_again(
+    tmp_path: Path, time: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a run in pieces is that of a quiet one."""
+    path = write(tmp_path / "log", clicks(30_000))
+    expected = measure([path], mapping(time=time))
+    folder = WorkFolder(tmp_path / "work")
+    folder.path.mkdir()
+    counted = 0
+    while True:
+        made = crews(monkeypatch, 3, stop_after=4)
+        try:
+            found = measure([path], mapping(time=time), folder=folder)
+        except Stopped:
+            counted += made[0].counted
+            continue
+        break
+    assert found == expected
+    parts = 10 * (2 if time else 1)
+    assert counted + made[0].counted <= parts + 4 * 10
+    made = crews(monkeypatch, 3)
+    assert measure([path], mapping(time=time), folder=folder) == expected
+    assert made[0].counted == 0
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_has_changed_is_counted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A log that is too large for that has to be sorted before."""
-    monkeypatch.setattr("shardplan.statistics.measure.MOST_SORTED", 100)
-    with pytest.raises(InputError, match="sort the files"):
-        measure([write(tmp_path, clicks(200))], mapping(time="time"))
+    """A file, the mapping, or what was kept: nothing else is."""
+    for number in range(4):
+        write(tmp_path / f"log{number}", clicks(6000, seed=number))
+    paths = [tmp_path / f"log{number}" for number in range(4)]
+    folder = WorkFolder(tmp_path / "work")
+    folder.path.mkdir()
+
+    def counted(mapping: LogMapping) -> int:
+        made = crews(monkeypatch, 2)
+        found = measure(paths, mapping, folder=folder)
+        monkeypatch.undo()
+        monkeypatch.setattr(parquet, "PART_ROWS", 3000)
+        assert found == measure(paths, mapping)
+        return made[0].counted
+
+    assert counted(mapping()) == 8
+    assert counted(mapping(name="other")) == 0
+    [whole] = folder.names(".part")
+    content = bytearray(folder.file(whole).read_bytes())
+    content[len(content) // 2] ^= 1
+    folder.file(whole).write_bytes(content)
+    assert counted(mapping()) == 8
+    crews(monkeypatch, 1, stop_after=7)
+    write(tmp_path / "log3", clicks(6000, seed=9))
+    with pytest.raises(Stopped):
+        measure(paths, mapping(), folder=folder)
+    write(tmp_path / "log3", clicks(6000, seed=10))
+    assert counted(mapping()) == 2
+    assert counted(mapping(features=MAPPING["features"][1:])) == 8
+
+
+def test_a_file_that_changes_meanwhile_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was counted of it may be of either."""
+    path = write(tmp_path, clicks(1000))
+    made = crews(monkeypatch, 1)
+    run = Shuffled.finished
+
+    def finished(crew: Shuffled) -> list[str]:
+        os.utime(path, (1, 1))
+        return run(crew)
+
+    monkeypatch.setattr(Shuffled, "finished", finished)
+    found = measure([path], mapping())
+    assert made
+    assert [u.reason for u in found.unread] == ["has changed while it was measured"]
+
+
+def test_samples_without_a_time_come_last(tmp_path: Path) -> None:
+    """First those whose time is no number; files may have numbers of other kinds."""
+    times = [3.0, None, 1.0, float("nan"), 2.0, None, float("nan"), 1.0]
+    count = len(times)
+    ids = list(range(count))
+    one = {"seen": ids, "clicked": ids, "who": ids}
+    for name, kind in (("a", pa.float64()), ("b", pa.int32())):
+        time = pa.array([None if t != t else t for t in times], kind, from_pandas=True)
+        time = pa.array(times, kind) if name == "a" else time
+        pq.write_table(pa.table({**one, "time": time}), tmp_path / f"{name}.parquet")
+    order = [2, 7, 2, 7, 4, 4, 0, 0, 3, 6, 1, 5, 1, 3, 5, 6]
+    rows = {name: [ids[k] for k in order] for name in one}
+    (tmp_path / "sorted").mkdir()
+    expected = write(tmp_path / "sorted", pa.table(rows))
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    assert measure(paths, mapping(time="time")) == measure([expected], mapping())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_in_order_are_left_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever files are called; only those whose times overlap are written anew."""
+    table = clicks(30_000).sort_by("time")
+    for name, start in (("c", 0), ("b", 9000), ("a", 18_000)):
+        write(tmp_path / name, table.slice(start, 9000))
+    expected = measure([write(tmp_path / "all", table.slice(0, 27_000))], mapping())
+    written: list[str] = []
+    draft = WorkFolder.draft
+
+    def noted(folder: WorkFolder, name: str) -> Any:
+        written.append(name)
+        return draft(folder, name)
+
+    monkeypatch.setattr(WorkFolder, "draft", noted)
+    paths = [tmp_path / name for name in "abc"]
+    assert measure(paths, mapping(time="time")) == expected
+    assert not [name for name in written if name.endswith(".run")]
+    moved = table.slice(9000, 9000).sort_by([("time", "descending")])
+    write(tmp_path / "b", moved)
+    assert measure(paths, mapping(time="time")) == expected
+    assert len([name for name in written if name.endswith(".run")]) == 3
 
 
 def _mutated(draw: random.Random, content: bytes) -> bytes:

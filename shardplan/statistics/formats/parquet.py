@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from shardplan.records.log_mapping import LogFormat, LogMapping
     from shardplan.statistics.formats.piece import Damage
 
+_BATCH_ROWS = 1 << 16
+"""Samples that are in memory at a time."""
+
 
 def pieces(path: str, form: LogFormat) -> Iterator[tuple[LogPiece, float]]:
     """Yield row groups, each with its share of a full part."""
@@ -34,5 +37,5 @@ def read(piece: LogPiece, mapping: LogMapping | None, _: list[Damage]) -> Iterat
         names = file.schema_arrow.names
         needed = require_columns(names, mapping, piece.path) if mapping else None
         groups = list(range(piece.first, piece.last))
-        for batch in file.iter_batches(PART_ROWS, row_groups=groups, columns=needed):
+        for batch in file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=needed):
             yield pa.Table.from_batches([batch])
