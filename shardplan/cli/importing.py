@@ -91,6 +91,29 @@ def torchrec(
     console.write(console.record_text(model.workload, form), output)
 
 
+@click.command(
+    "fbgemm",
+    cls=Command,
+    examples="shardplan import fbgemm tbe_data_config.json -o workload.json",
+)
+@click.argument("config", type=click.Path())
+@file_option("the workload to FILE.json", console.place_json)
+@format_option
+def fbgemm(config: str, output: str, form: str) -> None:
+    """Describe the lookups that a running job of FBGEMM wrote down as a workload.
+
+    CONFIG is a TBEDataConfig in JSON: rows and columns of tables, batch, lookups of a
+    sample, and how hot the hottest rows and all others are. Dense layers are not in it.
+    Files are JSON, indented as text. Exit code 1: another file.
+    """
+    from shardplan.statistics.tbe_config import import_tbe_config
+
+    found = import_tbe_config(config)
+    for note in found.notes:
+        console.warn(note)
+    console.write(console.record_text(found.workload, form), output)
+
+
 @contextmanager
 def _logged() -> Iterator[None]:
     """Show what is warned of a model's tables."""
@@ -116,3 +139,4 @@ command = Group(
     examples="shardplan import torchrec my_model:make_model -o workload.json",
 )
 command.add_command(torchrec)
+command.add_command(fbgemm)

@@ -80,6 +80,7 @@ COMMANDS = {
     "network show": ["nvlink4"],
     "network validate": ["nvlink4"],
     "network fit": ["BENCH", "--like", "nvlink4", "-o", "COPY"],
+    "import fbgemm": ["TBE"],
     "stats measure": ["LOG", "--features", "MAPPING", "-o", "MEASURED"],
     "stats guess": ["LOG"],
     "stats show": ["STATISTICS"],
@@ -194,11 +195,16 @@ def log_files(folder: Path) -> dict[str, str]:
     (folder / "model.toml").write_text(
         f"{head}global_batch_size = 64\n{table}embedding_dim = 8\n"
     )
+    tbe = {"T": 1, "E": 9, "D": 8, "batch_params": {"B": 64}}
+    tbe["indices_params"] = {"heavy_hitters": [0.5], "zipf_q": 1.0, "zipf_s": 1.1}
+    tbe["pooling_params"] = {"L": 2}
+    (folder / "tbe.json").write_text(json.dumps(tbe))
     mapping = load_mapping(folder / "mapping.toml")
     write_statistics(measure([folder / "log.csv"], mapping), folder / "statistics")
     return {
         "LOG": str(folder / "log.csv"),
         "MAPPING": str(folder / "mapping.toml"),
+        "TBE": str(folder / "tbe.json"),
         "MODEL": str(folder / "model.toml"),
         "STATISTICS": str(folder / "statistics"),
         "PICTURE": str(folder / "curves.svg"),
