@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError, shorten
+from shardplan.integrations.torchrec.planner_errors import (
+    FailedElsewhereError,
+    error_kind,
+)
 from shardplan.records.sharding import ShardingType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import torch.distributed as dist
 
@@ -57,6 +62,35 @@ def cpu_group(group: dist.ProcessGroup) -> dist.ProcessGroup:
         backend="gloo",
         use_local_synchronization=True,
     )
+
+
+@contextmanager
+def all_or_none(pg: dist.ProcessGroup) -> Iterator[None]:
+    """Let a block fail on every rank, if it does on one, so that none waits for it.
+
+    Raises
+    ------
+    Exception
+        What the block raises on this rank.
+    FailedElsewhereError
+        If it raises on others alone.
+    """
+    import torch.distributed as dist
+
+    failure: Exception | None = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+    own = failure and (f"{type(failure).__name__}: {failure}", error_kind(failure))
+    everybody: list[Any] = [None] * pg.size()
+    dist.all_gather_object(everybody, own, group=pg)
+    if failure is not None:
+        raise failure
+    for rank, other in enumerate(everybody):
+        if other is not None:
+            text = f"planning failed on rank {rank}: {other[0]}"
+            raise FailedElsewhereError(text, other[1])
 
 
 def require_same(pg: dist.ProcessGroup, own: Mapping[str, str]) -> None:

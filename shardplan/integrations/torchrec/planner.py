@@ -10,6 +10,7 @@ from torchrec.distributed.types import ShardingPlanner
 from shardplan.errors import InputError
 from shardplan.integrations.torchrec.decisions import require_merged_ids
 from shardplan.integrations.torchrec.groups import (
+    all_or_none,
     cpu_group,
     require_same,
     warn_of_pods,
@@ -268,13 +269,15 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         Raises
         ------
         ShardplanError
-            On every rank if planning failed on rank 0, or models or sharding groups
-            differ; on the others a `FailedElsewhereError` with TorchRec's name for it.
+            On every rank if planning failed on rank 0, a model cannot be read on any,
+            or models or sharding groups differ; on the others a `FailedElsewhereError`
+            with TorchRec's name for it.
         """
         import torch.distributed as dist
 
         pg = cpu_group(whole_group(pg))
-        tables = tables_text(module, sharders)
+        with all_or_none(pg):
+            tables = tables_text(module, sharders)
         require_same(pg, {"tables": tables, "sharding groups": repr(self._groups)})
         failure: BaseException | None = None
         message: list[Any] = [None, None, None]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from shardplan.errors import InputError
+from shardplan.integrations.torchrec.groups import all_or_none, cpu_group, whole_group
 from shardplan.integrations.torchrec.planner import DEFAULT_TIMEOUT_S, ShardplanPlanner
 from shardplan.integrations.torchrec.planner_api import require_planner_api
 from shardplan.integrations.torchrec.planner_errors import as_planner_errors
@@ -72,6 +73,12 @@ class ShardplanProvider:
             For an unknown SKU, with those that are known; for a job that such
             machines cannot run.
         """
+        try:
+            return self._topology(sku, request, ctx)
+        except Exception as failure:
+            return _later(failure, request)
+
+    def _topology(self, sku: str, request: Any, ctx: Any) -> Any:
         from torchrec.distributed.planner.types import HardwareConfig
 
         found = self._sku(sku)
@@ -110,11 +117,16 @@ class ShardplanProvider:
             return request.storage_reservation
         config = request.planner_config
         home = config.home_sku or sku
-        return build_reservation(config, lambda: self._sku(home).host.device.hbm_bytes)
+        try:
+            return build_reservation(
+                config, lambda: self._sku(home).host.device.hbm_bytes
+            )
+        except Exception as failure:
+            return _later(failure, request)
 
     def build_planner(
         self, sku: str, *, topology: Any, storage_reservation: Any, ctx: Any
-    ) -> SkuPlanner:
+    ) -> SkuPlanner | Unbuilt:
         """Build the planner of a request.
 
         Warns
@@ -127,6 +139,17 @@ class ShardplanProvider:
         InputError
             For a request that loads a plan instead of searching, and unknown values.
         """
+        for given in (topology, storage_reservation):
+            if isinstance(given, Unbuilt):
+                return given
+        try:
+            return self._planner(sku, topology, storage_reservation, ctx)
+        except Exception as failure:
+            return _later(failure, ctx.request)
+
+    def _planner(
+        self, sku: str, topology: Any, reservation: Any, ctx: Any
+    ) -> SkuPlanner:
         request = ctx.request
         config = request.planner_config
         require_search(config)
@@ -140,7 +163,7 @@ class ShardplanProvider:
         return SkuPlanner(
             topology,
             request.batch_size,
-            storage_reservation,
+            reservation,
             request.constraints,
             sku=sku,
             ctx=ctx,
@@ -152,6 +175,40 @@ class ShardplanProvider:
 
     def _sku(self, name: str) -> Sku:
         return Sku.of(name, self._skus)
+
+
+class Unbuilt:
+    """What stands for a topology, reservation or planner that this rank cannot build.
+
+    The executor asks for them before any rank communicates: a rank that stopped there
+    would leave the others waiting for its part in the plan.
+    """
+
+    def __init__(self, failure: Exception, request: Any) -> None:
+        self._failure = failure
+        self.world_size = request.world_size
+        self.local_world_size = request.local_world_size
+
+    def plan(self, *_: Any) -> NoReturn:
+        """Raise what failed; without other ranks."""
+        raise self._failure
+
+    def collective_plan(
+        self, _module: Any, _sharders: Any = None, pg: dist.ProcessGroup | None = None
+    ) -> NoReturn:
+        """Raise what failed on this rank, and let the others fail, too."""
+        with all_or_none(cpu_group(whole_group(pg))):
+            raise self._failure
+        raise AssertionError
+
+
+def _later(failure: Exception, request: Any) -> Unbuilt:
+    """Put off a failure until all ranks are there; where there are none raise it."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        return Unbuilt(failure, request)
+    raise failure
 
 
 class SkuPlanner(ShardplanPlanner):
@@ -203,7 +260,12 @@ class SkuPlanner(ShardplanPlanner):
         ------
         PlannerError
             On every rank, of the same type.
+        FailedElsewhereError
+            If another rank could not build its planner.
         """
+        pg = cpu_group(whole_group(pg))
+        with all_or_none(pg):
+            pass  # here are those that have a planner
         with as_planner_errors():
             return super().collective_plan(module, sharders, pg)
 

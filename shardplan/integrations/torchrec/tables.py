@@ -117,18 +117,39 @@ def find_tables(
 
 
 def sharder_map(sharders: Sequence[Any]) -> dict[str, Any]:
-    """Sharders by the name of their module type, as TorchRec looks them up."""
-    from torchrec.distributed.planner.utils import sharder_name
+    """Sharders by the name of their module type, as TorchRec looks them up.
 
+    Raises
+    ------
+    InputError
+        For what is no sharder, such as a sharder's class.
+    """
+    from torchrec.distributed.planner.utils import sharder_name
+    from torchrec.distributed.types import ModuleSharder
+
+    for number, sharder in enumerate(sharders):
+        if not isinstance(sharder, ModuleSharder):
+            rule = "must be a ModuleSharder, as get_default_sharders() returns them"
+            raise InputError.single("planner", f"sharders[{number}]", sharder, rule)
     return {sharder_name(sharder.module_type): sharder for sharder in sharders}
 
 
 def sharded_modules(
     model: torch.nn.Module, sharders: Sequence[Any]
 ) -> Iterator[tuple[str, Any, Any]]:
-    """Yield path, module and sharder of all modules that a sharder is for."""
+    """Yield path, module and sharder of all modules that a sharder is for.
+
+    Raises
+    ------
+    InputError
+        For what is no model, or no sharder.
+    """
+    import torch
     from torchrec.distributed.planner.utils import sharder_name
 
+    if not isinstance(model, torch.nn.Module):
+        rule = f"must be a torch.nn.Module, not {type(model).__name__}"
+        raise InputError.single("planner", "model", None, rule)
     known = sharder_map(sharders)
     queue: deque[tuple[str, Any]] = deque([("", model)])
     while queue:

@@ -1,7 +1,9 @@
 """One process of a job that plans by TorchRec's executor; prints results as JSON.
 
 Modes, one after the other: ``good`` plans, ``small`` has no room, ``wide`` asks for a
-width by what is no expression, ``sku`` has an unknown SKU, ``size`` is for other ranks.
+width by what is no expression, ``sku`` has an unknown SKU, ``size`` is for other ranks;
+on rank 1 alone ``one sku`` has an unknown SKU, ``one home`` an unknown home SKU,
+``one variant`` a planner that loads, and ``one sharder`` what is no sharder.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from torchrec.distributed.planner.executor import DefaultPlannerExecutor  # noqa
 from torchrec.distributed.planner.types import (  # noqa: E402
     PlannerConfig,
     PlannerSessionContext,
+    PlannerVariant,
     ProposerConfig,
     ProposerGroup,
     ShardingPlanRequest,
@@ -35,11 +38,16 @@ from tests.integrations.torchrec.training import make_model  # noqa: E402
 
 def plan(mode: str) -> dict[str, Any]:
     """Plan together; return the result, or the error."""
+    is_wrong = mode.startswith("one ") and dist.get_rank() == 1
+    wrong = mode.removeprefix("one ") if is_wrong else mode
     groups = (ProposerGroup("("),) if mode == "wide" else ()
+    policy = StorageReservationPolicy.FIXED_PERCENTAGE
+    if mode == "one home":
+        policy = StorageReservationPolicy.SKU_AWARE
     world = 4 if mode == "size" else dist.get_world_size()
     request = ShardingPlanRequest(
         model=lambda: make_model("meta"),
-        sharders=default_sharders(),
+        sharders=[object()] if wrong == "sharder" else default_sharders(),
         world_size=world,
         local_world_size=world // 2,
         batch_size=10**6 if mode == "small" else 6,
@@ -47,11 +55,13 @@ def plan(mode: str) -> dict[str, Any]:
         compute_device="cpu",
         planner_config=PlannerConfig(
             timeout_seconds=3,
-            storage_reservation_policy=StorageReservationPolicy.FIXED_PERCENTAGE,
+            storage_reservation_policy=policy,
+            home_sku="CPU9" if wrong == "home" else None,
+            planner_variant=PlannerVariant("manifold" if wrong == "variant" else "oss"),
             proposer_config=ProposerConfig(groups=groups),
         ),
     )
-    sku = "CPU9" if mode == "sku" else "CPU"
+    sku = "CPU9" if wrong == "sku" else "CPU"
     executor = DefaultPlannerExecutor(ShardplanProvider())
     ctx = PlannerSessionContext(request=request, results={})
     try:
@@ -71,6 +81,7 @@ def main() -> None:
     """Plan in all modes and print what came of each."""
     dist.init_process_group("gloo")
     modes = ("good", "small", "wide", "sku", "size")
+    modes += ("one sku", "one home", "one variant", "one sharder", "again")
     print(json.dumps({mode: plan(mode) for mode in modes}))  # noqa: T201
     processes.leave()
 

@@ -244,3 +244,20 @@ def test_a_failure_reaches_every_rank(mode: str, rule: str) -> None:
     assert rule in first["error"]
     assert rule in second["error"]
     assert second["error"].startswith("FailedElsewhereError: planning failed on rank 0")
+
+
+@pytest.mark.parametrize(
+    ("model", "sharders", "named"),
+    [
+        (None, None, "model"),
+        ("dlrm", None, "model"),
+        (bags("t", num_embeddings=8, embedding_dim=8), [object()], r"sharders\[0\]"),
+    ],
+)
+def test_what_is_no_model_or_sharder_is_refused(
+    model: Any, sharders: Any, named: str
+) -> None:
+    """With what it must be."""
+    planner = ShardplanPlanner(torchrec_topology(world_size=2, local_world_size=2), 8)
+    with pytest.raises(InputError, match=named):
+        planner.plan(model, sharders)

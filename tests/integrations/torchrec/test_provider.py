@@ -323,3 +323,31 @@ def test_an_unknown_sku_is_refused_on_every_rank(ranks: tuple[Told, Told]) -> No
     first, second = (told["sku"] for told in ranks)
     assert first == second
     assert "sku = 'CPU9'" in first["error"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        ("one sku", "sku = 'CPU9'"),
+        ("one home", "sku = 'CPU9'"),
+        ("one variant", "planner_variant = 'manifold'"),
+    ],
+)
+def test_what_one_rank_cannot_build_is_refused_on_every_rank(
+    ranks: tuple[Told, Told], mode: str, text: str
+) -> None:
+    """The others do not wait for it, and can plan afterwards."""
+    first, second = (told[mode] for told in ranks)
+    assert text in second["error"]
+    assert first["error"].startswith("planning failed on rank 1: InputError")
+    assert second["error"] in first["error"]
+    assert ranks[0]["again"]["plan"] == ranks[1]["again"]["plan"]
+
+
+def test_sharders_of_one_rank_that_are_none_are_refused_on_every_rank(
+    ranks: tuple[Told, Told],
+) -> None:
+    """With what differs."""
+    for told in ranks:
+        assert told["one sharder"]["kind"] == "input_validation"
+        assert "other tables than rank 0" in told["one sharder"]["reason"]
