@@ -54,7 +54,7 @@ simple planner, for plans that were made for the path alone, for all tables anew
 for the best plan; the rest is for the second best."""
 
 
-class Limits(NamedTuple):
+class PathLimits(NamedTuple):
     """What rating and path should be at most; beyond it each second costs many [s].
 
     Attributes
@@ -69,7 +69,7 @@ class Limits(NamedTuple):
     path_s: float
     most_s: float
 
-    def within(self, most_s: float) -> Limits:
+    def within(self, most_s: float) -> PathLimits:
         """Return limits of which those of the rating are not above this [s]."""
         rating_s = min(self.rating_s, most_s)
         return self._replace(rating_s=rating_s, most_s=min(self.most_s, most_s))
@@ -87,7 +87,7 @@ class Limits(NamedTuple):
         return by_rating, _STEEP * (path > self.path_s)
 
 
-_FREE = Limits(np.inf, np.inf, np.inf)
+_FREE = PathLimits(np.inf, np.inf, np.inf)
 
 
 class PathCurves:
@@ -99,7 +99,7 @@ class PathCurves:
     ----------
     problem : Problem
         With prices of TorchRec's cost model.
-    limits : Limits
+    limits : PathLimits
     worth : float
         Seconds of path that a second of the rating is worth.
 
@@ -109,7 +109,7 @@ class PathCurves:
         The value of the plan that was last looked at [s].
     """
 
-    def __init__(self, problem: Problem, limits: Limits, worth: float) -> None:
+    def __init__(self, problem: Problem, limits: PathLimits, worth: float) -> None:
         self._limits, self._worth = limits, worth
         cost = problem.options.item_cost
         self._used = np.flatnonzero(cost.any(axis=(0, 1)))
@@ -184,7 +184,7 @@ class RatedPath:
         """Sum over phases of the slowest rank [s]."""
         return self.problem.loads(self.assignment).value(Objective.STEP)
 
-    def value_s(self, limits: Limits) -> float:
+    def value_s(self, limits: PathLimits) -> float:
         """Return what both are worth together [s]."""
         rating, path = np.array(self.rating_s), np.array(self.path_s)
         return float(path + WORTH * rating + limits.cost_s(rating, path))
@@ -201,7 +201,7 @@ class _Search:
 
     stop: Stop
     seed: int
-    limits: Limits
+    limits: PathLimits
     least_s: float
 
     def annealed(self, start: RatedPath, share: float, worth: float) -> RatedPath:
@@ -287,7 +287,7 @@ def simple_plans(problem: Problem, stop: Stop) -> list[RatedPath]:
     return sorted(plans, key=lambda plan: plan.value_s(_FREE))
 
 
-def limits_of(best_s: float, simple: list[RatedPath]) -> Limits:
+def limits_of(best_s: float, simple: list[RatedPath]) -> PathLimits:
     """Return what rating and path should be at most: well below a simple plan's.
 
     Where that is far behind, `MOST_LOST` of the best rating may be given up.
@@ -301,10 +301,10 @@ def limits_of(best_s: float, simple: list[RatedPath]) -> Limits:
     """
     least_s = best_s * (1.0 + LOST)
     if not simple:
-        return Limits(least_s, np.inf, least_s)
+        return PathLimits(least_s, np.inf, least_s)
     first = simple[0]
     far_s = min(best_s * (1.0 + MOST_LOST), first.rating_s * _BELOW)
-    return Limits(max(best_s, far_s), first.path_s * _BELOW, max(least_s, far_s))
+    return PathLimits(max(best_s, far_s), first.path_s * _BELOW, max(least_s, far_s))
 
 
 def shortened(
@@ -312,7 +312,7 @@ def shortened(
     simple: list[RatedPath],
     stop: Stop,
     seed: int,
-    limits: Limits,
+    limits: PathLimits,
     least_s: float,
     menu_of_path: Callable[[], Problem | None],
 ) -> RatedPath:

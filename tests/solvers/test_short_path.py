@@ -15,7 +15,7 @@ from shardplan.solvers.short_path import (
     LOST,
     MOST_LOST,
     WORTH,
-    Limits,
+    PathLimits,
     PathCurves,
     RatedPath,
     limits_of,
@@ -56,9 +56,9 @@ def short(problem: Problem, start: Assignment, stop: Stop, lost: float) -> Rated
     return shortened(own, [], stop, 0, limits, 0.0, lambda: None)
 
 
-def up_to(most_s: float) -> Limits:
+def up_to(most_s: float) -> PathLimits:
     """Limit the rating alone."""
-    return Limits(most_s, np.inf, most_s)
+    return PathLimits(most_s, np.inf, most_s)
 
 
 def cut_by_columns(problem: Problem) -> Assignment:
@@ -143,7 +143,7 @@ def test_a_path_longer_than_a_simple_plan_s_is_given_up() -> None:
     """The rating rises for it, by more than the path alone would be worth."""
     problem = hot_and_cold("two_hosts")
     simple = RatedPath(problem, cut_by_columns(problem))
-    limits = Limits(2 * simple.rating_s, 0.9 * simple.path_s, 2 * simple.rating_s)
+    limits = PathLimits(2 * simple.rating_s, 0.9 * simple.path_s, 2 * simple.rating_s)
     better = limits._replace(path_s=simple.path_s)
     assert simple.value_s(limits) > simple.value_s(better)
     assert simple.value_s(better) == pytest.approx(
@@ -155,7 +155,7 @@ def test_a_path_longer_than_a_simple_plan_s_is_given_up() -> None:
 
 def test_limits_are_kept_within_what_was_asked_for() -> None:
     """A gap that was asked for lowers both limits of the rating, and nothing else."""
-    limits = Limits(2.0, 5.0, 3.0)
+    limits = PathLimits(2.0, 5.0, 3.0)
     assert limits.within(2.5) == (2.0, 5.0, 2.5)
     assert limits.within(1.0) == (1.0, 5.0, 1.0)
     assert limits.within(9.0) == limits
@@ -163,7 +163,7 @@ def test_limits_are_kept_within_what_was_asked_for() -> None:
 
 def test_what_is_beyond_a_limit_costs_as_its_slopes_say() -> None:
     """Slopes are differences of the cost, on both sides of each limit."""
-    limits = Limits(2.0, 5.0, 3.0)
+    limits = PathLimits(2.0, 5.0, 3.0)
     for rating in (1.0, 2.5, 3.5):
         for path in (4.0, 6.0):
             at, more, longer = (
