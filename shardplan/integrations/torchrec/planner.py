@@ -226,19 +226,19 @@ class ShardplanPlanner(ShardingPlanner):  # type: ignore[misc, unused-ignore]
         return found
 
     def _inputs(self, module: torch.nn.Module, sharders: list[Any]) -> Inputs:
-        reserved = self._reservation.reserve(
-            topology=self._topology,
-            batch_size=self._batch_size,
-            module=module,
-            sharders=sharders,
-            constraints=self._constraints,
-        )
         workload = read_workload(
             module,
             batch_size=self._batch_size,
             sharders=sharders,
             constraints=self._constraints,
             compute_device=self._topology.compute_device,
+        )
+        reserved = self._reservation.reserve(
+            topology=self._topology,
+            batch_size=self._batch_size,
+            module=module,
+            sharders=sharders,
+            constraints=self._constraints,
         )
         if self._groups.size is not None:
             require_merged_ids(find_tables(module, sharders))

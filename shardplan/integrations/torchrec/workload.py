@@ -74,8 +74,8 @@ def read_workload(
     InputError
         If the model has no tables, or for what a plan cannot express, all of it.
     """
-    require_no_dynamic_modules(model)
     found = find_tables(model, default_sharders() if sharders is None else sharders)
+    require_no_dynamic_modules(model)
     limits = dict(constraints or {})
     warn_of_unused(found, limits)
     found = [t for t in found if _is_on(limits.get(t.name), compute_device, t.name)]
