@@ -57,7 +57,7 @@ def _measured(table: EmbeddingTable, found: TableStatistics) -> EmbeddingTable:
         coverage=found.coverage,
         access=access_of(found),
         unique_ids=_of_batches(found),
-        miss_ratio=_warm(found),
+        miss_ratio=_full(found),
         row_routing=None,
         row_skew=None,
         block_heat=_heat(found),
@@ -95,15 +95,26 @@ def _of_batches(found: TableStatistics) -> tuple[tuple[float, float], ...]:
     return tuple(zip(size.tolist(), rows.tolist(), strict=True))
 
 
-def _warm(found: TableStatistics) -> tuple[tuple[float, float], ...]:
-    """Return misses without the first lookups of rows, which a running job has seen."""
-    cold = found.cold_ratio
-    if cold >= 1.0:
-        return ()
-    return tuple(
-        (rows, min(1.0, max(0.0, (ratio - cold) / (1.0 - cold))))
-        for rows, ratio in found.miss_ratio
+def _full(found: TableStatistics) -> tuple[tuple[float, float], ...]:
+    """Return misses of caches that are full, as those of a running job are.
+
+    Notes
+    -----
+    A cache of C rows is full after the w lookups that have C different rows. Until
+    then it misses each of these once and nothing else, so that afterwards it misses
+    ``(N m(C) - C) / (N - w)`` of the lookups, with m(C) its misses from the start.
+    First lookups of rows are among them: the cache of a running job has rows that were
+    looked up lately, not all that ever were. If it holds the table it misses none.
+    """
+    size, ratio = np.array(found.miss_ratio).T
+    lookups, rows = np.array(found.unique_rows).T
+    filled = np.interp(size, rows, lookups)
+    left = np.maximum(found.lookups - filled, 1.0)
+    misses = np.clip((found.lookups * ratio - size) / left, 0.0, ratio)
+    curve = dict(
+        zip(size.tolist(), np.minimum.accumulate(misses).tolist(), strict=True)
     )
+    return tuple({**curve, float(found.num_embeddings): 0.0}.items())
 
 
 def _heat(found: TableStatistics) -> tuple[float, ...]:

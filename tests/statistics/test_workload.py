@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from shardplan.costs.memory.access import measured_misses
 from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError
 from shardplan.planning.planner import solve
@@ -15,16 +16,17 @@ from shardplan.statistics.folder import load_statistics, write_statistics
 from shardplan.statistics.measure import measure
 from shardplan.statistics.workload import with_statistics
 from tests.helpers import workload
-from tests.statistics.logs import shuffled
+from tests.statistics.logs import KINDS, lru_distances, shuffled
 from tests.statistics.test_measure import MAPPING, clicks, mapping, write
-
-pa = pytest.importorskip("pyarrow")
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shardplan.records.log_statistics import LogStatistics
     from shardplan.records.workload import Workload
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +63,6 @@ def test_measured_tables_replace_those_of_the_model(found: LogStatistics) -> Non
         unique = np.interp(batch.ids, lookups, rows)
         assert unique == pytest.approx(batch.unique_ids, rel=0.005)
     assert sum(item.block_heat) == pytest.approx(1.0)
-    cold = found.tables[0].cold_ratio
-    for (rows, ratio), (size, measured) in zip(
-        item.miss_ratio, found.tables[0].miss_ratio, strict=True
-    ):
-        assert rows == size
-        assert ratio * (1 - cold) + cold == pytest.approx(measured, abs=1e-6)
     assert other == model().tables[2]
     assert solve(made, "dgx-h100", solver="greedy").verdict.violations == ()
 
@@ -89,6 +85,27 @@ def test_lengths_that_change_with_time(tmp_path: Path) -> None:
     made = made.replace(global_batch_size=8 * 2048, dedup=True)
     usage = TableUsage.of(made, 8)
     assert usage.num_sent[0] / 8 == pytest.approx(true, rel=0.002)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_misses_are_those_of_a_full_cache(kind: str, tmp_path: Path) -> None:
+    """Within a point of caches that are run, not counted until they are full."""
+    rows, size = 20_000, 40_000
+    ids = KINDS[kind](np.random.default_rng(8), size, rows)
+    table = {"name": "item", "num_embeddings": rows}
+    feature = {"column": "item", "table": "item"}
+    pq.write_table(pa.table({"item": ids}), tmp_path / "log.parquet")
+    log = mapping(tables=[table], features=[feature])
+    (item, *_) = with_statistics(model(), measure([tmp_path], log)).tables
+    distances = lru_distances(ids)
+    rows_before = np.cumsum(distances < 0) - (distances < 0)
+    for cache in (64, 256, 1024):
+        after = distances[rows_before >= cache]
+        missed = float(((after < 0) | (after >= cache)).mean())
+        assert measured_misses(item.miss_ratio, cache) == pytest.approx(
+            missed, abs=0.01
+        )
+    assert measured_misses(item.miss_ratio, rows) == 0.0
 
 
 @pytest.mark.parametrize(
