@@ -101,7 +101,12 @@ def _forward(
     cached = shards.is_kernel(*CACHING_KERNELS)
     row = np.where(cached, volumes.full_row, volumes.row)
     ids = volumes.ids - cold.ids
-    warm = replace(volumes, ids=ids, unique=np.minimum(volumes.unique - cold.rows, ids))
+    warm = replace(
+        volumes,
+        ids=ids,
+        unique=np.minimum(volumes.unique - cold.rows, ids),
+        requests=volumes.requests - cold.ids,
+    )
     rows = reads.rows_from_memory(shards, warm, row, usage, rates)
     moved = lookup.forward_bytes(
         volumes.ids[:, None],

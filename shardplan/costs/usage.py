@@ -16,6 +16,8 @@ from shardplan.records.targets import RUNTIMES
 from shardplan.records.workload import Pipeline, Workload
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.targets import Runtime
     from shardplan.records.workload import Compression, Optimizer
@@ -269,20 +271,51 @@ class TableUsage:
         for pair, (which_table, size) in enumerate(zip(index, rows, strict=True)):
             points = self.workload.tables[which_table].miss_ratio
             if points:
-                rates[pair] = 1.0 - access.measured_misses(points, float(size))
+                rates[pair] = 1.0 - access.measured_misses(points, size)
         found: Floats = rates[position[code]]
         return found
 
     def hottest_mass(self, table: Ints, share: Floats) -> Floats:
         """Share of lookups that go to the hottest `share` of the rows."""
         rows, mass = self._mass_curve
-        hot = share * self.num_embeddings[table]
+
+        def of_table(one: int, hot: Floats) -> Floats:
+            return np.asarray(np.interp(hot, rows[one], mass[one]))
+
+        return self._of_rows(table, share, of_table)
+
+    def kept_mass(self, table: Ints, share: Floats) -> Floats:
+        """Share of lookups that go to the `share` of the rows that a cache has kept.
+
+        Notes
+        -----
+        Measured, where the table says so; else the hottest rows are taken to stay.
+        """
+        found = self.hottest_mass(table, share)
+
+        def of_table(one: int, kept: Floats) -> Floats:
+            points = self.workload.tables[one].miss_ratio
+            return 1.0 - access.measured_misses(points, kept)
+
+        known = self.knows_misses[table]
+        found[known] = self._of_rows(table[known], share[known], of_table)
+        return found
+
+    @cached_property
+    def knows_misses(self) -> Bools:
+        """Whether the misses of a table's caches were measured (T,)."""
+        return np.array([bool(t.miss_ratio) for t in self.workload.tables])
+
+    def _of_rows(
+        self, table: Ints, share: Floats, of_table: Callable[[int, Floats], Floats]
+    ) -> Floats:
+        """Apply a function of a table and of numbers of its rows, once per table."""
+        rows = share * self.num_embeddings[table]
         result = np.empty(len(table))
         order = np.argsort(table, kind="stable")
         starts = np.flatnonzero(np.diff(table[order], prepend=-1))
         for some in np.split(order, starts[1:]) if len(table) else ():
-            one = table[some[0]]
-            result[some] = np.interp(hot[some], rows[one], mass[one])
+            result[some] = of_table(int(table[some[0]]), rows[some])
         return result
 
     @cached_property

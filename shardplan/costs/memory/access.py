@@ -120,22 +120,28 @@ def _log_miss(bins: RowBins) -> Floats:
     return np.asarray(np.log1p(-np.minimum(bins.probability, certain)))
 
 
-def measured_misses(points: Sequence[tuple[float, float]], cache_rows: float) -> float:
+def measured_misses(
+    points: Sequence[tuple[float, float]], cache_rows: ArrayLike
+) -> Floats:
     """Return the share of lookups that a cache misses, from a measured curve.
 
     Parameters
     ----------
     points : sequence of (rows, ratio)
         Rows increase, ratios never; (0, 1) is implied, and the last ratio holds beyond.
-    cache_rows : float
+    cache_rows : float or float array
         Rows that the cache holds.
+
+    Returns
+    -------
+    float array of the shape of `cache_rows`
 
     Notes
     -----
     Straight between two points.
     """
     rows, ratio = np.array([(0.0, 1.0), *points]).T
-    return float(np.interp(cache_rows, rows, ratio))
+    return np.asarray(np.interp(np.asarray(cache_rows), rows, ratio))
 
 
 def hottest_mass(bins: RowBins, num_rows: ArrayLike) -> Floats:

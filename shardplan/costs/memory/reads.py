@@ -28,13 +28,17 @@ def rows_from_memory(
 
     Notes
     -----
-    Kernels work table by table, so that the hottest rows of one shard share the cache.
+    Kernels work table by table, so that the rows of one shard share the cache. Measured
+    misses are those of what samples ask for: sending ids once leaves out hits.
     """
+    measured = usage.knows_misses[shards.table]
+    reads = np.where(measured, volumes.requests, volumes.ids)
 
     def missed(cache_bytes: float) -> Floats:
         held = cache_bytes / row_bytes / np.maximum(shards.rows, 1)
-        share = usage.hottest_mass(shards.table, np.minimum(held, 1.0))
-        return lookup.reads_from_memory(volumes.ids, volumes.unique, share)
+        share = usage.kept_mass(shards.table, np.minimum(held, 1.0))
+        found = lookup.reads_from_memory(reads, volumes.unique, share)
+        return np.minimum(found, np.maximum(volumes.ids, volumes.unique))
 
     return _per_class(missed, rates.l2_forward_bytes, volumes.ids)
 

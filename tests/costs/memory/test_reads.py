@@ -65,6 +65,24 @@ def test_rows_fit_a_cache_or_not() -> None:
     assert found == pytest.approx(np.array([[UNIQUE, UNIQUE]]))
 
 
+@pytest.mark.parametrize(
+    ("dedup", "misses", "found"),
+    [(False, 0.95, 9.5e4), (False, 0.02, UNIQUE), (True, 0.3, 3e4), (True, 0.95, None)],
+)
+def test_a_cache_misses_what_was_measured(
+    dedup: bool, misses: float, found: float | None
+) -> None:
+    """Each different row at least, at most what is sent, which leaves out hits."""
+    shards, _, _, rates = case()
+    curve = {"miss_ratio": [(1000, misses), (10_000, 0.0)], "is_pooled": not dedup}
+    usage = TableUsage.of(workload({**TABLE, **curve}, dedup=dedup), rates.world_size)
+    volumes = volumes_of(shards, usage, rates.world_size)
+    rates = replace(rates, l2_forward_bytes=np.array([1000 * 512.0] * 2))
+    reads = rows_from_memory(shards, volumes, volumes.row, usage, rates)
+    expected = volumes.ids[0] if found is None else found
+    assert reads == pytest.approx(np.array([[expected, expected]]))
+
+
 def test_shards_have_the_cache_for_themselves() -> None:
     """A quarter of the rows or of the columns fits four times as well."""
     *_, usage, rates = case()
