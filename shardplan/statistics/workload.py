@@ -118,8 +118,9 @@ def _full(found: TableStatistics) -> tuple[tuple[float, float], ...]:
 
 
 def _heat(found: TableStatistics) -> tuple[float, ...]:
-    """Return shares of blocks that add up; none where rows are fewer than blocks."""
-    total = sum(found.block_heat)
-    if found.num_embeddings < len(found.block_heat):
-        return ()
-    return tuple(share / total for share in found.block_heat)
+    """Return shares of blocks that add up; each row is one where they are fewer."""
+    rows, heat = found.num_embeddings, found.block_heat
+    if rows < len(heat):
+        heat = tuple(heat[row * len(heat) // rows] for row in range(rows))
+    total = sum(heat)
+    return tuple(share / total for share in heat)

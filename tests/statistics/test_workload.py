@@ -57,7 +57,7 @@ def test_measured_tables_replace_those_of_the_model(found: LogStatistics) -> Non
     assert (rows * 20_000, share) == pytest.approx((found.tables[0].rows_seen, 1.0))
     assert user.coverage < 1.0
     assert item.measured == ("unique_ids", "miss_ratio", "block_heat")
-    assert user.measured == ("unique_ids", "miss_ratio")  # fewer rows than blocks
+    assert user.measured == item.measured
     lookups, rows = np.array(item.unique_ids).T
     for batch in found.tables[0].batches:
         unique = np.interp(batch.ids, lookups, rows)
@@ -85,6 +85,19 @@ def test_lengths_that_change_with_time(tmp_path: Path) -> None:
     made = made.replace(global_batch_size=8 * 2048, dedup=True)
     usage = TableUsage.of(made, 8)
     assert usage.num_sent[0] / 8 == pytest.approx(true, rel=0.002)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 100, 1023])
+def test_heat_of_few_rows_is_that_of_each(rows: int, tmp_path: Path) -> None:
+    """Whatever the model said of where hot rows are: it was counted."""
+    ids = shuffled(np.random.default_rng(3), 5000, rows)
+    pq.write_table(pa.table({"item": ids}), tmp_path / "log.parquet")
+    table = {"name": "item", "num_embeddings": rows}
+    log = mapping(tables=[table], features=[{"column": "item", "table": "item"}])
+    guess = model(num_embeddings=rows, row_routing="modulo")
+    (item, *_) = with_statistics(guess, measure([tmp_path], log)).tables
+    assert item.block_heat == pytest.approx(np.bincount(ids, minlength=rows) / 5000)
+    assert item.row_routing is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
