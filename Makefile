@@ -19,7 +19,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-data test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-torchrec clean
+.PHONY: demo test test-data test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-replay bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -115,6 +115,11 @@ bench-step-old: $(VENV)/.installed-dev build/bench/old-libraries
 
 build/bench/old-libraries:
 	$(PIP_INSTALL) --no-deps --target $@ $(OLD_LIBRARIES)
+
+# Plans with measured curves and with distributions beside a replay of their logs.
+bench-replay: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory test-data || echo "MovieLens cannot be fetched here: it is left out."
+	$(BIN)/python -m tests.benchmarks.bench_replay --docs
 
 bench-torchrec: $(VENV)/.installed-dev torchrec
 	@mkdir -p build
