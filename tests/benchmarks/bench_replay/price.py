@@ -24,39 +24,43 @@ if TYPE_CHECKING:
     from tests.benchmarks.bench_replay.replay import Part
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Counted(TableUsage):
-    """Every part of a plan as a table of its own, used as it was counted.
+    """Every part of a plan as a shard of a table that is used as it was counted.
 
     Attributes
     ----------
     parts : tuple of Part
+    id_share, unique_share, sent : float arrays (P,)
+        Share of its block's requests and of what is sent; what is sent to the block.
     """
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...]
+    id_share: Floats
+    unique_share: Floats
+    sent: Floats
 
     def _of(self, count: Callable[[Part], float]) -> Floats:
         return np.array([count(part) for part in self.parts], dtype=float)
 
     @property
     def unique_rows(self) -> Floats:  # type: ignore[override]
-        """Different rows of the step."""
-        return self._of(lambda part: part.unique)
+        """Rows of which a part's share is what it touched."""
+        return _over(self._of(lambda part: part.unique), self.unique_share)
 
     @property
     def num_sent(self) -> Floats:  # type: ignore[override]
-        """Rows that ranks send; those of all ranks' copies, were they like this one."""
-        ranks = self.num_ranks
-        return self._of(lambda p: len(p.sent) * (ranks if p.is_copy else 1))
+        """Rows that ranks send to all parts of a block."""
+        return self.sent
 
     def unique_rows_among(self, table: Ints, num_lookups: Floats) -> Floats:
-        """Different rows of pieces of the step."""
+        """Rows of which a part's share is what pieces of the step touched."""
         found = []
         for index, lookups in zip(table.tolist(), num_lookups.tolist(), strict=True):
-            part = self.parts[index]
-            pieces = len(part.requests) / lookups if lookups > 0 else 1.0
+            part, every = self.parts[index], self.num_lookups[index]
+            pieces = 1.0 if part.is_copy or not lookups else every / lookups
             found.append(part.distinct_in_pieces(max(round(pieces), 1)))
-        return np.array(found)
+        return _over(np.array(found), self.unique_share[table])
 
     def hit_rate(self, table: Ints, cached: Floats) -> Floats:
         """Share of the requests that needs nothing from the host."""
@@ -85,6 +89,25 @@ class Counted(TableUsage):
         return np.array([count(p, x * (p.last - p.first)) for p, x in held])
 
 
+def _over(counts: Floats, shares: Floats) -> Floats:
+    """Return what has these shares; nothing where there is no share."""
+    return np.where(shares > 0, counts / np.where(shares > 0, shares, 1.0), 0.0)
+
+
+def _of_block(parts: list[Part], counts: Floats, ranks: int) -> Floats:
+    """Return the sum of counts over all parts of each part's block (P,).
+
+    Copies are as many as there are ranks, and are taken to be alike.
+    """
+    block = [(part.table, part.block) for part in parts]
+    sums = Counter[tuple[int, int]]()
+    for key, count in zip(block, counts.tolist(), strict=True):
+        sums[key] += count
+    alike = counts * ranks
+    copies = np.array([part.is_copy for part in parts])
+    return np.where(copies, alike, [sums[key] for key in block])
+
+
 def counted_usage(usage: TableUsage, parts: list[Part]) -> Counted:
     """Return a usage of as many tables as there are parts."""
     at = np.array([part.table for part in parts])
@@ -93,10 +116,12 @@ def counted_usage(usage: TableUsage, parts: list[Part]) -> Counted:
         tables[part.table].replace(name=f"{i} {tables[part.table].name}")
         for i, part in enumerate(parts)
     )
-    asked = np.array(
-        [len(p.requests) * (usage.num_ranks if p.is_copy else 1.0) for p in parts]
-    )
-    pooled = usage.is_pooled[at]
+    ranks, pooled = usage.num_ranks, usage.is_pooled[at]
+    copies = np.array([part.is_copy for part in parts])
+    own = np.array([len(part.requests) for part in parts], dtype=float)
+    own_sent = np.array([len(part.sent) for part in parts], dtype=float)
+    asked, sent = (_of_block(parts, each, ranks) for each in (own, own_sent))
+    is_one = copies | ~usage.sends_once[at]
     return Counted(
         workload=usage.workload.replace(tables=named),
         batch_size=usage.batch_size,
@@ -108,18 +133,13 @@ def counted_usage(usage: TableUsage, parts: list[Part]) -> Counted:
         num_lengths=usage.num_lengths[at],
         is_pooled=pooled,
         id_bytes=usage.id_bytes[at],
-        num_ranks=usage.num_ranks,
+        num_ranks=ranks,
         target=usage.target,
         parts=tuple(parts),
+        id_share=np.where(copies, 1.0, own / np.maximum(asked, 1.0)),
+        unique_share=np.where(is_one, 1.0, own_sent / np.maximum(sent, 1.0)),
+        sent=sent,
     )
-
-
-def _received(part: Part, asked: Counter[tuple[int, int]], even: float) -> float:
-    """Return a rank's even part of what a table answers, over what this part does.
-
-    Who holds hot rows answers more of them; all ranks receive equally many.
-    """
-    return even * asked[part.table, part.block] / max(len(part.requests), 1)
 
 
 def step_seconds(plan: Plan, parts: list[Part]) -> float:
@@ -128,16 +148,12 @@ def step_seconds(plan: Plan, parts: list[Part]) -> float:
     usage = counted_usage(modelled.usage, parts)
     pricer = ModelPricer(modelled.cluster, usage, modelled.rates)
     blocks = {(s.table, s.block): s for s in modelled.shards}
-    asked = Counter[tuple[int, int]]()
-    for part in parts:
-        asked[part.table, part.block] += len(part.requests)
     shards = tuple(
         blocks[part.table, part.block]._replace(
             table=i,
             rows=part.last - part.first,
-            row_share=_received(part, asked, blocks[part.table, part.block].row_share),
-            id_share=1.0,
-            unique_share=1.0,
+            id_share=float(usage.id_share[i]),
+            unique_share=float(usage.unique_share[i]),
             ranks=(part.rank,),
         )
         for i, part in enumerate(parts)
