@@ -115,6 +115,11 @@ class LogMapping(Record):
     time : str
         Column that samples are sorted by, those of equal time as they lie; empty takes
         them as they lie.
+    day : str
+        Column that says of which day a sample is; empty compares no days.
+    day_length : int
+        Units of that column, of whole numbers, that make a day; 0 takes each value, or
+        the date of a point in time, as a day.
     """
 
     schema_version: SchemaVersion
@@ -123,6 +128,8 @@ class LogMapping(Record):
     format: LogFormat | None = None
     columns: tuple[Name, ...] = ()
     time: str = ""
+    day: str = ""
+    day_length: Annotated[Integer, Field(ge=0, le=10**15)] = 0
     tables: Annotated[tuple[LogTable, ...], Field(min_length=1)]
     features: Annotated[tuple[LogFeature, ...], Field(min_length=1)]
 
@@ -158,9 +165,17 @@ class LogMapping(Record):
             raise ValueError(f"no feature looks up {', '.join(sorted(unused))}")
         return self
 
+    @model_validator(mode="after")
+    def _day_length_has_a_use(self) -> LogMapping:
+        if self.day_length and not self.day:
+            raise ValueError("day_length goes with day, the name of a column")
+        return self
+
     def needed_columns(self) -> tuple[str, ...]:
-        """Return the columns to read, each once, the time last."""
+        """Return the columns to read, each once, time and day last."""
         names = dict.fromkeys(feature.column for feature in self.features)
         if self.time:
             names[self.time] = None
+        if self.day:
+            names.setdefault(self.day)
         return tuple(names)

@@ -48,6 +48,32 @@ class BatchStatistics(Record):
     exceeded: Fraction
 
 
+class DayStatistics(Record):
+    """Lookups of a table on one day, against the day before.
+
+    Attributes
+    ----------
+    rows_seen, rows_seen_error : float
+    moved, moved_error : float
+        Total variation: share of the lookups that go to other rows than before.
+    new_hot, new_hot_error : float
+        Share of the hottest 1 % of rows that were not of the hottest 1 % before.
+    new_rows, new_rows_error : float
+        Share of the rows that no day before had.
+    """
+
+    day: str
+    lookups: Tally
+    rows_seen: Number
+    rows_seen_error: Error
+    moved: Fraction = 0.0
+    moved_error: Error = 0.0
+    new_hot: Fraction = 0.0
+    new_hot_error: Error = 0.0
+    new_rows: Fraction = 0.0
+    new_rows_error: Error = 0.0
+
+
 class TableStatistics(Record):
     """Statistics of one table; errors are bounds that hold in 95 of 100 logs.
 
@@ -87,6 +113,8 @@ class TableStatistics(Record):
         Share of the lookups of equal blocks of rows, in the order of ids.
     modulo_skew : tuple of (ranks, skew)
         Lookups of the hottest class of ids modulo a number of ranks, over their mean.
+    days : tuple of DayStatistics
+        In order, if the mapping says what a day is.
     """
 
     name: Name
@@ -114,11 +142,12 @@ class TableStatistics(Record):
     cold_ratio_error: Error = 0.0
     block_heat: tuple[Number, ...]
     modulo_skew: Curve
+    days: tuple[DayStatistics, ...] = ()
 
     def errors(self) -> dict[str, float]:
         """Return the bound of the error of every statistic; 0 for an exact one."""
         names = [n for n in type(self).model_fields if not n.endswith("_error")]
-        left_out = {"name", "num_embeddings", "batches"}
+        left_out = {"name", "num_embeddings", "batches", "days"}
         return {n: getattr(self, f"{n}_error", 0.0) for n in names if n not in left_out}
 
 

@@ -103,6 +103,8 @@ def render_statistics(data: dict[str, Any]) -> RenderableType:
         section("Tables", table(headings, rows), sentences([text])),
         section("Errors, at most", *_errors(data["errors"], data["summary"])),
     ]
+    if any(each.get("days") for each in found["tables"]):
+        parts.append(section("Days", *_days(found["tables"])))
     if "unread" in found:
         lines = [f"{each['path']}: {each['reason']}" for each in found["unread"]]
         parts.append(section("Not read", sentences(lines)))
@@ -132,3 +134,35 @@ def _errors(
         "here is counted."
     )
     return [table(headings, rows), sentences([text])]
+
+
+def _days(tables: list[dict[str, Any]]) -> list[RenderableType]:
+    """Lay out how each day differs from the one before."""
+    rows = [
+        (
+            each["name"],
+            day["day"],
+            count(day["lookups"]),
+            count(day["rows_seen"]),
+            *(_within(day, name) for name in ("moved", "new_hot", "new_rows")),
+        )
+        for each in tables
+        for day in each.get("days", ())
+    ]
+    headings = (
+        *(named("table"), named("day"), number("lookups"), number("seen")),
+        *(number("moved"), number("new among hottest 1 %"), number("new rows")),
+    )
+    text = (
+        "Moved: share of the lookups that go to other rows than on the day before. New "
+        "among the hottest 1 % of the day's rows: those that were not of them the day "
+        "before. New rows: those that no day before had."
+    )
+    return [table(headings, rows), sentences([text])]
+
+
+def _within(day: dict[str, Any], name: str) -> str:
+    """Show a share with its bound, if it is not exact."""
+    error = day.get(f"{name}_error", 0.0)
+    bound = f" ± {100.0 * error:.1f}" if error else ""
+    return percent(day.get(name, 0.0)) + bound

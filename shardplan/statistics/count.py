@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shardplan.errors import Fault
+from shardplan.statistics.days import DayRows, day_labels
 from shardplan.statistics.ids import Ids, column_ids, in_range
 from shardplan.statistics.log_files import name_of, read_part
 from shardplan.statistics.tally import Tally
@@ -44,6 +45,8 @@ class PartStatistics:
         Columns with an id that can be read.
     texts : dict of column to Fault
         The first text of columns, where no id of a block is a number.
+    days : dict of table name to DayRows
+        Empty if the mapping has no days.
     """
 
     tallies: dict[str, Tally]
@@ -52,6 +55,7 @@ class PartStatistics:
     damaged: list[Damage] = field(default_factory=list)
     numbers: set[str] = field(default_factory=set)
     texts: dict[str, Fault] = field(default_factory=dict)
+    days: dict[str, DayRows] = field(default_factory=dict)
 
     @classmethod
     def none(cls, mapping: LogMapping) -> PartStatistics:
@@ -63,6 +67,7 @@ class PartStatistics:
 
     def __add__(self, later: PartStatistics) -> PartStatistics:
         """Return the statistics of this part and the next one."""
+        none = DayRows(kept_rows(len(self.tallies)), 0, {})
         return PartStatistics(
             {name: self.tallies[name] + later.tallies[name] for name in self.tallies},
             self.together + later.together,
@@ -70,6 +75,10 @@ class PartStatistics:
             [*self.damaged, *later.damaged],
             self.numbers | later.numbers,
             later.texts | self.texts,
+            {
+                name: self.days.get(name, none) + later.days.get(name, none)
+                for name in {**self.days, **later.days}
+            },
         )
 
 
@@ -138,6 +147,10 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
     unreadable: Counter[str] = Counter()
     numbers: set[str] = set()
     texts: dict[str, Fault] = {}
+    days: dict[str, DayRows] = {}
+    labels = None
+    if mapping.day:
+        labels = day_labels(block[mapping.day].combine_chunks(), mapping, where)
     for table in mapping.tables:
         rows = table.num_embeddings
         features = [f for f in mapping.features if f.table == table.name]
@@ -154,8 +167,12 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
         found, others = in_range(found, rows)
         tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
         present.append(found.lengths > 0)
+        if labels is not None:
+            days[table.name] = DayRows.of(*labels, found.ids, found.lengths, keep)
     together = _together(np.stack(present))
-    return PartStatistics(tallies, together, unreadable, numbers=numbers, texts=texts)
+    return PartStatistics(
+        tallies, together, unreadable, numbers=numbers, texts=texts, days=days
+    )
 
 
 def _together(present: Bools) -> Ints:

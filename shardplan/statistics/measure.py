@@ -211,7 +211,12 @@ def _result(mapping: LogMapping, total: PartStatistics) -> LogStatistics:
         name=mapping.name,
         num_samples=samples,
         tables=tuple(
-            summarise(table, tallies[table.name], total.unreadable[table.name])
+            summarise(
+                table,
+                tallies[table.name],
+                total.unreadable[table.name],
+                total.days.get(table.name),
+            )
             for table in mapping.tables
         ),
         together=tuple(map(tuple, (total.together / samples).tolist())),

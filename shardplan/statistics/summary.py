@@ -9,6 +9,7 @@ import numpy as np
 from shardplan.records.log_statistics import BatchStatistics, TableStatistics
 from shardplan.statistics.batches import PARTITIONS, SIZES
 from shardplan.statistics.curve import access_curve
+from shardplan.statistics.drift import drift
 from shardplan.statistics.heat import MODULUS
 from shardplan.statistics.reuse import reuse_curves
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats
     from shardplan.records.log_mapping import LogTable
     from shardplan.statistics.batches import Batches
+    from shardplan.statistics.days import DayRows
     from shardplan.statistics.tally import Tally
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
@@ -28,13 +30,17 @@ caches for 64 rows and more by half of it."""
 _DIGITS = 7
 
 
-def summarise(table: LogTable, tally: Tally, unreadable: int) -> TableStatistics:
+def summarise(
+    table: LogTable, tally: Tally, unreadable: int, days: DayRows | None = None
+) -> TableStatistics:
     """Return the statistics of a table.
 
     Parameters
     ----------
     unreadable : int
         Ids of its features that could not be read.
+    days : DayRows, optional
+        None if days are not compared.
     """
     lengths, lookups = tally.lengths, tally.num_lookups
     samples, present = max(lengths.num_samples, 1), max(lengths.num_present, 1)
@@ -67,6 +73,7 @@ def summarise(table: LogTable, tally: Tally, unreadable: int) -> TableStatistics
             for size, each in zip(SIZES, tally.batches.each, strict=True)
             if each.seen
         ),
+        days=drift(days) if days else (),
         **_reuse(tally),
     )
 

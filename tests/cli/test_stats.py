@@ -203,3 +203,13 @@ def test_who_works_is_said_once(folder: Path) -> None:
     done = run(folder, *arguments)
     assert done.returncode == 1
     assert "found.partial: cannot be written" in done.stderr
+
+
+def test_days_are_shown(folder: Path) -> None:
+    (folder / "mapping.toml").write_text(f'day = "time"\nday_length = 3\n{MAPPING}')
+    done = run(folder, "stats", "log.csv", "--features", "mapping.toml", "-o", "found")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "new among" in done.stdout
+    found = json.loads((folder / "found" / "statistics.json").read_text())
+    days = found["tables"][0]["days"]
+    assert [(day["day"], day["lookups"]) for day in days] == [("1", 3)]
