@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 MOST_DAYS = 1000
 
 
-class Day(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Day:
     """Lookups of a table on one day.
 
     Attributes

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from shardplan.errors import InputError
+from shardplan.statistics.count import PartStatistics
 from shardplan.statistics.days import MOST_DAYS, DayRows, day_labels
 from shardplan.statistics.measure import measure
+from shardplan.statistics.packing import pack, unpack
 from tests.statistics.logs import shuffled
 from tests.statistics.test_measure import clicks, mapping, write
 
@@ -45,6 +47,17 @@ def test_what_is_kept_is_exact(most: int) -> None:
         assert one.lookups == two.lookups == 5000
         assert one.rows.tolist() == two.rows.tolist() == rows[kept].tolist()
         assert one.counts.tolist() == two.counts.tolist() == counts[kept].tolist()
+
+
+def test_days_are_kept_in_files() -> None:
+    """As a run needs that goes on where another stopped."""
+    found = PartStatistics.none(mapping())
+    ids = shuffled(np.random.default_rng(0), 100)
+    found.days["item"] = days_of(ids, np.arange(100) // 50, 1, 1000)
+    again = unpack(pack(found))
+    assert again is not None
+    both = (again + found).days["item"].days
+    assert [day.lookups for day in both.values()] == [100, 100]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +95,8 @@ def test_days_of_a_log(tmp_path: Path) -> None:
     item, _ = measure([path], mapping(day="time", day_length=2000)).tables
     assert [day.day for day in item.days] == ["0", "1", "2"]
     assert sum(day.lookups for day in item.days) == item.lookups
+    log = mapping(time="time", day="time", day_length=2000)
+    assert measure([path], log).tables[0].days == item.days
     assert measure([path], mapping()).tables[0].days == ()
     with pytest.raises(ValueError, match="day_length goes with day"):
         mapping(day_length=5)
