@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 17
 """Samples that are counted at a time; gaps between lookups within are exact."""
-KEPT_ROWS = 1 << 22
+KEPT_ROWS = 1 << 21
 """Rows of all tables together that are kept one by one."""
 _TEXT = "is no number: name the hash function of the training job in the mapping"
 _LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20

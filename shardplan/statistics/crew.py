@@ -24,7 +24,7 @@ _LEAST_AHEAD = 16
 """Errands handed out at least on a scheduler: workers may come later."""
 
 
-class Crew(Protocol):
+class Workforce(Protocol):
     """Does errands, in any order and any number at a time.
 
     Attributes
@@ -161,7 +161,7 @@ def _errand() -> Callable[..., tuple[str, list[Fault] | str]]:
 
 
 def work(
-    crew: Crew, errands: Iterable[Errand], then: Callable[[str], list[Errand]]
+    crew: Workforce, errands: Iterable[Errand], then: Callable[[str], list[Errand]]
 ) -> None:
     """Have errands done, and what follows of those that are done first of all.
 
@@ -188,7 +188,7 @@ def work(
             waiting.extend(then(key))
 
 
-def make_crew(folder: WorkFolder, workers: int, scheduler: str | None) -> Crew:
+def make_crew(folder: WorkFolder, workers: int, scheduler: str | None) -> Workforce:
     """Return who is to work for a run.
 
     Raises

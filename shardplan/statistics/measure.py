@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from shardplan.records.log_mapping import LogMapping
-    from shardplan.statistics.crew import Crew
+    from shardplan.statistics.crew import Workforce
     from shardplan.statistics.log_files import Part
 
 _FEW_SPANS = 64
@@ -114,7 +114,7 @@ def _total(
     parts: list[Part],
     mapping: LogMapping,
     folder: WorkFolder,
-    crew: Crew,
+    crew: Workforce,
     observer: MeasureObserver,
 ) -> PartStatistics:
     """Count what is not counted yet, and add all up."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-class Run(NamedTuple):
+class TimeRun(NamedTuple):
     """Samples in the order of time.
 
     Attributes
@@ -47,11 +47,11 @@ class Run(NamedTuple):
         return self.last, self.place
 
 
-def overlapping(runs: list[Run]) -> set[int]:
+def overlapping(runs: list[TimeRun]) -> set[int]:
     """Return the places of the runs whose times are not apart from those of others."""
     timed = sorted((run for run in runs if run.valid), key=lambda run: run.begin)
     found: set[int] = set()
-    latest: Run | None = None
+    latest: TimeRun | None = None
     for run in timed:
         if latest is not None and latest.end > run.begin:
             found |= {latest.place, run.place}
@@ -59,7 +59,7 @@ def overlapping(runs: list[Run]) -> set[int]:
     return found
 
 
-def merged(runs: list[Run], time: str, schema: Any) -> Iterator[Any]:
+def merged(runs: list[TimeRun], time: str, schema: Any) -> Iterator[Any]:
     """Yield all samples as tables in the order of time, those of the same as they lie.
 
     Parameters
@@ -95,7 +95,7 @@ def merged(runs: list[Run], time: str, schema: Any) -> Iterator[Any]:
 class _OpenRun:
     """A run that is read; some of its samples are in memory, with their times."""
 
-    def __init__(self, run: Run, time: str, schema: Any) -> None:
+    def __init__(self, run: TimeRun, time: str, schema: Any) -> None:
         self.place, self.is_at_end = run.place, False
         self.table: Any = schema.empty_table()
         self.keys: Any = np.zeros(0)
@@ -144,7 +144,7 @@ class _OpenRun:
         return taken
 
 
-def _opened(waiting: deque[Run], time: str, schema: Any) -> _OpenRun | None:
+def _opened(waiting: deque[TimeRun], time: str, schema: Any) -> _OpenRun | None:
     """Open the next run that has a sample."""
     while waiting:
         run = _OpenRun(waiting.popleft(), time, schema)
@@ -173,7 +173,7 @@ def _cast(table: Any, schema: Any) -> Any:
     return table.select(schema.names).cast(schema)
 
 
-def _slice(run: Run, start: int, stop: int, schema: Any) -> Iterator[Any]:
+def _slice(run: TimeRun, start: int, stop: int, schema: Any) -> Iterator[Any]:
     """Yield the samples of a run from one to another."""
     left = stop - start
     for table in run.read(start) if left else ():

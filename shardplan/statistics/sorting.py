@@ -11,7 +11,7 @@ from shardplan.statistics.crew import work
 from shardplan.statistics.errands import Errand
 from shardplan.statistics.formats import piece
 from shardplan.statistics.log_files import read_part
-from shardplan.statistics.merging import Run, merged, overlapping
+from shardplan.statistics.merging import TimeRun, merged, overlapping
 from shardplan.statistics.time_order import (
     Times,
     cannot_be_sorted,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from shardplan.records.log_mapping import LogMapping
-    from shardplan.statistics.crew import Crew
+    from shardplan.statistics.crew import Workforce
     from shardplan.statistics.formats.piece import Damage
     from shardplan.statistics.log_files import Part
     from shardplan.statistics.work_folder import WorkFolder
@@ -53,11 +53,11 @@ class Sorting:
         self._folder, self._mapping = folder, mapping
         self._parts = dict(zip(keys, parts, strict=True))
         self._times: dict[str, Times] = {}
-        self._runs: list[Run] = []
+        self._runs: list[TimeRun] = []
         self._schema: Any = None
         self._sorted_key = digest(*keys)
 
-    def order(self, crew: Crew, advance: Callable[[], None]) -> None:
+    def order(self, crew: Workforce, advance: Callable[[], None]) -> None:
         """Find the times of all parts; sort those that do not lie in order.
 
         Raises
@@ -148,7 +148,7 @@ class Sorting:
         size = bounds.num_rows
         each_run = zip(valid, nans, rows, readers, strict=True)
         self._runs = [
-            Run(place, ranks[place], ranks[size + place], *found)
+            TimeRun(place, ranks[place], ranks[size + place], *found)
             for place, found in enumerate(each_run)
         ]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from shardplan.statistics.merging import Run, merged, overlapping
+from shardplan.statistics.merging import TimeRun, merged, overlapping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 pa = pytest.importorskip("pyarrow")
 
 
-def runs_of(times: list[Any], batch: int, opened: list[int] | None = None) -> list[Run]:
+def runs_of(
+    times: list[Any], batch: int, opened: list[int] | None = None
+) -> list[TimeRun]:
     """Make runs of arrays of times, each sorted; samples are numbered as they lie."""
     noted = [] if opened is None else opened
     known = sorted({t for each in times for t in each})
@@ -37,7 +39,7 @@ def runs_of(times: list[Any], batch: int, opened: list[int] | None = None) -> li
 
         size = len(each)
         bounds = (rank[min(each)], rank[max(each)]) if size else (0, 0)
-        found.append(Run(place, *bounds, size, 0, size, read))
+        found.append(TimeRun(place, *bounds, size, 0, size, read))
     return found
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shardplan.statistics.measure import MeasureObserver
 
 
-class _Parts(Progress):
+class _PartsDone(Progress):
     """Parts that are done of the present stage."""
 
     def __init__(self) -> None:
@@ -45,11 +45,11 @@ class _Parts(Progress):
         return parts_line(self._word, self._parts, done, each_s, now - self._began)
 
 
-class ChangingParts(_Parts, ChangingLine):
+class ChangingParts(_PartsDone, ChangingLine):
     """A line of a terminal that is always current."""
 
 
-class PlainParts(_Parts, PlainLines):
+class PlainParts(_PartsDone, PlainLines):
     """A line every few seconds; for logs."""
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from shardplan.records.log_mapping import LogFormat, LogMapping
     from shardplan.statistics.formats.piece import Damage
 
+_BUFFER_BYTES = 1 << 20
+"""Of each column that are in memory at a time, as they are in the file."""
 _BATCH_ROWS = 1 << 16
 """Samples that are in memory at a time."""
 
@@ -33,7 +35,7 @@ def read(piece: LogPiece, mapping: LogMapping | None, _: list[Damage]) -> Iterat
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(piece.path) as file:
+    with pq.ParquetFile(piece.path, buffer_size=_BUFFER_BYTES) as file:
         names = file.schema_arrow.names
         needed = require_columns(names, mapping, piece.path) if mapping else None
         groups = list(range(piece.first, piece.last))
