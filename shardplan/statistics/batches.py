@@ -100,13 +100,14 @@ class Batches:
             return 0.0
         if self.taken < 2:
             return 1.0
-        from scipy.stats import t
+        # Not scipy.stats: a second of the processor to import.
+        from scipy.special import stdtrit
 
         mean = self.total / self.taken
         variance = max(0.0, self.squares / self.taken - mean**2)
         variance *= self.taken / (self.taken - 1)
         of_sum = variance * self.spread / most_batches(size)
-        quantile = float(t.ppf(0.995, self.taken - 1))
+        quantile = float(stdtrit(self.taken - 1, 0.995))
         return quantile * float(np.sqrt(of_sum)) / self.seen / self.mean(size)[1]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add, or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from shardplan.statistics.log_files import name_of, read_part
 from shardplan.statistics.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from shardplan.records.arrays import Bools, Ints
     from shardplan.records.log_mapping import LogMapping
@@ -28,6 +30,8 @@ KEPT_ROWS = 1 << 21
 """Rows of all tables together that are kept one by one."""
 _TEXT = "is no number: name the hash function of the training job in the mapping"
 _LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
+_BLOCKS_AT_ONCE = 8
+"""Blocks whose rows are merged by one sort: those of a part of Parquet files."""
 
 
 @dataclass(eq=False)
@@ -65,21 +69,26 @@ class PartStatistics:
         size = len(mapping.tables)
         return cls(tallies, np.zeros((size, size), dtype=np.int64))
 
-    def __add__(self, later: PartStatistics) -> PartStatistics:
-        """Return the statistics of this part and the next one."""
-        none = DayRows(kept_rows(len(self.tallies)), 0, {})
-        return PartStatistics(
-            {name: self.tallies[name] + later.tallies[name] for name in self.tallies},
-            self.together + later.together,
-            self.unreadable + later.unreadable,
-            [*self.damaged, *later.damaged],
-            self.numbers | later.numbers,
-            later.texts | self.texts,
-            {
-                name: self.days.get(name, none) + later.days.get(name, none)
-                for name in {**self.days, **later.days}
-            },
+    @classmethod
+    def sum(cls, parts: Sequence[PartStatistics]) -> PartStatistics:
+        """Return the statistics of consecutive parts together, at least one."""
+        names = parts[0].tallies
+        return cls(
+            {name: Tally.sum([part.tallies[name] for part in parts]) for name in names},
+            reduce(add, (part.together for part in parts)),
+            reduce(add, (part.unreadable for part in parts)),
+            [damage for part in parts for damage in part.damaged],
+            reduce(or_, (part.numbers for part in parts)),
+            reduce(or_, (part.texts for part in reversed(parts))),
+            cls._days(parts),
         )
+
+    @staticmethod
+    def _days(parts: Sequence[PartStatistics]) -> dict[str, DayRows]:
+        none = DayRows(kept_rows(len(parts[0].tallies)), 0, {})
+        names = dict.fromkeys(name for part in parts for name in part.days)
+        each = {name: [part.days.get(name, none) for part in parts] for name in names}
+        return {name: reduce(add, days) for name, days in each.items()}
 
 
 def kept_rows(num_tables: int) -> int:
@@ -87,22 +96,26 @@ def kept_rows(num_tables: int) -> int:
     return max(_LEAST_KEPT, min(_MOST_KEPT, KEPT_ROWS // num_tables))
 
 
-def folded(parts: Iterable[PartStatistics], mapping: LogMapping) -> PartStatistics:
-    """Add parts up in their order, as many to the left as to the right.
+def folded(
+    parts: Iterable[PartStatistics], mapping: LogMapping, at_once: int = 2
+) -> PartStatistics:
+    """Add parts up in their order, `at_once` of equal size at a time.
 
     A sum of large and small parts costs as much as one of large ones.
     """
-    sums: list[tuple[int, PartStatistics]] = []
+    sizes: list[list[PartStatistics]] = []
     for part in parts:
-        size, total = 0, part
-        while sums and sums[-1][0] == size:
-            total = sums.pop()[1] + total
-            size += 1
-        sums.append((size, total))
-    while len(sums) > 1:
-        (_, last), (_, before) = sums.pop(), sums.pop()
-        sums.append((0, before + last))
-    return sums[0][1] if sums else PartStatistics.none(mapping)
+        total = part
+        for waiting in sizes:
+            waiting.append(total)
+            if len(waiting) < at_once:
+                break
+            total = PartStatistics.sum(waiting)
+            waiting.clear()
+        else:
+            sizes.append([total])
+    left = [part for waiting in reversed(sizes) for part in waiting]
+    return PartStatistics.sum(left) if left else PartStatistics.none(mapping)
 
 
 def count_part(part: Part, mapping: LogMapping) -> PartStatistics:
@@ -136,7 +149,8 @@ def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
 
 def count_tables(tables: Iterable[Any], mapping: LogMapping) -> PartStatistics:
     """Count samples that are in order, however they are cut into tables."""
-    return folded((_count_block(b, mapping) for b in _blocks(tables)), mapping)
+    counted = (_count_block(block, mapping) for block in _blocks(tables))
+    return folded(counted, mapping, _BLOCKS_AT_ONCE)
 
 
 def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:

@@ -48,13 +48,25 @@ class Gaps:
     @classmethod
     def of(cls, gaps: Ints) -> Self:
         """Count gaps, int array of shape (N,), at least 1."""
+        return cls.by_group(gaps, 0, 1)[0]
+
+    @classmethod
+    def by_group(cls, gaps: Ints, group: Ints | int, size: int) -> tuple[Self, ...]:
+        """Count gaps of each of so many groups.
+
+        Parameters
+        ----------
+        gaps : int array of shape (N,)
+            At least 1.
+        group : int array of shape (N,), or int
+            0 to ``size - 1``.
+        """
         long = gaps.astype(np.float64)
         # Exponent and leading bits of the mantissa, which are the octave and the step.
-        place = (long.view(np.int64) >> _SHIFT) - (_BIAS * STEPS)
-        return cls(
-            np.bincount(place, minlength=_BINS),
-            np.bincount(place, long, _BINS).astype(np.int64),
-        )
+        place = (long.view(np.int64) >> _SHIFT) + (group * _BINS - _BIAS * STEPS)
+        counts = np.bincount(place, minlength=size * _BINS).reshape(size, _BINS)
+        sums = np.bincount(place, long, size * _BINS).astype(np.int64)
+        return tuple(map(cls, counts, sums.reshape(size, _BINS)))
 
     def __add__(self, other: Self) -> Self:
         """Return the histogram of both."""

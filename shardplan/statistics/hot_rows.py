@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.statistics.lookups import union
+from shardplan.statistics.lookups import in_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shardplan.records.arrays import Ints
 
 
@@ -52,10 +54,16 @@ class HotRows:
             rows, counts = rows[kept], counts[kept]
         return cls(most, rows, counts, missed)
 
-    def __add__(self, other: Self) -> Self:
+    @classmethod
+    def sum(cls, parts: Sequence[Self]) -> Self:
+        """Return the hottest rows of several parts together."""
+        order, rows, new = in_groups(np.concatenate([part.rows for part in parts]))
+        counts = np.concatenate([part.counts for part in parts])[order]
+        starts = np.flatnonzero(new)
+        total = np.add.reduceat(counts, starts) if len(starts) else counts
+        missed = sum(part.missed for part in parts)
+        return cls.of(rows[starts], total, parts[0].most, missed)
+
+    def __add__(self, later: Self) -> Self:
         """Return the hottest rows of both parts together."""
-        rows = union(self.rows, other.rows)
-        counts = np.zeros(len(rows), dtype=np.int64)
-        for part in (self, other):
-            counts[np.searchsorted(rows, part.rows)] += part.counts
-        return self.of(rows, counts, self.most, self.missed + other.missed)
+        return self.sum((self, later))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from shardplan.records.arrays import Ints
+    from shardplan.records.arrays import Bools, Ints
 
 NEVER = -1
 """Where a row was not looked up before."""
@@ -45,24 +45,9 @@ def sort_lookups(ids: Ints) -> Lookups:
     ----------
     ids : int array of shape (N,)
         At least 0.
-
-    Notes
-    -----
-    Row and index are sorted as one integer where both fit in 63 bits: several times
-    faster than a stable sort of indices.
     """
+    order, ordered, new = in_groups(ids)
     size = len(ids)
-    index_bits = size.bit_length()
-    if int(ids.max(initial=0)).bit_length() + index_bits < 63:
-        key = ids << index_bits
-        key |= np.arange(size)
-        key.sort()
-        order, ordered = key & ((1 << index_bits) - 1), key >> index_bits
-    else:
-        order = np.argsort(ids, kind="stable")
-        ordered = ids[order]
-    new = np.ones(size, dtype=bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
     starts = np.flatnonzero(new)
     previous = np.empty_like(order)
     previous[1:] = order[:-1]
@@ -74,13 +59,38 @@ def sort_lookups(ids: Ints) -> Lookups:
     return Lookups(before, rows, counts, order[starts], order[ends - 1])
 
 
-def union(one: Ints, other: Ints) -> Ints:
-    """Return what is in one of two ascending arrays without duplicates, or in both.
+def in_groups(rows: Ints) -> tuple[Ints, Ints, Bools]:
+    """Sort rows, equal ones in their order.
+
+    Parameters
+    ----------
+    rows : int array of shape (N,)
+        At least 0.
+
+    Returns
+    -------
+    order : int array of shape (N,)
+        Index of each.
+    ordered : int array of shape (N,)
+        The rows.
+    new : bool array of shape (N,)
+        Whether it is another row than the one before.
 
     Notes
     -----
-    A stable sort merges runs that are sorted already in linear time.
+    Row and index are sorted as one integer where both fit in 63 bits: several times
+    faster than a stable sort of indices.
     """
-    both = np.concatenate((one, other))
-    both.sort(kind="stable")
-    return both[np.concatenate(([True], both[1:] != both[:-1]))[: len(both)]]
+    size = len(rows)
+    index_bits = size.bit_length()
+    if int(rows.max(initial=0)).bit_length() + index_bits < 63:
+        key = rows << index_bits
+        key |= np.arange(size)
+        key.sort()
+        order, ordered = key & ((1 << index_bits) - 1), key >> index_bits
+    else:
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+    new = np.ones(size, dtype=bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return order, ordered, new

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from shardplan.statistics.gaps import Gaps
-from shardplan.statistics.lookups import NEVER, union
+from shardplan.statistics.lookups import in_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shardplan.records.arrays import Bools, Ints
     from shardplan.statistics.lookups import Lookups
 
@@ -37,8 +40,9 @@ def row_level(rows: Ints) -> Ints:
     x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
     x ^= x >> np.uint64(31)
     # A float keeps the leading bits; rounding up to the next power is as good a hash.
-    length: Ints = np.frexp(x.astype(float))[1].astype(np.int64).clip(0, 64)
-    return 64 - length
+    exponent = x.astype(np.float64).view(np.int64) >> 52
+    level: Ints = np.clip(1023 + 63 - exponent, 0, 64)
+    return level
 
 
 def sampled(rows: Ints, level: int) -> Bools:
@@ -97,32 +101,42 @@ class RowSample:
         whole = cls(most, 0, num_lookups, rows, counts, once, first, last, none)
         return whole.at(whole.fitting_level())
 
-    def __add__(self, later: Self) -> Self:
-        """Return the sample of this part and the next one."""
-        level = max(self.level, later.level)
-        here, there = self.at(level), later.at(level)
-        rows = union(here.rows, there.rows)
-        mine = np.searchsorted(rows, here.rows)
-        other = np.searchsorted(rows, there.rows)
-        counts, visits, first = np.zeros((3, len(rows)), dtype=np.int64)
-        for place, part in ((mine, here), (other, there)):
-            counts[place] += part.counts
-            visits[place] += part.visits
-        start = self.num_lookups
-        first[other] = there.first + start
-        gaps = there.first + start
-        first[mine] = here.first
-        last = np.full(len(rows), NEVER)
-        last[mine] = here.last
-        again = last[other] != NEVER
-        new = _by_level((gaps - last[other])[again], there.rows[again], level)
-        last[other] = there.last + start
-        across = map(sum_of, here.across, there.across, new)
-        size = start + later.num_lookups
-        found = type(self)(
-            self.most, level, size, rows, counts, visits, first, last, tuple(across)
+    @classmethod
+    def sum(cls, parts: Sequence[Self]) -> Self:
+        """Return the sample of consecutive parts together."""
+        level = max(part.level for part in parts)
+        kept = [part.at(level) for part in parts]
+        *starts, size = accumulate((p.num_lookups for p in parts), initial=0)
+        each = list(zip(kept, starts, strict=True))
+        order, rows, new = in_groups(np.concatenate([p.rows for p in kept]))
+        first = np.concatenate([p.first + start for p, start in each])[order]
+        last = np.concatenate([p.last + start for p, start in each])[order]
+        again = np.flatnonzero(~new)
+        levels = np.minimum(row_level(rows[again]), LEVELS)
+        gaps = first[again] - last[again - 1]
+        across = [Gaps.by_group(gaps, levels, LEVELS + 1), *(p.across for p in kept)]
+        starts_ = np.flatnonzero(new)
+        counts, visits = (
+            _summed(np.concatenate([getattr(p, name) for p in kept])[order], starts_)
+            for name in ("counts", "visits")
+        )
+        ends = np.append(starts_, len(rows))[1:] - 1
+        found = cls(
+            parts[0].most,
+            level,
+            size,
+            rows[starts_],
+            counts,
+            visits,
+            first[starts_],
+            last[ends],
+            tuple(sum_of(*gaps) for gaps in zip(*across, strict=True)),
         )
         return found.at(found.fitting_level())
+
+    def __add__(self, later: Self) -> Self:
+        """Return the sample of this part and the next one."""
+        return self.sum((self, later))
 
     def fitting_level(self) -> int:
         """Return the least level from this one on at which the rows are few enough."""
@@ -184,8 +198,6 @@ def sum_of(*gaps: Gaps) -> Gaps:
     return first
 
 
-def _by_level(gaps: Ints, rows: Ints, level: int) -> tuple[Gaps, ...]:
-    """Count gaps by the levels of their rows, which are at least `level`."""
-    each = np.minimum(row_level(rows), LEVELS)
-    found = [Gaps.none()] * level
-    return (*found, *(Gaps.of(gaps[each == k]) for k in range(level, LEVELS + 1)))
+def _summed(values: Ints, starts: Ints) -> Ints:
+    """Return the sums of values up to the next start each."""
+    return np.add.reduceat(values, starts) if len(starts) else values

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -16,6 +18,8 @@ from shardplan.statistics.lookups import sort_lookups
 from shardplan.statistics.sampling import RowSample
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shardplan.records.arrays import Ints
 
 _HOT_SHARE = 16
@@ -85,11 +89,20 @@ class Tally:
             out_of_range,
         )
 
+    @classmethod
+    def sum(cls, parts: Sequence[Self]) -> Self:
+        """Return the statistics of consecutive parts together.
+
+        Rows are merged at once: their sums cost many times as much as others.
+        """
+        each = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        sample, hot = RowSample.sum(each.pop("sample")), HotRows.sum(each.pop("hot"))
+        others = {name: reduce(add, found) for name, found in each.items()}
+        return cls(sample=sample, hot=hot, **others)
+
     def __add__(self, later: Self) -> Self:
         """Return the statistics of this part and the next one."""
-        return type(self)(
-            *(getattr(self, f.name) + getattr(later, f.name) for f in fields(self))
-        )
+        return self.sum((self, later))
 
     @property
     def num_lookups(self) -> int:
