@@ -19,7 +19,7 @@ FUZZ ?= 100000
 MUTANTS ?= 40
 SEED ?= 0
 
-.PHONY: demo test test-data test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-study bench-step bench-step-old bench-replay bench-torchrec clean
+.PHONY: demo test test-data test-long test-versions test-torchrec test-browser lint docs schemas fuzz mutants torchrec bench-solver bench-solver-quick bench-parts bench-codesign bench-stats bench-study bench-step bench-step-old bench-replay bench-torchrec clean
 
 demo: $(VENV)/.installed
 	@mkdir -p build/demo
@@ -102,6 +102,11 @@ bench-codesign: $(VENV)/.installed-dev
 bench-study: export PYTHONDONTWRITEBYTECODE =
 bench-study: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.benchmarks.bench_study $(if $(POINTS),--points $(POINTS))
+
+# Statistics of a log beside exact counts by Polars; DOCS=1 writes the page.
+bench-stats: $(VENV)/.installed-dev
+	$(PIP_INSTALL) polars
+	$(BIN)/python -m tests.benchmarks.bench_stats $(if $(DOCS),--docs) $(if $(IDS),--ids $(IDS)) $(if $(ROWS),--rows $(ROWS))
 
 # How objective `time` orders simulated steps; SEEDS fresh pairs, LIMIT seconds of the processor.
 # PAIRS is a list of WORKLOAD@TOPOLOGY[:HOSTS]; DOCS=1 writes the table into its page.

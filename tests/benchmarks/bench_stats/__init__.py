@@ -1,0 +1,1 @@
+"""Statistics of a log beside exact counts: rate, memory and accuracy."""
