@@ -90,6 +90,10 @@ class PartStatistics:
         each = {name: [part.days.get(name, none) for part in parts] for name in names}
         return {name: reduce(add, days) for name, days in each.items()}
 
+    def __add__(self, later: PartStatistics) -> PartStatistics:
+        """Return the statistics of this part and the next one."""
+        return self.sum((self, later))
+
 
 def kept_rows(num_tables: int) -> int:
     """Return how many rows of each table are kept one by one."""

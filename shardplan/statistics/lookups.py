@@ -94,3 +94,15 @@ def in_groups(rows: Ints) -> tuple[Ints, Ints, Bools]:
     new = np.ones(size, dtype=bool)
     np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
     return order, ordered, new
+
+
+def union(one: Ints, other: Ints) -> Ints:
+    """Return what is in one of two ascending arrays without duplicates, or in both.
+
+    Notes
+    -----
+    A stable sort merges runs that are sorted already in linear time.
+    """
+    both = np.concatenate((one, other))
+    both.sort(kind="stable")
+    return both[np.concatenate(([True], both[1:] != both[:-1]))[: len(both)]]
