@@ -216,7 +216,8 @@ def test_every_command_has_its_line() -> None:
     """A new command needs a line here, and a new format a way to parse it."""
     found = list(leaves(cli))
     assert {name for name, _ in found} == {*COMMANDS, *WITH_TORCH}
-    assert {form for _, form in found} <= {"", "text", "html", "json", "dot", "csv"}
+    known = {"", "text", "html", "json", "dot", "csv", "svg", "png"}
+    assert {form for _, form in found} <= known
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shardplan.cli import console
 from shardplan.cli.base import Command
-from shardplan.cli.options import place_picture
+from shardplan.cli.options import PICTURES
 
 if TYPE_CHECKING:
     from shardplan.records.log_statistics import LogStatistics, TableStatistics
@@ -35,10 +36,16 @@ if TYPE_CHECKING:
     metavar="FILE",
     required=True,
     type=click.Path(),
-    callback=place_picture,
-    help="Write the picture to FILE, which ends in .svg or .png.",
+    callback=console.place,
+    help="Write the picture to FILE.",
 )
-def command(folder: str, names: tuple[str, ...], output: str) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([ending[1:] for ending in PICTURES]),
+    help="Kind of picture (default: by the ending of FILE).",
+)
+def command(folder: str, names: tuple[str, ...], output: str, form: str | None) -> None:
     """Draw what was measured of tables: access, unique rows, and misses of LRU caches.
 
     Beside unique rows and misses is what they would be if lookups were independent,
@@ -49,11 +56,27 @@ def command(folder: str, names: tuple[str, ...], output: str) -> None:
     from shardplan.report.statistics_plot import statistics_plot
     from shardplan.statistics.folder import load_statistics
 
+    form = form or _kind(output)
     require_matplotlib()
     found = load_statistics(folder)
     tables = _chosen(found, names, folder)
-    form = output.lower().rsplit(".", 1)[-1]
     write_bytes_atomically(output, statistics_plot(tables, found.name, form))
+
+
+def _kind(output: str) -> str:
+    """Return the kind of picture that the name of a file asks for.
+
+    Raises
+    ------
+    click.BadParameter
+        If it asks for none.
+    """
+    for ending in PICTURES:
+        if output.lower().endswith(ending):
+            return ending[1:]
+    known = " or ".join(PICTURES)
+    rule = f"{output!r} does not end in {known}: end it so, or give --format"
+    raise click.BadParameter(rule, param_hint="'-o' / '--output'")
 
 
 def _chosen(
