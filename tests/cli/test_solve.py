@@ -33,13 +33,12 @@ tables = [
 """
 
 
-def test_json_has_stable_keys(run: Run, small: Path, tmp_path: Path) -> None:
+def test_json_has_stable_keys(
+    run: Run, small: Path, soon: tuple[str, ...], tmp_path: Path
+) -> None:
     """The summary says what was found, how good it is, and where the plan is."""
     path = tmp_path / "plan.json"
-    result = run(
-        "solve", small, "--topology", "zionex", "--hosts", "2", "-o", path,
-        *("--format", "json"),
-    )  # fmt: skip
+    result = run("solve", small, *soon, "-o", path, "--format", "json")
     data = json.loads(result.stdout)
     plan = Plan.load(path)
     assert all(data[key] is not None for key in KEYS)
