@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 WORTH = 3.0
 """Seconds of path that must be saved for each second by which the rating rises."""
 LOST, MOST_LOST = 0.025, 0.12
-"""Shares of the best rating found by which it may rise: in any case; and at most, as
-long as it stays well below what simple planners reach."""
+"""Shares of the best rating found by which it may rise: not above that of a simple
+plan; and at most, as long as it stays well below what simple planners reach."""
 _BELOW = 0.99
 """Share of the rating and path of simple planners that is well below them."""
 _FREELY = 0.3
@@ -304,7 +304,9 @@ def limits_of(best_s: float, simple: list[RatedPath]) -> PathLimits:
         return PathLimits(least_s, np.inf, least_s)
     first = simple[0]
     far_s = min(best_s * (1.0 + MOST_LOST), first.rating_s * _BELOW)
-    return PathLimits(max(best_s, far_s), first.path_s * _BELOW, max(least_s, far_s))
+    # The simple plan is there to take: nobody wants a rating above it.
+    most_s = min(max(least_s, far_s), max(best_s, first.rating_s))
+    return PathLimits(max(best_s, far_s), first.path_s * _BELOW, most_s)
 
 
 def shortened(
