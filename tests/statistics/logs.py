@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import random
+
     from shardplan.records.arrays import Floats, Ints
 
 ROWS = 20_000
@@ -85,3 +87,24 @@ def exact_window(ids: Ints, width: int) -> float:
     gaps = np.concatenate((inner, first + 1, len(ids) - last))
     missing = int(np.maximum(gaps - width, 0).sum())
     return len(first) - missing / (len(ids) - width + 1)
+
+
+def mutated(draw: random.Random, content: bytes) -> bytes:
+    """Change, cut, insert or repeat a few bytes."""
+    data = bytearray(content)
+    kind = draw.randrange(6)
+    for _ in range(draw.choice([1, 3, 10])):
+        at = draw.randrange(len(data) + 1)
+        if kind == 0:
+            data[at : at + 1] = draw.randbytes(1)
+        elif kind == 1:
+            del data[at : at + draw.randrange(1, 30)]
+        elif kind == 2:
+            data[at:at] = draw.randbytes(5)
+        elif kind == 3:
+            data[at:at] = draw.choice([b'"', b"\n", b"\r", b",", b":", b" ", b"\xff"])
+        elif kind == 4:
+            data[at : at + 8] = draw.choice([b"\xff", b"\0"]) * 8
+        else:
+            del data[at:]
+    return bytes(data)

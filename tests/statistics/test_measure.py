@@ -19,7 +19,7 @@ from shardplan.statistics.crew import LocalCrew
 from shardplan.statistics.formats import parquet, piece
 from shardplan.statistics.measure import measure
 from shardplan.statistics.work_folder import WorkFolder
-from tests.statistics.logs import ROWS, sessions
+from tests.statistics.logs import ROWS, mutated, sessions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -529,25 +529,6 @@ def test_parts_in_order_are_left_where_they_lie(
     assert len([name for name in written if name.endswith(".run")]) == 3
 
 
-def _mutated(draw: random.Random, content: bytes) -> bytes:
-    """Change, cut, insert or repeat a few bytes."""
-    data = bytearray(content)
-    kind = draw.randrange(5)
-    for _ in range(draw.choice([1, 3, 10])):
-        at = draw.randrange(len(data) + 1)
-        if kind == 0:
-            data[at : at + 1] = draw.randbytes(1)
-        elif kind == 1:
-            del data[at : at + draw.randrange(1, 30)]
-        elif kind == 2:
-            data[at:at] = draw.randbytes(5)
-        elif kind == 3:
-            data[at:at] = draw.choice([b'"', b"\n", b"\r", b",", b"\0", b"\xff"])
-        else:
-            del data[at:]
-    return bytes(data)
-
-
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".csv.gz"])
 def test_nothing_is_lost_in_silence(tmp_path: Path, suffix: str) -> None:
     """Of logs with random damage: all that can be known to be lost is named.
@@ -569,7 +550,7 @@ def test_nothing_is_lost_in_silence(tmp_path: Path, suffix: str) -> None:
     for _ in range(150):
         is_gzip = suffix == ".csv.gz"
         base = gzip.compress(whole, mtime=0) if is_gzip else whole
-        content = _mutated(draw, base)
+        content = mutated(draw, base)
         path.write_bytes(content)
         try:
             found = measure([path], mapping())

@@ -18,14 +18,13 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from shardplan.errors import InputError
 from shardplan.statistics.formats.arrays import blocks
-from shardplan.statistics.formats.columns import require_columns
+from shardplan.statistics.formats.columns import numbered_columns, require_columns
 from shardplan.statistics.formats.piece import PART_ROWS, Damage, LogPiece
 from shardplan.statistics.formats.tensors import read_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from shardplan.records.log_mapping import LogFormat, LogMapping
     from shardplan.statistics.formats.arrays import StoredNumbers
@@ -103,7 +102,9 @@ def read(
 
     lost = 0
     with _opened(piece.path) as batch:
-        names = _names(batch, mapping, piece.path)
+        count = batch.num_tables
+        has = f"the file has {count} tables"
+        names = numbered_columns(mapping, count, "table", has, piece.path)
         needed = require_columns(names, mapping, piece.path) if mapping else names
         for start, stop in blocks(piece.first, piece.last):
             found = {}
@@ -120,14 +121,6 @@ def read(
     if lost:
         reason = f"{lost:,} samples whose offsets are wrong"
         damaged.append(Damage(piece.path, reason))
-
-
-def _names(batch: _Batch, mapping: LogMapping | None, path: str) -> Sequence[str]:
-    names = mapping.columns if mapping else ()
-    if names and len(names) != batch.num_tables:
-        rule = f"names {len(names)} columns, the file has {batch.num_tables} tables"
-        raise InputError.single(path, "columns", None, rule)
-    return names or [f"table_{k}" for k in range(batch.num_tables)]
 
 
 def _ids(batch: _Batch, first: int, count: int) -> Any:

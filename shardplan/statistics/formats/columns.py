@@ -35,3 +35,27 @@ def require_columns(names: Sequence[str], mapping: LogMapping, path: str) -> lis
     if faults:
         raise InputError(faults)
     return needed
+
+
+def numbered_columns(
+    mapping: LogMapping | None, count: int, kind: str, has: str, path: str
+) -> Sequence[str]:
+    """Return the names of a file's columns, which has none: the mapping's, or numbers.
+
+    Parameters
+    ----------
+    kind : str
+        What stands before a number: ``kind_0``.
+    has : str
+        How a message says how many the file has.
+
+    Raises
+    ------
+    InputError
+        If the mapping names another number of columns.
+    """
+    names = mapping.columns if mapping else ()
+    if names and len(names) != count:
+        rule = f"names {len(names)} columns, {has}"
+        raise InputError.single(path, "columns", None, rule)
+    return names or [f"{kind}_{k}" for k in range(count)]

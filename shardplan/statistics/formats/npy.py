@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shardplan.errors import InputError
 from shardplan.statistics.formats.arrays import (
     ArrayHeader,
     StoredNumbers,
@@ -16,11 +15,11 @@ from shardplan.statistics.formats.arrays import (
     read_header,
     require_ids,
 )
-from shardplan.statistics.formats.columns import require_columns
+from shardplan.statistics.formats.columns import numbered_columns, require_columns
 from shardplan.statistics.formats.piece import PART_ROWS, Damage, LogPiece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from shardplan.records.log_mapping import LogFormat, LogMapping
 
@@ -64,7 +63,9 @@ def read(
 
     with Path(piece.path).open("rb") as file:
         header = read_header(file)
-        names = _names(header, mapping, piece.path)
+        width = header.width
+        has = f"the array has {width}"
+        names = numbered_columns(mapping, width, "sparse", has, piece.path)
         numbers = StoredNumbers(file, header.size, header.dtype)
         needed = require_columns(names, mapping, piece.path) if mapping else names
         places = [(name, names.index(name)) for name in needed]
@@ -74,18 +75,9 @@ def read(
                 at = [k * header.num_rows + start for _, k in places]
                 columns = [numbers.read(first, size) for first in at]
             else:
-                width = header.width
                 rows = numbers.read(start * width, (stop - start) * width)
                 columns = [rows.reshape(-1, width)[:, k].copy() for _, k in places]
             yield pa.table(dict(zip(needed, columns, strict=True)))
     if piece.last == (there := _rows_there(piece.path, header)):
         reason = _missing(header, there)
         damaged += [Damage(piece.path, reason)] if reason else []
-
-
-def _names(header: ArrayHeader, mapping: LogMapping | None, path: str) -> Sequence[str]:
-    names = mapping.columns if mapping else ()
-    if names and len(names) != header.width:
-        rule = f"names {len(names)} columns, the array has {header.width}"
-        raise InputError.single(path, "columns", None, rule)
-    return names or [f"sparse_{k}" for k in range(header.width)]

@@ -18,6 +18,7 @@ from shardplan.statistics.log_files import list_parts
 from shardplan.statistics.mapping_file import guess_mapping
 from shardplan.statistics.measure import measure
 from tests.statistics.formats import files
+from tests.statistics.logs import mutated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,27 +69,6 @@ def test_guesses_can_be_used(tmp_path: Path, suffix: str) -> None:
     assert found.tables[0].lookups == SIZE
 
 
-def _mutated(draw: random.Random, content: bytes) -> bytes:
-    """Change, cut, insert or repeat a few bytes."""
-    data = bytearray(content)
-    kind = draw.randrange(6)
-    for _ in range(draw.choice([1, 3, 10])):
-        at = draw.randrange(len(data) + 1)
-        if kind == 0:
-            data[at : at + 1] = draw.randbytes(1)
-        elif kind == 1:
-            del data[at : at + draw.randrange(1, 30)]
-        elif kind == 2:
-            data[at:at] = draw.randbytes(5)
-        elif kind == 3:
-            data[at:at] = draw.choice([b'"', b"\n", b"\r", b",", b":", b" ", b"\xff"])
-        elif kind == 4:
-            data[at : at + 8] = draw.choice([b"\xff", b"\0"]) * 8
-        else:
-            del data[at:]
-    return bytes(data)
-
-
 def _damage(folder: Path, suffix: str, draws: int) -> Counter[str]:
     """Read damaged files; return how often what was said of them."""
     draw = random.Random(suffix)
@@ -96,7 +76,7 @@ def _damage(folder: Path, suffix: str, draws: int) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     mapping = files.mapping(suffix)
     for _ in range(draws):
-        path.write_bytes(_mutated(draw, CONTENTS[suffix]))
+        path.write_bytes(mutated(draw, CONTENTS[suffix]))
         try:
             parts, named = list_parts([path], mapping)
             found = folded((count_part(part, mapping) for part in parts), mapping)
