@@ -73,11 +73,11 @@ def test_filters(index: Path, tab: Tab) -> None:
     assert cells(tab, "hosts") == ["4"] * 4
     fill(tab, "#where", f"{BATCH} >= 60_000, nic_bw < 1")
     assert cells(tab, "global_batch_size") == ["65,536"]
-    tab.find('#filters button[type="reset"]').click()
+    tab.find("#clear").click()
     assert tab.texts(COUNT) == ["1 to 16 of 16 points"]
     fill(tab, "#search", "12.3 gb too small")
     assert cells(tab, "status") == ["infeasible"] * 2
-    tab.find('#filters button[type="reset"]').click()
+    tab.find("#clear").click()
     choose(tab, "#only", "the front")
     assert len(cells(tab, "status")) == len(made_subject().on_front)
     fill(tab, "#where", "step_time > 1")

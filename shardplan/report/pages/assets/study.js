@@ -232,7 +232,11 @@
     });
   for (const kind of ["input", "change"]) $("filters").addEventListener(kind, update);
   $("filters").addEventListener("submit", (event) => event.preventDefault());
-  $("filters").addEventListener("reset", () => setTimeout(update));
+  // Not a button of type "reset": its event comes before the fields are empty.
+  $("clear").addEventListener("click", () => {
+    $("filters").reset();
+    update();
+  });
   $("choose").addEventListener("change", (event) => {
     const box = event.target;
     if (box.checked) shown.add(box.value);
