@@ -10,7 +10,12 @@ import click
 
 from shardplan.cli import console
 from shardplan.cli.base import Command, Group
-from shardplan.cli.options import WholeRange, file_option, format_option
+from shardplan.cli.options import (
+    CatalogueEntry,
+    WholeRange,
+    file_option,
+    format_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +119,41 @@ def fbgemm(config: str, output: str, form: str) -> None:
     console.write(console.record_text(found.workload, form), output)
 
 
+@click.command(
+    "sparsecore",
+    cls=Command,
+    examples="""
+    shardplan import sparsecore fdo_stats_*.csv --model model.toml -o workload.json
+    """,
+)
+@click.argument("feedback", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--model",
+    metavar="WORKLOAD",
+    required=True,
+    type=CatalogueEntry("workloads"),
+    help="Tables of the model by the names of the job, the batch, dense layers.",
+)
+@file_option("the workload to FILE.json", console.place_json)
+@format_option
+def sparsecore(feedback: tuple[str, ...], model: str, output: str, form: str) -> None:
+    """Add what a job on SparseCores has seen of its tables to a workload.
+
+    FEEDBACK are the files that jax-tpu-embedding's CSVFileFDOClient writes, one of each
+    process: the most ids, and unique ids, that a core sends to each partition. For each
+    table of the job the workload gets unique ids of a core's batch, and the skew of
+    rows dealt out modulo the partitions. Files are JSON, indented as text. Exit code 1:
+    other files, or those of another model.
+    """
+    from shardplan.io.catalog import load_workload
+    from shardplan.statistics.sparsecore_feedback import with_feedback
+
+    workload, notes = with_feedback(load_workload(model), feedback)
+    for note in notes:
+        console.warn(note)
+    console.write(console.record_text(workload, form), output)
+
+
 @contextmanager
 def _logged() -> Iterator[None]:
     """Show what is warned of a model's tables."""
@@ -140,3 +180,4 @@ command = Group(
 )
 command.add_command(torchrec)
 command.add_command(fbgemm)
+command.add_command(sparsecore)

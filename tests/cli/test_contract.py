@@ -81,6 +81,7 @@ COMMANDS = {
     "network validate": ["nvlink4"],
     "network fit": ["BENCH", "--like", "nvlink4", "-o", "COPY"],
     "import fbgemm": ["TBE"],
+    "import sparsecore": ["FEEDBACK", "--model", "MODEL"],
     "stats measure": ["LOG", "--features", "MAPPING", "-o", "MEASURED"],
     "stats guess": ["LOG"],
     "stats show": ["STATISTICS"],
@@ -199,12 +200,15 @@ def log_files(folder: Path) -> dict[str, str]:
     tbe["indices_params"] = {"heavy_hitters": [0.5], "zipf_q": 1.0, "zipf_s": 1.1}
     tbe["pooling_params"] = {"L": 2}
     (folder / "tbe.json").write_text(json.dumps(tbe))
+    feedback = "key,values\nuser_max_ids,4 2\nuser_max_unique_ids,3 1\n"
+    (folder / "fdo_stats_0_1.csv").write_text(feedback)
     mapping = load_mapping(folder / "mapping.toml")
     write_statistics(measure([folder / "log.csv"], mapping), folder / "statistics")
     return {
         "LOG": str(folder / "log.csv"),
         "MAPPING": str(folder / "mapping.toml"),
         "TBE": str(folder / "tbe.json"),
+        "FEEDBACK": str(folder / "fdo_stats_0_1.csv"),
         "MODEL": str(folder / "model.toml"),
         "STATISTICS": str(folder / "statistics"),
         "PICTURE": str(folder / "curves.svg"),
