@@ -105,7 +105,6 @@ bench-study: $(VENV)/.installed-dev
 
 # Statistics of a log beside exact counts by Polars; DOCS=1 writes the page.
 bench-stats: $(VENV)/.installed-dev
-	$(PIP_INSTALL) polars
 	$(BIN)/python -m tests.benchmarks.bench_stats $(if $(DOCS),--docs) $(if $(IDS),--ids $(IDS)) $(if $(ROWS),--rows $(ROWS))
 
 # How objective `time` orders simulated steps; SEEDS fresh pairs, LIMIT seconds of the processor.
