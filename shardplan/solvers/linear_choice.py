@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Ints
 
 
+_OVERFULL = 1e3
+"""What a tier that is too full by its own size costs, in the longest options."""
+
+
 def choose_by_linear_program(
     problem: Problem, totals: OptionTotals, options: Ints, fill: float
 ) -> Ints | None:
@@ -31,30 +35,29 @@ def choose_by_linear_program(
     int array (B,) or None
         The option with the largest share of each bundle. A vertex has at most as many
         split bundles as there are tiers, so the sums exceed `fill` by a few bundles at
-        most. None if even the relaxation does not fit.
+        most; where even the relaxation does not fit, it is the least too full. None if
+        HiGHS fails.
 
     Notes
     -----
-    min sum_o seconds_o x_o with sum over a bundle's options of x = 1, total bytes per
-    tier at most `fill`, x >= 0.
+    min sum_o seconds_o x_o + 1000 y with sum over a bundle's options of x = 1, total
+    bytes per tier at most `fill` + y, x and y >= 0. Without y a program that just does
+    not fit ends as "unknown" at times.
     """
-    bundle = problem.options.table[options]
+    bundle, size = problem.options.table[options], len(options)
     one = csr_array(
-        (np.ones(len(options)), (bundle, np.arange(len(options)))),
-        shape=(problem.num_bundles, len(options)),
+        (np.ones(size), (bundle, np.arange(size))),
+        shape=(problem.num_bundles, size + 1),
     )
+    tiers = totals.tier_bytes[options].T
+    overfull = np.full((len(tiers), 1), -1.0)
     scale = max(float(totals.seconds[options].max()), LEAST_NORMAL)
-    model = Highs(
-        "the choice of options",
-        totals.seconds[options] / scale,
-        0.0,
-        np.inf,
-        solver="simplex",
-    )
-    model.add_rows(-np.inf, fill, csr_array(totals.tier_bytes[options].T))
+    cost = np.r_[totals.seconds[options] / scale, _OVERFULL]
+    model = Highs("the choice of options", cost, 0.0, np.inf, solver="simplex")
+    model.add_rows(-np.inf, fill, csr_array(np.hstack([tiers, overfull])))
     model.add_rows(1.0, 1.0, one)
     if model.run() is not End.OPTIMAL:
         return None
-    order = np.lexsort((options, -model.values, bundle))
+    order = np.lexsort((options, -model.values[:size], bundle))
     first = np.unique(bundle[order], return_index=True)[1]
     return np.asarray(options[order[first]])
