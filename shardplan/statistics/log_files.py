@@ -193,6 +193,23 @@ def name_of(table: Any) -> str:
     return os.fsdecode(table.schema.metadata[b"path"])
 
 
+def looks_like_criteo(path: str) -> bool:
+    """Tell whether a log, or the first file of a folder, is in the form of Criteo.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+    """
+    path = _expand([path])[0]
+    if _SUFFIXES.get(_suffix(Path(path)), LogFormat.TSV) is not LogFormat.TSV:
+        return False
+    try:
+        return text.is_criteo(path)
+    except log_errors():
+        return False
+
+
 def first_samples(path: str) -> Any:
     """Return the first samples of a log with all columns, in types guessed for text.
 

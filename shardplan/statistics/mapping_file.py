@@ -12,10 +12,17 @@ from shardplan.errors import InputError
 from shardplan.io.json_file import read_json
 from shardplan.io.toml import read_toml
 from shardplan.io.validate import validate
-from shardplan.records.log_mapping import IdHash, LogFeature, LogMapping, LogTable
+from shardplan.records.log_mapping import (
+    CRITEO_COLUMNS,
+    IdHash,
+    LogFeature,
+    LogFormat,
+    LogMapping,
+    LogTable,
+)
 from shardplan.records.record import MAX_ROWS, Name
 from shardplan.statistics.ids import is_list, plain_values
-from shardplan.statistics.log_files import first_samples
+from shardplan.statistics.log_files import first_samples, looks_like_criteo
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 _NAMES: TypeAdapter[str] = TypeAdapter(Name)
 _HASHED_ROWS = 1_000_000
 _NO_IDS = ("label", "rating", "target", "weight", "score")
+_CRITEO_IDS = CRITEO_COLUMNS[-26:]
 _HEX = r"^[0-9a-fA-F]{8}$"
 
 
@@ -45,13 +53,17 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
     Notes
     -----
     Whole numbers from 0 on, lists of such, and text are ids; the first column that is a
-    point in time, or is called like one, is the time.
+    point in time, or is called like one, is the time. The form of Criteo's logs, which
+    name neither columns nor themselves, is told by their first lines.
 
     Raises
     ------
     InputError
         If the log cannot be read, or no column seems to have ids.
     """
+    if looks_like_criteo(str(log)):
+        guess = (_HASHED_ROWS, IdHash.HEX)
+        return _mapping(log, dict.fromkeys(_CRITEO_IDS, guess), LogFormat.CRITEO)
     samples = first_samples(str(log))
     names = [n for n in samples.column_names if _can_be_named(n, samples.column_names)]
     time = next((name for name in names if _is_time(samples, name)), "")
@@ -65,10 +77,21 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
     if not guesses:
         rule = "no column has whole numbers from 0 on, or text"
         raise InputError.single(str(log), "", None, rule)
+    return _mapping(log, guesses, time=time)
+
+
+def _mapping(
+    log: str | os.PathLike[str],
+    guesses: dict[str, tuple[int, IdHash | None]],
+    form: LogFormat | None = None,
+    time: str = "",
+) -> LogMapping:
+    """Return a mapping of columns, each with rows and hash function of its table."""
     stem = Path(log).name.split(".")[0]
     return LogMapping(
         schema_version=1,
         name=stem if _can_be_named(stem, [stem]) else "log",
+        format=form,
         time=time,
         tables=tuple(
             LogTable(name=n, num_embeddings=r) for n, (r, _) in guesses.items()
@@ -130,6 +153,8 @@ def mapping_text(mapping: LogMapping) -> str:
         "schema_version = 1",
         f"name = {_quoted(mapping.name)}",
     ]
+    if mapping.format:
+        lines += [f"format = {_quoted(mapping.format)}"]
     if mapping.time:
         lines += ["# Samples are sorted by this column."]
         lines += [f"time = {_quoted(mapping.time)}"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shardplan.errors import InputError
+from shardplan.statistics.log_files import looks_like_criteo
 from shardplan.statistics.mapping_file import (
     guess_mapping,
     load_mapping,
     mapping_text,
 )
+from shardplan.statistics.measure import measure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +56,42 @@ def test_names_of_files_and_folders(tmp_path: Path) -> None:
     for path, name in ((tmp_path, tmp_path.name), (tmp_path / " .csv", "log")):
         found = guess_mapping(path)
         assert (found.name, [f.column for f in found.features]) == (name, ["y"])
+
+
+def criteo(label: str, number: str, ids: str) -> str:
+    return "\t".join([label, number, *[""] * 12, ids, *["68fd1e64"] * 24, ""])
+
+
+@pytest.mark.parametrize("name", ["day_0", "train.txt", "day_0.gz"])
+def test_logs_of_criteo(tmp_path: Path, name: str) -> None:
+    """They have no names of columns, and the guess can be used as it is."""
+    lines = [criteo("0", "1", "0000000a"), criteo("1", "-2", "")]
+    content = ("\n".join(lines) + "\n").encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    (tmp_path / "guess.toml").write_text(mapping_text(guess_mapping(path)))
+    mapping = load_mapping(tmp_path / "guess.toml")
+    assert (mapping.format, mapping.name) == ("criteo", name.split(".")[0])
+    found = measure([path], mapping)
+    assert (found.num_samples, found.unread) == (2, ())
+    assert [t.lookups for t in found.tables] == [1, *[2] * 24, 0]
+    assert found.tables[0].unreadable == 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [criteo("0", "1", "0000000a"), criteo("0", "1", "g000000a")],
+        [criteo("0", "1.5", "0000000a")],
+        [criteo("2", "1", "0000000a")],
+        [criteo("0", "1", "0000000a") + "\t"],
+    ],
+)
+def test_logs_of_others(tmp_path: Path, lines: list[str]) -> None:
+    """One line of another form is enough."""
+    path = tmp_path / "log.tsv"
+    path.write_text("\n".join(lines))
+    assert not looks_like_criteo(str(path))
 
 
 @pytest.mark.parametrize(

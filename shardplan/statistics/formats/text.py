@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 _DELIMITERS = {LogFormat.CSV: ",", LogFormat.TSV: "\t", LogFormat.CRITEO: "\t"}
 _MOST_CUTS = 2048
 """Cuts of a block that look for the lines which cannot be read."""
+_CRITEO_LINE = re.compile(rb"[01](\t(-?\d+)?){13}(\t([0-9a-f]{8})?){26}")
+_FIRST_LINES = 100
+
+
+def is_criteo(path: str) -> bool:
+    """Tell whether the first lines of a file are a label, 13 numbers and 26 hashes."""
+    with TextStream(path, has_quotes=False) as stream:
+        lines = next(iter(stream), b"").splitlines()[:_FIRST_LINES]
+    return bool(lines) and all(map(_CRITEO_LINE.fullmatch, lines))
 
 
 def pieces(path: str, form: LogFormat) -> Iterator[tuple[LogPiece, float]]:
