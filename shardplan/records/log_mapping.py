@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -103,6 +104,10 @@ CRITEO_COLUMNS = (
 )
 
 
+DAY_OF_PATH = "\x01day of path"
+"""A column beside those of a file: no mapping can name it."""
+
+
 class LogMapping(Record):
     """What a log is, and which tables its columns look up.
 
@@ -120,6 +125,9 @@ class LogMapping(Record):
     day_length : int
         Units of that column, of whole numbers, that make a day; 0 takes each value, or
         the date of a point in time, as a day.
+    day_path : str
+        A regular expression that finds the day in the path of a file: its first group,
+        or all that it matches. Excludes `day`.
     """
 
     schema_version: SchemaVersion
@@ -130,6 +138,7 @@ class LogMapping(Record):
     time: str = ""
     day: str = ""
     day_length: Annotated[Integer, Field(ge=0, le=10**15)] = 0
+    day_path: Annotated[str, Field(max_length=200)] = ""
     tables: Annotated[tuple[LogTable, ...], Field(min_length=1)]
     features: Annotated[tuple[LogFeature, ...], Field(min_length=1)]
 
@@ -141,6 +150,15 @@ class LogMapping(Record):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"names must differ; {twice!r} is there twice")
         return tables
+
+    @field_validator("day_path")
+    @classmethod
+    def _is_an_expression(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return pattern
 
     @field_validator("columns", "features")
     @classmethod
@@ -166,10 +184,22 @@ class LogMapping(Record):
         return self
 
     @model_validator(mode="after")
-    def _day_length_has_a_use(self) -> LogMapping:
+    def _days_are_said_once(self) -> LogMapping:
         if self.day_length and not self.day:
             raise ValueError("day_length goes with day, the name of a column")
+        if self.day and self.day_path:
+            raise ValueError("give only one of day and day_path")
         return self
+
+    @property
+    def day_column(self) -> str:
+        """The column of days, in a file or beside its columns; empty without any."""
+        return DAY_OF_PATH if self.day_path else self.day
+
+    def day_of(self, path: str) -> str:
+        """Return the day that `day_path` finds in the path of a file; empty if none."""
+        found = re.search(self.day_path, path)
+        return (found[1 if found.re.groups else 0] or "") if found else ""
 
     def needed_columns(self) -> tuple[str, ...]:
         """Return the columns to read, each once, time and day last."""

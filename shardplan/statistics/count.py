@@ -167,8 +167,8 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
     texts: dict[str, Fault] = {}
     days: dict[str, DayRows] = {}
     labels = None
-    if mapping.day:
-        labels = day_labels(block[mapping.day].combine_chunks(), mapping, where)
+    if name := mapping.day_column:
+        labels = day_labels(block[name].combine_chunks(), mapping, where)
     for table in mapping.tables:
         rows = table.num_embeddings
         features = [f for f in mapping.features if f.table == table.name]

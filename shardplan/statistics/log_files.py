@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError, shorten
-from shardplan.records.log_mapping import LogFormat
+from shardplan.records.log_mapping import DAY_OF_PATH, LogFormat
+from shardplan.statistics.days import MOST_DAYS
 from shardplan.statistics.formats import batch, libffm, npy, npz, parquet, text
 from shardplan.statistics.formats.piece import (
     PART_ROWS,
@@ -17,6 +18,7 @@ from shardplan.statistics.formats.piece import (
     reason_of,
 )
 from shardplan.statistics.formats.text_stream import PACKED
+from shardplan.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,11 +78,12 @@ def list_parts(
     Raises
     ------
     InputError
-        If there is no file, or one of an unknown format, or if the mapping has keys
-        that no file has a use for.
+        If there is no file, or one of an unknown format or without a day, or if the
+        mapping has keys that no file has a use for.
     """
     files = _expand(paths)
     _require_use(mapping, {mapping.format or _format_of(path) for path in files})
+    _require_days(mapping, files)
     parts: list[Part] = []
     damaged: list[Damage] = []
     open_part: list[LogPiece] = []
@@ -146,6 +149,19 @@ def _require_use(mapping: LogMapping, forms: set[LogFormat]) -> None:
         raise InputError(faults)
 
 
+def _require_days(mapping: LogMapping, files: list[str]) -> None:
+    """Refuse files in whose paths there is no day, and more days than logs have."""
+    if not mapping.day_path:
+        return
+    days = {path: mapping.day_of(path) for path in files}
+    if without := [path for path, day in days.items() if not day]:
+        rule = f"is not in the path of {plural(len(without), 'file')}, such as this one"
+        raise InputError.single(without[0], "day_path", mapping.day_path, rule)
+    if len(found := set(days.values())) > MOST_DAYS:
+        rule = f"finds {len(found):,} days: at most {MOST_DAYS:,}"
+        raise InputError.single(mapping.name, "day_path", mapping.day_path, rule)
+
+
 def _suffix(path: Path) -> str:
     """Return the suffix of a format, below that of a compression."""
     name = Path(path.name.lower())
@@ -178,9 +194,19 @@ def read_part(part: Part, mapping: LogMapping, damaged: list[Damage]) -> Iterato
     for piece in part:
         try:
             for table in _READERS[piece.format].read(piece, mapping, damaged):
-                yield named(table, piece.path)
+                yield named(_with_day(table, piece.path, mapping), piece.path)
         except log_errors() as error:
             damaged.append(Damage(piece.path, reason_of(error)))
+
+
+def _with_day(table: Any, path: str, mapping: LogMapping) -> Any:
+    """Return a table with a column of the day that is in the path of its file."""
+    import pyarrow as pa
+
+    if not mapping.day_path:
+        return table
+    day = pa.repeat(mapping.day_of(path), table.num_rows)
+    return table.append_column(DAY_OF_PATH, day)
 
 
 def named(table: Any, path: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from shardplan.errors import InputError
+from shardplan.statistics import log_files
 from shardplan.statistics.count import PartStatistics
 from shardplan.statistics.days import MOST_DAYS, DayRows, day_labels
 from shardplan.statistics.measure import measure
@@ -98,5 +99,39 @@ def test_days_of_a_log(tmp_path: Path) -> None:
     log = mapping(time="time", day="time", day_length=2000)
     assert measure([path], log).tables[0].days == item.days
     assert measure([path], mapping()).tables[0].days == ()
+
+
+def test_days_of_paths(tmp_path: Path) -> None:
+    """As if a column said them, in any order of the samples."""
+    log, files = clicks(3000), []
+    for number, name in enumerate(("day_2", "day_10", "day_9")):
+        part = log.slice(1000 * number, 1000)
+        part = part.append_column("day", pa.repeat(name, 1000))
+        files.append(write(tmp_path / name, part))
+    for time in ("", "time"):
+        expected = measure(files, mapping(day="day", time=time)).tables
+        days = [day.day for day in expected[0].days]
+        assert days == ["day_2", "day_9", "day_10"]
+        for pattern in (r"day_\d+", r"/(day_\d+)/"):
+            found = measure([tmp_path], mapping(day_path=pattern, time=time))
+            assert found.tables == expected
+
+
+def test_paths_without_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named; and too many, and no expressions."""
+    files = [write(tmp_path / f"{n}.parquet", clicks(2)) for n in range(3)]
+    for pattern, number in ((r"\b1\.par", 2), (r"\b(x)?\d\.par", 3)):
+        with pytest.raises(InputError, match=f"in the path of {number} files, such"):
+            measure(files, mapping(day_path=pattern))
+    monkeypatch.setattr(log_files, "MOST_DAYS", 2)
+    with pytest.raises(InputError, match="finds 3 days: at most 2"):
+        measure(files, mapping(day_path=r"\b\d\.par"))
+    with pytest.raises(ValueError, match="is no regular expression"):
+        mapping(day_path="day_(")
+    with pytest.raises(ValueError, match="only one of day and day_path"):
+        mapping(day="time", day_path="day")
+
+
+def test_day_length_needs_a_day() -> None:
     with pytest.raises(ValueError, match="day_length goes with day"):
         mapping(day_length=5)
