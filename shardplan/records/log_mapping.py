@@ -198,8 +198,9 @@ class LogMapping(Record):
 
     def day_of(self, path: str) -> str:
         """Return the day that `day_path` finds in the path of a file; empty if none."""
-        found = re.search(self.day_path, path)
-        return (found[1 if found.re.groups else 0] or "") if found else ""
+        if (found := re.search(self.day_path, path)) is None:
+            return ""
+        return found.group(1 if found.re.groups else 0) or ""
 
     def needed_columns(self) -> tuple[str, ...]:
         """Return the columns to read, each once, time and day last."""

@@ -26,11 +26,11 @@ from shardplan.statistics.log_files import first_samples, looks_like_criteo
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
 _NAMES: TypeAdapter[str] = TypeAdapter(Name)
 _HASHED_ROWS = 1_000_000
 _NO_IDS = ("label", "rating", "target", "weight", "score")
-_CRITEO_IDS = CRITEO_COLUMNS[-26:]
 _HEX = r"^[0-9a-fA-F]{8}$"
 
 
@@ -62,8 +62,8 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
         If the log cannot be read, or no column seems to have ids.
     """
     if looks_like_criteo(str(log)):
-        guess = (_HASHED_ROWS, IdHash.HEX)
-        return _mapping(log, dict.fromkeys(_CRITEO_IDS, guess), LogFormat.CRITEO)
+        each = {name: (_HASHED_ROWS, IdHash.HEX) for name in CRITEO_COLUMNS[-26:]}
+        return _mapping(log, each, LogFormat.CRITEO)
     samples = first_samples(str(log))
     names = [n for n in samples.column_names if _can_be_named(n, samples.column_names)]
     time = next((name for name in names if _is_time(samples, name)), "")
@@ -82,7 +82,7 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
 
 def _mapping(
     log: str | os.PathLike[str],
-    guesses: dict[str, tuple[int, IdHash | None]],
+    guesses: Mapping[str, tuple[int, IdHash | None]],
     form: LogFormat | None = None,
     time: str = "",
 ) -> LogMapping:
