@@ -29,6 +29,8 @@ MOST_TABLES = 8
 def statistics_plot(tables: Sequence[TableStatistics], title: str, form: str) -> bytes:
     """Draw access, unique rows and misses of tables that have lookups, a row for each.
 
+    Where days were compared, also how far each is from the one before.
+
     Parameters
     ----------
     title : str
@@ -38,10 +40,13 @@ def statistics_plot(tables: Sequence[TableStatistics], title: str, form: str) ->
     """
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(len(tables), 3, squeeze=False)
+        columns = 4 if any(len(found.days) > 1 for found in tables) else 3
+        axes = figure.subplots(len(tables), columns, squeeze=False)
         for row, found in zip(axes, tables, strict=True):
             _access(row[0], found)
             _against_model(row[1], row[2], found)
+            if columns > 3:
+                _drift(row[3], found)
         figure.legend(
             *axes[0][1].get_legend_handles_labels(), loc="outside lower center", ncols=2
         )
@@ -79,6 +84,20 @@ def _against_model(unique: Axes, misses: Axes, found: TableStatistics) -> None:
     misses.set_xlabel("rows of an LRU cache")
     misses.set_ylabel("share of lookups missed")
     misses.set_ylim(0, 1.02)
+
+
+def _drift(ax: Axes, found: TableStatistics) -> None:
+    """Draw which share of the lookups of each day but the first moved."""
+    days = found.days[1:]
+    moved, error = np.array([(d.moved, d.moved_error) for d in days]).reshape(-1, 2).T
+    ax.plot(moved, color=colour(0), marker=".")
+    ends = (moved - error, moved + error)
+    ax.fill_between(range(len(days)), *ends, color=colour(0), alpha=0.2)
+    ticks = sorted({0, len(days) - 1}) if days else []
+    ax.set_xticks(ticks, [one_line(days[tick].day) for tick in ticks])
+    ax.set_xlabel("day")
+    ax.set_ylabel("share of lookups moved")
+    ax.set_ylim(0, 1.02)
 
 
 def _measured(ax: Axes, x: Floats, y: Floats, error: float | Floats) -> None:

@@ -29,6 +29,8 @@ HOT_SHARE = 0.01
 """Of the rows that are looked up."""
 WINDOW = 65_536
 """Lookups in a row."""
+MOST_DAYS = 20
+"""Days that text lists, of all tables together."""
 
 
 def statistics_data(found: LogStatistics) -> dict[str, Any]:
@@ -138,16 +140,17 @@ def _errors(
 
 def _days(tables: list[dict[str, Any]]) -> list[RenderableType]:
     """Lay out how each day differs from the one before."""
+    every = [(each["name"], day) for each in tables for day in each.get("days", ())]
+    shown = _most_moved(every)
     rows = [
         (
-            each["name"],
+            name,
             day["day"],
             count(day["lookups"]),
             count(day["rows_seen"]),
-            *(_within(day, name) for name in ("moved", "new_hot", "new_rows")),
+            *(_within(day, what) for what in ("moved", "new_hot", "new_rows")),
         )
-        for each in tables
-        for day in each.get("days", ())
+        for name, day in shown
     ]
     headings = (
         *(named("table"), named("day"), number("lookups"), number("seen")),
@@ -158,7 +161,18 @@ def _days(tables: list[dict[str, Any]]) -> list[RenderableType]:
         "among the hottest 1 % of the day's rows: those that were not of them the day "
         "before. New rows: those that no day before had."
     )
+    if len(shown) < len(every):
+        text += f" {len(every) - len(shown):,} days that moved less are left out; JSON "
+        text += "has all."
     return [table(headings, rows), sentences([text])]
+
+
+def _most_moved(
+    days: list[tuple[str, dict[str, Any]]],
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the days that are most unlike the ones before, as they lie."""
+    order = sorted(range(len(days)), key=lambda i: -days[i][1].get("moved", 0.0))
+    return [days[i] for i in sorted(order[:MOST_DAYS])]
 
 
 def _within(day: dict[str, Any], name: str) -> str:

@@ -49,7 +49,8 @@ def command(folder: str, names: tuple[str, ...], output: str, form: str | None) 
     """Draw what was measured of tables: access, unique rows, and misses of LRU caches.
 
     Beside unique rows and misses is what they would be if lookups were independent,
-    with the same access curve: where both differ, a distribution says too little.
+    with the same access curve: where both differ, a distribution says too little. If
+    days were compared, a fourth picture has the share of the lookups that moved.
     """
     from shardplan.io.atomic import write_bytes_atomically
     from shardplan.report.plot import require_matplotlib

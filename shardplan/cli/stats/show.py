@@ -13,7 +13,10 @@ from shardplan.cli.options import report_options
 @click.argument("folder", type=click.Path())
 @report_options
 def command(folder: str, form: str, output: str) -> None:
-    """Show what was measured of a log: a line for each table, and what was not read."""
+    """Show what was measured of a log: a line for each table, and what was not read.
+
+    Text has the 20 days that moved most, JSON all.
+    """
     from shardplan.report.statistics_view import render_statistics, statistics_data
     from shardplan.statistics.folder import load_statistics
 
