@@ -56,6 +56,8 @@ class Sorting:
         self._runs: list[TimeRun] = []
         self._schema: Any = None
         self._sorted_key = digest(*keys)
+        # What an earlier run left may be damaged: a crash of a machine loses pages.
+        self._unknown = [k for k in keys if read_times(folder, k, check=True) is None]
 
     def order(self, crew: Workforce, advance: Callable[[], None]) -> None:
         """Find the times of all parts; sort those that do not lie in order.
@@ -70,7 +72,7 @@ class Sorting:
             advance()
             return []
 
-        work(crew, (self._errand(key) for key in self._unknown()), done)
+        work(crew, (self._errand(key) for key in self._unknown), done)
         self._read()
         in_the_way = overlapping(self._runs)
         keys = [key for key, times in self._times.items() for _ in range(_runs(times))]
@@ -80,7 +82,7 @@ class Sorting:
 
     def unknown(self) -> int:
         """Return how many parts are to be looked at."""
-        return len(self._unknown())
+        return len(self._unknown)
 
     def damaged(self) -> list[Damage]:
         """Return what could not be read."""
@@ -108,9 +110,6 @@ class Sorting:
                 wanted.remove(number)
             if not wanted:
                 return
-
-    def _unknown(self) -> list[str]:
-        return [key for key in self._parts if read_times(self._folder, key) is None]
 
     def _errand(self, key: str, *, spill: bool = False) -> Errand:
         part = [list(piece) for piece in self._parts[key]]

@@ -7,6 +7,7 @@ runs, Arrow files of some memory each.
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shardplan.errors import InputError
@@ -25,6 +26,9 @@ RUN_BYTES = 1 << 27
 """Memory of samples from which on a run is full."""
 _BATCH_BYTES = 1 << 16
 """Memory of the samples of a run that are read at a time: all runs may be open."""
+_MAGIC = b"shardplan order 1\n"
+_SUM_BYTES = 4
+_CHUNK = 1 << 20
 
 
 class Times(NamedTuple):
@@ -32,8 +36,9 @@ class Times(NamedTuple):
 
     Attributes
     ----------
-    runs : list of str
-        Names of files in the work folder; none if the part lies in order.
+    runs : dict of str to int
+        Names of files in the work folder, and checksums; none if the part lies in
+        order.
     bounds : pyarrow.Table
         A row for each run, or for the part: its `rows`, how many of them have a time
         (`valid`) and how many one that is no number (`nans`), the `first` and the
@@ -43,7 +48,7 @@ class Times(NamedTuple):
     damaged : list of Damage
     """
 
-    runs: list[str]
+    runs: dict[str, int]
     bounds: Any
     schema: Any
     damaged: list[Damage]
@@ -77,21 +82,46 @@ def cannot_be_sorted(mapping: LogMapping, error: Exception) -> InputError:
     return InputError.single(mapping.name, "time", mapping.time, rule)
 
 
-def read_times(folder: WorkFolder, key: str) -> Times | None:
-    """Return the times of a part; None if they, or its runs, are not there."""
+def read_times(folder: WorkFolder, key: str, *, check: bool = False) -> Times | None:
+    """Return the times of a part; None if they, or its runs, are not there.
+
+    Parameters
+    ----------
+    check : bool
+        Read the runs: None, too, if one is not what was written.
+    """
     import pyarrow as pa
 
     try:
-        with pa.ipc.open_file(folder.file(f"{key}.order").read_bytes()) as file:
+        content = memoryview(folder.file(f"{key}.order").read_bytes())
+        start = len(_MAGIC) + _SUM_BYTES
+        if content[:start] != _head(content[start:]):
+            return None
+        with pa.ipc.open_file(pa.py_buffer(content[start:])) as file:
             bounds = file.read_all()
         kept = json.loads(bounds.schema.metadata[b"kept"])
-        schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(kept["schema"])))
-    except (OSError, ValueError, KeyError, pa.ArrowException):
+        for name, known in kept["runs"].items():
+            run = folder.file(name)
+            if not run.exists() or (check and _checksum(run) != known):
+                return None
+    except OSError:
         return None
-    if not all(folder.file(name).exists() for name in kept["runs"]):
-        return None
+    schema = pa.ipc.read_schema(pa.py_buffer(bytes.fromhex(kept["schema"])))
     damaged = [Damage(*each) for each in kept["damaged"]]
     return Times(kept["runs"], bounds, schema, damaged)
+
+
+def _head(content: bytes | memoryview) -> bytes:
+    return _MAGIC + zlib.crc32(content).to_bytes(_SUM_BYTES, "little")
+
+
+def _checksum(file: Path) -> int:
+    """Return the checksum of a file, a little of which is in memory at a time."""
+    found = 0
+    with file.open("rb") as source:
+        while chunk := source.read(_CHUNK):
+            found = zlib.crc32(chunk, found)
+    return found
 
 
 def read_run(file: Path, name: str = "", start: int = 0) -> Iterator[Any]:
@@ -151,9 +181,9 @@ def _in_order(part: Part, mapping: LogMapping) -> Times | None:
             return None
         last, rows = time[-1:], rows + table.num_rows
     if not rows:
-        return Times([], _bounds([]), schema or pa.schema([]), damaged)
+        return Times({}, _bounds([]), schema or pa.schema([]), damaged)
     bounds = _bounds([(rows, rows, 0, first, last)])
-    return Times([], bounds, schema, damaged)
+    return Times({}, bounds, schema, damaged)
 
 
 def _is_number(time: Any) -> bool:
@@ -170,18 +200,18 @@ def _sorted_runs(
     import pyarrow as pa
 
     damaged: list[Damage] = []
-    names: list[str] = []
+    runs: dict[str, int] = {}
     bounds, schemas = [], []
     for chunk in _chunks(map(_decoded, read_part(part, mapping, damaged))):
         ordered, bound = _sorted(chunk, mapping.time)
-        name = f"{key}-{len(names)}.run"
+        name = f"{key}-{len(runs)}.run"
         with folder.draft(name) as draft:
             write_run(draft, ordered.schema, [ordered])
-        names.append(name)
+            runs[name] = _checksum(draft)
         bounds.append(bound)
         schemas.append(ordered.schema)
     schema = pa.unify_schemas(schemas, promote_options="permissive")
-    return Times(names, _bounds(bounds), schema, damaged)
+    return Times(runs, _bounds(bounds), schema, damaged)
 
 
 def _chunks(tables: Iterable[Any]) -> Iterator[Any]:
@@ -241,14 +271,20 @@ def _decoded(table: Any) -> Any:
 
 
 def _write_times(folder: WorkFolder, key: str, found: Times) -> None:
+    import pyarrow as pa
+
     kept = {
         "runs": found.runs,
         "schema": found.schema.serialize().to_pybytes().hex(),
         "damaged": [[each.path, each.reason] for each in found.damaged],
     }
     bounds = found.bounds.replace_schema_metadata({"kept": json.dumps(kept)})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, bounds.schema) as writer:
+        writer.write_table(bounds)
+    content = sink.getvalue().to_pybytes()
     with folder.draft(f"{key}.order") as draft:
-        write_run(draft, bounds.schema, [bounds])
+        draft.write_bytes(_head(content) + content)
 
 
 def _arrow_error() -> type[Exception]:

@@ -5,7 +5,7 @@
     lock            held while a run is at work
     mapping.json    for its workers
     KEY.part        the statistics of consecutive parts of the log
-    KEY.order       the times of a part
+    KEY.order       the times of a part, and checksums of its runs
     KEY-N.run       samples of a part, sorted by time
     KEY.sorted      samples of the whole log, sorted by time, that are to be counted
 

@@ -433,6 +433,34 @@ def test_what_was_counted_is_not_counted_again(
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("suffix", [".run", ".order"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_sorted_samples_that_are_damaged_are_sorted_again(
+    tmp_path: Path, suffix: str, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be counted otherwise: no library tells a bit that flipped."""
+    path = write(tmp_path / "log", clicks(9000))
+    expected = measure([path], mapping(time="time"))
+    folder = WorkFolder(tmp_path / "work")
+    folder.path.mkdir()
+    crews(monkeypatch, 1, stop_after=3)
+    with pytest.raises(Stopped):
+        measure([path], mapping(time="time"), folder=folder)
+    file = folder.file(sorted(folder.names(suffix))[1])
+    content = bytearray(file.read_bytes())
+    if damage == "gone":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    made = crews(monkeypatch, 1)
+    assert measure([path], mapping(time="time"), folder=folder) == expected
+    assert made[0].counted == 1 + 3
+
+
+@pytest.mark.usefixtures("small_parts")
 def test_what_has_changed_is_counted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
