@@ -43,7 +43,7 @@ TOPICS = {
     "planning": {"new_scope"},
     "simulation": {"adversarial", "properties", "shared_links", "speed"},
     "solvers": {"ilp_time", "sliced"},
-    "statistics": {"bounds", "real"},
+    "statistics": {"bounds", "oracles", "real"},
     "studies": {"killed"},
 }
 """What is tested of a room as a whole; a test of one module has that module's name."""
