@@ -12,15 +12,16 @@ import numpy as np
 
 from shardplan.errors import Fault
 from shardplan.statistics.days import DayRows, day_labels
+from shardplan.statistics.hot_rows import HotRows
 from shardplan.statistics.ids import Ids, column_ids, in_range
 from shardplan.statistics.log_files import name_of, read_part
-from shardplan.statistics.tally import Tally
+from shardplan.statistics.tally import Keeping, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from shardplan.records.arrays import Bools, Ints
-    from shardplan.records.log_mapping import LogMapping
+    from shardplan.records.log_mapping import LogMapping, LogTable
     from shardplan.statistics.formats.piece import Damage
     from shardplan.statistics.log_files import Part
 
@@ -29,7 +30,7 @@ BLOCK = 1 << 17
 KEPT_ROWS = 1 << 21
 """Rows of all tables together that are kept one by one."""
 _TEXT = "is no number: name the hash function of the training job in the mapping"
-_LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 20
+_LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 18
 _BLOCKS_AT_ONCE = 8
 """Blocks whose rows are merged by one sort: those of a part of Parquet files."""
 
@@ -100,8 +101,43 @@ def kept_rows(num_tables: int) -> int:
     return max(_LEAST_KEPT, min(_MOST_KEPT, KEPT_ROWS // num_tables))
 
 
+class KeptRows:
+    """Which rows of all tables are kept; what is counted makes it known better.
+
+    Parameters
+    ----------
+    mapping : LogMapping
+    hot : dict of table name to HotRows, optional
+    levels : dict of table name to int, optional
+        That the samples of the whole log are known to have at least.
+    """
+
+    def __init__(
+        self,
+        mapping: LogMapping,
+        hot: Mapping[str, HotRows] | None = None,
+        levels: Mapping[str, int] | None = None,
+    ) -> None:
+        self._most = kept_rows(len(mapping.tables))
+        self._hot = hot or {}
+        self.levels: Counter[str] = Counter(levels or {})
+
+    def of(self, table: str) -> Keeping:
+        """Return what is kept of a table."""
+        hot = self._hot.get(table, HotRows.none())
+        return Keeping(self._most, hot, self.levels[table])
+
+    def learn(self, found: PartStatistics) -> None:
+        """Take note of a part of the log: the level of the whole is no lower."""
+        for name, tally in found.tallies.items():
+            self.levels[name] = max(self.levels[name], tally.sample.level)
+
+
 def folded(
-    parts: Iterable[PartStatistics], mapping: LogMapping, at_once: int = 2
+    parts: Iterable[PartStatistics],
+    mapping: LogMapping,
+    kept: KeptRows,
+    at_once: int = 2,
 ) -> PartStatistics:
     """Add parts up in their order, `at_once` of equal size at a time.
 
@@ -115,6 +151,7 @@ def folded(
             if len(waiting) < at_once:
                 break
             total = PartStatistics.sum(waiting)
+            kept.learn(total)
             waiting.clear()
         else:
             sizes.append([total])
@@ -122,10 +159,10 @@ def folded(
     return PartStatistics.sum(left) if left else PartStatistics.none(mapping)
 
 
-def count_part(part: Part, mapping: LogMapping) -> PartStatistics:
+def count_part(part: Part, mapping: LogMapping, kept: KeptRows) -> PartStatistics:
     """Count a part of a log whose samples are in order."""
     damaged: list[Damage] = []
-    found = count_tables(read_part(part, mapping, damaged), mapping)
+    found = count_tables(read_part(part, mapping, damaged), mapping, kept)
     found.damaged += damaged
     return found
 
@@ -151,16 +188,17 @@ def _blocks(tables: Iterable[Any]) -> Iterator[Any]:
         yield pa.concat_tables(waiting)
 
 
-def count_tables(tables: Iterable[Any], mapping: LogMapping) -> PartStatistics:
+def count_tables(
+    tables: Iterable[Any], mapping: LogMapping, kept: KeptRows
+) -> PartStatistics:
     """Count samples that are in order, however they are cut into tables."""
-    counted = (_count_block(block, mapping) for block in _blocks(tables))
-    return folded(counted, mapping, _BLOCKS_AT_ONCE)
+    counted = (_count_block(block, mapping, kept) for block in _blocks(tables))
+    return folded(counted, mapping, kept, _BLOCKS_AT_ONCE)
 
 
-def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
+def _count_block(block: Any, mapping: LogMapping, kept: KeptRows) -> PartStatistics:
     """Count a block: its features by table, and which tables samples look up."""
     where = name_of(block)
-    keep = kept_rows(len(mapping.tables))
     tallies, present = {}, []
     unreadable: Counter[str] = Counter()
     numbers: set[str] = set()
@@ -170,27 +208,36 @@ def _count_block(block: Any, mapping: LogMapping) -> PartStatistics:
     if name := mapping.day_column:
         labels = day_labels(block[name].combine_chunks(), mapping, where)
     for table in mapping.tables:
-        rows = table.num_embeddings
-        features = [f for f in mapping.features if f.table == table.name]
-        columns = [block[feature.column].combine_chunks() for feature in features]
-        each = zip(columns, features, strict=True)
-        ids = [column_ids(c, f, rows, where) for c, f in each]
-        for feature, own in zip(features, ids, strict=True):
+        rows, keeping = table.num_embeddings, kept.of(table.name)
+        ids = ids_by_column(block, mapping, table)
+        for column, own in ids.items():
             if len(own.ids):
-                numbers.add(feature.column)
+                numbers.add(column)
             if own.text:
-                texts[feature.column] = Fault(where, feature.column, own.text, _TEXT)
-        found = _joined(ids)
+                texts[column] = Fault(where, column, own.text, _TEXT)
+        found = _joined(list(ids.values()))
         unreadable[table.name] += found.unreadable
         found, others = in_range(found, rows)
-        tallies[table.name] = Tally.of(found.ids, found.lengths, rows, keep, others)
+        tally = Tally.of(found.ids, found.lengths, rows, keeping, others)
+        tallies[table.name] = tally
         present.append(found.lengths > 0)
         if labels is not None:
-            days[table.name] = DayRows.of(*labels, found.ids, found.lengths, keep)
+            most = keeping.most
+            days[table.name] = DayRows.of(*labels, found.ids, found.lengths, most)
     together = _together(np.stack(present))
     return PartStatistics(
         tallies, together, unreadable, numbers=numbers, texts=texts, days=days
     )
+
+
+def ids_by_column(block: Any, mapping: LogMapping, table: LogTable) -> dict[str, Ids]:
+    """Return the lookups of a table in some samples."""
+    where, rows = name_of(block), table.num_embeddings
+    features = {f.column: f for f in mapping.features if f.table == table.name}
+    return {
+        column: column_ids(block[column].combine_chunks(), feature, rows, where)
+        for column, feature in features.items()
+    }
 
 
 def _together(present: Bools) -> Ints:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from shardplan.errors import InputError
+from shardplan.statistics.ids import as_array
 from shardplan.statistics.lookups import union
-from shardplan.statistics.sampling import LEVELS, row_level, sampled
+from shardplan.statistics.row_hash import LEVELS, row_level, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -113,7 +114,7 @@ class DayRows:
         """Return the part at the least level that leaves few enough rows."""
         if sum(len(day.rows) for day in self.days.values()) <= self.most:
             return self
-        levels = [np.minimum(row_level(d.rows), LEVELS) for d in self.days.values()]
+        levels = [row_level(day.rows) for day in self.days.values()]
         count = np.bincount(np.concatenate(levels), minlength=LEVELS + 1)
         fits = np.flatnonzero(np.cumsum(count[::-1])[::-1] <= self.most)
         level = int(fits[0]) if len(fits) else LEVELS
@@ -159,7 +160,7 @@ def day_labels(column: Any, mapping: LogMapping, where: str) -> tuple[list[str],
         raise InputError.single(where, mapping.day, str(column.type), rule) from error
     labels = [str(value) for value in coded.dictionary.to_pylist()]
     _require_few(labels)
-    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
+    codes = as_array(pc.fill_null(coded.indices, -1))
     return labels, codes.astype(np.int64)
 
 

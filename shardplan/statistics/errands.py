@@ -13,6 +13,7 @@ from shardplan.errors import Fault, InputError
 from shardplan.records.log_mapping import LogFormat
 from shardplan.statistics.count import count_part, count_tables, folded
 from shardplan.statistics.formats.piece import LogPiece
+from shardplan.statistics.pilot import find_hot_rows
 from shardplan.statistics.time_order import order_part, read_run
 from shardplan.statistics.work_folder import SAME_PATHS, WorkFolder
 
@@ -68,25 +69,32 @@ def run_errand(folder: str, base: str, errand: Errand) -> list[Fault]:
     return []
 
 
-def _count(folder: WorkFolder, key: str, parts: list[Any]) -> None:
+def _look(folder: WorkFolder, key: str, parts: list[Any]) -> None:
+    """Find the hot rows of a log."""
+    each = [_part(part) for part in parts]
+    folder.write_hot(key, find_hot_rows(each, folder.mapping()))
+
+
+def _count(folder: WorkFolder, key: str, parts: list[Any], log: str) -> None:
     """Count consecutive parts of a log."""
-    mapping = folder.mapping()
-    each = (count_part(_part(part), mapping) for part in parts)
-    folder.write_part(key, folded(each, mapping))
+    mapping, kept = folder.mapping(), folder.kept_rows(log)
+    each = (count_part(_part(part), mapping, kept) for part in parts)
+    folder.write_part(key, folded(each, mapping, kept), log)
 
 
-def _count_sorted(folder: WorkFolder, key: str) -> None:
+def _count_sorted(folder: WorkFolder, key: str, log: str) -> None:
     """Count samples that were sorted; workers that come second find them counted."""
     file, mapping = folder.file(f"{key}.sorted"), folder.mapping()
     if file.exists():
-        folder.write_part(key, count_tables(read_run(file, mapping.name), mapping))
+        tables, kept = read_run(file, mapping.name), folder.kept_rows(log)
+        folder.write_part(key, count_tables(tables, mapping, kept), log)
 
 
-def _add(folder: WorkFolder, key: str, one: str, other: str) -> None:
+def _add(folder: WorkFolder, key: str, one: str, other: str, log: str) -> None:
     """Add the statistics of consecutive parts up, unless that is done."""
     if folder.part(key) is None:
         total = folder.require_part(one) + folder.require_part(other)
-        folder.write_part(key, total)
+        folder.write_part(key, total, log)
 
 
 def _order(folder: WorkFolder, key: str, part: list[Any], spill: bool) -> None:
@@ -99,6 +107,7 @@ def _part(pieces: list[Any]) -> tuple[LogPiece, ...]:
 
 
 _DO: dict[str, Callable[..., None]] = {
+    "look": _look,
     "count": _count,
     "count_sorted": _count_sorted,
     "add": _add,

@@ -33,25 +33,25 @@ class Gaps:
 
     Attributes
     ----------
-    counts, sums : int or float arrays of shape (BINS,)
+    counts, sums : int or float arrays of shape (BINS,), or (G, BINS) by group
     """
 
     counts: Ints | Floats
     sums: Ints | Floats
 
     @classmethod
-    def none(cls) -> Self:
-        """Return the histogram of no gap."""
-        zeros = np.zeros(_BINS, dtype=np.int64)
+    def none(cls, *size: int) -> Self:
+        """Return the histogram of no gap, or those of so many groups."""
+        zeros = np.zeros((*size, _BINS), dtype=np.int64)
         return cls(zeros, zeros)
 
     @classmethod
     def of(cls, gaps: Ints) -> Self:
         """Count gaps, int array of shape (N,), at least 1."""
-        return cls.by_group(gaps, 0, 1)[0]
+        return cls.by_group(gaps, 0, 1).of_groups(0, 1)
 
     @classmethod
-    def by_group(cls, gaps: Ints, group: Ints | int, size: int) -> tuple[Self, ...]:
+    def by_group(cls, gaps: Ints, group: Ints | int, size: int) -> Self:
         """Count gaps of each of so many groups.
 
         Parameters
@@ -66,7 +66,18 @@ class Gaps:
         place = (long.view(np.int64) >> _SHIFT) + (group * _BINS - _BIAS * STEPS)
         counts = np.bincount(place, minlength=size * _BINS).reshape(size, _BINS)
         sums = np.bincount(place, long, size * _BINS).astype(np.int64)
-        return tuple(map(cls, counts, sums.reshape(size, _BINS)))
+        return cls(counts, sums.reshape(size, _BINS))
+
+    def of_groups(self, first: int, last: int) -> Self:
+        """Return the histogram of some groups together, the last one excluded."""
+        each = slice(first, last)
+        return type(self)(self.counts[each].sum(axis=0), self.sums[each].sum(axis=0))
+
+    def from_group(self, first: int) -> Self:
+        """Return the histograms of a group and those after it; others are empty."""
+        counts, sums = self.counts.copy(), self.sums.copy()
+        counts[:first], sums[:first] = 0, 0
+        return type(self)(counts, sums)
 
     def __add__(self, other: Self) -> Self:
         """Return the histogram of both."""

@@ -1,4 +1,4 @@
-"""The hottest rows of a log, with bounds of their lookups."""
+"""Rows that are kept one by one whatever else is: the hottest of a first look."""
 
 from __future__ import annotations
 
@@ -7,63 +7,72 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from shardplan.statistics.lookups import in_groups
+from shardplan.statistics.row_hash import row_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
-    from shardplan.records.arrays import Ints
+    from shardplan.records.arrays import Bools, Ints
+
+_ROOM = 4
+"""Places for each row at least: most rows then have one of their own."""
+_MARK_SHIFT = np.uint64(24)
+"""A mark is 16 bits of a hash, those next to where the largest set finds its place."""
 
 
 @dataclass(frozen=True, eq=False)
 class HotRows:
-    """Rows with the most lookups; those of several parts of a log merge.
+    """A set of rows: those whose hash has the mark that is at its place.
 
-    A row that is kept has between `counts` and ``counts + missed`` lookups, any other
-    at most `missed`.
+    So a row in 65,536 that has a place of another is in the set as well.
 
     Attributes
     ----------
-    most : int
-        Rows to keep.
-    rows, counts : int arrays of shape (H,)
-        Ascending rows.
-    missed : int
-        Lookups that a row can have had while it was not kept.
-
-    References
-    ----------
-    Agarwal, Cormode, Huang, Phillips, Wei, Yi 2013, Mergeable Summaries, ACM TODS 38(4)
-    (why errors of such summaries add up and no more).
+    marks : uint16 array of shape (P,)
+        0 where no row has its place; P is a power of two.
     """
 
-    most: int
-    rows: Ints
-    counts: Ints
-    missed: int
+    marks: NDArray[np.uint16]
 
     @classmethod
-    def of(cls, rows: Ints, counts: Ints, most: int, missed: int = 0) -> Self:
-        """Keep the hottest of distinct rows, ascending; of equals the first."""
-        if len(rows) > most:
-            least = np.partition(counts, len(counts) - most - 1)[len(counts) - most - 1]
-            kept = counts > least
-            equal = np.flatnonzero(counts == least)[: most - int(kept.sum())]
-            kept[equal] = True
-            missed += int(least)
-            rows, counts = rows[kept], counts[kept]
-        return cls(most, rows, counts, missed)
+    def none(cls) -> Self:
+        """Return the empty set."""
+        return cls(np.zeros(1, dtype=np.uint16))
 
     @classmethod
-    def sum(cls, parts: Sequence[Self]) -> Self:
-        """Return the hottest rows of several parts together."""
-        order, rows, new = in_groups(np.concatenate([part.rows for part in parts]))
-        counts = np.concatenate([part.counts for part in parts])[order]
-        starts = np.flatnonzero(new)
-        total = np.add.reduceat(counts, starts) if len(starts) else counts
-        missed = sum(part.missed for part in parts)
-        return cls.of(rows[starts], total, parts[0].most, missed)
+    def of(cls, rows: Ints, counts: Ints, most: int) -> Self:
+        """Return the rows with most lookups, of those that have two and more.
 
-    def __add__(self, later: Self) -> Self:
-        """Return the hottest rows of both parts together."""
-        return self.sum((self, later))
+        Of rows with the same place the hottest is taken.
+
+        Parameters
+        ----------
+        rows, counts : int arrays of shape (U,)
+            Distinct rows, ascending, and their lookups.
+        most : int
+            Rows to take.
+        """
+        order = np.argsort(counts, kind="stable")[max(0, len(rows) - most) :]
+        hashes = row_hash(rows[order[counts[order] > 1]])
+        marks = np.zeros(1 << (_ROOM * len(hashes)).bit_length(), dtype=np.uint16)
+        # The last of equal places stays, which is the hottest.
+        marks[_place(hashes, len(marks))] = _mark(hashes)
+        return cls(marks)
+
+    def has(self, hashes: Ints) -> Bools:
+        """Tell which rows are in the set, by their `row_hash` of shape (N,)."""
+        found: Bools = self.marks[_place(hashes, len(self.marks))] == _mark(hashes)
+        return found
+
+
+def _place(hashes: Ints, size: int) -> Ints:
+    """Return the trailing bits; the leading ones decide about samples."""
+    place: Ints = (hashes & np.uint64(size - 1)).astype(np.int64)
+    return place
+
+
+def _mark(hashes: Ints) -> NDArray[np.uint16]:
+    """Return 1 to 65,535."""
+    mark: NDArray[np.uint16] = (hashes >> _MARK_SHIFT).astype(np.uint16)
+    np.maximum(mark, 1, out=mark)
+    return mark

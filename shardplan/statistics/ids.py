@@ -72,9 +72,9 @@ def column_ids(column: Any, feature: LogFeature, num_rows: int, where: str) -> I
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         values = plain_values(column.flatten())
     else:
-        lengths = pc.cast(column.is_valid(), pa.int64())
-        values = column.drop_null()
-    counts = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
+        lengths = column.is_valid()
+        values = column.drop_null() if column.null_count else column
+    counts = as_array(lengths).astype(np.int64)
     rows, readable = _rows(values, feature, num_rows, where)
     if readable.all():
         return Ids(rows, counts, 0)
@@ -104,6 +104,18 @@ def in_range(found: Ids, num_rows: int) -> tuple[Ids, int]:
     sample = np.repeat(np.arange(len(lengths)), lengths)[valid]
     left = np.bincount(sample, minlength=len(lengths))
     return found._replace(ids=ids[valid], lengths=left), others
+
+
+def as_array(values: Any) -> np.ndarray:
+    """Return numbers or truth values without nulls.
+
+    By DLPack: PyArrow's ``to_numpy`` imports pandas, which takes half a second.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_boolean(values.type):
+        return np.from_dlpack(values.cast(pa.uint8())).astype(bool)
+    return np.from_dlpack(values)
 
 
 def is_list(kind: Any) -> bool:
@@ -143,7 +155,7 @@ def _rows(
         return _with_gaps(values, feature, num_rows, where)
     kind = values.type
     if pa.types.is_integer(kind):
-        found = values.to_numpy(zero_copy_only=False)
+        found = as_array(values)
         return _hashed_numbers(found, feature, num_rows, where)
     if pa.types.is_large_binary(kind):
         return _of_texts(values, feature, num_rows)
@@ -155,7 +167,7 @@ def _with_gaps(
     values: Any, feature: LogFeature, num_rows: int, where: str
 ) -> tuple[Ints, np.ndarray]:
     """Read lists with nulls in them: a null is an id that cannot be read."""
-    mask = values.is_valid().to_numpy(zero_copy_only=False)
+    mask = as_array(values.is_valid())
     rows = np.zeros(len(mask), dtype=np.int64)
     rows[mask], readable = _rows(values.drop_null(), feature, num_rows, where)
     mask[mask] = readable
@@ -187,12 +199,12 @@ def _of_texts(
 
     coded = values.dictionary_encode()
     texts = coded.dictionary
-    place = coded.indices.to_numpy(zero_copy_only=False)
+    place = as_array(coded.indices)
     pattern = _HEX if feature.hash is IdHash.HEX else _NUMBER.get(feature.hash)
     if pattern is None:
         rows = _hashes(texts.to_pylist(), feature) % np.uint64(num_rows)
         return rows.astype(np.int64)[place], np.ones(len(place), dtype=bool)
-    readable = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+    readable = as_array(pc.match_substring_regex(texts, pattern))
     base = 16 if feature.hash is IdHash.HEX else 10
     rows = np.array(
         [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -59,13 +59,17 @@ def sort_lookups(ids: Ints) -> Lookups:
     return Lookups(before, rows, counts, order[starts], order[ends - 1])
 
 
-def in_groups(rows: Ints) -> tuple[Ints, Ints, Bools]:
+def in_groups(
+    rows: Ints, *, kind: Literal["quicksort", "stable"] = "quicksort"
+) -> tuple[Ints, Ints, Bools]:
     """Sort rows, equal ones in their order.
 
     Parameters
     ----------
     rows : int array of shape (N,)
         At least 0.
+    kind : str
+        Of the sort: a stable one is faster where rows are a few runs in order.
 
     Returns
     -------
@@ -86,7 +90,7 @@ def in_groups(rows: Ints) -> tuple[Ints, Ints, Bools]:
     if int(rows.max(initial=0)).bit_length() + index_bits < 63:
         key = rows << index_bits
         key |= np.arange(size)
-        key.sort()
+        key.sort(kind=kind)
         order, ordered = key & ((1 << index_bits) - 1), key >> index_bits
     else:
         order = np.argsort(rows, kind="stable")

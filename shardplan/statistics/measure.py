@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import chain
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +15,7 @@ from shardplan.statistics.crew import make_crew, work
 from shardplan.statistics.errands import Errand
 from shardplan.statistics.formats.piece import Damage
 from shardplan.statistics.log_files import list_parts
+from shardplan.statistics.pilot import pilot_places
 from shardplan.statistics.sorting import Sorting
 from shardplan.statistics.summary import summarise
 from shardplan.statistics.summing import Summing
@@ -121,18 +123,21 @@ def _total(
     before = stamps_of(parts)
     keys = part_keys(parts, mapping, before)
     damaged: list[Damage] = []
-    kept: set[str] = set()
+    log, hot = _look(parts, keys, folder, crew)
+    kept = {f"{log}.hot"}
     errands_of: Callable[[Sequence[int]], Iterator[Errand]]
     if mapping.time:
         sorting = Sorting(folder, parts, keys, mapping)
         unknown = sorting.unknown()
         observer.stage("ordered by time", len(parts), len(parts) - unknown)
         sorting.order(crew, observer.advance)
-        damaged, kept = sorting.damaged(), sorting.kept()
-        leaves, errands_of = sorting.leaves(), sorting.errands
+        damaged = sorting.damaged()
+        kept |= sorting.kept()
+        leaves = sorting.leaves(hot)
+        errands_of = partial(sorting.errands, leaves, log)
     else:
-        leaves, errands_of = _spans(parts, keys)
-    summing = Summing(folder, leaves)
+        leaves, errands_of = _spans(parts, keys, log, hot)
+    summing = Summing(folder, leaves, log)
     folder.keep_only(kept | summing.kept())
     missing = summing.missing
     observer.stage("counted", len(leaves), len(leaves) - len(missing))
@@ -181,20 +186,40 @@ def _refuse_texts(found: PartStatistics) -> None:
         raise InputError(faults)
 
 
+def _look(
+    parts: list[Part], keys: list[str], folder: WorkFolder, crew: Workforce
+) -> tuple[str, str]:
+    """Have the hot rows of the log found.
+
+    Returns
+    -------
+    log : str
+        Their key.
+    hot : str
+        Digest of the rows: what is counted depends on them.
+    """
+    looked = pilot_places(len(parts))
+    log = digest("look", *(keys[k] for k in looked))
+    if not folder.has_hot(log):
+        some = [[list(piece) for piece in parts[k]] for k in looked]
+        work(crew, [Errand("look", log, (some,))], lambda key: [])
+    return log, folder.hot_digest(log)
+
+
 def _spans(
-    parts: list[Part], keys: list[str]
+    parts: list[Part], keys: list[str], log: str, hot: str
 ) -> tuple[list[str], Callable[[Sequence[int]], Iterator[Errand]]]:
     """Return the keys of several parts in a row each, and what counts some of them."""
     length = min((len(parts) // _FEW_SPANS).bit_length() - 1, _LONGEST_SPAN)
     size = 1 << max(0, length)
     starts = range(0, len(parts), size)
-    leaves = [digest(*keys[start : start + size]) for start in starts]
+    leaves = [digest(hot, *keys[start : start + size]) for start in starts]
 
     def errands(missing: Sequence[int]) -> Iterator[Errand]:
         for number in missing:
             start = number * size
             span = [[list(p) for p in part] for part in parts[start : start + size]]
-            yield Errand("count", leaves[number], (span,))
+            yield Errand("count", leaves[number], (span, log))
 
     return leaves, errands
 

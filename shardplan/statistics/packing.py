@@ -1,4 +1,4 @@
-"""Statistics of a part as bytes and back: JSON and plain arrays, which run no code.
+"""Statistics as bytes and back: JSON and plain arrays, which run no code.
 
 ::
 
@@ -20,23 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from shardplan.statistics.count import PartStatistics
-
 _MAGIC = b"shardplan part 1\n"
 _HEAD = struct.Struct("<II")
 _ROOMS = ("shardplan.statistics.", "shardplan.errors")
 """Of a file are made dataclasses of these modules, and nothing else."""
 
 
-def pack(found: PartStatistics) -> bytes:
-    """Return the bytes of statistics."""
+def pack(found: Any) -> bytes:
+    """Return the bytes of statistics: dataclasses, containers and arrays."""
     arrays: list[bytes] = []
     text = json.dumps(_plain(found, arrays), separators=(",", ":")).encode()
     content = b"".join([text, *arrays])
     return _MAGIC + _HEAD.pack(zlib.crc32(content), len(text)) + content
 
 
-def unpack(content: bytes) -> PartStatistics | None:
+def unpack(content: bytes) -> Any:
     """Return the statistics of bytes; None if they are not what was packed."""
     view = memoryview(content)
     start = len(_MAGIC) + _HEAD.size
@@ -46,8 +44,7 @@ def unpack(content: bytes) -> PartStatistics | None:
     if zlib.crc32(view[start:]) != checksum:
         return None
     text = bytes(view[start : start + size])
-    found = _made(json.loads(text), view[start + size :])
-    return found if isinstance(found, PartStatistics) else None
+    return _made(json.loads(text), view[start + size :])
 
 
 def _plain(value: Any, arrays: list[bytes]) -> Any:

@@ -10,61 +10,28 @@ import numpy as np
 
 from shardplan.statistics.gaps import Gaps
 from shardplan.statistics.lookups import in_groups
+from shardplan.statistics.row_hash import LEVELS, has_level, level_of, row_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shardplan.records.arrays import Bools, Ints
+    from shardplan.records.arrays import Bools, Floats, Ints
+    from shardplan.statistics.hot_rows import HotRows
     from shardplan.statistics.lookups import Lookups
-
-
-def row_level(rows: Ints) -> Ints:
-    """Return the leading zeros of a hash of each row: half of the rows have level 0.
-
-    Parameters
-    ----------
-    rows : int array of shape (N,)
-
-    Returns
-    -------
-    int array of shape (N,)
-        0 to 64; a share 2^-b of all rows has a level of at least b.
-
-    References
-    ----------
-    Steele, Lea, Flood 2014, Fast Splittable Pseudorandom Number Generators, OOPSLA
-    (the finaliser of SplitMix64).
-    """
-    x = rows.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ x >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    # A float keeps the leading bits; rounding up to the next power is as good a hash.
-    exponent = x.astype(np.float64).view(np.int64) >> 52
-    level: Ints = np.clip(1023 + 63 - exponent, 0, 64)
-    return level
-
-
-def sampled(rows: Ints, level: int) -> Bools:
-    """Tell which rows are in the sample of a share 2^-level of all."""
-    if level == 0:
-        return np.ones(len(rows), dtype=bool)
-    return row_level(rows) >= level
-
 
 SIGMAS = 2.6
 """Standard deviations that bounds of errors have: 99 of 100 where errors are normal, so
 that 95 of 100 hold where they are not quite."""
-LEVELS = 24
-"""Samples have up to this level."""
+HOT = LEVELS + 1
+"""The level of hot rows: no sample is without them."""
 
 
 @dataclass(frozen=True, eq=False)
 class RowSample:
-    """Exact lookups of sampled rows; samples of consecutive parts of a log add up.
+    """Exact lookups of hot and of sampled rows; those of consecutive parts add up.
 
-    The level rises until at most `most` rows are left, so that it is that of the whole
-    log, whatever its parts were.
+    The level rises until at most `most` rows are left besides the hot ones, so that it
+    is that of the whole log, whatever its parts were.
 
     Attributes
     ----------
@@ -76,30 +43,54 @@ class RowSample:
         Of all rows.
     rows, counts, visits : int arrays of shape (U,)
         Ascending rows, their lookups, and the blocks that have some.
+    levels : uint8 array of shape (U,)
+        Of their hashes, or HOT.
     first, last : int arrays of shape (U,)
         Their first and last lookup, among those of all rows, from 0.
-    across : tuple of Gaps
-        Gaps between parts, by level of the row up to LEVELS; below `level` none.
+    across : Gaps
+        Gaps between parts, by level of the row up to HOT; below `level` none.
     """
 
     most: int
     level: int
     num_lookups: int
     rows: Ints
+    levels: Ints
     counts: Ints
     visits: Ints
     first: Ints
     last: Ints
-    across: tuple[Gaps, ...]
+    across: Gaps
 
     @classmethod
-    def of(cls, found: Lookups, num_lookups: int, most: int) -> Self:
-        """Sample the rows of one block."""
-        none = (Gaps.none(),) * (LEVELS + 1)
-        rows, counts, first, last = found.rows, found.counts, found.first, found.last
-        once = np.ones_like(rows)
-        whole = cls(most, 0, num_lookups, rows, counts, once, first, last, none)
-        return whole.at(whole.fitting_level())
+    def of(
+        cls, found: Lookups, num_lookups: int, most: int, hot: HotRows, level: int = 0
+    ) -> Self:
+        """Sample the rows of one block.
+
+        Parameters
+        ----------
+        level : int
+            That the sample of the whole log is known to have at least.
+        """
+        hashes = row_hash(found.rows)
+        is_hot = hot.has(hashes)
+        kept = np.flatnonzero(is_hot | has_level(hashes, level))
+        rows = found.rows[kept]
+        levels = level_of(hashes[kept])
+        levels[is_hot[kept]] = HOT
+        return cls(
+            most,
+            level,
+            num_lookups,
+            rows,
+            levels,
+            found.counts[kept],
+            np.ones_like(rows),
+            found.first[kept],
+            found.last[kept],
+            Gaps.none(HOT + 1),
+        ).fitting()
 
     @classmethod
     def sum(cls, parts: Sequence[Self]) -> Self:
@@ -108,94 +99,112 @@ class RowSample:
         kept = [part.at(level) for part in parts]
         *starts, size = accumulate((p.num_lookups for p in parts), initial=0)
         each = list(zip(kept, starts, strict=True))
-        order, rows, new = in_groups(np.concatenate([p.rows for p in kept]))
+        order, rows, new = in_groups(
+            np.concatenate([p.rows for p in kept]), kind="stable"
+        )
+        levels, counts, visits = (
+            np.concatenate([getattr(p, name) for p in kept])[order]
+            for name in ("levels", "counts", "visits")
+        )
         first = np.concatenate([p.first + start for p, start in each])[order]
         last = np.concatenate([p.last + start for p, start in each])[order]
         again = np.flatnonzero(~new)
-        levels = np.minimum(row_level(rows[again]), LEVELS)
         gaps = first[again] - last[again - 1]
-        across = [Gaps.by_group(gaps, levels, LEVELS + 1), *(p.across for p in kept)]
-        starts_ = np.flatnonzero(new)
-        counts, visits = (
-            _summed(np.concatenate([getattr(p, name) for p in kept])[order], starts_)
-            for name in ("counts", "visits")
-        )
-        ends = np.append(starts_, len(rows))[1:] - 1
-        found = cls(
+        across = Gaps.by_group(gaps, levels[again].astype(np.int64), HOT + 1)
+        begins = np.flatnonzero(new)
+        ends = np.append(begins, len(rows))[1:] - 1
+        return cls(
             parts[0].most,
             level,
             size,
-            rows[starts_],
-            counts,
-            visits,
-            first[starts_],
+            rows[begins],
+            levels[begins],
+            _summed(counts, begins),
+            _summed(visits, begins),
+            first[begins],
             last[ends],
-            tuple(sum_of(*gaps) for gaps in zip(*across, strict=True)),
-        )
-        return found.at(found.fitting_level())
+            sum((p.across for p in kept), start=across),
+        ).fitting()
 
     def __add__(self, later: Self) -> Self:
         """Return the sample of this part and the next one."""
         return self.sum((self, later))
 
-    def fitting_level(self) -> int:
-        """Return the least level from this one on at which the rows are few enough."""
+    def fitting(self) -> Self:
+        """Return the part at the least level at which the rows are few enough."""
         if len(self.rows) <= self.most:
-            return self.level
-        levels = np.minimum(row_level(self.rows), LEVELS)
-        left = np.cumsum(np.bincount(levels, minlength=LEVELS + 1)[::-1])[::-1]
+            return self
+        number = np.bincount(self.levels, minlength=HOT + 1)[:HOT]
+        left = np.cumsum(number[::-1])[::-1]
         fits = np.flatnonzero(left <= self.most)
-        return int(fits[0]) if len(fits) else LEVELS
+        return self.at(int(fits[0]) if len(fits) else LEVELS)
 
     def at(self, level: int) -> Self:
         """Return the part of the sample that has at least a level."""
         if level <= self.level:
             return self
-        kept = sampled(self.rows, level)
-        return replace(
-            self,
-            level=level,
-            rows=self.rows[kept],
-            counts=self.counts[kept],
-            visits=self.visits[kept],
-            first=self.first[kept],
-            last=self.last[kept],
-            across=(Gaps.none(),) * level + self.across[level:],
-        )
+        kept = np.flatnonzero(self.levels >= level)
+        names = ("rows", "levels", "counts", "visits", "first", "last")
+        arrays = {name: getattr(self, name)[kept] for name in names}
+        across = self.across.from_group(level)
+        return replace(self, level=level, across=across, **arrays)
 
     @property
     def rate(self) -> float:
-        """Share of the rows that is kept."""
+        """Share of the rows that is kept of those that are not hot."""
         return 0.5**self.level
+
+    @property
+    def is_hot(self) -> Bools:
+        """Which rows are kept for being hot."""
+        found: Bools = self.levels == HOT
+        return found
+
+    @property
+    def weights(self) -> Floats:
+        """Return how many rows each stands for: 1 for a hot one, others 1 / rate."""
+        return np.where(self.is_hot, 1.0, 1.0 / self.rate)
+
+    def error(self, values: Ints | Floats) -> float:
+        """Return the bound (95 %) of the error of a sum over all rows.
+
+        Parameters
+        ----------
+        values : array of shape (U,)
+            What each row adds.
+
+        Notes
+        -----
+        The variance of independent draws at rate R, ``sum x^2 (1 - R) / R^2`` over what
+        was drawn.
+
+        References
+        ----------
+        Horvitz, Thompson 1952, JASA 47(260).
+        """
+        drawn = values[~self.is_hot].astype(float)
+        return SIGMAS * float(np.sqrt(drawn @ drawn * (1 - self.rate))) / self.rate
 
     def num_rows(self) -> tuple[float, float]:
         """Return how many rows were looked up, and a bound of the error (95 %)."""
-        count = len(self.rows) / self.rate
-        return count, SIGMAS * float(
-            np.sqrt(len(self.rows) * (1 - self.rate))
-        ) / self.rate
+        return float(self.weights.sum()), self.error(np.ones(len(self.rows)))
 
     def luck(self) -> float:
         """Return the relative error (95 %) of what visits of all rows add up to."""
-        visits = self.visits.astype(float)
-        total = max(float(visits.sum()), 1.0)
-        return SIGMAS * float(np.sqrt((visits**2).sum() * (1 - self.rate))) / total
+        total = max(float(self.visits @ self.weights), 1.0)
+        return self.error(self.visits) / total
 
-    def gaps_across(self) -> Gaps:
-        """Return the gaps between parts of the sampled rows."""
-        return sum_of(*self.across[self.level :])
+    def gaps_across(self) -> tuple[Gaps, Gaps]:
+        """Return the gaps between parts of hot rows, and of drawn ones."""
+        drawn = self.across.of_groups(0, HOT)
+        return self.across.of_groups(HOT, HOT + 1), drawn
 
-    def borders(self) -> Gaps:
-        """Return the gaps of the sampled rows to both ends of the log."""
-        return Gaps.of(self.first + 1) + Gaps.of(self.num_lookups - self.last)
-
-
-def sum_of(*gaps: Gaps) -> Gaps:
-    """Add histograms up."""
-    first, *rest = gaps
-    for other in rest:
-        first = first + other
-    return first
+    def borders(self) -> tuple[Gaps, Gaps]:
+        """Return the gaps to both ends of the log of hot rows, and of drawn ones."""
+        group = self.is_hot.astype(np.int64)
+        gaps = Gaps.by_group(self.first + 1, group, 2)
+        gaps += Gaps.by_group(self.num_lookups - self.last, group, 2)
+        return gaps.of_groups(1, 2), gaps.of_groups(0, 1)
 
 
 def _summed(values: Ints, starts: Ints) -> Ints:

@@ -93,20 +93,22 @@ class Sorting:
         orders = {f"{key}.order" for key in self._parts}
         return orders.union(*(times.runs for times in self._times.values()))
 
-    def leaves(self) -> list[str]:
-        """Return the keys of the parts of the sorted log."""
+    def leaves(self, hot: str) -> list[str]:
+        """Return the keys of the parts of the sorted log, counted with hot rows."""
         rows = sum(run.rows for run in self._runs)
         parts = -(-rows // piece.PART_ROWS)
-        return [digest(self._sorted_key, number) for number in range(parts)]
+        return [digest(hot, self._sorted_key, number) for number in range(parts)]
 
-    def errands(self, missing: Sequence[int]) -> Iterator[Errand]:
+    def errands(
+        self, leaves: Sequence[str], log: str, missing: Sequence[int]
+    ) -> Iterator[Errand]:
         """Write parts of the sorted log one after the other, each to be counted."""
-        leaves, wanted = self.leaves(), set(missing)
+        wanted = set(missing)
         for number, part in groupby(self._numbered(), key=itemgetter(0)):
             if number in wanted:
                 with self._folder.draft(f"{leaves[number]}.sorted") as draft:
                     write_run(draft, self._schema, (table for _, table in part))
-                yield Errand("count_sorted", leaves[number], ())
+                yield Errand("count_sorted", leaves[number], (log,))
                 wanted.remove(number)
             if not wanted:
                 return

@@ -46,7 +46,7 @@ def summarise(
     samples, present = max(lengths.num_samples, 1), max(lengths.num_present, 1)
     pooling = lengths.total / present
     seen, seen_error = tally.sample.num_rows()
-    access = access_curve(tally.sample, tally.hot, lookups)
+    access = access_curve(tally.sample, lookups)
     return TableStatistics(
         name=table.name,
         num_embeddings=table.num_embeddings,

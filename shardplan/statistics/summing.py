@@ -29,6 +29,8 @@ class Summing:
     folder : WorkFolder
     leaves : sequence of str
         Keys of consecutive parts.
+    log : str
+        Key of the log's hot rows.
 
     Attributes
     ----------
@@ -36,8 +38,8 @@ class Summing:
         Leaves that are to be counted; an earlier run has counted the others.
     """
 
-    def __init__(self, folder: WorkFolder, leaves: Sequence[str]) -> None:
-        self._folder = folder
+    def __init__(self, folder: WorkFolder, leaves: Sequence[str], log: str) -> None:
+        self._folder, self._log = folder, log
         self._levels = [list(leaves)]
         while len(below := self._levels[-1]) > 1:
             pairs = zip(below[::2], below[1::2], strict=False)
@@ -116,4 +118,4 @@ class Summing:
         if not self._there.issuperset(pair):
             return []
         above = self._key((level + 1, index // 2))
-        return [Errand("add", above, tuple(map(self._key, pair)))]
+        return [Errand("add", above, (*map(self._key, pair), self._log))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import reduce
 from operator import add
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -22,8 +22,22 @@ if TYPE_CHECKING:
 
     from shardplan.records.arrays import Ints
 
-_HOT_SHARE = 16
-"""One in so many of the rows to keep is one of the hottest."""
+
+class Keeping(NamedTuple):
+    """Which rows of a table to keep one by one.
+
+    Attributes
+    ----------
+    most : int
+        So many at most, besides the hot ones.
+    hot : HotRows
+    level : int
+        That the sample of the whole log is known to have at least.
+    """
+
+    most: int
+    hot: HotRows = HotRows.none()
+    level: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +58,15 @@ class Tally:
     gaps: Gaps
     block_rows: int
     sample: RowSample
-    hot: HotRows
     heat: Heat
     batches: AllBatches
     out_of_range: int
 
     @classmethod
     def none(cls, keep: int) -> Self:
-        """Return the statistics of nothing, which keep so many rows and lookups."""
+        """Return the statistics of nothing, which keep so many rows."""
         empty = np.zeros(0, dtype=np.int64)
-        return cls.of(empty, empty, 1, keep)
+        return cls.of(empty, empty, 1, Keeping(keep))
 
     @classmethod
     def of(
@@ -61,7 +74,7 @@ class Tally:
         ids: Ints,
         lengths: Ints,
         num_rows: int,
-        keep: int,
+        keeping: Keeping,
         out_of_range: int = 0,
     ) -> Self:
         """Count a block of samples.
@@ -74,16 +87,15 @@ class Tally:
             Lookups of each sample; N in sum.
         num_rows : int
             Rows of the table.
-        keep : int
-            Rows and lookups to keep.
+        keeping : Keeping
+            Which rows to keep.
         """
         found = sort_lookups(ids)
         return cls(
             Lengths.of(lengths),
             Gaps.of(found.gaps()),
             len(found.rows),
-            RowSample.of(found, len(ids), keep),
-            HotRows.of(found.rows, found.counts, max(1, keep // _HOT_SHARE)),
+            RowSample.of(found, len(ids), *keeping),
             Heat.of(found.rows, found.counts, num_rows),
             AllBatches.of(found, ids, lengths),
             out_of_range,
@@ -96,9 +108,9 @@ class Tally:
         Rows are merged at once: their sums cost many times as much as others.
         """
         each = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
-        sample, hot = RowSample.sum(each.pop("sample")), HotRows.sum(each.pop("hot"))
+        sample = RowSample.sum(each.pop("sample"))
         others = {name: reduce(add, found) for name, found in each.items()}
-        return cls(sample=sample, hot=hot, **others)
+        return cls(sample=sample, **others)
 
     def __add__(self, later: Self) -> Self:
         """Return the statistics of this part and the next one."""
@@ -111,20 +123,24 @@ class Tally:
 
     def inner_gaps(self) -> Gaps:
         """Return all gaps between lookups of a row, those between blocks as sampled."""
-        return self.gaps + self.sample.gaps_across() * self._each_sampled
+        hot, drawn = self.sample.gaps_across()
+        return self.gaps + hot + drawn * self._each_drawn
 
     def border_gaps(self) -> Gaps:
         """Return the gaps of all rows to both ends of the log."""
-        return self.sample.borders() * self._each_sampled
+        hot, drawn = self.sample.borders()
+        return hot + drawn * self._each_drawn
 
     @property
-    def _each_sampled(self) -> float:
-        """How many rows a sampled one stands for.
+    def _each_drawn(self) -> float:
+        """How many rows a drawn one stands for.
 
         Notes
         -----
         Rows, summed over blocks, are known; they are rows seen and gaps between blocks,
         of both of which the sample has the same share, but for its own luck.
         """
-        across = int(self.sample.gaps_across().counts.sum())
-        return self.block_rows / max(len(self.sample.rows) + across, 1)
+        across = [int(gaps.counts.sum()) for gaps in self.sample.gaps_across()]
+        num_hot = int(self.sample.is_hot.sum())
+        hot, drawn = num_hot + across[0], len(self.sample.rows) - num_hot + across[1]
+        return (self.block_rows - hot) / max(drawn, 1)

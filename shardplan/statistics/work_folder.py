@@ -4,6 +4,8 @@
 
     lock            held while a run is at work
     mapping.json    for its workers
+    KEY.hot         the hot rows of the log
+    KEY.levels      what is known of the samples of the whole log
     KEY.part        the statistics of consecutive parts of the log
     KEY.order       the times of a part, and checksums of its runs
     KEY-N.run       samples of a part, sorted by time
@@ -23,22 +25,25 @@ import secrets
 import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from shardplan.errors import InputError
 from shardplan.io.locks import try_lock
 from shardplan.records.log_mapping import LogMapping
 from shardplan.records.record import dump
+from shardplan.statistics.count import KeptRows, PartStatistics
 from shardplan.statistics.packing import pack, unpack
 from shardplan.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from shardplan.statistics.count import PartStatistics
+    from shardplan.statistics.hot_rows import HotRows
     from shardplan.statistics.log_files import Part
 
-_SUFFIXES = (".part", ".order", ".run", ".sorted", ".tmp")
+T = TypeVar("T")
+
+_SUFFIXES = (".hot", ".levels", ".part", ".order", ".run", ".sorted", ".tmp")
 _LOCK, _MAPPING = "lock", "mapping.json"
 _MOST_OWNER = 200
 SAME_PATHS = "workers need the log and this folder under the same paths"
@@ -111,17 +116,54 @@ class WorkFolder:
             finally:
                 draft.unlink(missing_ok=True)
 
-    def write_part(self, key: str, found: PartStatistics) -> None:
-        """Keep the statistics of consecutive parts."""
+    def write_hot(self, log: str, hot: dict[str, HotRows]) -> None:
+        """Keep the hot rows of a log."""
+        with self.draft(f"{log}.hot") as draft:
+            draft.write_bytes(pack(hot))
+
+    def has_hot(self, log: str) -> bool:
+        """Tell whether the hot rows of a log are there."""
+        return self._unpacked(f"{log}.hot", dict) is not None
+
+    def hot_digest(self, log: str) -> str:
+        """Return the digest of the hot rows of a log, which are there."""
+        return hashlib.sha256(self.file(f"{log}.hot").read_bytes()).hexdigest()[:32]
+
+    def kept_rows(self, log: str) -> KeptRows:
+        """Return which rows of a log are kept, as it is known by now.
+
+        Raises
+        ------
+        InputError
+            If that is not there, or damaged.
+        """
+        name = f"{log}.hot"
+        hot = self._required(name, self._unpacked(name, dict))
+        return KeptRows(self.mapping(), hot, self._levels(log))
+
+    def write_part(self, key: str, found: PartStatistics, log: str) -> None:
+        """Keep the statistics of consecutive parts of a log."""
         with self.draft(f"{key}.part") as draft:
             draft.write_bytes(pack(found))
+        known = KeptRows(self.mapping(), levels=self._levels(log))
+        before = known.levels.copy()
+        known.learn(found)
+        if known.levels != before:
+            # Of two that write at once either is right: levels may be too low.
+            with self.draft(f"{log}.levels") as draft:
+                draft.write_text(json.dumps(known.levels), encoding="utf-8")
+
+    def _levels(self, log: str) -> dict[str, int]:
+        try:
+            text = self.file(f"{log}.levels").read_bytes()
+        except FileNotFoundError:
+            return {}
+        levels: dict[str, int] = json.loads(text)
+        return levels
 
     def part(self, key: str) -> PartStatistics | None:
         """Return the statistics of a key; None if they are not there, or damaged."""
-        try:
-            return unpack(self.file(f"{key}.part").read_bytes())
-        except OSError:
-            return None
+        return self._unpacked(f"{key}.part", PartStatistics)
 
     def require_part(self, key: str) -> PartStatistics:
         """Return the statistics of a key.
@@ -131,10 +173,21 @@ class WorkFolder:
         InputError
             If they are not there, or damaged.
         """
-        if (found := self.part(key)) is None:
+        return self._required(f"{key}.part", self.part(key))
+
+    def _required(self, name: str, found: T | None) -> T:
+        if found is None:
             rule = "was damaged or removed: the same command counts it again"
-            raise InputError.single(str(self.file(f"{key}.part")), "", None, rule)
+            raise InputError.single(str(self.file(name)), "", None, rule)
         return found
+
+    def _unpacked(self, name: str, kind: type[T]) -> T | None:
+        """Return what a file has; None if it is not there, or damaged."""
+        try:
+            found = unpack(self.file(name).read_bytes())
+        except OSError:
+            return None
+        return found if isinstance(found, kind) else None
 
     def keep_only(self, names: Collection[str]) -> None:
         """Remove what an earlier run left that is of no use."""

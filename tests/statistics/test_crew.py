@@ -76,10 +76,12 @@ def test_errands_may_be_run_twice(tmp_path: Path) -> None:
     folder.write_mapping(mapping())
     write(tmp_path / "log", clicks(2000))
     path = str(tmp_path / "log" / "log.parquet")
-    for group, key in enumerate("ab"):
-        part = [[path, "parquet", group, group + 1]]
-        assert not run_errand(str(tmp_path), ".", Errand("count", key, ([part],)))
-    add = Errand("add", "c", ("a", "b"))
+    parts = [[[path, "parquet", group, group + 1]] for group in range(2)]
+    assert not run_errand(str(tmp_path), ".", Errand("look", "log", (parts,)))
+    for part, key in zip(parts, "ab", strict=True):
+        count = Errand("count", key, ([part], "log"))
+        assert not run_errand(str(tmp_path), ".", count)
+    add = Errand("add", "c", ("a", "b", "log"))
     assert not run_errand(str(tmp_path), ".", add)
     content = folder.file("c.part").read_bytes()
     folder.file("a.part").unlink()

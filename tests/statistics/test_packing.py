@@ -12,14 +12,15 @@ import pytest
 from shardplan.statistics.count import PartStatistics
 from shardplan.statistics.formats.piece import Damage
 from shardplan.statistics.packing import pack, unpack
-from shardplan.statistics.tally import Tally
+from shardplan.statistics.tally import Keeping, Tally
 
 
 def part() -> PartStatistics:
     rng = np.random.default_rng(0)
     lengths = rng.integers(0, 4, 500)
     ids = rng.integers(0, 1000, int(lengths.sum()))
-    found = PartStatistics({"item": Tally.of(ids, lengths, 1000, 64)}, np.eye(1))
+    tally = Tally.of(ids, lengths, 1000, Keeping(64))
+    found = PartStatistics({"item": tally}, np.eye(1))
     found.unreadable["item"] = 3
     found.damaged.append(Damage("a.csv", "cut"))
     return found

@@ -8,48 +8,72 @@ from operator import add
 import numpy as np
 import pytest
 
+from shardplan.statistics.hot_rows import HotRows
 from shardplan.statistics.lookups import sort_lookups
-from shardplan.statistics.sampling import LEVELS, RowSample, row_level, sampled
+from shardplan.statistics.row_hash import LEVELS, row_hash, row_level
+from shardplan.statistics.sampling import HOT, RowSample
 from tests.statistics.logs import KINDS
 
 
-def sample_of(ids: np.ndarray, most: int) -> RowSample:
-    return RowSample.of(sort_lookups(ids), len(ids), most)
+def sample_of(
+    ids: np.ndarray, most: int, hot: HotRows | None = None, level: int = 0
+) -> RowSample:
+    hot = hot or HotRows.none()
+    return RowSample.of(sort_lookups(ids), len(ids), most, hot, level)
+
+
+def hot_of(ids: np.ndarray, most: int) -> HotRows:
+    return HotRows.of(*np.unique(ids, return_counts=True), most)
 
 
 def same(one: RowSample, other: RowSample) -> bool:
-    arrays = ("rows", "counts", "visits", "first", "last")
+    arrays = ("rows", "levels", "counts", "visits", "first", "last")
     return (
         (one.level, one.num_lookups) == (other.level, other.num_lookups)
         and all((getattr(one, a) == getattr(other, a)).all() for a in arrays)
-        and all(
-            (a.counts == b.counts).all() and (a.sums == b.sums).all()
-            for a, b in zip(one.across, other.across, strict=True)
-        )
+        and (one.across.counts == other.across.counts).all()
+        and (one.across.sums == other.across.sums).all()
     )
 
 
-def test_a_level_more_is_half_of_the_rows() -> None:
-    """Levels are those of a hash: rows in a row are as good as any."""
-    levels = row_level(np.arange(1 << 18))
-    for level in range(8):
-        share = float((levels >= level).mean()) * 2**level
-        assert share == pytest.approx(1.0, abs=0.05)
-    assert sampled(np.arange(100), 0).all()
-
-
+@pytest.mark.parametrize("num_hot", [0, 100])
 @pytest.mark.parametrize("most", [10**6, 2000, 300])
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_order_of_merges_gives_the_same(kind: str, most: int) -> None:
-    """From the left, from the right, and as a tree."""
+def test_any_order_of_merges_gives_the_same(kind: str, most: int, num_hot: int) -> None:
+    """From the left, from the right, and as a tree; and if the level is known."""
     ids = KINDS[kind](np.random.default_rng(1), 20_000)
-    parts = [sample_of(part, most) for part in np.array_split(ids, 8)]
+    hot = hot_of(ids[:4000], num_hot)
+    parts = [sample_of(part, most, hot) for part in np.array_split(ids, 8)]
     left = reduce(add, parts)
     right = reduce(lambda later, part: part + later, reversed(parts))
     tree = [parts[i] + parts[i + 1] for i in range(0, 8, 2)]
     assert same(left, right)
     assert same(left, (tree[0] + tree[1]) + (tree[2] + tree[3]))
-    assert len(left.rows) <= most
+    known = [p for p in np.array_split(ids, 8)]
+    for level in range(left.level + 1):
+        assert same(
+            left, RowSample.sum([sample_of(p, most, hot, level) for p in known])
+        )
+    assert len(left.rows) <= most + num_hot
+    assert (left.is_hot.sum() > num_hot // 2) == (num_hot > 0)
+
+
+def test_hot_rows_are_exact() -> None:
+    """Sums over all rows are off by what the others add alone."""
+    ids = KINDS["shuffled"](np.random.default_rng(3), 20_000)
+    hot = hot_of(ids, 500)
+    found = sample_of(ids, 200, hot)
+    rows, counts = np.unique(ids, return_counts=True)
+    is_hot = hot.has(row_hash(rows))
+    assert 400 < is_hot.sum() <= 520
+    assert found.rows[found.is_hot].tolist() == rows[is_hot].tolist()
+    assert found.counts[found.is_hot].tolist() == counts[is_hot].tolist()
+    assert found.weights.max() == 2**found.level > 1
+    drawn = sample_of(ids, 200)
+    assert 0 < found.error(found.counts) < drawn.error(drawn.counts) / 4
+    across, drawn = (found + found).gaps_across()
+    assert across.counts.sum() == is_hot.sum()
+    assert 0 < drawn.counts.sum() <= 200
 
 
 def test_what_is_kept_is_exact() -> None:
@@ -82,3 +106,4 @@ def test_levels_end() -> None:
     found = sample_of(np.repeat(rows, 3), 4)
     assert len(found.rows) <= 4
     assert found.level <= LEVELS
+    assert HOT > LEVELS

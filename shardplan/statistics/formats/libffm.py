@@ -18,6 +18,7 @@ import numpy as np
 from shardplan.errors import InputError
 from shardplan.statistics.formats.piece import PART_BYTES, Damage, LogPiece
 from shardplan.statistics.formats.text_stream import TextStream
+from shardplan.statistics.ids import as_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,11 +82,11 @@ class _Lines:
         lines = pa.array(block.splitlines(), pa.string())
         words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(lines))
         words = words.filter(pc.greater(pc.utf8_length(lines), 0))
-        counts = pc.list_value_length(words).to_numpy(zero_copy_only=False)
+        counts = as_array(pc.list_value_length(words))
         sample = np.repeat(np.arange(len(counts)), counts)
         is_label = np.diff(sample, prepend=-1) > 0
         each = pc.split_pattern(words.flatten(), ":")
-        sizes = pc.list_value_length(each).to_numpy(zero_copy_only=False)
+        sizes = as_array(pc.list_value_length(each))
         is_wrong = sizes != np.where(is_label, 1, 3)
         good = np.bincount(sample[is_wrong], minlength=len(counts)) == 0
         kept = good[sample] & ~is_label
@@ -94,7 +95,7 @@ class _Lines:
         fields = pc.take(parts, at).dictionary_encode()
         self.wrong = int(np.count_nonzero(~good))
         self._names = fields.dictionary.to_pylist()
-        self._field = fields.indices.to_numpy(zero_copy_only=False)
+        self._field = as_array(fields.indices)
         self._feature = pc.take(parts, pc.add(at, 1))
         self._sample = (np.cumsum(good) - 1)[sample[kept]]
         self._size = int(np.count_nonzero(good))

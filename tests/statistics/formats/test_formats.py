@@ -12,7 +12,7 @@ pytest.importorskip("pyarrow")
 from typing import TYPE_CHECKING
 
 from shardplan.errors import InputError
-from shardplan.statistics.count import count_part, folded
+from shardplan.statistics.count import KeptRows, count_part, folded
 from shardplan.statistics.formats import arrays, batch, npy, npz, piece
 from shardplan.statistics.log_files import list_parts
 from shardplan.statistics.mapping_file import guess_mapping
@@ -79,7 +79,9 @@ def _damage(folder: Path, suffix: str, draws: int) -> Counter[str]:
         path.write_bytes(mutated(draw, CONTENTS[suffix]))
         try:
             parts, named = list_parts([path], mapping)
-            found = folded((count_part(part, mapping) for part in parts), mapping)
+            kept = KeptRows(mapping)
+            each = (count_part(part, mapping, kept) for part in parts)
+            found = folded(each, mapping, kept)
         except InputError:
             outcomes["refused"] += 1
             continue

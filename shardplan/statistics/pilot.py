@@ -1,0 +1,91 @@
+"""A first look at some samples of a log, which finds rows that are hot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from shardplan.statistics.count import ids_by_column, kept_rows
+from shardplan.statistics.hot_rows import HotRows
+from shardplan.statistics.ids import in_range
+from shardplan.statistics.log_files import read_part
+from shardplan.statistics.lookups import union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from shardplan.records.arrays import Ints
+    from shardplan.records.log_mapping import LogMapping
+    from shardplan.statistics.log_files import Part
+
+_MOST_PARTS = 128
+_SAMPLES = 1 << 15
+"""Samples at the start of each of these parts."""
+_MOST_KNOWN = 8
+"""Rows that are counted at most, for each hot row that is wanted."""
+
+
+def pilot_places(num_parts: int) -> list[int]:
+    """Return the parts to look at: all, or as many as are enough, evenly spaced."""
+    count = min(num_parts, _MOST_PARTS)
+    return [k * num_parts // count for k in range(count)]
+
+
+def find_hot_rows(parts: Sequence[Part], mapping: LogMapping) -> dict[str, HotRows]:
+    """Return the hottest rows of each table at the start of some parts.
+
+    Raises
+    ------
+    InputError
+        If a file lacks a column, or has no ids there.
+    """
+    # As many as drawn ones: errors of access curves are then least for what is kept.
+    most = kept_rows(len(mapping.tables))
+    known = {table.name: _Counts.none() for table in mapping.tables}
+    for part in parts:
+        for block in _first_samples(part, mapping):
+            for table in mapping.tables:
+                for found in ids_by_column(block, mapping, table).values():
+                    ids = in_range(found, table.num_embeddings)[0].ids
+                    more = _Counts(*np.unique(ids, return_counts=True))
+                    total = known[table.name].plus(more)
+                    known[table.name] = total.hottest(_MOST_KNOWN * most)
+    return {name: HotRows.of(*counts, most) for name, counts in known.items()}
+
+
+def _first_samples(part: Part, mapping: LogMapping) -> Iterator[Any]:
+    """Yield as many as are looked at; what is damaged is said when all is counted."""
+    left = _SAMPLES
+    for table in read_part(part, mapping, []):
+        yield table.slice(0, left)
+        left -= table.num_rows
+        if left <= 0:
+            return
+
+
+class _Counts(NamedTuple):
+    """Rows, ascending, and their lookups."""
+
+    rows: Ints
+    counts: Ints
+
+    @classmethod
+    def none(cls) -> _Counts:
+        zeros = np.zeros(0, dtype=np.int64)
+        return cls(zeros, zeros)
+
+    def plus(self, other: _Counts) -> _Counts:
+        rows = union(self.rows, other.rows)
+        counts = np.zeros(len(rows), dtype=np.int64)
+        for part in (self, other):
+            counts[np.searchsorted(rows, part.rows)] += part.counts
+        return _Counts(rows, counts)
+
+    def hottest(self, most: int) -> _Counts:
+        """Return so many rows, of equals the first."""
+        if len(self.rows) <= most:
+            return self
+        kept = np.sort(np.argsort(-self.counts, kind="stable")[:most])
+        return _Counts(self.rows[kept], self.counts[kept])
