@@ -129,7 +129,8 @@ class AllBatches:
             Lookups of each sample.
         """
         ends = np.concatenate(([0], np.cumsum(lengths)))
-        return cls(tuple(_batches(found, ids, ends, size) for size in SIZES))
+        before = found.before(int(ends[: _MOST_SAMPLES + 1][-1]))
+        return cls(tuple(_batches(found, before, ids, ends, size) for size in SIZES))
 
     def __add__(self, other: Self) -> Self:
         """Return those of both parts."""
@@ -137,11 +138,13 @@ class AllBatches:
         return type(self)(tuple(a + b for a, b in pairs))
 
 
-def _batches(found: Lookups, ids: Ints, ends: Ints, size: int) -> Batches:
+def _batches(found: Lookups, before: Ints, ids: Ints, ends: Ints, size: int) -> Batches:
     """Measure batches of one size.
 
     Parameters
     ----------
+    before : int array of shape (M,)
+        Of the lookups that batches are of.
     ends : int array of shape (S + 1,)
         Lookups before each sample, and all.
     """
@@ -152,7 +155,7 @@ def _batches(found: Lookups, ids: Ints, ends: Ints, size: int) -> Batches:
         every = every.astype(np.int64)[np.newaxis]
         unique = np.bincount(found.rows & _WIDTH - 1, minlength=_WIDTH)[np.newaxis]
     else:
-        every, unique = _counts(found.before, ids, ends[: taken * size + 1 : size])
+        every, unique = _counts(before, ids, ends[: taken * size + 1 : size])
     each = unique.sum(axis=1)
     weight, total = max(seen, cap), int(each.sum())
     return Batches(
@@ -172,7 +175,7 @@ def _counts(before: Ints, ids: Ints, edges: Ints) -> tuple[Ints, Ints]:
 
     Parameters
     ----------
-    before : int array of shape (N,)
+    before : int array of shape (M,)
         Of `Lookups`: the first of a row in a batch has none there before.
     edges : int array of shape (B + 1,)
         Lookups before each batch, and all of them.

@@ -14,19 +14,22 @@ NEVER = -1
 
 
 class Lookups(NamedTuple):
-    """The rows of N lookups in their order.
+    """The rows of N lookups, grouped.
 
     Attributes
     ----------
-    before : int array of shape (N,)
-        Index of the lookup before of the same row; `NEVER` for its first.
+    order : int array of shape (N,)
+        Index of each lookup, those of a row one after the other, in their order.
+    new : bool array of shape (N,)
+        Whether it is the first one of its row.
     rows, counts : int arrays of shape (U,)
         The distinct rows, ascending, and their lookups.
     first, last : int arrays of shape (U,)
         Index of the first and the last lookup of each.
     """
 
-    before: Ints
+    order: Ints
+    new: Bools
     rows: Ints
     counts: Ints
     first: Ints
@@ -34,8 +37,25 @@ class Lookups(NamedTuple):
 
     def gaps(self) -> Ints:
         """Return how many lookups after the one before of its row each comes again."""
-        again = np.flatnonzero(self.before != NEVER)
-        return again - self.before[again]
+        return np.diff(self.order)[~self.new[1:]]
+
+    def before(self, size: int) -> Ints:
+        """Return the index of the lookup before of the same row, or `NEVER`.
+
+        Parameters
+        ----------
+        size : int
+            Of so many lookups at the start.
+
+        Returns
+        -------
+        int array of shape (size,)
+        """
+        there = np.flatnonzero(self.order < size)
+        found = np.empty(size, dtype=np.int64)
+        previous = np.where(self.new[there], NEVER, self.order[there - 1])
+        found[self.order[there]] = previous
+        return found
 
 
 def sort_lookups(ids: Ints) -> Lookups:
@@ -47,16 +67,10 @@ def sort_lookups(ids: Ints) -> Lookups:
         At least 0.
     """
     order, ordered, new = in_groups(ids)
-    size = len(ids)
     starts = np.flatnonzero(new)
-    previous = np.empty_like(order)
-    previous[1:] = order[:-1]
-    previous[starts] = NEVER
-    before = np.empty_like(order)
-    before[order] = previous
-    ends = np.append(starts, size)[1:]
+    ends = np.append(starts, len(ids))[1:]
     rows, counts = ordered[starts], ends - starts
-    return Lookups(before, rows, counts, order[starts], order[ends - 1])
+    return Lookups(order, new, rows, counts, order[starts], order[ends - 1])
 
 
 def in_groups(
