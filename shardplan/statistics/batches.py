@@ -128,9 +128,17 @@ class AllBatches:
         lengths : int array of shape (S,)
             Lookups of each sample.
         """
-        ends = np.concatenate(([0], np.cumsum(lengths)))
-        before = found.before(int(ends[: _MOST_SAMPLES + 1][-1]))
-        return cls(tuple(_batches(found, before, ids, ends, size) for size in SIZES))
+        ends = np.concatenate(([0], np.cumsum(lengths[:_MOST_SAMPLES])))
+        before, place = found.before(int(ends[-1])), ids[: ends[-1]] & _WIDTH - 1
+
+        def counts(size: int, seen: int) -> tuple[Ints, Ints]:
+            if len(lengths) == size:
+                return _whole(found)
+            taken = min(seen, most_batches(size))
+            return _counts(before, place, ends[: taken * size + 1 : size])
+
+        number = {size: len(lengths) // size for size in SIZES}
+        return cls(tuple(_batches(n, s, counts(s, n)) for s, n in number.items()))
 
     def __add__(self, other: Self) -> Self:
         """Return those of both parts."""
@@ -138,29 +146,21 @@ class AllBatches:
         return type(self)(tuple(a + b for a, b in pairs))
 
 
-def _batches(found: Lookups, before: Ints, ids: Ints, ends: Ints, size: int) -> Batches:
-    """Measure batches of one size.
+def _batches(seen: int, size: int, counts: tuple[Ints, Ints]) -> Batches:
+    """Sum up the first of so many batches of a size.
 
     Parameters
     ----------
-    before : int array of shape (M,)
-        Of the lookups that batches are of.
-    ends : int array of shape (S + 1,)
-        Lookups before each sample, and all.
+    counts : int arrays of shape (B, P)
+        Ids, and unique ids, by batch and partition.
     """
-    seen, cap = (len(ends) - 1) // size, most_batches(size)
-    taken = min(seen, cap)
-    if len(ends) - 1 == size:
-        every = np.bincount(found.rows & _WIDTH - 1, found.counts, _WIDTH)
-        every = every.astype(np.int64)[np.newaxis]
-        unique = np.bincount(found.rows & _WIDTH - 1, minlength=_WIDTH)[np.newaxis]
-    else:
-        every, unique = _counts(before, ids, ends[: taken * size + 1 : size])
+    every, unique = counts
     each = unique.sum(axis=1)
+    cap = most_batches(size)
     weight, total = max(seen, cap), int(each.sum())
     return Batches(
         seen,
-        taken,
+        len(each),
         int(every.sum()) * weight,
         total * weight,
         total,
@@ -170,22 +170,30 @@ def _batches(found: Lookups, before: Ints, ids: Ints, ends: Ints, size: int) -> 
     )
 
 
-def _counts(before: Ints, ids: Ints, edges: Ints) -> tuple[Ints, Ints]:
+def _whole(found: Lookups) -> tuple[Ints, Ints]:
+    """Return ids, and unique ids, by partition, of all lookups as one batch."""
+    place = found.rows & _WIDTH - 1
+    every = np.bincount(place, found.counts, _WIDTH).astype(np.int64)
+    return every[np.newaxis], np.bincount(place, minlength=_WIDTH)[np.newaxis]
+
+
+def _counts(before: Ints, place: Ints, edges: Ints) -> tuple[Ints, Ints]:
     """Return ids, and unique ids, by batch and partition.
 
     Parameters
     ----------
-    before : int array of shape (M,)
-        Of `Lookups`: the first of a row in a batch has none there before.
+    before, place : int arrays of shape (M,)
+        Of `Lookups`: the first of a row in a batch has none there before; and
+        partitions.
     edges : int array of shape (B + 1,)
         Lookups before each batch, and all of them.
     """
-    taken = len(edges) - 1
+    taken, size = len(edges) - 1, int(edges[-1])
     batch = np.repeat(np.arange(taken), np.diff(edges))
-    place = batch * _WIDTH + (ids[: edges[-1]] & _WIDTH - 1)
-    new = before[: edges[-1]] < edges[batch]
-    every = np.bincount(place, minlength=taken * _WIDTH)
-    unique = np.bincount(place[new], minlength=taken * _WIDTH)
+    cell = batch * _WIDTH + place[:size]
+    new = before[:size] < edges[batch]
+    every = np.bincount(cell, minlength=taken * _WIDTH)
+    unique = np.bincount(cell[new], minlength=taken * _WIDTH)
     return every.reshape(taken, _WIDTH), unique.reshape(taken, _WIDTH)
 
 
