@@ -30,7 +30,7 @@ BLOCK = 1 << 17
 KEPT_ROWS = 1 << 21
 """Rows of all tables together that are kept one by one."""
 _TEXT = "is no number: name the hash function of the training job in the mapping"
-_LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 18
+_LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 19
 _BLOCKS_AT_ONCE = 8
 """Blocks whose rows are merged by one sort: those of a part of Parquet files."""
 
@@ -156,6 +156,8 @@ def folded(
         else:
             sizes.append([total])
     left = [part for waiting in reversed(sizes) for part in waiting]
+    if len(left) == 1:
+        return left[0]
     return PartStatistics.sum(left) if left else PartStatistics.none(mapping)
 
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from shardplan.records.log_mapping import LogMapping
     from shardplan.statistics.log_files import Part
 
-_MOST_PARTS = 128
+_MOST_PARTS = 512
 _SAMPLES = 1 << 15
 """Samples at the start of each of these parts."""
+_AT_ONCE = 1 << 22
+"""Lookups of all tables that are in memory at a time."""
 _MOST_KNOWN = 8
 """Rows that are counted at most, for each hot row that is wanted."""
 
@@ -44,14 +46,20 @@ def find_hot_rows(parts: Sequence[Part], mapping: LogMapping) -> dict[str, HotRo
     # As many as drawn ones: errors of access curves are then least for what is kept.
     most = kept_rows(len(mapping.tables))
     known = {table.name: _Counts.none() for table in mapping.tables}
+    waiting: dict[str, list[Ints]] = {name: [] for name in known}
+    size = 0
     for part in parts:
         for block in _first_samples(part, mapping):
             for table in mapping.tables:
                 for found in ids_by_column(block, mapping, table).values():
                     ids = in_range(found, table.num_embeddings)[0].ids
-                    more = _Counts(*np.unique(ids, return_counts=True))
-                    total = known[table.name].plus(more)
-                    known[table.name] = total.hottest(_MOST_KNOWN * most)
+                    waiting[table.name].append(ids)
+                    size += len(ids)
+        if size >= _AT_ONCE or part is parts[-1]:
+            for name, ids_of in waiting.items():
+                known[name] = known[name].plus(ids_of).hottest(_MOST_KNOWN * most)
+                ids_of.clear()
+            size = 0
     return {name: HotRows.of(*counts, most) for name, counts in known.items()}
 
 
@@ -76,10 +84,14 @@ class _Counts(NamedTuple):
         zeros = np.zeros(0, dtype=np.int64)
         return cls(zeros, zeros)
 
-    def plus(self, other: _Counts) -> _Counts:
-        rows = union(self.rows, other.rows)
+    def plus(self, more: Sequence[Ints]) -> _Counts:
+        """Count some lookups more."""
+        if not more:
+            return self
+        found = _Counts(*np.unique(np.concatenate(more), return_counts=True))
+        rows = union(self.rows, found.rows)
         counts = np.zeros(len(rows), dtype=np.int64)
-        for part in (self, other):
+        for part in (self, found):
             counts[np.searchsorted(rows, part.rows)] += part.counts
         return _Counts(rows, counts)
 
