@@ -45,7 +45,7 @@ def find_hot_rows(parts: Sequence[Part], mapping: LogMapping) -> dict[str, HotRo
     """
     # As many as drawn ones: errors of access curves are then least for what is kept.
     most = kept_rows(len(mapping.tables))
-    known = {table.name: _Counts.none() for table in mapping.tables}
+    known = {table.name: _RowCounts.none() for table in mapping.tables}
     waiting: dict[str, list[Ints]] = {name: [] for name in known}
     size = 0
     for part in parts:
@@ -73,31 +73,31 @@ def _first_samples(part: Part, mapping: LogMapping) -> Iterator[Any]:
             return
 
 
-class _Counts(NamedTuple):
+class _RowCounts(NamedTuple):
     """Rows, ascending, and their lookups."""
 
     rows: Ints
     counts: Ints
 
     @classmethod
-    def none(cls) -> _Counts:
+    def none(cls) -> _RowCounts:
         zeros = np.zeros(0, dtype=np.int64)
         return cls(zeros, zeros)
 
-    def plus(self, more: Sequence[Ints]) -> _Counts:
+    def plus(self, more: Sequence[Ints]) -> _RowCounts:
         """Count some lookups more."""
         if not more:
             return self
-        found = _Counts(*np.unique(np.concatenate(more), return_counts=True))
+        found = _RowCounts(*np.unique(np.concatenate(more), return_counts=True))
         rows = union(self.rows, found.rows)
         counts = np.zeros(len(rows), dtype=np.int64)
         for part in (self, found):
             counts[np.searchsorted(rows, part.rows)] += part.counts
-        return _Counts(rows, counts)
+        return _RowCounts(rows, counts)
 
-    def hottest(self, most: int) -> _Counts:
+    def hottest(self, most: int) -> _RowCounts:
         """Return so many rows, of equals the first."""
         if len(self.rows) <= most:
             return self
         kept = np.sort(np.argsort(-self.counts, kind="stable")[:most])
-        return _Counts(self.rows[kept], self.counts[kept])
+        return _RowCounts(self.rows[kept], self.counts[kept])
