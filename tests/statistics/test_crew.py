@@ -47,6 +47,15 @@ def test_processes_of_this_machine(log: Path) -> None:
         measure([log], mapping(features=wrong), workers=2)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("workers", [3, 8])
+@pytest.mark.parametrize("time", ["", "time"])
+def test_any_number_of_processes(log: Path, workers: int, time: str) -> None:
+    """More than there are processors, and a number that divides no tree evenly."""
+    expected = measure([log], mapping(time=time))
+    assert measure([log], mapping(time=time), workers=workers) == expected
+
+
 def test_a_worker_of_a_scheduler_is_killed(log: Path, tmp_path: Path) -> None:
     """What it was at is counted by the other one, and nothing twice."""
     expected = measure([log], mapping())
