@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from shardplan.records.record import (
     Fraction,
@@ -17,7 +18,26 @@ from shardplan.records.record import (
     Tally,
 )
 
-Curve = tuple[tuple[Number, Number], ...]
+_ROUNDING = 1e-6
+Points = tuple[tuple[Number, Number], ...]
+
+
+def _in_order(points: Points) -> Points:
+    if any(after[0] < before[0] for before, after in pairwise(points)):
+        raise ValueError("the first numbers of points must not fall")
+    if any(min(point) < -_ROUNDING for point in points):
+        raise ValueError("numbers of points must not be below 0")
+    return points
+
+
+def _are_shares(points: Points) -> Points:
+    if any(share > 1 + _ROUNDING for _, share in points):
+        raise ValueError("shares must not be above 1")
+    return points
+
+
+Curve = Annotated[Points, AfterValidator(_in_order)]
+Shares = Annotated[Curve, AfterValidator(_are_shares)]
 Error = Annotated[Number, Field(ge=0)]
 
 
@@ -131,18 +151,25 @@ class TableStatistics(Record):
     mean_square: Number
     max_length: Tally
     length_quantiles: Curve
-    access: Curve
+    access: Shares
     access_error: Error
     unique_rows: Curve
     unique_rows_error: Error = 0.0
     batches: tuple[BatchStatistics, ...] = ()
-    miss_ratio: Curve
+    miss_ratio: Shares
     miss_ratio_error: Error = 0.0
     cold_ratio: Fraction
     cold_ratio_error: Error = 0.0
     block_heat: tuple[Number, ...]
     modulo_skew: Curve
     days: tuple[DayStatistics, ...] = ()
+
+    @model_validator(mode="after")
+    def _lookups_have_curves(self) -> TableStatistics:
+        for name in ("access", "unique_rows", "miss_ratio"):
+            if self.lookups and not getattr(self, name):
+                raise ValueError(f"{name} has no point, but there are lookups")
+        return self
 
     def errors(self) -> dict[str, float]:
         """Return the bound of the error of every statistic; 0 for an exact one."""
@@ -172,6 +199,15 @@ class LogStatistics(Record):
     schema_version: SchemaVersion
     name: Name
     num_samples: Tally
-    tables: tuple[TableStatistics, ...]
+    tables: Annotated[tuple[TableStatistics, ...], Field(min_length=1)]
     together: tuple[tuple[Fraction, ...], ...]
     unread: tuple[Unread, ...] = ()
+
+    @model_validator(mode="after")
+    def _tables_differ(self) -> LogStatistics:
+        names = [table.name for table in self.tables]
+        if len(set(names)) < len(names):
+            raise ValueError("tables: names must differ")
+        if {len(names)} != {len(self.together), *map(len, self.together)}:
+            raise ValueError("together has a row, and a column, for each table")
+        return self

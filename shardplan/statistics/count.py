@@ -29,7 +29,10 @@ BLOCK = 1 << 17
 """Samples that are counted at a time; gaps between lookups within are exact."""
 KEPT_ROWS = 1 << 21
 """Rows of all tables together that are kept one by one."""
-_TEXT = "is no number: name the hash function of the training job in the mapping"
+_TEXT = (
+    "is no whole number of 64 bits: for text, name the hash function of the training "
+    "job in the mapping"
+)
 _LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 19
 _BLOCKS_AT_ONCE = 8
 """Blocks whose rows are merged by one sort: those of a part of Parquet files."""

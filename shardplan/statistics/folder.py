@@ -46,8 +46,8 @@ def load_statistics(path: str | os.PathLike[str]) -> LogStatistics:
     InputError
         With everything that is wrong in its file; if it has none.
     """
-    file = Path(path) / _FILE
-    if not file.is_file():
+    where, file = str(path) or "''", Path(path) / _FILE
+    if not str(path) or not file.is_file():
         rule = f"has no {_FILE}: shardplan stats writes one"
-        raise InputError.single(str(path), "", None, rule)
+        raise InputError.single(where, "", None, rule)
     return validate(LogStatistics, read_json(file, str(file)), str(file))

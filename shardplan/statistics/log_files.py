@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shardplan.errors import Fault, InputError, shorten
+from shardplan.io.outputs import refuse_output
 from shardplan.records.log_mapping import DAY_OF_PATH, LogFormat
 from shardplan.statistics.days import MOST_DAYS
 from shardplan.statistics.formats import batch, libffm, npy, npz, parquet, text
@@ -53,6 +55,9 @@ _WITHOUT_NAMES = {LogFormat.CSV, LogFormat.TSV, LogFormat.NPY, LogFormat.PT}
 """Formats whose columns a mapping may name."""
 _WITH_TEXT = {LogFormat.PARQUET, LogFormat.CSV, LogFormat.TSV, LogFormat.CRITEO}
 """Formats that may have several ids in a text."""
+
+_NUMBER = re.compile(r"\s*-?\d*\.?\d*\s*")
+"""Also of an empty cell."""
 
 Part = tuple[LogPiece, ...]
 """What is read in one go, in this order."""
@@ -109,14 +114,18 @@ def list_parts(
 def _expand(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     found: list[str] = []
     wrong = []
-    for given in map(Path, paths):
-        if given.is_dir():
+    for path in paths:
+        given = Path(path)
+        if not os.fspath(path):
+            wrong.append(Fault("''", "", "", "is no path: name a file or folder"))
+        elif given.is_dir():
             found += [str(p) for p in given.rglob("*") if p.is_file() and _suffix(p)]
         elif given.is_file():
             found.append(str(given))
         else:
             wrong.append(Fault(str(given), "", "", "there is no such file or folder"))
     for path in found:
+        refuse_output(Path(path), path)
         # Neither PyArrow nor JSON has such names.
         if (shown := path.encode("utf-8", "backslashreplace").decode()) != path:
             rule = "has a name that is not UTF-8: rename it"
@@ -173,7 +182,8 @@ def _format_of(path: str) -> LogFormat:
     suffix = _suffix(Path(path))
     if not suffix:
         known = ", ".join(_SUFFIXES)
-        rule = f"has no suffix of a log ({known}): give the mapping a format"
+        rule = f"has no suffix of a log ({known}): rename it, or give the mapping a "
+        rule += "format"
         raise InputError.single(path, "", None, rule)
     return _SUFFIXES[suffix]
 
@@ -242,14 +252,16 @@ def first_samples(path: str) -> Any:
     Raises
     ------
     InputError
-        If there is no such file, or it cannot be read.
+        If there is no such file, it cannot be read, or its first line has numbers where
+        names belong.
     """
     import pyarrow as pa
 
     path = _expand([path])[0]
+    form = _format_of(path)
     damaged: list[Damage] = []
     samples: list[Any] = []
-    for table in _all_columns(path, damaged):
+    for table in _all_columns(path, form, damaged):
         if samples and table.schema != samples[0].schema:
             break
         samples.append(table)
@@ -258,11 +270,15 @@ def first_samples(path: str) -> Any:
     if not samples:
         rule = damaged[0].reason if damaged else "has no sample"
         raise InputError.single(path, "", None, rule)
+    names = samples[0].column_names
+    if form in (LogFormat.CSV, LogFormat.TSV) and all(map(_NUMBER.fullmatch, names)):
+        rule = "has no names of columns but numbers: a mapping names them, columns = "
+        rule += '["a", "b"]'
+        raise InputError.single(path, "line 1", ", ".join(names), rule)
     return pa.concat_tables(samples)
 
 
-def _all_columns(path: str, damaged: list[Damage]) -> Iterator[Any]:
-    form = _format_of(path)
+def _all_columns(path: str, form: LogFormat, damaged: list[Damage]) -> Iterator[Any]:
     try:
         for piece, _ in _READERS[form].pieces(path, form):
             yield from _READERS[form].read(piece, None, damaged)

@@ -26,10 +26,11 @@ from shardplan.statistics.log_files import first_samples, looks_like_criteo
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _NAMES: TypeAdapter[str] = TypeAdapter(Name)
 _HASHED_ROWS = 1_000_000
+_MOST_LEFT = 20
 _NO_IDS = ("label", "rating", "target", "weight", "score")
 _HEX = r"^[0-9a-fA-F]{8}$"
 
@@ -77,7 +78,8 @@ def guess_mapping(log: str | os.PathLike[str]) -> LogMapping:
     if not guesses:
         rule = "no column has whole numbers from 0 on, or text"
         raise InputError.single(str(log), "", None, rule)
-    return _mapping(log, guesses, time=time)
+    left = [n for n in samples.column_names if n not in guesses and n != time]
+    return _mapping(log, guesses, time=time, left=left)
 
 
 def _mapping(
@@ -85,12 +87,14 @@ def _mapping(
     guesses: Mapping[str, tuple[int, IdHash | None]],
     form: LogFormat | None = None,
     time: str = "",
+    left: Sequence[str] = (),
 ) -> LogMapping:
     """Return a mapping of columns, each with rows and hash function of its table."""
     stem = Path(log).name.split(".")[0]
     return LogMapping(
         schema_version=1,
         name=stem if _can_be_named(stem, [stem]) else "log",
+        description=_without_table(left),
         format=form,
         time=time,
         tables=tuple(
@@ -101,6 +105,17 @@ def _mapping(
             for name, (_, function) in guesses.items()
         ),
     )
+
+
+def _without_table(columns: Sequence[str]) -> str:
+    """Say which columns seem to have no ids: nobody notices what is not there."""
+    if not columns:
+        return ""
+    more = len(columns) - _MOST_LEFT
+    shown = ", ".join(columns[:_MOST_LEFT]) + (
+        f" and {more:,} more" if more > 0 else ""
+    )
+    return f"Without a table, for they seem to have no ids: {shown}"
 
 
 def _can_be_named(name: str, names: list[str]) -> bool:
@@ -153,6 +168,8 @@ def mapping_text(mapping: LogMapping) -> str:
         "schema_version = 1",
         f"name = {_quoted(mapping.name)}",
     ]
+    if mapping.description:
+        lines += [f"description = {_quoted(mapping.description)}"]
     if mapping.format:
         lines += [f"format = {_quoted(mapping.format)}"]
     if mapping.time:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import ValidationError
 
 from shardplan.errors import Fault, InputError
+from shardplan.io.validate import find_problems
 from shardplan.io.wording import suggest
-from shardplan.records.tables import CdfAccess
+from shardplan.records.tables import CdfAccess, EmbeddingTable
 
 if TYPE_CHECKING:
     from shardplan.records.log_statistics import LogStatistics, TableStatistics
-    from shardplan.records.tables import EmbeddingTable
     from shardplan.records.workload import Workload
 
 
@@ -28,7 +29,8 @@ def with_statistics(model: Workload, found: LogStatistics) -> Workload:
     Raises
     ------
     InputError
-        If a measured table is none of the workload's, or has other rows there.
+        If a measured table is none of the workload's, has other rows there, or what was
+        measured is more than a workload may say.
     """
     tables = {table.name: table for table in model.tables}
     faults = []
@@ -43,7 +45,11 @@ def with_statistics(model: Workload, found: LogStatistics) -> Workload:
             key = f"tables.{each.name}.num_embeddings"
             faults.append(Fault(model.name, key, f"{rows:,}", rule))
             continue
-        tables[each.name] = _measured(tables[each.name], each)
+        try:
+            tables[each.name] = _measured(tables[each.name], each)
+        except ValidationError as error:
+            where = f"{found.name}: {each.name}"
+            faults += find_problems(error, EmbeddingTable, where)
     if faults:
         raise InputError(faults)
     return model.replace(tables=tuple(tables.values()))

@@ -106,10 +106,11 @@ class DaskWorkers:
         """
         distributed = require_dask("scheduler", where)
         try:
+            _require_address(address)
             client = distributed.Client(
                 address, timeout=_CONNECT_S, set_as_default=False
             )
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, OverflowError, TimeoutError) as error:
             rule = f"no scheduler answers there: {error}"
             raise InputError.single(where, "scheduler", address, rule) from error
         found = cls(client, None, where)
@@ -170,6 +171,17 @@ def _asking() -> Callable[[], str]:
         return VERSION
 
     return release
+
+
+def _require_address(address: str) -> None:
+    """Raise `ValueError` for what is no address: a client of it never ends well."""
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.comm.registry import get_backend
+
+    scheme, place = parse_address(address)
+    get_backend(scheme)
+    if scheme in ("tcp", "tls"):
+        parse_host_port(place)
 
 
 def require_dask(argument: str, where: str) -> Any:

@@ -45,6 +45,7 @@ def test_what_is_guessed(tmp_path: Path) -> None:
     )
     tables = {t["name"]: t["num_embeddings"] for t in found["tables"]}
     million = 1_000_000
+    assert found["description"].endswith(f"ids: lost\n, {'x' * 300}")
     assert tables == {"\U0001f600": 10, "big": million, "pair": 5, "coded": million}
     assert [f.get("hash") for f in found["features"]] == [None, "modulo", None, "md5"]
 
@@ -56,6 +57,23 @@ def test_names_of_files_and_folders(tmp_path: Path) -> None:
     for path, name in ((tmp_path, tmp_path.name), (tmp_path / " .csv", "log")):
         found = guess_mapping(path)
         assert (found.name, [f.column for f in found.features]) == (name, ["y"])
+
+
+def test_columns_that_are_left_out(tmp_path: Path) -> None:
+    """They are named: halves, and whole numbers that look like it."""
+    found = guess(tmp_path / "log.parquet", {"a": [1], "x": [0.5], "label": [1]})
+    assert found["description"].endswith("ids: x, label")
+    columns = {f"x{n}": [0.5] for n in range(30)}
+    found = guess(tmp_path / "log.parquet", {"a": [1], **columns})
+    assert found["description"].endswith("x18, x19 and 10 more")
+
+
+@pytest.mark.parametrize("text", ["1,2\n3,4\n", "7,-1.5,\n8,1,\n", "5\n6\n"])
+def test_numbers_in_the_place_of_names(tmp_path: Path, text: str) -> None:
+    """The first sample is no header, whose names no other file would have."""
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(InputError, match="no names of columns but numbers"):
+        guess_mapping(tmp_path / "log.csv")
 
 
 def criteo(label: str, number: str, ids: str) -> str:

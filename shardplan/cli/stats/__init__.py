@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -29,8 +30,18 @@ class _Measuring(LazyGroup):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the command there that files, or options of it, stand for."""
         if args and args[0] not in (*self.lazy, *ctx.help_option_names):
+            self._refuse_typo(ctx, args[0])
             args = ["measure", *args]
         return super().parse_args(ctx, args)
+
+    def _refuse_typo(self, ctx: click.Context, word: str) -> None:
+        """Refuse what is near the name of a command, and no file."""
+        if Path(word).suffix or word.startswith("-") or Path(word).exists():
+            return
+        from shardplan.io.wording import suggest
+
+        if meant := suggest(word, self.lazy):
+            ctx.fail(f"No such command, file or folder: {word!r}{meant}")
 
 
 @click.group(

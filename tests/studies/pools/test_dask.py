@@ -209,6 +209,14 @@ def test_nobody_answers(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             run(study, scheduler=address)
 
 
+@pytest.mark.parametrize("address", ["", "foo", "foo://a:1", "tcp://a", "tcp://a:b"])
+def test_what_is_no_address(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No client is made of it, whose end would be a traceback 20 seconds later."""
+    monkeypatch.setattr(distributed, "Client", pytest.fail)
+    with pytest.raises(InputError, match="no scheduler answers there"):
+        dask_workers.DaskWorkers.on_scheduler(address, "stats")
+
+
 def test_a_task_is_small(tmp_path: Path) -> None:
     """Whatever the study holds, a point is below 10 kB."""
     spec = quick.spec(tmp_path)
