@@ -1,7 +1,8 @@
 """The best prices of longest items, seconds and bytes: one linear program.
 
 Its columns are shares of options, the slowest rank of each phase, and what is on all
-ranks; its duals are the prices. One class of ranks, small menus.
+ranks; its duals are the prices. Of large menus it has some options to begin with, and
+others where its prices make them cheaper. One class of ranks.
 """
 
 from __future__ import annotations
@@ -12,21 +13,29 @@ import numpy as np
 
 from shardplan.certify.highs import End, Highs
 from shardplan.certify.oracle import PoolOracle, legal_prices
-from shardplan.certify.rounds import phase_peaks
+from shardplan.certify.rounds import best_prices, phase_peaks
 from shardplan.certify.rows import ProgramRows
 from shardplan.certify.tolerances import LEAST_SHARE, PRICE_DIGITS
-from shardplan.certify.verify import Box, open_menu, round_bound
+from shardplan.certify.verify import Box, open_menu, option_costs, round_bound
+from shardplan.problems.totals import first_least
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from shardplan.certify.kelley import Clock
     from shardplan.certify.relaxed import Relaxed
-    from shardplan.records.arrays import Floats, Ints
+    from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.records.certificate import Prices
 
-_MOST_OPTIONS = 5_000
-"""Options above which the program is not worth its time."""
+_MOST_OPTIONS, _MOST_COLUMNS = 100_000, 5_000
+"""Options above which the program is not worth its time, and those that it looks at at
+once."""
+_WAYS = (0.0, 0.01, 0.1, 1.0)
+"""Prices of longest items at which options are cheap that it begins with."""
+_PRICINGS = 8
+"""Programs of one menu, each with the options that are cheaper by those before."""
+_CHEAPER = 1e-3
+"""Share of all tables' costs that other options must save to become columns."""
 _MOST_ROUNDS = 3
 """Programs, each without the options that those before exclude."""
 _STALLED = 0.95
@@ -51,7 +60,7 @@ def longest_rounds(
     menu = open_menu(relaxed, box, None)
     rounds: list[Prices] = []
     while len(rounds) < _MOST_ROUNDS and not menu.has_empty_bundle:
-        prices = LongestProgram(menu, limit).solve(stop)
+        prices = _best_prices(menu, limit, stop)
         if prices is None:
             break
         rounds.append(prices)
@@ -60,6 +69,35 @@ def longest_rounds(
         if left.mean() > _STALLED:
             break
     return tuple(rounds)
+
+
+def _best_prices(menu: Relaxed, limit: float, stop: Clock | None) -> Prices | None:
+    """Solve the program of a menu, or of its options that its prices make cheapest."""
+    if len(menu) <= _MOST_COLUMNS:
+        return LongestProgram(menu, limit).solve(stop)
+    columns, best = _first_columns(menu), None
+    for _ in range(_PRICINGS):
+        prices = LongestProgram(menu.select(columns), limit).solve(stop)
+        if prices is None:
+            break
+        best, cost = prices, option_costs(menu, prices)
+        least = first_least(cost, menu.start)
+        known = first_least(np.where(columns, cost, np.inf), menu.start)
+        saved = cost[known] - cost[least]
+        if saved.sum() <= _CHEAPER * cost[known].sum():
+            break
+        columns[least] = True
+    return best
+
+
+def _first_columns(menu: Relaxed) -> Bools:
+    """Options that are cheap at some prices of longest items, or small (O,)."""
+    cost, longest = option_costs(menu, best_prices(menu)), phase_peaks(menu)
+    ways = [cost + way * longest.sum(axis=1) for way in _WAYS]
+    columns = np.zeros(len(menu), dtype=bool)
+    for values in (*ways, PoolOracle.of(menu).shares.sum(axis=1)):
+        columns[first_least(values, menu.start)] = True
+    return columns
 
 
 class LongestProgram:

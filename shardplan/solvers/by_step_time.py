@@ -42,6 +42,8 @@ _SUMS, _MOVES = 0.6, 0.4
 _FEW, _LONG_SUMS = 1.0, 1.2
 """With fewer moves per table in their first turn they bring little: the solver's turn
 then."""
+_MANY = 50_000
+"""Tables times ranks above which the guide comes first where tables may go to SSD."""
 _UNIFORM = 0.3
 """Turn of plans of tables that are all cut alike; without a limit of work alone."""
 _SHELF_S, _GUIDE_S = 0.7, 1.5
@@ -98,7 +100,7 @@ class ByStepTime:
         if stop.gap > 0 and best.assignment is not None:
             best.bound(stop, self._params.proof)
         search = StepSearch(best.problem, seed)
-        if not (best.is_enough or self._is_large(best.problem)):
+        if not (best.is_enough or self._begins_with_sums(best.problem)):
             self._uniformly(best, stop, seed, turns)
             known = [start.best for start in starts]
             _move_tables(search, known, best, stop, turns.length(_FIRST))
@@ -120,6 +122,16 @@ class ByStepTime:
         """Whether the solver comes first: greedy may take half of the time."""
         size = problem.num_bundles * problem.world_size
         return size > self._params.auto.greedy_size
+
+    def _begins_with_sums(self, problem: Problem) -> bool:
+        """Whether neither cutting all tables alike nor moving single ones pays yet.
+
+        With many tables over SSD greedy's first plan is far from good: giants are cut
+        badly, and weights of a guide put that right sooner than moves do.
+        """
+        is_many = problem.num_bundles * problem.world_size > _MANY
+        has_ssd = bool(problem.options.item_bytes[:, 2].any())
+        return self._is_large(problem) or (is_many and has_ssd)
 
     def _uniformly(
         self, best: ShortestStep, stop: Stop, seed: int, turns: Turns

@@ -7,12 +7,14 @@ import math
 import numpy as np
 import pytest
 
+from shardplan.certify import longest_prices
 from shardplan.certify.dual import by_longest_items, lower_bound
 from shardplan.certify.longest_prices import LongestProgram, longest_rounds
 from shardplan.certify.params import ProofParams
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.verify import Box, round_bound, verify
 from shardplan.records.sharding import Objective
+from tests.benchmarks.families import Family, family_problem
 from tests.certify.test_dual import BOTH, CLUSTERS
 from tests.certify.test_longest import roomy
 from tests.certify.test_verify import US, menu
@@ -62,6 +64,32 @@ def test_where_it_does_not_apply() -> None:
     assert len(longest_rounds(one, 1.0, None)) == 1
     nothing = one.select(np.zeros(len(one), dtype=bool))
     assert longest_rounds(nothing, 1.0, None) == ()
+
+
+def test_few_columns_prove_as_much_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large menu others come by price, until they promise nothing more."""
+    for seed in range(2):
+        problem = family_problem(Family.SSD, seed, 10, 4, Objective.STEP)
+        relaxed = Relaxed.of(problem)
+        limit = 10.0 * lower_bound(problem).value_s
+        box = Box.whole(relaxed.num_dimensions, limit)
+        columns = []
+        solve = LongestProgram.solve
+
+        def counted(program: LongestProgram, *args, solve=solve, columns=columns):
+            columns.append(len(program._relaxed))
+            return solve(program, *args)
+
+        monkeypatch.setattr(LongestProgram, "solve", counted)
+        found = []
+        for most in (10**6, 0):
+            monkeypatch.setattr(longest_prices, "_MOST_COLUMNS", most)
+            prices = longest_prices._best_prices(relaxed, limit, None)
+            assert prices is not None
+            found.append(round_bound(relaxed, prices, box).value_s)
+        monkeypatch.setattr(LongestProgram, "solve", solve)
+        assert found[1] == pytest.approx(found[0], rel=5e-3)
+        assert max(columns[1:]) < 0.5 * columns[0]
 
 
 def test_short_memory_is_for_others_to_prove() -> None:

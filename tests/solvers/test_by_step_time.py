@@ -13,12 +13,14 @@ from shardplan.plans.evaluation import evaluate
 from shardplan.problems.weighted import StepView, by_load, by_phase, weights_at
 from shardplan.records.sharding import Objective
 from shardplan.simulation import SimulationSettings, simulate
+from shardplan.solvers import by_step_time
 from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, SolveStatus, Stop
 from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.params import SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
+from tests.benchmarks.families import Family, family_problem
 from tests.helpers import (
     assert_plan_valid,
     dlrm_like,
@@ -90,6 +92,16 @@ def test_a_long_first_plan_is_the_only_one_of_greedy(monkeypatch):
     stop = Stop(time_limit_s=9.0, clock=lambda: float(next(clock)))
     ByStepTime(Greedy()).solve(problem, stop, 0, Silent())
     assert len(solved) == 1
+
+
+def test_with_many_tables_over_ssd_the_guide_comes_first(monkeypatch):
+    """Elsewhere tables are cut alike and moved before."""
+    monkeypatch.setattr(by_step_time, "_MANY", 12 * 4 - 1)
+    solver = ByStepTime(Auto())
+    for family, tables in ((Family.SSD, 12), (Family.SSD, 11), (Family.HBM, 12)):
+        problem = family_problem(family, 9301, tables, 4, Objective.TIME)
+        is_first = solver._begins_with_sums(problem)
+        assert is_first == (family is Family.SSD and tables == 12)
 
 
 def test_greedy_solves_a_few_times(monkeypatch):

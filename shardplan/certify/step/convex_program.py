@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from shardplan.records.arrays import Floats, Ints
 
 _MOST_LONGEST = 5_000
-"""Options up to which longest items count: the program has a row for most of them."""
+"""Options up to which longest items count here: there is a row for most of them."""
+_MUCH_LONGER = 0.01
+"""Share of the step by which one exceeds a mean, for prices of it in large menus."""
 _LINES = 12
 """Lines below a curve."""
 _STEEP = 1e3
@@ -364,13 +366,13 @@ class ConvexProgram:
 
     def _is_long(self, shares: Floats) -> bool:
         step, some = self._step, np.flatnonzero(shares > _LEAST_FLOW)
-        if len(step.pressed) > _MOST_LONGEST:
-            return False
         chosen, part = self._options[some], shares[some, None]
         start = np.searchsorted(chosen, step.menu.problem.options.start[:-1])
         longest = np.add.reduceat(step.alone[chosen] * part, start, axis=0)
         mean = (step.pressed[chosen] * part).sum(axis=0)
-        return bool((longest > mean * (1.0 - _LEAST_FLOW)).any())
+        # Of large menus their prices take longer than others, and must be worth it.
+        worth = _MUCH_LONGER if len(step.pressed) > _MOST_LONGEST else 0.0
+        return bool((longest - worth > mean * (1.0 - _LEAST_FLOW)).any())
 
     def _slopes(self, duals: Floats) -> dict[str, float]:
         """Return what a second of load is worth of a second of each operation.
