@@ -151,17 +151,31 @@ class State:
             return self.unit_rank[self.units[bundle]]
         return self.places[bundle]
 
-    def parts_of(self, bundle: int) -> tuple[Ints, Ints]:
-        """Return the ranks of a bundle's shards, and which item each one is."""
-        option, menu = int(self.option[bundle]), self.problem.options
-        if self.units[bundle]:
-            units = self.units[bundle]
-            return self.unit_rank[units], self.unit_item[units]
-        items = menu.copies_of(option)
-        which, ranks = self.problem.ranks_of(
-            int(menu.scope[option]), self.places[bundle]
-        )
-        return ranks, items[which]
+    def parts_of(self, bundles: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return which of K distinct bundles has which item on which rank.
+
+        Returns
+        -------
+        owner, rank, item : int arrays (S,)
+            By owner.
+        """
+        number = np.full(len(self.option), -1, dtype=np.int64)
+        number[bundles] = np.arange(len(bundles))
+        # All units at once: thousands of bundles one by one take longer than what is
+        # then worked out for them.
+        units = self.slots[self.slots > 0]
+        owner = number[self.unit_bundle[units]]
+        units, owner = units[owner >= 0], owner[owner >= 0]
+        found = [(owner, self.unit_rank[units], self.unit_item[units])]
+        menu, option = self.problem.options, self.option[bundles]
+        scope = menu.scope[option]
+        for index in np.flatnonzero(scope != _RANK).tolist():
+            items, places = menu.copies_of(option[index]), self.places[bundles[index]]
+            which, ranks = self.problem.ranks_of(int(scope[index]), places)
+            found.append((np.full(len(ranks), index), ranks, items[which]))
+        owner, rank, item = (np.concatenate(part) for part in zip(*found, strict=True))
+        order = np.lexsort((rank, item, owner))
+        return owner[order], rank[order], item[order]
 
     def change_variants(self, bundles: Ints, options: Ints) -> None:
         """Give bundles other options of the same cut; no shard moves."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from shardplan.costs.scopes import Scope
 from shardplan.records.sharding import SUMS, Objective, Target
 from shardplan.solvers.base import Stop
 from shardplan.solvers.search.anneal import Annealer
@@ -56,6 +57,7 @@ def assert_right(problem: Problem, state: State) -> None:
     value = state.value() * state.vectors.unit_s
     assert value == pytest.approx(loads.value(problem.objective), rel=1e-8)
     assert state.fits() == loads.fits(problem.capacity)
+    assert_parts(state)
     for rank, count in enumerate(state.count.tolist()):
         units = state.slots[rank]
         assert (units[:count] > 0).all()
@@ -64,6 +66,26 @@ def assert_right(problem: Problem, state: State) -> None:
         assert (state.unit_slot[units[:count]] == np.arange(count)).all()
     listed = sorted(state.slots[state.slots > 0].tolist())
     assert listed == sorted(u for units in state.units for u in units)
+
+
+def assert_parts(state: State) -> None:
+    """Parts add up to loads, and are the same for some bundles in any order."""
+    menu, assignment = state.problem.options, state.assignment()
+    bundles = np.flatnonzero(menu.scope[assignment.option] != Scope.ALL)
+    fresh = State(state.problem, state.vectors)
+    for bundle in bundles.tolist():
+        fresh.put(bundle, assignment.option.item(bundle), assignment.places[bundle])
+    owner, rank, item = state.parts_of(bundles)
+    vector = state.vectors.of_items(item)[np.arange(len(item)), state.rank_class[rank]]
+    load = np.zeros_like(state.load)
+    np.add.at(load, rank, vector[:, :-2])
+    assert np.allclose(load, fresh.load, rtol=0, atol=1e-8)
+    assert np.array_equal(menu.table[menu.item_option[item]], bundles[owner])
+    some = bundles[::-3]
+    index, *parts = state.parts_of(some)
+    found = zip(some[index].tolist(), *(part.tolist() for part in parts), strict=True)
+    wanted = zip(*(part.tolist() for part in (bundles[owner], rank, item)), strict=True)
+    assert sorted(found) == sorted(one for one in wanted if one[0] in some)
 
 
 class Mover:

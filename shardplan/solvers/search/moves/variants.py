@@ -120,13 +120,9 @@ class VariantChanger(Move):
         owner, rank, item : int arrays (S,)
             Which of them has which item of its option on which rank.
         """
-        state, found = self._state, [self._state.parts_of(b) for b in bundles.tolist()]
-        if not found:
-            return bundles, bundles, bundles, bundles
-        rank = np.concatenate([ranks for ranks, _ in found])
-        item = np.concatenate([items for _, items in found])
-        owner = np.repeat(np.arange(len(found)), [len(ranks) for ranks, _ in found])
-        alone = _first_everywhere(owner, rank, len(found), len(state.load))
+        state = self._state
+        owner, rank, item = state.parts_of(bundles)
+        alone = _first_everywhere(owner, rank, len(bundles), len(state.load))
         keep = alone[owner]
         new = np.cumsum(alone) - 1
         return bundles[alone], new[owner[keep]], rank[keep], item[keep]
