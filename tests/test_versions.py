@@ -40,7 +40,17 @@ def test_pythons_are_those_that_are_declared() -> None:
 
 def test_tests_of_the_part_are_there() -> None:
     """The part of the suite that touches dependencies names files that exist."""
-    assert not [name for name in versions.PART if not (versions.ROOT / name).exists()]
+    names = {*versions.PART, *versions.LITTLE}
+    assert not [name for name in names if not (versions.ROOT / name).exists()]
+    assert set(versions.LITTLE) <= set(versions.PART)
+
+
+def test_pythons_between_run_less() -> None:
+    """The first and the last run all that touches dependencies."""
+    found = ["3.12", "3.13", "3.11"]
+    parts = [versions.part_of(f"{v}-newest", found) for v in sorted(found)]
+    assert parts == [versions.PART, versions.LITTLE, versions.PART]
+    assert versions.part_of("3.13-newest", ["3.13"]) == versions.PART
 
 
 def test_what_says_nothing_new_is_left_out() -> None:

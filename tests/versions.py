@@ -6,8 +6,8 @@ releases that ``pyproject.toml`` allows, resolved anew each time; ``lowest`` the
 that it declares and that have a wheel for the Python, on the first and the last one if
 not named. They run the part of the tests that touches dependencies; `make test` has run
 all of them with the newest releases on the Python that runs this, which are left out
-here if not named. The newest Python with these, named as ``RUNS=3.13-newest``, runs all
-but the slow ones.
+here if not named. Pythons between the first and the last run less. The newest Python
+with these, named as ``RUNS=3.13-newest``, runs all but the slow ones.
 ``torchrec`` runs those of the bridge where the index has a TorchRec newer than known.
 """
 
@@ -20,9 +20,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tests import torchrec_releases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "build" / "versions"
@@ -58,6 +61,17 @@ PART = (
 )
 """What touches click, highspy, moocore, networkx, optuna, pandas, pulp, pyarrow,
 pydantic, rich, scipy: once each, in real processes where that matters."""
+LITTLE = (
+    "tests/certify/test_highs.py",
+    "tests/io/test_table_file.py",
+    "tests/plans/test_frames.py",
+    "tests/solvers/test_ilp.py",
+    "tests/statistics/test_ids.py",
+    "tests/studies/codesign/test_hypervolume.py",
+    "tests/test_api.py",
+)
+"""What shows that all of these can be installed and used, where Pythons before and
+after run more."""
 
 
 class Run(NamedTuple):
@@ -91,8 +105,9 @@ def main() -> int:
             error = torchrec_releases.run_newest()
         else:
             version, _, end = name.partition("-")
-            is_whole = name == whole and name in wanted
-            error = test(uv, name, found[version], ENDS[end], is_whole=is_whole)
+            some: tuple[str, ...] = PART if name in wanted else part_of(name, found)
+            tests = () if name == whole and name in wanted else some
+            error = test(uv, name, found[version], ENDS[end], tests)
         runs.append(Run(name, error, time.monotonic() - began))
     for run in runs:
         say(f"{run.name:12} {run.seconds:5.0f} s  {run.error or 'passed'}")
@@ -106,6 +121,13 @@ def spared(found: list[str]) -> set[str]:
     """
     newest_here = "{}.{}-newest".format(*sys.version_info)
     return {f"{version}-lowest" for version in found[1:-1]} | {newest_here}
+
+
+def part_of(name: str, found: Iterable[str]) -> tuple[str, ...]:
+    """Return what is run in an environment that is not named."""
+    known = sorted(found, key=PYTHONS.index)
+    ends = (f"{known[0]}-", f"{known[-1]}-")
+    return PART if name.startswith(ends) else LITTLE
 
 
 def say(text: str) -> None:
@@ -137,8 +159,16 @@ def install_uv() -> str:
     return str(uv)
 
 
-def test(uv: str, name: str, python: str, resolution: str, *, is_whole: bool) -> str:
-    """Make an environment and run its tests; return what went wrong, if anything."""
+def test(
+    uv: str, name: str, python: str, resolution: str, tests: tuple[str, ...]
+) -> str:
+    """Make an environment and run tests there, all if none are given.
+
+    Returns
+    -------
+    str
+        What went wrong, if anything.
+    """
     folder = FOLDER / name
     say(f"\n{name}")
     pins = resolve(uv, folder, python, resolution)
@@ -153,12 +183,18 @@ def test(uv: str, name: str, python: str, resolution: str, *, is_whole: bool) ->
     ]
     if any(subprocess.run(step, cwd=ROOT).returncode for step in steps):
         return "cannot be installed"
-    tests = ["-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
-    tests += ["-p", "no:cacheprovider", "-m", "not slow and not benchmark and not long"]
-    tests += [] if is_whole else PART
+    pytest = ["-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"]
+    pytest += [
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not slow and not benchmark and not long",
+    ]
     # Tests start many processes; each would compile all that it imports.
     shared = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    done = subprocess.run([folder / "bin" / "python", *tests], cwd=ROOT, env=shared)
+    done = subprocess.run(
+        [folder / "bin" / "python", *pytest, *tests], cwd=ROOT, env=shared
+    )
     return f"tests ended with exit code {done.returncode}" if done.returncode else ""
 
 
