@@ -38,7 +38,7 @@ inputs = (
     bridge.read_topology(topology),
     bridge.read_cost_model(topology),
 )
-settings = {"target": "torchrec", "work_limit": 100_000}
+settings = {"target": "torchrec", "work_limit": 20_000}
 ours = shardplan.solve(*inputs, objective="max-rank", **settings)
 path = shardplan.solve(*inputs, objective="step", **settings)
 planner = EmbeddingShardingPlanner(

@@ -20,7 +20,7 @@ plt.style.use(Path(__file__).with_name("gallery.mplstyle"))
 # Two hosts with 8 A100 each, and a synthetic model of 107 tables.
 
 workload, topology = "merlin-small", shardplan.load_topology("dgx-a100-40:2")
-search = {"solver": "ldm", "work_limit": 10_000}
+search = {"solver": "ldm", "work_limit": 2_000}
 plan = shardplan.solve(workload, topology, **search).plan
 step = shardplan.simulate(plan)
 print(f"predicted {plan.outcome.objective_s * 1e3:.2f} ms")

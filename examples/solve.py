@@ -25,7 +25,7 @@ plt.style.use(Path(__file__).with_name("gallery.mplstyle"))
 
 results = {
     "greedy": shardplan.solve("dlrm-dcnv2", "dgx-h100:2", solver="greedy"),
-    "auto": shardplan.solve("dlrm-dcnv2", "dgx-h100:2", work_limit=100_000),
+    "auto": shardplan.solve("dlrm-dcnv2", "dgx-h100:2", work_limit=20_000),
 }
 for name, result in results.items():
     print(

@@ -73,8 +73,19 @@ def first_block(page: str, kind: str) -> str:
     return block[1]
 
 
+LONG_PAGES = {DOCS / "guides" / "what-if-studies.md"}
+"""Pages of many solves, which `make test-long` runs."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", RUNNABLE, ids=name_of)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.long] * (path in LONG_PAGES))
+        for path in RUNNABLE
+    ],
+    ids=name_of,
+)
 def test_examples_print_what_is_shown(path: Path, tmp_path: Path) -> None:
     """Every example runs; if this fails, `python docs/generate.py` writes it anew."""
     text = path.read_text(encoding="utf-8")
