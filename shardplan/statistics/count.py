@@ -34,8 +34,9 @@ _TEXT = (
     "job in the mapping"
 )
 _LEAST_KEPT, _MOST_KEPT = 1 << 14, 1 << 19
-_BLOCKS_AT_ONCE = 8
-"""Blocks whose rows are merged by one sort: those of a part of Parquet files."""
+_BLOCKS_AT_ONCE = 4
+"""Blocks whose rows are merged by one sort: half of a part of Parquet files, for memory
+where there are many tables."""
 
 
 @dataclass(eq=False)
