@@ -370,8 +370,12 @@ class ConvexProgram:
         start = np.searchsorted(chosen, step.menu.problem.options.start[:-1])
         longest = np.add.reduceat(step.alone[chosen] * part, start, axis=0)
         mean = (step.pressed[chosen] * part).sum(axis=0)
-        # Of large menus their prices take longer than others, and must be worth it.
-        worth = _MUCH_LONGER if len(step.pressed) > _MOST_LONGEST else 0.0
+        # Of large menus their prices take longer than others, and must be worth it:
+        # without giants on SSD splits prove more in that time.
+        is_large = len(step.pressed) > _MOST_LONGEST
+        if is_large and not step.menu.whole.options.item_bytes[:, 2].any():
+            return False
+        worth = _MUCH_LONGER if is_large else 0.0
         return bool((longest - worth > mean * (1.0 - _LEAST_FLOW)).any())
 
     def _slopes(self, duals: Floats) -> dict[str, float]:
