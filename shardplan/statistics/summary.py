@@ -46,6 +46,8 @@ def summarise(
     samples, present = max(lengths.num_samples, 1), max(lengths.num_present, 1)
     pooling = lengths.total / present
     seen, seen_error = tally.sample.num_rows()
+    # An estimate may be above what there is.
+    seen = min(seen, float(table.num_embeddings))
     access = access_curve(tally.sample, lookups)
     return TableStatistics(
         name=table.name,
@@ -62,7 +64,7 @@ def summarise(
         mean_square=lengths.squares / samples,
         max_length=lengths.longest,
         length_quantiles=tuple((q, lengths.quantile(q)) for q in QUANTILES),
-        access=_pairs(access.rows, access.lookups),
+        access=_pairs(np.minimum(access.rows, table.num_embeddings), access.lookups),
         access_error=access.error,
         cold_ratio=min(1.0, seen / max(lookups, 1)),
         cold_ratio_error=seen_error / max(lookups, 1),
@@ -74,7 +76,7 @@ def summarise(
             if each.seen
         ),
         days=drift(days) if days else (),
-        **_reuse(tally),
+        **_reuse(tally, table.num_embeddings),
     )
 
 
@@ -94,7 +96,7 @@ def _batch(size: int, found: Batches) -> BatchStatistics:
     )
 
 
-def _reuse(tally: Tally) -> dict[str, Any]:
+def _reuse(tally: Tally, num_embeddings: int) -> dict[str, Any]:
     """Return the curves that depend on the order of the log, two points per octave.
 
     Distinct rows are given where they are exact, but for the luck of the sample.
@@ -105,9 +107,10 @@ def _reuse(tally: Tally) -> dict[str, Any]:
     curves = reuse_curves(tally.inner_gaps(), tally.border_gaps(), lookups)
     wanted = np.append(np.maximum(_powers(lookups) - 1.0, 1.0), lookups)
     kept = np.unique(np.searchsorted(curves.lookups, wanted))
-    sizes = _powers(int(curves.rows[-1]))
+    sizes = _powers(min(int(curves.rows[-1]), num_embeddings))
+    rows = np.minimum(curves.rows[kept], num_embeddings)
     return {
-        "unique_rows": _pairs(curves.lookups[kept], curves.rows[kept]),
+        "unique_rows": _pairs(curves.lookups[kept], rows),
         "unique_rows_error": luck,
         "miss_ratio": _pairs(sizes, np.interp(sizes, curves.rows, curves.misses)),
         "miss_ratio_error": luck * tally.block_rows / lookups + FOOTPRINT_ERROR,

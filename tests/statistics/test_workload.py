@@ -11,18 +11,21 @@ from shardplan.costs.memory.access import measured_misses
 from shardplan.costs.usage import TableUsage
 from shardplan.errors import InputError
 from shardplan.planning.planner import solve
+from shardplan.records.log_mapping import LogTable
+from shardplan.records.log_statistics import LogStatistics
 from shardplan.records.tables import CdfAccess
 from shardplan.statistics.folder import load_statistics, write_statistics
 from shardplan.statistics.measure import measure
+from shardplan.statistics.summary import summarise
 from shardplan.statistics.workload import with_statistics
 from tests.helpers import workload
 from tests.statistics.logs import KINDS, lru_distances, shuffled
 from tests.statistics.test_measure import MAPPING, clicks, mapping, write
+from tests.statistics.test_reuse import tally_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shardplan.records.log_statistics import LogStatistics
     from shardplan.records.workload import Workload
 
 pa = pytest.importorskip("pyarrow")
@@ -146,3 +149,28 @@ def test_a_folder_keeps_them(found: LogStatistics, tmp_path: Path) -> None:
     (tmp_path / "mine" / "file").write_text("x")
     with pytest.raises(InputError, match="nothing is overwritten"):
         write_statistics(found, tmp_path / "mine")
+
+
+@pytest.mark.parametrize("rows", [1010, 1020, 1023, 1030, 2046])
+def test_estimates_are_no_more_than_a_table_has(rows: int) -> None:
+    """Where all rows are looked up a sample may say that there are more."""
+    estimates = []
+    for seed in range(4):
+        ids = np.random.default_rng(seed).permutation(np.arange(8 * rows) % rows)
+        tally = tally_of(ids, 4, 64)
+        estimates.append(tally.sample.num_rows()[0])
+        table = summarise(LogTable(name="item", num_embeddings=rows), tally, 0)
+        assert table.rows_seen <= rows
+        assert max(max(curve)[0] for curve in (table.access, table.miss_ratio)) <= rows
+        assert max(most for _, most in table.unique_rows) <= rows
+        log = LogStatistics(
+            schema_version=1,
+            name="log",
+            num_samples=len(ids),
+            tables=(table,),
+            together=((1.0,),),
+            unread=(),
+        )
+        item = with_statistics(model(num_embeddings=rows), log).tables[0]
+        assert item.miss_ratio[-1] == (rows, 0.0)
+    assert max(estimates) > rows
