@@ -46,10 +46,12 @@ def test_tests_of_the_part_are_there() -> None:
 
 
 def test_pythons_between_run_less() -> None:
-    """The first and the last run all that touches dependencies."""
+    """The lowest of all and the newest of all run all that touches dependencies."""
     found = ["3.12", "3.13", "3.11"]
-    parts = [versions.part_of(f"{v}-newest", found) for v in sorted(found)]
-    assert parts == [versions.PART, versions.LITTLE, versions.PART]
+    newest = [versions.part_of(f"{v}-newest", found) for v in sorted(found)]
+    assert newest == [versions.LITTLE, versions.LITTLE, versions.PART]
+    lowest = [versions.part_of(f"{v}-lowest", found) for v in sorted(found)]
+    assert lowest == [versions.PART, versions.LITTLE, versions.LITTLE]
     assert versions.part_of("3.13-newest", ["3.13"]) == versions.PART
 
 

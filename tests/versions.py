@@ -6,8 +6,9 @@ releases that ``pyproject.toml`` allows, resolved anew each time; ``lowest`` the
 that it declares and that have a wheel for the Python, on the first and the last one if
 not named. They run the part of the tests that touches dependencies; `make test` has run
 all of them with the newest releases on the Python that runs this, which are left out
-here if not named. Pythons between the first and the last run less. The newest Python
-with these, named as ``RUNS=3.13-newest``, runs all but the slow ones.
+here if not named. They do so on the first Python with the lowest releases and on the
+last one with the newest; what is between runs less. The newest Python with these, named
+as ``RUNS=3.13-newest``, runs all but the slow ones.
 ``torchrec`` runs those of the bridge where the index has a TorchRec newer than known.
 """
 
@@ -126,8 +127,8 @@ def spared(found: list[str]) -> set[str]:
 def part_of(name: str, found: Iterable[str]) -> tuple[str, ...]:
     """Return what is run in an environment that is not named."""
     known = sorted(found, key=PYTHONS.index)
-    ends = (f"{known[0]}-", f"{known[-1]}-")
-    return PART if name.startswith(ends) else LITTLE
+    ends = (f"{known[0]}-lowest", f"{known[-1]}-newest")
+    return PART if name in ends else LITTLE
 
 
 def say(text: str) -> None:

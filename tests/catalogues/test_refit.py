@@ -76,6 +76,7 @@ def test_lookup_coefficients(refit: dict[str, Any]) -> None:
     assert model.lookup.sort_s_per_id.value == refit["SORT_S_PER_ID"]
 
 
+@pytest.mark.long
 def test_steps_of_cpus() -> None:
     """The fit can be had again, and follows every measured step, also over hosts."""
     refit = runpy.run_path(str(MEASUREMENTS / "refit_cpu.py"))
@@ -122,6 +123,7 @@ def test_gemm_fits(refit: dict[str, Any]) -> None:
     assert dense.gemm_launch_s.value == pytest.approx(launch, rel=0.03)
 
 
+@pytest.mark.long
 def test_runtime_fits() -> None:
     """Overheads of the runtimes are least squares over the measured steps."""
     fit = runpy.run_path(str(MEASUREMENTS / "refit_steps.py"))["fit"]

@@ -156,8 +156,9 @@ def crew(small: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("whom", ["one", "all"])
+@pytest.mark.parametrize(
+    ("whom", "number"), [("one", signal.SIGTERM), ("all", signal.SIGINT)]
+)
 def test_interrupt_with_other_processes(
     crew: subprocess.Popen[str], tmp_path: Path, number: signal.Signals, whom: str
 ) -> None:

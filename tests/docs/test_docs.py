@@ -73,8 +73,12 @@ def first_block(page: str, kind: str) -> str:
     return block[1]
 
 
-LONG_PAGES = {DOCS / "guides" / "what-if-studies.md"}
-"""Pages of many solves, which `make test-long` runs."""
+LONG_PAGES = {
+    DOCS / "guides" / "what-if-studies.md",
+    DOCS / "development" / "add-a-solver.md",
+    DOCS / "development" / "add-a-sharding-type.md",
+}
+"""Pages that solve or test for most of a minute, which `make test-long` runs."""
 
 
 @pytest.mark.slow

@@ -97,8 +97,18 @@ PICTURE = """\
 """
 
 
+SHORT = {"compare_torchrec", "solve"}
+"""The others say little more of the product; `make test-long` runs them."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", gallery.NEEDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] * (name not in SHORT))
+        for name in gallery.NEEDS
+    ],
+)
 def test_examples_print_and_draw_what_is_shown(name: str) -> None:
     """The script runs in its own process; else run `python docs/gallery.py`."""
     if not find_spec(gallery.NEEDS[name]):

@@ -81,7 +81,7 @@ SIX = [
 """Rows, columns and lookups of tables whose best plan cuts columns."""
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_six_tables_are_planned_well_and_proven(seed: int) -> None:
     """Small tables on two hosts of two: 28.43 us; TorchRec's own planner has 29.26.
 
