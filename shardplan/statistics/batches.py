@@ -166,7 +166,7 @@ def _batches(seen: int, size: int, counts: tuple[Ints, Ints]) -> Batches:
         total,
         int(each @ each),
         seen * max(0, seen - cap),
-        np.array([_fullest(every), _fullest(unique)]),
+        _fullest(np.stack((every, unique))),
     )
 
 
@@ -198,9 +198,19 @@ def _counts(before: Ints, place: Ints, edges: Ints) -> tuple[Ints, Ints]:
 
 
 def _fullest(count: Ints) -> Ints:
-    """Return the most ids of a partition, by number of partitions."""
-    found = [count.max(initial=0)]
+    """Return the most ids of a partition, by number of partitions.
+
+    Parameters
+    ----------
+    count : int array of shape (2, B, P)
+        Ids, and unique ids, by batch and partition.
+
+    Returns
+    -------
+    int array of shape (2, P)
+    """
+    found = [count.max(axis=(1, 2), initial=0)]
     for half in PARTITIONS[-2::-1]:
-        count = count[:, :half] + count[:, half:]
-        found.append(count.max(initial=0))
-    return np.array(found[::-1], dtype=np.int64)
+        count = count[:, :, :half] + count[:, :, half:]
+        found.append(count.max(axis=(1, 2), initial=0))
+    return np.stack(found[::-1], axis=1)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shardplan.statistics.crew import Workforce
     from shardplan.statistics.log_files import Part
 
-_FEW_SPANS = 32
+_FEW_SPANS = 16
 """Where there are more parts than this, a worker counts several in a row."""
 _LONGEST_SPAN = 4
 """Up to two to this power: what is lost when a run is killed."""
