@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 17
 """Samples that are counted at a time; gaps between lookups within are exact."""
 KEPT_ROWS = 1 << 21
-"""Rows of all tables together that are kept one by one."""
+"""Rows of all tables together that are drawn at most, besides as many hot ones."""
 _TEXT = (
     "is no whole number of 64 bits: for text, name the hash function of the training "
     "job in the mapping"

@@ -9,7 +9,7 @@ import numpy as np
 
 from shardplan.errors import InputError
 from shardplan.statistics.ids import as_array
-from shardplan.statistics.lookups import union
+from shardplan.statistics.lookups import counts_together
 from shardplan.statistics.row_hash import LEVELS, row_level, sampled
 
 if TYPE_CHECKING:
@@ -39,11 +39,8 @@ class Day:
 
     def plus(self, other: Day) -> Day:
         """Return the lookups of both parts of the day."""
-        rows = union(self.rows, other.rows)
-        counts = np.zeros(len(rows), dtype=np.int64)
-        for part in (self, other):
-            counts[np.searchsorted(rows, part.rows)] += part.counts
-        return Day(self.lookups + other.lookups, rows, counts)
+        own, others = (self.rows, self.counts), (other.rows, other.counts)
+        return Day(self.lookups + other.lookups, *counts_together(own, others))
 
     def at(self, level: int) -> Day:
         """Return only the rows of a level."""

@@ -124,3 +124,14 @@ def union(one: Ints, other: Ints) -> Ints:
     both = np.concatenate((one, other))
     both.sort(kind="stable")
     return both[np.concatenate(([True], both[1:] != both[:-1]))[: len(both)]]
+
+
+def counts_together(
+    one: tuple[Ints, Ints], other: tuple[Ints, Ints]
+) -> tuple[Ints, Ints]:
+    """Add up lookups of rows, each given as distinct rows, ascending, and lookups."""
+    rows = union(one[0], other[0])
+    total = np.zeros(len(rows), dtype=np.int64)
+    for some, counts in (one, other):
+        total[np.searchsorted(rows, some)] += counts
+    return rows, total

@@ -10,7 +10,7 @@ from shardplan.statistics.count import ids_by_column, kept_rows
 from shardplan.statistics.hot_rows import HotRows
 from shardplan.statistics.ids import in_range
 from shardplan.statistics.log_files import read_part
-from shardplan.statistics.lookups import union
+from shardplan.statistics.lookups import counts_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,12 +88,8 @@ class _RowCounts(NamedTuple):
         """Count some lookups more."""
         if not more:
             return self
-        found = _RowCounts(*np.unique(np.concatenate(more), return_counts=True))
-        rows = union(self.rows, found.rows)
-        counts = np.zeros(len(rows), dtype=np.int64)
-        for part in (self, found):
-            counts[np.searchsorted(rows, part.rows)] += part.counts
-        return _RowCounts(rows, counts)
+        found = np.unique(np.concatenate(more), return_counts=True)
+        return _RowCounts(*counts_together(self, found))
 
     def hottest(self, most: int) -> _RowCounts:
         """Return so many rows, of equals the first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shardplan.statistics.lookups import NEVER, sort_lookups
+from shardplan.statistics.lookups import NEVER, counts_together, sort_lookups
 
 
 @pytest.mark.parametrize("offset", [0, 2**60])
@@ -28,3 +28,12 @@ def test_against_plain_loops(size: int, rows: int, offset: int) -> None:
     assert found.last.tolist() == [last[row] for row in unique.tolist()]
     gaps = [i - b for i, b in enumerate(before) if b != NEVER]
     assert sorted(found.gaps().tolist()) == sorted(gaps)
+
+
+def test_counts_add_up() -> None:
+    """Rows of either and of both, in their order."""
+    one = np.array([2, 5, 9]), np.array([1, 2, 3])
+    other = np.array([1, 5]), np.array([4, 5])
+    rows, counts = counts_together(one, other)
+    assert rows.tolist() == [1, 2, 5, 9]
+    assert counts.tolist() == [4, 1, 7, 3]
