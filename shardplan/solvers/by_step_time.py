@@ -37,13 +37,10 @@ _SWEEPS = 30.0
 """Moves per option that first turns are shares of, where work is limited."""
 _FIRST = 0.15
 """Turn of moving tables from greedy's plans; shares as of `Turns`."""
-_SUMS, _MOVES = 0.6, 0.4
+_SUMS, _MOVES = 1.2, 0.4
 """Turns of the solver of sums, and of moving tables after it."""
-_FEW, _LONG_SUMS = 1.0, 1.2
-"""With fewer moves per table in their first turn they bring little: the solver's turn
-then."""
 _MANY = 50_000
-"""Tables times ranks above which the guide comes first where tables may go to SSD."""
+"""Tables times ranks above which guides and single moves pay later than sums do."""
 _UNIFORM = 0.3
 """Turn of plans of tables that are all cut alike; without a limit of work alone."""
 _SHELF_S, _GUIDE_S = 0.7, 1.5
@@ -127,7 +124,7 @@ class ByStepTime:
         """Whether neither cutting all tables alike nor moving single ones pays yet.
 
         With many tables over SSD greedy's first plan is far from good: giants are cut
-        badly, and weights of a guide put that right sooner than moves do.
+        badly, and the solver puts that right sooner than moves do.
         """
         is_many = problem.num_bundles * problem.world_size > _MANY
         has_ssd = bool(problem.options.item_bytes[:, 2].any())
@@ -183,12 +180,11 @@ class ByStepTime:
         turns: Turns,
     ) -> None:
         """Let the solver of sums and moves of tables take turns."""
-        is_slow = search.moves_per_table < _FEW
-        share = _LONG_SUMS if is_slow else _SUMS
-        sums = self._by_sums(best, stop, seed, turns, is_guided=not is_slow)
+        is_guided = _suits_guide(best.problem)
+        sums = self._by_sums(best, stop, seed, turns, is_guided=is_guided)
         before = -1.0
         while not (stop.now() or best.is_enough or stop.spent == before):
-            before, ends = stop.spent, turns.ends(share)
+            before, ends = stop.spent, turns.ends(_SUMS)
             newest: Assignment | None = None
             for plan in sums:
                 newest = plan
@@ -242,8 +238,8 @@ class ByStepTime:
     def _guide(self, best: ShortestStep, stop: Stop) -> MenuPart | None:
         """Ask linear programs what had better run, and what loads then cost."""
         problem = best.problem
-        if best.assignment is None or problem.num_bundles < problem.world_size:
-            return None  # programs that cut tables at will say little of few
+        if best.assignment is None:
+            return None
         loads = problem.loads(best.assignment).cost
         with stop.beyond_work(), stop.sooner(np.inf if stop.is_by_work else _GUIDE_S):
             guide = find_guide(problem, loads, stop)
@@ -251,6 +247,16 @@ class ByStepTime:
             return None
         view = StepView(problem, guide.options)
         return MenuPart(view, np.maximum(guide.weights, LEAST_WEIGHT), by_load())
+
+
+def _suits_guide(problem: Problem) -> bool:
+    """Whether programs that cut tables at will say where plans are soon enough.
+
+    They say little of fewer tables than ranks, or of tables that may leave HBM.
+    """
+    tables, ranks = problem.num_bundles, problem.world_size
+    has_tiers = bool(problem.options.item_bytes[:, 1:].any())
+    return tables >= ranks and tables * ranks <= _MANY and not has_tiers
 
 
 def _move_tables(

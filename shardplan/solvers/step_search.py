@@ -28,11 +28,6 @@ class StepSearch:
     problem : Problem
         Under `time`.
 
-    Attributes
-    ----------
-    moves_per_table : float
-        That the last call of `improve` came to.
-
     Notes
     -----
     All options of a table are judged at once, each at the places where it does least
@@ -52,7 +47,6 @@ class StepSearch:
         free = [b for b in range(problem.num_bundles) if not problem.conflicts.get(b)]
         self._free = np.array(free, dtype=np.int64)
         self._search: StepAnnealing | None = None
-        self.moves_per_table = 0.0
 
     def improve(
         self,
@@ -80,13 +74,12 @@ class StepSearch:
         )
         search.enough_s = enough_s
         search.take_up(starts[0])
-        known, before = len(search.found), search.number
+        known = len(search.found)
         length = stop.left if length == np.inf else length
         ends = stop.spent + length
         self._begin(search, starts, stop, _FIRST * length)
         search.take_up(search.best)
         search.run(length=ends - stop.spent)
-        self.moves_per_table = (search.number - before) / len(self._free)
         return search.found[known - 1 :]
 
     def restart(

@@ -94,7 +94,7 @@ def test_a_long_first_plan_is_the_only_one_of_greedy(monkeypatch):
     assert len(solved) == 1
 
 
-def test_with_many_tables_over_ssd_the_guide_comes_first(monkeypatch):
+def test_with_many_tables_over_ssd_the_solver_comes_first(monkeypatch):
     """Elsewhere tables are cut alike and moved before."""
     monkeypatch.setattr(by_step_time, "_MANY", 12 * 4 - 1)
     solver = ByStepTime(Auto())
@@ -102,6 +102,28 @@ def test_with_many_tables_over_ssd_the_guide_comes_first(monkeypatch):
         problem = family_problem(family, 9301, tables, 4, Objective.TIME)
         is_first = solver._begins_with_sums(problem)
         assert is_first == (family is Family.SSD and tables == 12)
+
+
+@pytest.mark.parametrize(
+    ("family", "tables", "ranks", "most", "times"),
+    [
+        (Family.HBM, 12, 4, 48, 1),
+        (Family.HBM, 12, 4, 47, 0),
+        (Family.HBM, 6, 8, 48, 0),
+        (Family.DDR, 12, 4, 48, 0),
+    ],
+)
+def test_a_guide_is_asked_where_it_pays(
+    monkeypatch, family, tables, ranks, most, times
+):
+    """In HBM, with no fewer tables than ranks, and not too many."""
+    asked = []
+    monkeypatch.setattr(by_step_time, "_MANY", most)
+    monkeypatch.setattr(by_step_time, "pays", lambda problem: False)
+    monkeypatch.setattr(by_step_time, "find_guide", lambda *args: asked.append(args))
+    problem = family_problem(family, 9301, tables, ranks, Objective.TIME)
+    ByStepTime(Auto()).solve(problem, Stop(work_limit=500), 0, Silent())
+    assert len(asked) == times
 
 
 def test_greedy_solves_a_few_times(monkeypatch):
