@@ -47,7 +47,8 @@ class SequenceAxis(Record):
     context : int
         Tokens at the front that come from no table of `tables`.
     tables : tuple of str
-        Tables with a lookup for every token but those of the context.
+        Tables with a lookup for every token but those of the context; one that several
+        sequences name has the lookups of all.
     samples_alike : float
         Neighbours in a batch that are as long as each other, as where a user's samples
         follow one another; 1 for shuffled samples.
@@ -89,7 +90,9 @@ class SequenceAxis(Record):
             )
         if self.targets + self.context > mean:
             raise ValueError(
-                f"sequence {self.name!r}: targets and context are tokens of its mean"
+                f"sequence {self.name!r}: {self.targets} targets and {self.context} "
+                f"tokens of context are more than its mean of {mean:g}, in which they "
+                "count"
             )
         return self
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -34,6 +34,9 @@ from shardplan.records.tables import (
 from shardplan.records.torchrec_modules import broken_rules
 from shardplan.records.training_run import TrainingRun
 from shardplan.units import Dimension, plural
+
+if TYPE_CHECKING:
+    from shardplan.records.layers import SequenceAxis
 
 
 class Pipeline(StrEnum):
@@ -187,25 +190,17 @@ class Workload(Brief, Record):
 
     @model_validator(mode="after")
     def _sequences_fit(self) -> Workload:
-        if not self.dense.sequences:
-            return self
-        lookups = {
-            t.name: t.pooling_factor * t.coverage * t.batch_factor for t in self.tables
-        }
+        tables = {table.name: table for table in self.tables}
+        users: dict[str, list[SequenceAxis]] = defaultdict(list)
         for sequence in self.dense.sequences:
-            wanted = sequence.mean - sequence.context
             for name in sequence.tables:
-                if name not in lookups:
+                if name not in tables:
                     raise ValueError(
                         f"sequence {sequence.name!r} names unknown table {name!r}"
                     )
-                if abs(lookups[name] - wanted) > _LENGTH_TOLERANCE * wanted:
-                    raise ValueError(
-                        f"table {name!r} has {lookups[name]:g} lookups per sample "
-                        "(pooling_factor * coverage * batch_factor), but sequence "
-                        f"{sequence.name!r} has {wanted:g} tokens without its context; "
-                        "set pooling_factor to them, or leave the table out of tables"
-                    )
+                users[name].append(sequence)
+        for name, sequences in users.items():
+            _require_tokens(tables[name], sequences)
         return self
 
     @model_validator(mode="after")
@@ -251,6 +246,25 @@ class Workload(Brief, Record):
         """Return the table's constraints with the workload's as default."""
         known = _limits(self).get(id(table))
         return known or table.constraints.over(self.constraints)
+
+
+def _require_tokens(table: EmbeddingTable, sequences: list[SequenceAxis]) -> None:
+    """Raise ValueError unless each token of some sequences has a vector of a table."""
+    names = " and ".join(repr(sequence.name) for sequence in sequences)
+    if table.is_pooled:
+        raise ValueError(
+            f"table {table.name!r} is pooled, so it has no vector for each token of "
+            f"sequence {names}; set is_pooled = false, or leave the table out of tables"
+        )
+    wanted = sum(sequence.mean - sequence.context for sequence in sequences)
+    lookups = table.pooling_factor * table.coverage * table.batch_factor
+    if abs(lookups - wanted) > _LENGTH_TOLERANCE * wanted:
+        raise ValueError(
+            f"table {table.name!r} has {lookups:g} lookups per sample "
+            f"(pooling_factor * coverage * batch_factor), but there are {wanted:g} "
+            f"tokens without context in sequence {names}; set pooling_factor to them, "
+            "or leave the table out of tables"
+        )
 
 
 @by_identity

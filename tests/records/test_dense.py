@@ -64,7 +64,12 @@ def test_blocks_of_a_file_come_back(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("pooling_factor = 96", "pooling_factor = 100", "has 96 tokens without its"),
+        (
+            "pooling_factor = 96",
+            "pooling_factor = 100",
+            "are 96 tokens without context",
+        ),
+        ("is_pooled = false", "", "'item' is pooled, so it has no vector for each"),
         ('tables = ["item"]', 'tables = ["items"]', "unknown table 'items'"),
         ("12_000", "9_000", "mean_square = 9000 contradicts"),
         ('optimizer = "adam"', "bottom_mlp = [8]", "cannot stand beside them"),
@@ -85,6 +90,30 @@ def test_lookups_of_a_sequence_count_coverage_and_batch(tmp_path):
     old = "pooling_factor = 96"
     workload = load(tmp_path, old, "pooling_factor = 192\ncoverage = 0.5")
     assert workload.tables[0].coverage == 0.5
+
+
+SHARED = """
+[[dense.sequences]]
+name = "wishes"
+mean = 24
+mean_square = 600
+max = 50
+tables = ["item"]
+
+[[dense.blocks]]
+name = "block"
+"""
+
+
+def test_a_table_of_two_sequences_has_the_lookups_of_both(tmp_path):
+    """Items that were bought and wished for: 96 + 24 tokens, no less."""
+    blocks = '[[dense.blocks]]\nname = "block"\n'
+    with pytest.raises(InputError, match=r"120 tokens .* 'history' and 'wishes'"):
+        load(tmp_path, blocks, SHARED)
+    text = MODEL.replace(blocks, SHARED).replace("factor = 96", "factor = 120")
+    path = tmp_path / "both.toml"
+    path.write_text(text, encoding="utf-8")
+    assert len(load_workload(path).dense.sequences) == 2
 
 
 def test_copies_keep_the_blocks(tmp_path):
