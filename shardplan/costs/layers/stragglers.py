@@ -56,8 +56,8 @@ def length_deviation_time(
 
     Notes
     -----
-    A rank's batch is B / a independent draws of a samples that are alike: the sum of
-    L varies by ``sqrt(Var(L) a / B) / E[L]`` of itself and the sum of L^2 by
+    A rank's batch is B / a independent draws of a samples that are alike, one at
+    least: the sum of L varies by ``sqrt(Var(L) a / B) / E[L]`` of itself and the sum of L^2 by
     ``sqrt(Var(L^2) a / B) / E[L^2]``. Long samples are long in both, so the deviations
     of all layers of a sequence add up; those of several sequences are independent.
     """
@@ -70,7 +70,7 @@ def length_deviation_time(
             own = [k for k in kernels if k.sequence == axis and k.power == power]
             timer = LayerTimer(own, dense.dtype, batch_size, device, model)
             found += deviation * _seconds(timer, passes)
-        variance += found**2 * axis.samples_alike / batch_size
+        variance += found**2 / max(batch_size / axis.samples_alike, 1.0)
     return float(np.sqrt(variance))
 
 

@@ -66,6 +66,11 @@ def test_attention_differs_as_sums_of_squares(no_launch):
     alike = model(ATTENTION, mean_fourth=2 * 10_900**2, samples_alike=4)
     twice = length_deviation_time(alike, 0, 0, 25.0, DEVICE, no_launch)
     assert twice == pytest.approx(2 * found)
+    # All samples of a rank are one history: no more than a sample deviates.
+    for everything in (25, 1000):
+        one = model(ATTENTION, mean_fourth=2 * 10_900**2, samples_alike=everything)
+        most = length_deviation_time(one, 0, 0, 25.0, DEVICE, no_launch)
+        assert most == pytest.approx(5 * found)
 
 
 def test_ranks_of_drawn_samples(no_launch):
