@@ -37,6 +37,13 @@ mixture looks at all of them, which is quicker."""
 _SHARE = 0.2
 """Share of the time left for the program of a larger menu; without it, circuits are
 mixed where each bundle takes what presses least, which proves nearly as much."""
+_LINES = 12
+"""Lines below a curve."""
+_STEEP = 1e3
+"""Slope of the line that keeps a pressure below the most that matters."""
+
+Line = tuple[int, float, float]
+"""An operation's number, the line's height at no pressure [unit], and its slope."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +61,8 @@ class ConvexStep:
         Do without the longest items of tables, and without counts.
     most : float array (K,), optional
         Pressures above these do not matter [s].
+    known : int array, optional
+        Options of the whole menu that a program like it took: the first to look at.
     """
 
     menu: StepMenu
@@ -61,12 +70,15 @@ class ConvexStep:
     unit: float
     is_plain: bool = False
     most: Floats | None = None
+    known: Ints | None = None
 
     @classmethod
-    def after(cls, mixture: Mixture, *, is_plain: bool) -> Self:
+    def after(
+        cls, mixture: Mixture, *, is_plain: bool, known: Ints | None = None
+    ) -> Self:
         """Return the program with curves cut where a mixture of its case says."""
         stairs, most = mixture.staircases, mixture.most_s
-        return cls(mixture.menu, stairs, mixture.limit_s, is_plain, most)
+        return cls(mixture.menu, stairs, mixture.limit_s, is_plain, most, known)
 
     def solve(self, stop: Clock | None) -> Mix | None:
         """Solve it; None if HiGHS does not, or not in time."""
@@ -120,6 +132,22 @@ class ConvexStep:
         return len(self.pressed) <= _FEW_COLUMNS
 
     @cached_property
+    def lines(self) -> list[Line]:
+        """Lines below what each operation takes."""
+        found: list[Line] = []
+        for k, stairs in enumerate(self.stairs):
+            found += [(k, 0.0, 1.0)] if stairs is None else self.below(k, stairs)
+        return found
+
+    def below(self, k: int, stairs: Staircase) -> list[Line]:
+        """List an operation's lines below its curve."""
+        runs = bool(self.menu.runs[k])
+        return [
+            (k, stairs.intercept(slope, runs=runs) / self.unit, slope)
+            for slope in (*stairs.slopes(_LINES, runs=runs), _STEEP)
+        ]
+
+    @cached_property
     def highest(self) -> Floats:
         """Pressures that no plan of the case exceeds (K,) [s]."""
         own = [np.inf if s is None else s.high for s in self.stairs]
@@ -150,6 +178,9 @@ class ConvexStep:
         start = self.menu.problem.options.start
         if self.has_all:
             return np.arange(len(self.pressed))
+        if self.known is not None:
+            own = np.flatnonzero(np.isin(np.flatnonzero(self.menu.keep), self.known))
+            return np.union1d(own, first_least(self.pressed.sum(axis=1), start))
         is_large = len(self.pressed) > _MOST_PRICED
         few = None if is_large else self.menu.undominated
         if few is not None and len(few) <= _MOST_COLUMNS:

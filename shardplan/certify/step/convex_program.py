@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from shardplan.certify.kelley import Clock
-    from shardplan.certify.step.convex import ConvexStep
-    from shardplan.certify.step.least import Staircase
+    from shardplan.certify.step.convex import ConvexStep, Line
     from shardplan.certify.step.menu import StepMenu
     from shardplan.records.arrays import Floats, Ints
 
@@ -27,10 +26,6 @@ _MOST_LONGEST = 5_000
 """Options up to which longest items count here: there is a row for most of them."""
 _MUCH_LONGER = 0.01
 """Share of the step by which one exceeds a mean, for prices of it in large menus."""
-_LINES = 12
-"""Lines below a curve."""
-_STEEP = 1e3
-"""Slope of the line that keeps a pressure below the most that matters."""
 _OVERFULL = 1e3
 """What a tier that is too full by its own size costs, in units of the program."""
 _OVERCOUNTED = 10.0
@@ -190,15 +185,11 @@ class ConvexProgram:
 
     def _lines(self) -> None:
         """Put lines below what each operation takes."""
-        found: list[tuple[int, float, float]] = []
-        for k, stairs in enumerate(self._step.stairs):
-            found += [(k, 0.0, 1.0)] if stairs is None else self._below(k, stairs)
+        found = self._step.lines
         first = self._add_lines(self._rows, found)
         self._line_rows = [(first + i, k) for i, (k, _, _) in enumerate(found)]
 
-    def _add_lines(
-        self, rows: ProgramRows, lines: list[tuple[int, float, float]]
-    ) -> int:
+    def _add_lines(self, rows: ProgramRows, lines: list[Line]) -> int:
         own, heights, slopes = (np.array(part) for part in zip(*lines, strict=True))
         row, ones = np.arange(len(lines)), np.ones(len(lines))
         return rows.add(
@@ -207,14 +198,6 @@ class ConvexProgram:
             np.r_[self._time + own, self._pressure + own],
             np.r_[ones, -slopes],
         )
-
-    def _below(self, k: int, stairs: Staircase) -> list[tuple[int, float, float]]:
-        """List an operation's lines below its curve: its number, height, slope."""
-        runs, unit = bool(self._step.menu.runs[k]), self._step.unit
-        return [
-            (k, stairs.intercept(slope, runs=runs) / unit, slope)
-            for slope in (*stairs.slopes(_LINES, runs=runs), _STEEP)
-        ]
 
     def part_s(self, half: StepMenu, k: int | None, stop: Clock | None) -> float | None:
         """Return the step of a part of the case, beginning with the whole's solution.
@@ -258,7 +241,7 @@ class ConvexProgram:
         step = self._step
         stairs = half.stairs_of(k, step.unit, step.highest.item(k))
         self._bound_pressure(k, stairs.low)
-        self._add_lines(rows, self._below(k, stairs))
+        self._add_lines(rows, step.below(k, stairs))
         most = np.where(np.arange(self._num) == k, stairs.high, np.inf)
         self._add_counts(rows, [k], most)
 
@@ -353,6 +336,7 @@ class ConvexProgram:
             self.fits,
             shares,
             self._counted(duals),
+            np.flatnonzero(self._step.menu.keep)[self._options],
         )
 
     def _counted(self, duals: Floats) -> tuple[tuple[str, int, float], ...]:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from shardplan.certify.step.least import Staircase
     from shardplan.certify.step.menu import StepMenu
     from shardplan.problems.problem import Problem
-    from shardplan.records.arrays import Floats
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.records.certificate import Circuit
 
 _SAFE = 1e-12
@@ -85,6 +85,8 @@ class Mix(NamedTuple):
         Of each option.
     counts : tuple of str, int and float
         See `Mixture`.
+    looked_at : int array
+        Options of the whole menu that the program had.
     """
 
     step_s: float
@@ -95,6 +97,7 @@ class Mix(NamedTuple):
     fits: bool
     shares: Floats
     counts: tuple[tuple[str, int, float], ...]
+    looked_at: Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mixture
-    from shardplan.records.arrays import Floats
+    from shardplan.records.arrays import Floats, Ints
     from shardplan.records.certificate import Certificate
 
 
 @dataclass(eq=False)
 class StepCaseNode:
-    """A case: its menu, what it proves so far, and what follows from it."""
+    """A case: its menu, what it proves so far, and what follows from it.
+
+    `known` are options of the whole menu that programs like its own looked at.
+    """
 
     menu: StepMenu | None
     bound_s: float
@@ -29,6 +32,7 @@ class StepCaseNode:
     least_s: float = 0.0
     pressure: Floats = field(default_factory=lambda: np.zeros(0))
     shares: Floats = field(default_factory=lambda: np.zeros(0))
+    known: Ints | None = None
     bound: Bound | None = None
     effort: int = 0
     is_plain: bool = False

@@ -203,7 +203,7 @@ class StepProof:
         menu = node.menu
         assert menu is not None
         stairs = menu.staircases(self._limit)
-        program = ConvexStep(menu, stairs, self._limit, node.is_plain)
+        program = ConvexStep(menu, stairs, self._limit, node.is_plain, known=node.known)
         for _ in range(1 if self._is_large else _MIXES):
             mix = program.solve(self._stop)
             if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
@@ -211,11 +211,13 @@ class StepProof:
             mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit, mix.counts)
             node.earlier = (*node.earlier, node.mixture) if node.mixture else ()
             node.mixture, node.pressure = mixture, mix.pressure
-            node.shares = mix.shares
+            node.shares, node.known = mix.shares, mix.looked_at
             node.least_s, node.is_long = mix.step_s, mix.is_long
             if mix.step_s >= self._limit:  # it is refuted
                 break
-            program = ConvexStep.after(mixture, is_plain=node.is_plain)
+            program = ConvexStep.after(
+                mixture, is_plain=node.is_plain, known=node.known
+            )
         return node.mixture is not None
 
     def _keep(self, node: StepCaseNode, mixture: Mixture, bound: Bound) -> None:
@@ -236,9 +238,7 @@ class StepProof:
         """Split a case in two, unless they prove less than it does."""
         mixture, own, node.case = node.mixture, node.case, split
         assert mixture is not None
-        node.children = tuple(
-            StepCaseNode(half, 0.0 if half else self._limit) for half in halves
-        )
+        node.children = tuple(self._part(half, node) for half in halves)
         leaves = [
             leaf for leaf in node.children if leaf.menu is None or self._solve(leaf)
         ]
@@ -325,7 +325,7 @@ class StepProof:
         """
         assert node.menu is not None
         halves = [node.menu.at_most(k, at_s), node.menu.above(k, at_s)]
-        nodes = [StepCaseNode(half, 0.0 if half else self._limit) for half in halves]
+        nodes = [self._part(half, node) for half in halves]
         refuted, rest = nodes[above], nodes[not above]
         if rest.menu is None:
             return node
@@ -341,6 +341,10 @@ class StepProof:
         node.case = StepCase(split=node.menu.pressures[k].operation, at_s=at_s)
         node.children = (nodes[0], nodes[1])
         return rest
+
+    def _part(self, half: StepMenu | None, whole: StepCaseNode) -> StepCaseNode:
+        """Begin a part of a case; one without plans is refuted."""
+        return StepCaseNode(half, 0.0 if half else self._limit, known=whole.known)
 
     def _left_s(self) -> float:
         return self._stop.remaining_s() if self._stop is not None else np.inf

@@ -285,9 +285,9 @@ class Trials:
         assert mixture is not None
         self._menu, self._limit, self._stop = menu, limit_s, stop
         self._highs = [np.inf if s is None else s.high for s in mixture.staircases]
-        self._most = mixture.most_s
+        self._most, self._known = mixture.most_s, node.known
         self._program = None
-        if len(menu.problem.options) <= FEW_OPTIONS:
+        if self._known is not None:
             program = self._step(menu).program()
             if program.run(stop) is End.OPTIMAL:
                 self._program = program
@@ -302,4 +302,4 @@ class Trials:
 
     def _step(self, menu: StepMenu) -> ConvexStep:
         stairs = menu.staircases(self._limit, self._highs)
-        return ConvexStep(menu, stairs, self._limit, most=self._most)
+        return ConvexStep(menu, stairs, self._limit, most=self._most, known=self._known)

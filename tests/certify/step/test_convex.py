@@ -95,6 +95,34 @@ def test_columns_by_price_find_what_fits(monkeypatch: pytest.MonkeyPatch) -> Non
     assert some.step_s == pytest.approx(every.step_s, rel=1e-5)
 
 
+def test_it_begins_with_what_a_program_like_it_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which is a part of the menu, and as good: prices bring in what it lacks."""
+    problem = family_problem(Family.HBM, 1, 24, 8, Objective.TIME)
+    menu = StepMenu.of(problem)
+    every = ConvexStep(menu, menu.staircases(1.0), 1.0).solve(None)
+    monkeypatch.setattr(convex, "_FEW_COLUMNS", 0)
+    monkeypatch.setattr(convex, "_PRICINGS", 30)
+    whole = ConvexStep(menu, menu.staircases(1.0), 1.0).solve(None)
+    assert every is not None
+    assert whole is not None
+    assert len(whole.looked_at) < len(problem.options)
+    k = int(whole.pressure.argmax())
+    half = menu.at_most(k, 0.9 * whole.pressure.item(k))
+    assert half is not None
+    stairs = half.staircases(1.0)
+    known = ConvexStep(half, stairs, 1.0, known=whole.looked_at).solve(None)
+    few = ConvexStep(half, stairs, 1.0, known=whole.looked_at[:1]).solve(None)
+    afresh = ConvexStep(half, stairs, 1.0).solve(None)
+    assert known is not None
+    assert few is not None
+    assert afresh is not None
+    assert known.step_s == pytest.approx(afresh.step_s, rel=1e-5)
+    assert few.step_s == pytest.approx(afresh.step_s, rel=1e-5)
+    assert set(known.looked_at) <= set(np.flatnonzero(half.keep))
+
+
 def test_whole_options_are_one_per_table_and_no_shorter() -> None:
     """One option of each table in its order, and not less than if tables were cut."""
     for seed in range(4):
