@@ -57,9 +57,10 @@ def length_deviation_time(
     Notes
     -----
     A rank's batch is B / a independent draws of a samples that are alike, one at
-    least: the sum of L varies by ``sqrt(Var(L) a / B) / E[L]`` of itself and the sum of L^2 by
-    ``sqrt(Var(L^2) a / B) / E[L^2]``. Long samples are long in both, so the deviations
-    of all layers of a sequence add up; those of several sequences are independent.
+    least: the sum of L varies by ``sqrt(Var(L) a / B) / E[L]`` of itself and the sum of
+    L^2 by ``sqrt(Var(L^2) a / B) / E[L^2]``. Long samples are long in both, so the
+    deviations of all layers of a sequence add up; those of several sequences are
+    independent.
     """
     kernels = kernels_of(dense, sum_output_dim, num_outputs)
     variance = 0.0
