@@ -14,6 +14,10 @@ Price = Annotated[Number, Field(ge=0)]
 """A price: seconds of bound per second of load, per byte, or per unit of room."""
 Index = Annotated[Integer, Field(ge=0)]
 """The place of something in a list."""
+Pieces = Annotated[Integer, Field(ge=1)]
+"""How many pieces fit on a rank."""
+Positive = Annotated[Number, Field(gt=0)]
+"""A number above 0."""
 
 
 class Prices(Record):
@@ -125,6 +129,9 @@ class StepCase(Record):
     counts : tuple of str, int and float
         Of operations: how many pieces fit on a rank, and the price of a rank that they
         fill [s].
+    filling : tuple of str, int, float, str and float
+        The same, then another operation and a pressure [s]: a piece that leaves less of
+        this operation fills its rank, and one that presses less on it counts as none.
     threshold_s : float or None
         Of the proof about the sum of what tables add to the circuits; None for what the
         certificate's threshold leaves of it [s].
@@ -137,7 +144,8 @@ class StepCase(Record):
     options: tuple[Index, ...] = ()
     circuits: tuple[Circuit, ...] = ()
     slopes: tuple[tuple[str, Price], ...] = ()
-    counts: tuple[tuple[str, Annotated[Integer, Field(ge=1)], Price], ...] = ()
+    counts: tuple[tuple[str, Pieces, Price], ...] = ()
+    filling: tuple[tuple[str, Pieces, Price, str, Positive], ...] = ()
     threshold_s: Annotated[Number, Field(gt=0)] | None = None
     cases: tuple[Case, ...] = ()
 

@@ -9,13 +9,13 @@ import numpy as np
 from shardplan.certify.highs import End, Highs
 from shardplan.certify.rows import ProgramRows
 from shardplan.certify.step.circulation import shared_circuits
-from shardplan.certify.step.counts import count_rows
+from shardplan.certify.step.counts import Count, count_rows, filling_rows
 from shardplan.certify.step.mixture import Mix
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Circuit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from shardplan.certify.kelley import Clock
     from shardplan.certify.step.convex import ConvexStep, Line
@@ -165,23 +165,28 @@ class ConvexProgram:
 
     def _counts(self) -> None:
         """Let no rank have more pieces than fit there."""
-        self._count_rows: list[tuple[int, int, int]] = []
+        self._count_rows: list[tuple[int, Count]] = []
         if self._step.has_all and not (self._step.is_plain or self._is_whole):
             self._add_counts(self._rows, range(self._num), self._step.highest)
 
     def _add_counts(
-        self, rows: ProgramRows, which: Iterable[int], most: Floats
+        self, rows: ProgramRows, which: Collection[int], most: Floats
     ) -> None:
-        for k in which:
-            for pieces, each in count_rows(self._step.menu, k, most.item(k)):
-                own = np.flatnonzero(each[self._options])
-                number = rows.add(
-                    np.array([-1.0]),
-                    np.zeros(len(own) + 1, dtype=np.int64),
-                    np.r_[2, self._first + own],
-                    np.r_[1.0, -each[self._options[own]]],
-                )
-                self._count_rows.append((number, k, pieces))
+        menu = self._step.menu
+        found = [
+            (Count(menu.pressures[k].operation, pieces, 0.0), each)
+            for k in which
+            for pieces, each in count_rows(menu, k, most.item(k))
+        ]
+        for count, each in (*found, *filling_rows(menu, most, which)):
+            own = np.flatnonzero(each[self._options])
+            number = rows.add(
+                np.array([-1.0]),
+                np.zeros(len(own) + 1, dtype=np.int64),
+                np.r_[2, self._first + own],
+                np.r_[1.0, -each[self._options[own]]],
+            )
+            self._count_rows.append((number, count))
 
     def _lines(self) -> None:
         """Put lines below what each operation takes."""
@@ -242,7 +247,8 @@ class ConvexProgram:
         stairs = half.stairs_of(k, step.unit, step.highest.item(k))
         self._bound_pressure(k, stairs.low)
         self._add_lines(rows, step.below(k, stairs))
-        most = np.where(np.arange(self._num) == k, stairs.high, np.inf)
+        most = step.highest.copy()
+        most[k] = stairs.high
         self._add_counts(rows, [k], most)
 
     def _bound_pressure(self, k: int, low: float) -> None:
@@ -339,12 +345,12 @@ class ConvexProgram:
             np.flatnonzero(self._step.menu.keep)[self._options],
         )
 
-    def _counted(self, duals: Floats) -> tuple[tuple[str, int, float], ...]:
+    def _counted(self, duals: Floats) -> tuple[Count, ...]:
         """Return the prices of pieces."""
-        pressures, unit = self._step.menu.pressures, self._step.unit
+        unit = self._step.unit
         return tuple(
-            (pressures[k].operation, pieces, float(duals[row] * unit))
-            for row, k, pieces in self._count_rows
+            count._replace(price_s=float(duals[row] * unit))
+            for row, count in self._count_rows
             if duals[row] > _LEAST_FLOW
         )
 

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from shardplan.certify.relaxed import Relaxed
-from shardplan.certify.step.counts import counted
+from shardplan.certify.step.counts import Count, counted, filling
 from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Mix(NamedTuple):
         Whether pools hold it; without a solution that fits they hold anything.
     shares : float array (O,)
         Of each option.
-    counts : tuple of str, int and float
-        See `Mixture`.
+    counts : tuple of Count
+        Prices of pieces.
     looked_at : int array
         Options of the whole menu that the program had.
     """
@@ -96,7 +96,7 @@ class Mix(NamedTuple):
     is_long: bool
     fits: bool
     shares: Floats
-    counts: tuple[tuple[str, int, float], ...]
+    counts: tuple[Count, ...]
     looked_at: Ints
 
 
@@ -113,15 +113,15 @@ class Mixture:
         Of operations with a curve; 0 where it is missing.
     limit_s : float
         Only plans with a shorter step matter [s].
-    counts : sequence of str, int and float
-        Operation, pieces, and the price of what they take of a rank [s]: see `counts`.
+    counts : sequence of Count
+        Prices of pieces.
     """
 
     menu: StepMenu
     circuits: Sequence[Circuit]
     slopes: Mapping[str, float]
     limit_s: float
-    counts: Sequence[tuple[str, int, float]] = ()
+    counts: Sequence[Count] = ()
 
     @cached_property
     def weights(self) -> Floats:
@@ -137,7 +137,7 @@ class Mixture:
         if self._left is None:
             return self.limit_s
         lines = self.weights * self._intercepts
-        counts = fsum(price for _, _, price in self.counts)
+        counts = fsum(count.price_s for count in self.counts)
         error = _SAFE * (self._error_s(lines) + counts)
         return float(self._dense_s + lines.sum() - counts - error)
 
@@ -286,15 +286,23 @@ class Mixture:
         cost = self.inner.problem.options.item_cost
         own = len(self._phases)
         found = np.zeros((*cost.shape[:2], max(own + len(self.counts), 1)))
-        for phase, (name, pieces, price) in enumerate(self.counts, own):
-            k = self._names.index(name)
-            each = counted(self.inner, k, pieces, self.most_s.item(k))
-            found[:, :, phase] = (each * price * (1.0 - _SAFE))[:, None]
+        for phase, count in enumerate(self.counts, own):
+            each = self._counted(count) * count.price_s
+            found[:, :, phase] = (each * (1.0 - _SAFE))[:, None]
         for phase, operations in enumerate(self._phases):
             for k in operations:
                 found[:, :, phase] += self._pressed(k, peak=peak) * (1.0 - _SAFE)
         nowhere = np.asarray(~np.isfinite(cost).all(axis=2))
         return np.where(nowhere[:, :, None], np.inf, found)
+
+    def _counted(self, count: Count) -> Floats:
+        """Return what of a rank each item takes (I,)."""
+        k, menu = self._names.index(count.operation), self.inner
+        each = counted(menu, k, count.pieces, self.most_s.item(k))
+        if not count.beside:
+            return each
+        k = self._names.index(count.beside)
+        return filling(menu, each, k, count.least_s, self.most_s.item(k))
 
     @cached_property
     def _phases(self) -> list[list[int]]:

@@ -60,7 +60,8 @@ def case_of(mixture: Mixture, proof: Certificate | None) -> StepCase:
     return StepCase(
         circuits=tuple(mixture.circuits),
         slopes=tuple(mixture.slopes.items()),
-        counts=tuple(mixture.counts),
+        counts=tuple(count[:3] for count in mixture.counts if not count.beside),
+        filling=tuple(tuple(count) for count in mixture.counts if count.beside),
         threshold_s=proof.threshold_s if proof else None,
         cases=proof.cases if proof else (),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.certify.menus import InvalidCertificateError, require_menu
+from shardplan.certify.step.counts import Count
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.verify import replay
@@ -94,7 +95,9 @@ def _by_options(menu: StepMenu, case: StepCase) -> list[StepMenu | None]:
 
 def bound_of(menu: StepMenu, case: StepCase, limit_s: float) -> float:
     """Return what one case proves of its plans, up to a limit [s]."""
-    mixture = mix(menu, case.circuits, dict(case.slopes), limit_s, case.counts)
+    counts = [Count(*count) for count in case.counts]
+    counts += [Count(*count) for count in case.filling]
+    mixture = mix(menu, case.circuits, dict(case.slopes), limit_s, counts)
     rest_s = limit_s - mixture.constant_s
     if rest_s <= 0 or not case.cases:
         return max(min(mixture.constant_s, limit_s), 0.0)
@@ -110,7 +113,7 @@ def mix(
     circuits: Sequence[Circuit],
     slopes: dict[str, float],
     limit_s: float,
-    counts: Sequence[tuple[str, int, float]] = (),
+    counts: Sequence[Count] = (),
 ) -> Mixture:
     """Make a mixture of what a certificate says.
 
@@ -123,8 +126,12 @@ def mix(
     if not all(0 <= circuit.share <= 1 for circuit in circuits):
         raise InvalidCertificateError("shares of paths must be from 0 to 1")
     if not all(
-        menu.index(name) is not None and pieces >= 1 and 0 <= price <= _LONGEST_S
-        for name, pieces, price in counts
+        menu.index(count.operation) is not None
+        and (not count.beside or menu.index(count.beside) is not None)
+        and count.pieces >= 1
+        and 0 <= count.price_s <= _LONGEST_S
+        and 0 <= count.least_s <= _LONGEST_S
+        for count in counts
     ):
         raise InvalidCertificateError(
             "counts need an operation, whole pieces, and prices from 0 to "

@@ -7,6 +7,7 @@ import pytest
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.params import PROOF_DEFAULTS
+from shardplan.certify.step.counts import Count
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.verify import bound_of
@@ -18,6 +19,22 @@ from tests.certify.step.tiny import tiny
 from tests.steps.draws import draw_problem, pick, pressed
 
 Rng = np.random.Generator
+
+
+def drawn_count(menu: StepMenu, limit_s: float, rng: Rng) -> tuple[str, int, float]:
+    """Draw an operation, pieces and their price."""
+    return (
+        str(rng.choice([pressure.operation for pressure in menu.pressures])),
+        int(rng.integers(1, 6)),
+        limit_s * float(pick(rng, 0.0, 0.01, 0.3, 10.0)),
+    )
+
+
+def beside(menu: StepMenu, rng: Rng) -> tuple[str, float]:
+    """Draw another operation, and a pressure that some item may have on it."""
+    k = int(rng.integers(len(menu.pressures)))
+    alone = float(pick(rng, *menu.item_alone[:, k].tolist()))
+    return menu.pressures[k].operation, alone * float(pick(rng, 0.5, 1.0)) + 1e-12
 
 
 def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
@@ -33,15 +50,12 @@ def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
         if stairs is not None:
             good = stairs.slopes(8, runs=True)
             slopes[pressure.operation] = float(pick(rng, *good, *good, 0.0, 1e3))
-    counts = tuple(
-        (
-            str(rng.choice([pressure.operation for pressure in menu.pressures])),
-            int(rng.integers(1, 6)),
-            limit_s * float(pick(rng, 0.0, 0.01, 0.3, 10.0)),
-        )
-        for _ in range(int(rng.integers(3)))
+    counts = tuple(drawn_count(menu, limit_s, rng) for _ in range(int(rng.integers(3))))
+    filling = tuple(
+        (*drawn_count(menu, limit_s, rng), *beside(menu, rng)) for _ in counts
     )
-    mixture = Mixture(menu, circuits, slopes, limit_s, counts)
+    every = [Count(*one) for one in (*counts, *filling)]
+    mixture = Mixture(menu, circuits, slopes, limit_s, every)
     rest_s, proof = limit_s - mixture.constant_s, None
     if rest_s > 0:
         bound = lower_bound(
@@ -52,6 +66,7 @@ def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
         circuits=tuple(circuits),
         slopes=tuple(slopes.items()),
         counts=counts,
+        filling=filling,
         threshold_s=proof.threshold_s if proof else None,
         cases=proof.cases if proof else (),
     )

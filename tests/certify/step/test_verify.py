@@ -77,7 +77,10 @@ def changed_step(rng: np.random.Generator, case: StepCase) -> StepCase:
     elif kind == 6:
         name = str(rng.choice(["output_all_to_all", "embedding_forward", "x"]))
         price = changed_number(rng, case.threshold_s or 1e-4)
-        changes["counts"] = (*case.counts, (name, int(rng.integers(4)), price))
+        count = (name, int(rng.integers(4)), price)
+        changes["counts"] = (*case.counts, count)
+        beside = ("gradient_all_to_all", changed_number(rng, 1e-4))
+        changes["filling"] = (*case.filling, (*count, *beside))
     elif kind == 4:
         changes["threshold_s"] = changed_number(rng, case.threshold_s or 1e-3)
     elif case.cases:
@@ -168,6 +171,12 @@ def test_reasons_are_given() -> None:
         "more than 1": one_case(problem, circuits=both),
         "slopes must be": one_case(problem, **slope),
         "counts need an operation": one_case(problem, counts=(("x", 1, 0.0),)),
+        "need an operation": one_case(
+            problem, filling=(("id_exchange", 1, 0.0, "x", 1e-4),)
+        ),
+        "pieces, and prices": one_case(
+            problem, filling=(("id_exchange", 1, 0.0, "id_exchange", np.inf),)
+        ),
         "whole pieces": one_case(problem, counts=(("id_exchange", 0, 0.0),)),
         "prices from 0 to": one_case(problem, counts=(("id_exchange", 1, -1.0),)),
         "at_s of a split": steps(StepCase.model_construct(**nan), leaf, leaf),
