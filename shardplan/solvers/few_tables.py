@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shardplan.certify.step.guide import choose_options
-from shardplan.certify.step.splits import FEW_OPTIONS, are_few
+from shardplan.certify.step.menu import are_few
+from shardplan.certify.step.splits import FEW_OPTIONS
 from shardplan.problems.weighted import StepView
 from shardplan.solvers.base import Silent
 from shardplan.solvers.greedy import Greedy

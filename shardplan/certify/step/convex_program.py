@@ -10,6 +10,7 @@ from shardplan.certify.highs import End, Highs
 from shardplan.certify.rows import ProgramRows
 from shardplan.certify.step.circulation import shared_circuits
 from shardplan.certify.step.counts import Count, count_rows, filling_rows
+from shardplan.certify.step.menu import are_few
 from shardplan.certify.step.mixture import Mix
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Circuit
@@ -178,7 +179,9 @@ class ConvexProgram:
             for k in which
             for pieces, each in count_rows(menu, k, most.item(k))
         ]
-        for count, each in (*found, *filling_rows(menu, most, which)):
+        if are_few(menu.whole):  # of more tables such rows took the time of splits
+            found += filling_rows(menu, most, which)
+        for count, each in found:
             own = np.flatnonzero(each[self._options])
             number = rows.add(
                 np.array([-1.0]),

@@ -33,6 +33,8 @@ _OF_OPTIONS = _BY_OPTION | {
 """What depends on the options that are left alone, and is worked out once."""
 _KEPT = 64
 """Graphs that are kept: of some systems, with what runs in their cases."""
+_FEW = 2.0
+"""Tables per rank up to which they are few."""
 _SAFE = 1e-12
 """Share taken off, more than the roundings of a pressure."""
 
@@ -276,6 +278,11 @@ class StepMenu:
         for known in _OF_OPTIONS & vars(self).keys():
             vars(found)[known] = vars(self)[known]
         return found
+
+
+def are_few(problem: Problem) -> bool:
+    """Whether tables are few beside ranks: one option more or less counts then."""
+    return problem.num_bundles <= _FEW * problem.world_size
 
 
 @partial(by_identity, most=_KEPT)

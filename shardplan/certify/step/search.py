@@ -15,12 +15,11 @@ from shardplan.certify.dual import Early, by_longest_items, lower_bound, strengt
 from shardplan.certify.menus import InvalidCertificateError
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.step.convex import ConvexStep
-from shardplan.certify.step.menu import StepMenu
+from shardplan.certify.step.menu import StepMenu, are_few
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode, case_of
 from shardplan.certify.step.splits import (
     Halves,
-    are_few,
     long_meetings,
     to_narrow,
     ways_to_split,

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mixture
     from shardplan.certify.step.nodes import StepCaseNode
-    from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Ints
 
 _CURVES = 3
@@ -32,8 +31,6 @@ _WORTH_LAST = 1e-4
 _LARGER = 0.2
 """What a gain of the half that gains more counts: it may be a split that comes later
 which helps the other one."""
-_FEW = 2.0
-"""Tables per rank up to which cases are split by options."""
 _TABLES = 6
 """Tables that are split by options, at most, before the best is taken."""
 _WORTH_OPTIONS = 1e-4
@@ -58,11 +55,6 @@ _MUCH = 0.05
 
 Halves = tuple["StepMenu | None", "StepMenu | None"]
 """The menus of two cases; None for one without plans."""
-
-
-def are_few(problem: Problem) -> bool:
-    """Whether tables are few beside ranks: one option more or less counts then."""
-    return problem.num_bundles <= _FEW * problem.world_size
 
 
 def ways_to_split(

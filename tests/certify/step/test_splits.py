@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from shardplan.certify.step.convex import ConvexStep
-from shardplan.certify.step.menu import StepMenu
+from shardplan.certify.step.menu import StepMenu, are_few
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
 from shardplan.certify.step.splits import (
     Trials,
-    are_few,
     below_longest,
     below_sums,
     best_options,
