@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from shardplan.cli.main import cli
 from shardplan.errors import InputError
 from shardplan.io.catalog import folder
+from shardplan.simulation import SimulationSettings, simulate
 from shardplan.validation import load_measurements, validate_model
-from shardplan.validation.predict import Value, predict
+from shardplan.validation.predict import Value, measured_plan, predict
 from shardplan.validation.records import MeasurementFile
 from shardplan.validation.statistics import (
     Sized,
@@ -73,6 +74,7 @@ def test_state_of_cached_rows_is_updated_in_host_memory() -> None:
     [
         ("mlperf-dcnv2", 0.04, 0.12),
         ("hstu", 0.10, 0.15),
+        ("sequence-exchange", 0.15, 0.20),
         ("cpu", 0.0, 0.0),
         ("nccl", 0.10, 0.35),
         ("nccl-hosts", 0.16, 0.51),
@@ -100,10 +102,8 @@ def test_ranking_and_generations(report: dict[str, Any]) -> None:
         assert generation["mean_error"] >= abs(generation["bias"])
 
 
-def test_sequence_model_without_a_fit_and_with_one_factor(
-    report: dict[str, Any],
-) -> None:
-    """No step time of dlrm-v4 is in a coefficient; one factor of 8 GPUs serves 16."""
+def test_sequence_model_with_one_factor(report: dict[str, Any]) -> None:
+    """What is missing on 8 GPUs is missing on 16."""
     steps = [m for m in report["measurements"] if m["group"] == "hstu"]
     eight, sixteen, thirty_two = (m["values"][0] for m in steps)
     assert abs(eight["error"]) < 0.15
@@ -112,6 +112,23 @@ def test_sequence_model_without_a_fit_and_with_one_factor(
     assert factor * sixteen["predicted"] == pytest.approx(sixteen["measured"], rel=0.05)
     fitted = factor * thirty_two["predicted"]
     assert fitted == pytest.approx(thirty_two["measured"], rel=0.10)
+
+
+@pytest.mark.parametrize("ranks", [8, 16])
+def test_sequence_model_without_a_step_time_in_any_coefficient(ranks: int) -> None:
+    """The rate of passes is fitted to what steps save; that of a trace serves, too."""
+    (case,) = (m for m in MEASUREMENTS if m.id.endswith(f"8_b{ranks * 1024}"))
+    plan = measured_plan(case)
+    model = plan.inputs.cost_model
+    sequences = model.sequences.replace(
+        pass_efficiency=model.dense.elementwise_efficiency
+    )
+    inputs = plan.inputs.replace(cost_model=model.replace(sequences=sequences))
+    settings = SimulationSettings(runtime=case.system.runtime)
+    found = simulate(plan.replace(inputs=inputs), settings).step_time_s
+    assert found == pytest.approx(case.step_s, rel=0.15)
+    fitted = simulate(plan, settings).step_time_s
+    assert found == pytest.approx(fitted, rel=0.005)
 
 
 def test_systems_and_generations_left_out(report: dict[str, Any]) -> None:
