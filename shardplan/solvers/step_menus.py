@@ -58,8 +58,8 @@ class MoveMenu(NamedTuple):
     options : int array (N,)
     one_place : float array (N, K)
         What one place costs, to tell which ranks an option wants: its wider item.
-    hbm_bytes : float array (N, 1)
-        What one place needs.
+    needs : tuple of (int, float array (N, 1))
+        Tiers, HBM first, and what one place needs of a pool; DDR and SSD if any does.
     parts : tuple of ScopeOptions
     in_one_host : list of int
         Those whose places must be in one host.
@@ -71,7 +71,7 @@ class MoveMenu(NamedTuple):
 
     options: Ints
     one_place: Floats
-    hbm_bytes: Floats
+    needs: tuple[tuple[int, Floats], ...]
     parts: tuple[ScopeOptions, ...]
     in_one_host: list[int]
     everywhere: Ints
@@ -97,6 +97,7 @@ class MoveMenus:
         self._largest = np.array([each.num_ranks.max() for each in groups])
         fits = menu.num_copies <= self._number[menu.scope]
         self._many = fits & ~menu.same_host & (menu.scope != Scope.ALL)
+        self._sharing = int(np.bincount(problem.capacity.rank_pool).min())
         each = np.add.reduceat(state.item_load, menu.item_start[:-1], axis=0)
         self.everywhere = each if (menu.scope == Scope.ALL).any() else each[:0]
         self._legal: dict[tuple[int, int, int], Bools] = {}
@@ -151,7 +152,7 @@ class MoveMenus:
         return MoveMenu(
             options,
             self._one_place[options],
-            menu.largest_hbm_bytes[options][:, None],
+            self._needs(options),
             tuple(
                 self.part(bundle, int(kind), some, options[some])
                 for kind, some in zip(SCOPES, rows, strict=True)
@@ -161,6 +162,19 @@ class MoveMenus:
             np.flatnonzero(scope == Scope.ALL),
             int(ranks.max(initial=1)),
         )
+
+    def _needs(self, options: Ints) -> tuple[tuple[int, Floats], ...]:
+        """Return what one place needs of a rank's HBM, and of the pools it shares."""
+        menu = self._problem.options
+        found = [(0, menu.largest_hbm_bytes[options])]
+        # Items of ranks need the pool once each; those of wider scopes for many ranks.
+        wide = menu.scope[options] != Scope.RANK
+        times = np.where(wide, np.minimum(menu.row_shards[options], self._sharing), 1)
+        each = menu.item_bytes[menu.item_start[options]]
+        found += [
+            (tier, times * each[:, tier]) for tier in (1, 2) if each[:, tier].any()
+        ]
+        return tuple((tier, need[:, None]) for tier, need in found)
 
     def part(
         self,

@@ -104,8 +104,9 @@ class StepMoves:
         placed = [one for one in found if one is not None]
         everywhere = menu.everywhere
         if len(everywhere):
-            most = state.free_hbm().min()
-            everywhere = everywhere[menu.hbm_bytes[everywhere, 0] <= most]
+            for tier, need in menu.needs:
+                fits = need[everywhere, 0] <= state.free(tier).min()
+                everywhere = everywhere[fits]
         if not placed and not len(everywhere):
             return None
         options, counts, places = [], [], []
@@ -146,10 +147,9 @@ class StepMoves:
         luck = self._rng.random(score.shape)
         luck *= spread * (_NOISE / score.shape[1])
         score += luck
-        free = self._state.free_hbm()
-        score[menu.hbm_bytes > (free if sample.is_whole else free[sample.ranks])] = (
-            np.inf
-        )
+        for tier, need in menu.needs:
+            free = self._state.free(tier)
+            score[need > (free if sample.is_whole else free[sample.ranks])] = np.inf
         return score
 
     def _by_rank(self, weights: Floats, sample: RankSample) -> Floats:

@@ -130,9 +130,11 @@ class StepState:
         pairs = zip(self.pools, pools, strict=True)
         return all(bool((own <= room).all()) for own, room in pairs)
 
-    def free_hbm(self) -> Floats:
-        """Bytes of HBM that are left on each rank (W,)."""
-        return np.asarray(self._rooms[0] - self.hbm)
+    def free(self, tier: int) -> Floats:
+        """Bytes that are left to each rank in its pool of a tier (W,)."""
+        if tier == 0:
+            return np.asarray(self._rooms[0] - self.hbm)
+        return np.asarray((self._rooms[tier] - self.pools[tier - 1])[self._pool])
 
     def fullest(self) -> Floats:
         """Return the loads of the fullest groups (K,)."""

@@ -10,6 +10,7 @@ from shardplan.records.sharding import Objective
 from shardplan.solvers import rank_sample
 from shardplan.solvers.step_moves import StepMoves
 from shardplan.solvers.step_state import StepState
+from tests.benchmarks.families import Family, family_problem
 from tests.helpers import CLUSTERS, random_assignment, varied
 
 
@@ -66,3 +67,27 @@ def test_what_is_drawn_loads_ranks_as_said(cluster, seed, monkeypatch):
             )
             state.take(bundle)
         state.put(bundle, option, places)
+
+
+def test_no_place_is_drawn_whose_host_is_full():
+    """What needs DDR or SSD goes where that is left, and nowhere if nowhere is."""
+    problem = family_problem(Family.SSD, 9301, 12, 16, Objective.TIME)
+    state, menu = _state(problem), problem.options
+    pool = problem.capacity.rank_pool
+    moves = StepMoves(state, np.random.default_rng(0))
+    slopes = np.ones(state.item_load.shape[2])
+    needs = np.flatnonzero(menu.item_bytes[menu.item_start[:-1], 1] > 0)
+    drawn = 0
+    for full in (pool == 0, pool >= 0):
+        for used, room in zip(state.pools, problem.rooms[1:], strict=True):
+            used[:] = np.where(np.isin(np.arange(len(used)), pool[full]), room, 0.0)
+        for bundle in range(problem.num_bundles):
+            found = moves.draw(bundle, slopes)
+            if found is None:
+                continue
+            for index in np.flatnonzero(np.isin(found.options, needs)).tolist():
+                scope = int(menu.scope[found.options[index]])
+                on = problem.ranks_used(scope, found.places_of(index))
+                assert not (on & full).any()
+                drawn += 1
+    assert drawn
