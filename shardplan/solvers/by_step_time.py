@@ -19,6 +19,7 @@ from shardplan.solvers.base import (
 from shardplan.solvers.few_tables import anew, pays
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.greedy_parts import solve_parts
+from shardplan.solvers.near_menus import may_use_ssd, solve_near
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
 from shardplan.solvers.shortest_step import MenuPart, ShortestStep
@@ -35,12 +36,16 @@ if TYPE_CHECKING:
 
 _SWEEPS = 30.0
 """Moves per option that first turns are shares of, where work is limited."""
+_NEAR = 1.0
+"""Turn of greedy with small menus; shares as of `Turns`."""
 _FIRST = 0.15
-"""Turn of moving tables from greedy's plans; shares as of `Turns`."""
+"""Turn of moving tables from greedy's plans."""
 _SUMS, _MOVES = 1.2, 0.4
 """Turns of the solver of sums, and of moving tables after it."""
 _MANY = 50_000
 """Tables times ranks above which guides and single moves pay later than sums do."""
+_COLOSSAL = 200_000
+"""Tables times ranks above which sums of whole menus over SSD bring little for long."""
 _UNIFORM = 0.3
 """Turn of plans of tables that are all cut alike; without a limit of work alone."""
 _SHELF_S, _GUIDE_S = 0.7, 1.5
@@ -97,6 +102,8 @@ class ByStepTime:
         if stop.gap > 0 and best.assignment is not None:
             best.bound(stop, self._params.proof)
         search = StepSearch(best.problem, seed)
+        if not best.is_enough:
+            self._solve_near(best, stop, seed, turns)
         if not (best.is_enough or self._begins_with_sums(best.problem)):
             self._uniformly(best, stop, seed, turns)
             known = [start.best for start in starts]
@@ -120,6 +127,16 @@ class ByStepTime:
         size = problem.num_bundles * problem.world_size
         return size > self._params.auto.greedy_size
 
+    def _solve_near(
+        self, best: ShortestStep, stop: Stop, seed: int, turns: Turns
+    ) -> None:
+        """Plan with small menus over SSD, but where sums find as much as soon."""
+        size = best.problem.num_bundles * best.problem.world_size
+        is_late = _MANY < size <= _COLOSSAL
+        if best.assignment is None or is_late or not may_use_ssd(best.problem):
+            return
+        solve_near(best, stop, turns.ends(_NEAR), seed, self._params)
+
     def _begins_with_sums(self, problem: Problem) -> bool:
         """Whether neither cutting all tables alike nor moving single ones pays yet.
 
@@ -127,8 +144,7 @@ class ByStepTime:
         badly, and the solver puts that right sooner than moves do.
         """
         is_many = problem.num_bundles * problem.world_size > _MANY
-        has_ssd = bool(problem.options.item_bytes[:, 2].any())
-        return self._is_large(problem) or (is_many and has_ssd)
+        return self._is_large(problem) or (is_many and may_use_ssd(problem))
 
     def _uniformly(
         self, best: ShortestStep, stop: Stop, seed: int, turns: Turns

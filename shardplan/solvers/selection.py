@@ -47,9 +47,9 @@ def select(
     # Limits are wishes: a bundle without an option below them keeps its least ones, or
     # one huge table would leave no choice for all others.
     start = problem.options.start
-    legal = _below(totals.largest, start, item_limit_s)
+    legal = below(totals.largest, start, item_limit_s)
     large = np.where(legal, totals.largest_bytes, np.inf)
-    legal &= _below(large, start, item_fill)
+    legal &= below(large, start, item_fill)
     needed = np.where(legal, totals.all_bytes, np.inf)
     least = float(least_per_table(needed, problem.options).sum())
     least /= max(totals.num_tiers, 1)
@@ -103,7 +103,7 @@ def select_from(
     return min(choice, sums.fitted(split, found.prices), key=sums.merit)
 
 
-def _below(values: Floats, start: Ints, limit: float) -> Bools:
+def below(values: Floats, start: Ints, limit: float) -> Bools:
     """Options with values below a limit, or a bundle's least ones (O,)."""
     least = np.minimum.reduceat(values, start[:-1])
     limits = np.maximum(limit, least * (1.0 + ROUNDOFF))
