@@ -19,7 +19,7 @@ from shardplan.solvers.base import (
 from shardplan.solvers.few_tables import anew, pays
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.greedy_parts import solve_parts
-from shardplan.solvers.near_menus import may_use_ssd, solve_near
+from shardplan.solvers.near_menus import solve_near
 from shardplan.solvers.params import DEFAULTS, SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
 from shardplan.solvers.shortest_step import MenuPart, ShortestStep
@@ -133,7 +133,7 @@ class ByStepTime:
         """Plan with small menus over SSD, but where sums find as much as soon."""
         size = best.problem.num_bundles * best.problem.world_size
         is_late = _MANY < size <= _COLOSSAL
-        if best.assignment is None or is_late or not may_use_ssd(best.problem):
+        if best.assignment is None or is_late or not best.problem.options.uses_ssd:
             return
         solve_near(best, stop, turns.ends(_NEAR), seed, self._params)
 
@@ -144,7 +144,7 @@ class ByStepTime:
         badly, and the solver puts that right sooner than moves do.
         """
         is_many = problem.num_bundles * problem.world_size > _MANY
-        return self._is_large(problem) or (is_many and may_use_ssd(problem))
+        return self._is_large(problem) or (is_many and problem.options.uses_ssd)
 
     def _uniformly(
         self, best: ShortestStep, stop: Stop, seed: int, turns: Turns
@@ -271,8 +271,8 @@ def _suits_guide(problem: Problem) -> bool:
     They say little of fewer tables than ranks, or of tables that may leave HBM.
     """
     tables, ranks = problem.num_bundles, problem.world_size
-    has_tiers = bool(problem.options.item_bytes[:, 1:].any())
-    return tables >= ranks and tables * ranks <= _MANY and not has_tiers
+    is_hbm_alone = not problem.options.uses_pools.any()
+    return tables >= ranks and tables * ranks <= _MANY and is_hbm_alone
 
 
 def _move_tables(

@@ -34,11 +34,6 @@ _FILL = 0.98
 """Share of each tier at which memory is priced: what does not come out even is lost."""
 
 
-def may_use_ssd(problem: Problem) -> bool:
-    """Whether tables may go to SSD: elsewhere giants are cut as finely as all else."""
-    return bool(problem.options.item_bytes[:, 2].any())
-
-
 def solve_near(
     best: ShortestStep, stop: Stop, ends: float, seed: int, params: SolverParams
 ) -> None:

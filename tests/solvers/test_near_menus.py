@@ -10,7 +10,7 @@ from shardplan.records.sharding import Objective
 from shardplan.solvers import near_menus
 from shardplan.solvers.base import Silent, Stop
 from shardplan.solvers.greedy import Greedy
-from shardplan.solvers.near_menus import _near, may_use_ssd, solve_near
+from shardplan.solvers.near_menus import _near, solve_near
 from shardplan.solvers.params import DEFAULTS
 from shardplan.solvers.shortest_step import MenuPart, ShortestStep
 from tests.benchmarks.families import Family, family_problem
@@ -55,5 +55,6 @@ def test_the_best_plan_is_never_worse_and_fits(planned, monkeypatch):
 
 
 def test_it_is_for_menus_with_ssd(planned):
-    assert may_use_ssd(planned.problem)
-    assert not may_use_ssd(family_problem(Family.HBM, 9301, 10, 8, Objective.TIME))
+    assert planned.problem.options.uses_ssd
+    hbm = family_problem(Family.HBM, 9301, 10, 8, Objective.TIME)
+    assert not hbm.options.uses_ssd

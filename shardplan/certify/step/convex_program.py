@@ -366,7 +366,7 @@ class ConvexProgram:
         # Of large menus their prices take longer than others, and must be worth it:
         # without giants on SSD splits prove more in that time.
         is_large = len(step.pressed) > _MOST_LONGEST
-        if is_large and not step.menu.whole.options.item_bytes[:, 2].any():
+        if is_large and not step.menu.whole.options.uses_ssd:
             return False
         worth = _MUCH_LONGER if is_large else 0.0
         return bool((longest - worth > mean * (1.0 - _LEAST_FLOW)).any())

@@ -278,11 +278,8 @@ class Trials:
         self._menu, self._limit, self._stop = menu, limit_s, stop
         self._highs = [np.inf if s is None else s.high for s in mixture.staircases]
         self._most, self._known = mixture.most_s, node.known
-        self._program = None
-        if self._known is not None:
-            program = self._step(menu).program()
-            if program.run(stop) is End.OPTIMAL:
-                self._program = program
+        program = self._step(menu).program()
+        self._program = program if program.run(stop) is End.OPTIMAL else None
 
     def step_s(self, half: StepMenu, k: int | None = None) -> float:
         """Return the convex step of a part, which may limit a pressure [s]."""

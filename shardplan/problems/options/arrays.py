@@ -140,6 +140,11 @@ class Options:
         return (self.item_bytes[:, 1] > 0) | (self.item_bytes[:, 2] > 0)
 
     @cached_property
+    def uses_ssd(self) -> bool:
+        """Whether tables may go to SSD."""
+        return bool(self.item_bytes[:, 2].any())
+
+    @cached_property
     def has_whole_bytes(self) -> tuple[bool, ...]:
         """Whether all items have whole bytes in each tier."""
         return tuple(bool((b == np.floor(b)).all()) for b in self.item_bytes.T)

@@ -298,5 +298,4 @@ def _may_recut(state: State) -> bool:
     pay for, and the search does not win them back.
     """
     problem = state.problem
-    has_ssd = bool(problem.options.item_bytes[:, 2].any())
-    return not (has_ssd and isinstance(problem.pricer, GroupedPricer))
+    return not (problem.options.uses_ssd and isinstance(problem.pricer, GroupedPricer))

@@ -142,7 +142,7 @@ class Portfolio:
         the start's choice than the race can win back. With several phases options
         that suit them must be found first.
         """
-        has_ssd = bool(self._vectors.problem.options.item_bytes[:, 2].any())
+        has_ssd = self._vectors.problem.options.uses_ssd
         return self._params.settled_race and has_ssd and self._vectors.is_sum
 
     def _first_cycle(

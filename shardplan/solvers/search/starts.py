@@ -132,7 +132,7 @@ class Starts:
         least = min(self._least_share(legal), 1.0)
         params = self._params
         if self._problem.world_size > params.scale_ranks:
-            has_tiers = bool(self._problem.options.item_bytes[:, 1:].any())
+            has_tiers = self._problem.options.uses_pools.any()
             share = params.room_share_tiers if has_tiers else params.room_share
             return max(start.fill, least + share * (1.0 - least))
         # Free memory makes placing easy, but costs its price: what the price adds to

@@ -82,7 +82,7 @@ class State:
         self.unit_item = np.zeros(size, dtype=np.int64)
         self._free = list(range(size - 1, 0, -1))
         # Without slower tiers, half of the work of a move would be adding zeros.
-        self.uses_pools = bool(problem.options.item_bytes[:, 1:].any())
+        self.uses_pools = bool(problem.options.uses_pools.any())
         self.ranks_per_pool = world / len(self.pool_load)
         self.slots = np.zeros((world, 8), dtype=np.int64)
         self.count = np.zeros(world, dtype=np.int64)
