@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
-from shardplan.certify.step.search import step_bound
+from shardplan.certify.step.bound import step_bound
 from shardplan.certify.step.verify import verify_step
 from shardplan.certify.verify import verify
 from shardplan.planning.solver_params import changed_params
@@ -16,6 +17,7 @@ from shardplan.plans.realize import placements
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import GAP_TOLERANCE, SolverResult, SolveStatus, Stop
 from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.plans_of_cases import prove_and_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from shardplan.problems import problem as problems
     from shardplan.records.certificate import Certificate
     from shardplan.records.inputs import Inputs
+    from shardplan.solvers.base import Observer
 
 _ROOM = 1e-12
 _SAME = 1e-9
@@ -48,7 +51,7 @@ def make_plan(
     """
     assert result.assignment is not None
     value = problem.value(result.assignment)
-    certificate, proven = proof or prove(problem, result)
+    certificate, proven, _ = proof or prove(problem, result)
     bound = min(proven * (1.0 - _ROOM), value)
     is_claimed_optimal = result.status is SolveStatus.OPTIMAL
     claimed = value if is_claimed_optimal else min(result.lower_bound_s, value)
@@ -75,10 +78,20 @@ def make_plan(
 
 
 class Proof(NamedTuple):
-    """A certificate and the bound that it proves here, verified [s]."""
+    """A certificate, the bound that it proves here, and a plan that came with it.
+
+    Attributes
+    ----------
+    certificate : Certificate
+    bound_s : float
+        Verified [s].
+    plan : Assignment or None
+        Fits, but need not be better than what was known.
+    """
 
     certificate: Certificate
     bound_s: float
+    plan: problems.Assignment | None = None
 
 
 def prove(
@@ -88,6 +101,7 @@ def prove(
     params: ProofParams = PROOF_DEFAULTS,
     *,
     is_quick: bool = True,
+    has_plans: bool = False,
 ) -> Proof:
     """Verify the certificate of a result, or find one until `stop` says so.
 
@@ -97,6 +111,9 @@ def prove(
     ----------
     is_quick : bool
         For `time`: few cases, and nothing that takes long in each.
+    has_plans : bool
+        For `time`, if the clock limits the search and tables are few: take some of the
+        time for plans from the proof's cases.
     """
     assert result.assignment is not None
     is_step = problem.objective is Objective.TIME
@@ -105,26 +122,42 @@ def prove(
         return Proof(result.certificate, check(problem, result.certificate))
     value = problem.value(result.assignment)
     if is_step:
-        return _prove_step(problem, value, stop, params, is_quick=is_quick)
+        stop = stop or Stop()
+        enough = value / (1.0 + stop.gap)  # nearer is not worth a better proof
+        is_quick = is_quick or stop.is_by_work
+        # How far it comes by the clock must not decide on plans that nothing limits.
+        if has_plans and not (is_quick or stop.is_endless):
+            return Proof(*prove_and_plan(problem, enough, stop, params))
+        return _prove_step(problem, enough, stop, params, is_quick=is_quick)
     found = lower_bound(problem, value, stop, params)
     return Proof(found.certificate, found.value_s)
 
 
 def _prove_step(
     problem: problems.Problem,
-    value: float,
-    stop: Stop | None,
+    enough_s: float,
+    stop: Stop,
     params: ProofParams,
     *,
     is_quick: bool,
 ) -> Proof:
-    """Bound the predicted step: with a limit of work the same on every machine.
-
-    What is as near `value` as the gap asked for is not worth a better proof.
-    """
-    stop = stop or Stop()
-    is_quick = is_quick or stop.is_by_work
-    seconds = _ENDLESS_S if stop.is_endless and not is_quick else stop.remaining_s()
+    """Bound the predicted step: with a limit of work the same on every machine."""
+    is_long = stop.is_endless and not is_quick
+    seconds = _ENDLESS_S if is_long else stop.remaining_s()
     with stop.beyond_work(), stop.sooner(seconds):
-        enough = value / (1.0 + stop.gap)
-        return Proof(*step_bound(problem, enough, stop, params, is_quick=is_quick))
+        found = step_bound(problem, enough_s, stop, params, is_quick=is_quick)
+    return Proof(found.certificate, found.bound_s)
+
+
+def with_plan(
+    problem: problems.Problem, found: SolverResult, proof: Proof, observer: Observer
+) -> SolverResult:
+    """Take the plan that came with the proof, if it is better."""
+    assert found.assignment is not None
+    if proof.plan is None:
+        return found
+    value_s = problem.value(proof.plan)
+    if value_s >= problem.value(found.assignment):
+        return found
+    observer.improved(value_s, min(proof.bound_s, value_s))
+    return replace(found, assignment=proof.plan)

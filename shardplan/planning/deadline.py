@@ -17,7 +17,7 @@ pricing its options takes: 1.3 to 4.9 times with 1,000 to 50,000 tables."""
 _STEP_PROOF_SHARE, _MOST_STEP_PROOF_S = 0.3, 30.0
 """Share of the time for the proof of a step, and the most [s]: its cases take seconds
 even on small problems, and plans get little better meanwhile."""
-PROOF_SHARE = 0.25
+_PROOF_SHARE = 0.25
 """Of the time after the search, for the proof of a plan whose solver has none."""
 
 
@@ -48,3 +48,14 @@ def step_proof_s(objective: Objective, stop: Stop) -> float:
     if objective is not Objective.TIME or stop.is_endless:
         return 0.0
     return min(_STEP_PROOF_SHARE * stop.remaining_s(), _MOST_STEP_PROOF_S)
+
+
+def until_rest_s(stop: Stop, rest_s: float) -> float:
+    """Return the seconds from now on that a proof has, some of the rest included [s].
+
+    Parameters
+    ----------
+    rest_s : float
+        As kept by `keep_rest` [s].
+    """
+    return stop.remaining_s() - (1.0 - _PROOF_SHARE) * rest_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,12 @@ from shardplan.planning.arguments import (
     objective_for,
     whole,
 )
-from shardplan.planning.claims import Proof, make_plan, prove
+from shardplan.planning.claims import Proof, make_plan, prove, with_plan
 from shardplan.planning.deadline import (
-    PROOF_SHARE,
     keep_rest,
     limit_command,
     step_proof_s,
+    until_rest_s,
 )
 from shardplan.planning.diagnosis import require_options
 from shardplan.planning.interrupts import Interrupts
@@ -59,9 +59,8 @@ from shardplan.solvers.registry import load_solver
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from shardplan.certify.params import ProofParams
     from shardplan.checking import Verdict
     from shardplan.io.settings import Setting
     from shardplan.planning.solver_params import Source as Params
@@ -180,8 +179,7 @@ def solve(
     seed, rounds = whole("seed", seed, MOST_SEED), whole("rounds", rounds, MOST_ROUNDS)
     workers = whole("workers", workers, MOST_WORKERS, least=1)
     target = member(Target, "target", target)
-    hearing = nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
-    with hearing as heard, solver_failures() as failures:
+    with _heard(interrupts) as heard, solver_failures() as failures:
         inputs = load_inputs(workload, topology, cost_model, num_hosts)
         objective = objective_for(objective, inputs.cost_model)
         chosen = _solver(solver, objective, settings)
@@ -190,18 +188,19 @@ def solve(
         problem, rest_s = _priced(inputs, target, objective, stop)
         heard.ask(stop)
         is_quick = solver == "greedy" or not settings.auto.strengthen
-        sharing, alone = shared(chosen, solver, objective, settings, workers, stop)
-        has_proof = is_quick or sharing is not chosen
-        proof_s = 0.0 if has_proof else step_proof_s(objective, stop)
+        crew, alone = shared(chosen, solver, objective, settings, workers, stop)
+        proves = crew is chosen and not is_quick
+        proof_s = step_proof_s(objective, stop) if proves else 0.0
         with stop.sooner(stop.remaining_s() - rest_s - proof_s):
             with stop.sooner(search_s(stop, rounds, objective, chosen, inputs)):
-                problem, found = _search(sharing, problem, inputs, stop, seed, observer)
+                problem, found = _search(crew, problem, inputs, stop, seed, observer)
             end = refine(chosen, problem, found, inputs, stop, seed, rounds)
-        with stop.sooner(stop.remaining_s() - (1.0 - PROOF_SHARE) * rest_s):
-            proof = _proven(chosen, problem, end.result, stop, settings.proof, is_quick)
+        limits = {"is_quick": is_quick, "has_plans": solver == "auto"}
+        with _certified(chosen), stop.sooner(until_rest_s(stop, rest_s)):
+            proof = prove(problem, end.result, stop, settings.proof, **limits)
         plan = make_plan(
             end.problem,
-            end.result,
+            with_plan(problem, end.result, proof, observer or Silent()),
             inputs,
             solver=solver,
             seed=seed,
@@ -212,6 +211,11 @@ def solve(
         verdict = _examined(plan, problem, proof, chosen)
     remarks = (*tried, *end.remarks, *((alone,) if alone else ()))
     return PlanResult(plan, stop.elapsed_s(), verdict, remarks)
+
+
+def _heard(interrupts: Interrupts | None) -> AbstractContextManager[Interrupts]:
+    """Listen for Ctrl-C, unless somebody does already."""
+    return nullcontext(interrupts) if interrupts else Interrupts(signal.SIGINT)
 
 
 def _examined(
@@ -298,17 +302,11 @@ def _solve(
     return solver.solve(problem, stop, seed, observer)
 
 
-def _proven(
-    solver: Solver,
-    problem: problems.Problem,
-    found: SolverResult,
-    stop: Stop,
-    params: ProofParams,
-    is_quick: bool,
-) -> Proof:
-    """Prove a bound; a certificate that proves nothing is its solver's fault."""
+@contextmanager
+def _certified(solver: Solver) -> Iterator[None]:
+    """Within the block, a certificate that proves nothing is its solver's fault."""
     try:
-        return prove(problem, found, stop, params, is_quick=is_quick)
+        yield
     except InvalidCertificateError as error:
         raise at_fault(solver, f"its certificate proves nothing: {error}") from error
 

@@ -12,13 +12,14 @@ from shardplan.certify.step.splits import FEW_OPTIONS
 from shardplan.problems.weighted import StepView
 from shardplan.solvers.base import Silent
 from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.params import DEFAULTS, SolverParams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shardplan.problems.problem import Assignment, Problem
+    from shardplan.records.arrays import Ints
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.params import SolverParams
     from shardplan.solvers.step_search import StepSearch
     from shardplan.solvers.turns import Turns
 
@@ -83,6 +84,19 @@ def _chosen(
         options = choose_options(problem, loads, stop)
     if options is None:
         return None
+    return placed(problem, options, stop, params)
+
+
+def placed(
+    problem: Problem, options: Ints, stop: Stop, params: SolverParams = DEFAULTS
+) -> Assignment | None:
+    """Place an option per table, sorted, by greedy; None if they do not fit like that.
+
+    Parameters
+    ----------
+    problem : Problem
+        Under `time`; loads of all operations count alike.
+    """
     view = StepView(problem, options)
     sums = view.problem(np.ones(len(problem.pricer.phases)))
     found = Greedy(params).solve(sums, stop, 0, Silent()).assignment

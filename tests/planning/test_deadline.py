@@ -10,7 +10,7 @@ import pytest
 
 from shardplan.errors import LimitError
 from shardplan.planning import claims, planner
-from shardplan.planning.deadline import PROOF_SHARE, keep_rest, limit_command
+from shardplan.planning.deadline import _PROOF_SHARE, keep_rest, limit_command
 from shardplan.plans.plan_file import format_plan
 from shardplan.problems.options import menu
 from shardplan.problems.problem import build_problem
@@ -75,7 +75,7 @@ def test_the_search_leaves_time_for_the_rest(
     monkeypatch.setattr(planner, "load_solver", lambda *_: solver)
     assert dlrm_like.solve(time_limit_s=100.0).runtime_s == pytest.approx(7.0)
     assert solver.given_s == pytest.approx(100.0 - 7.0 - 21.0 - 2.0)
-    assert proof_s == [pytest.approx(72.0 + PROOF_SHARE * 21.0)]
+    assert proof_s == [pytest.approx(72.0 + _PROOF_SHARE * 21.0)]
 
 
 def test_without_a_limit_nothing_is_kept() -> None:

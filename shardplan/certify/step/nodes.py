@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from shardplan.certify.step.mixture import Mixture
     from shardplan.records.arrays import Floats, Ints
     from shardplan.records.certificate import Certificate
+
+
+class Mixed(NamedTuple):
+    """How the shortest step of a case mixes options if tables are cut at will.
+
+    Attributes
+    ----------
+    options : int array (O,)
+        Of the whole menu, sorted; every bundle has one.
+    shares : float array (O,)
+        Of their bundles.
+    """
+
+    options: Ints
+    shares: Floats
 
 
 @dataclass(eq=False)
@@ -44,6 +59,12 @@ class StepCaseNode:
         """Keep what is written into the certificate alone."""
         self.menu = self.mixture = self.bound = None
         self.earlier = ()
+
+    def mixed(self) -> Mixed:
+        """Return how its program mixes options, without those that have no share."""
+        assert self.menu is not None
+        some = self.shares > 0.0
+        return Mixed(np.flatnonzero(self.menu.keep)[some], self.shares[some])
 
     def cases(self) -> list[StepCase]:
         """List this case and all that follow from it, in the order of a certificate."""

@@ -1,7 +1,4 @@
-"""Search for a proof about the predicted step: cases, circuits, slopes, and prices.
-
-The search may be as careless as it likes: what it returns went through `verify_step`.
-"""
+"""Search for a proof about the predicted step: cases, circuits, slopes, and prices."""
 
 from __future__ import annotations
 
@@ -24,12 +21,12 @@ from shardplan.certify.step.splits import (
     to_narrow,
     ways_to_split,
 )
-from shardplan.certify.step.verify import verify_step
 from shardplan.records.certificate import Certificate, StepCase
 
 if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.certify.kelley import Clock
+    from shardplan.certify.step.nodes import Mixed
     from shardplan.problems.problem import Problem
 
 _MIXES = 3
@@ -120,6 +117,11 @@ class StepProof:
             threshold_s=self._limit,
             steps=tuple(self._root.cases()),
         )
+
+    def mixes(self) -> tuple[Mixed, ...]:
+        """Return how each case that is not refuted mixes options, the worst first."""
+        cases = (node for *_, node in sorted(self._open, key=lambda one: one[:2]))
+        return tuple(case.mixed() for case in cases if len(case.shares))
 
     def grow(self) -> None:
         """Do what helps the worst case, then the next, until nothing does."""
@@ -366,34 +368,3 @@ class StepProof:
             bound = lower_bound(problem, rest_s, stop, self._params, relaxed)
         self._keep(node, mixture, bound)
         return True
-
-
-def step_bound(
-    problem: Problem,
-    limit_s: float,
-    stop: Clock | None = None,
-    params: ProofParams = PROOF_DEFAULTS,
-    *,
-    is_quick: bool = False,
-) -> tuple[Certificate, float]:
-    """Return a certificate about the predicted step, and what it proves [s].
-
-    Parameters
-    ----------
-    problem : Problem
-        Under `time`.
-    limit_s : float
-        Predicted step of a known plan: nothing above it is worth proving [s].
-    stop : Clock, optional
-        Asked between steps; there is always a bound, if only 0.
-    is_quick : bool
-        Few cases, and nothing that takes long in each.
-    """
-    # What it has worked out is forgotten before it is verified.
-    certificate = _grown(StepProof(problem, limit_s, stop, params, is_quick=is_quick))
-    return certificate, verify_step(problem, certificate)
-
-
-def _grown(proof: StepProof) -> Certificate:
-    proof.grow()
-    return proof.certificate()

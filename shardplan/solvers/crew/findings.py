@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from shardplan.certify.highs import tell
@@ -42,7 +43,7 @@ class Findings:
         self.changed = threading.Condition()
         self.value_s, self._bound_s = float("inf"), 0.0
         self._proven: Proven | None = None
-        self._others: dict[int, SolverResult] = {}
+        self._others: dict[int, list[SolverResult]] = {}
         self._ended: dict[int, Ended] = {}
 
     def improved(self, objective_s: float, lower_bound_s: float) -> None:
@@ -60,7 +61,7 @@ class Findings:
                     self._proven = message
                 self._improved(float("inf"), message.bound_s)
             elif isinstance(message, Searched):
-                self._others[number] = message.result
+                self._others.setdefault(number, []).append(message.result)
             elif isinstance(message, Ended):
                 self._ended[number] = message
             self.changed.notify_all()
@@ -85,7 +86,8 @@ class Findings:
     def result(self, problem: Problem, own: SolverResult) -> SolverResult:
         """Return the best plan of all with the best proof; equals go to the first."""
         self._report()
-        results = [own, *(self._others[number] for number in sorted(self._others))]
+        others = (self._others[number] for number in sorted(self._others))
+        results = [own, *chain.from_iterable(others)]
         found = [one for one in results if one.assignment is not None]
         if not found:
             return own
@@ -94,8 +96,8 @@ class Findings:
         if self._proven is not None and self._proven.bound_s > bound_s:
             bound_s, proof = self._proven.bound_s, self._proven.certificate
         status = self._status(_value(problem, best), bound_s, own.status)
-        others = (one.assignment for one in found if one is not best)
-        seen = (*own.seen, *(one for one in others if one is not None))
+        rest = (one.assignment for one in found if one is not best)
+        seen = (*own.seen, *(one for one in rest if one is not None))
         return SolverResult(best.assignment, bound_s, status, proof, seen)
 
     def _report(self) -> None:

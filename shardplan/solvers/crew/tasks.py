@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shardplan.certify.dual import lower_bound, strengthen
-from shardplan.certify.step.search import step_bound
 from shardplan.records.sharding import Objective
+from shardplan.solvers.base import SolverResult, SolveStatus
+from shardplan.solvers.plans_of_cases import prove_and_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from shardplan.certify.params import ProofParams
     from shardplan.problems.problem import Problem
     from shardplan.records.certificate import Certificate
-    from shardplan.solvers.base import Solver, SolverResult, Stop
+    from shardplan.solvers.base import Solver, Stop
 
     Tell = Callable[[object], None]
 
@@ -104,17 +105,23 @@ class Prove:
 
     def run(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
         """See `CrewTask`."""
-        is_step = problem.objective is Objective.TIME
-        bound = None
-        if not is_step:
-            bound = lower_bound(problem, stop=stop, params=self.params)
+        if problem.objective is Objective.TIME:
+            self._prove_step(problem, stop, ear, tell)
+            return
+        bound = lower_bound(problem, stop=stop, params=self.params)
+        value_s = ear.plan_value()
+        if value_s is not None:
+            bound = strengthen(problem, bound, value_s, stop, self.params)
+            tell(Proven(bound.value_s, bound.certificate))
+
+    def _prove_step(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
+        """Prove a bound of the step; tell of the plan that comes with it, too."""
         value_s = ear.plan_value()
         if value_s is None:
             return
-        if bound is None:
-            enough_s = value_s / (1.0 + stop.gap)
-            certificate, bound_s = step_bound(problem, enough_s, stop, self.params)
-        else:
-            bound = strengthen(problem, bound, value_s, stop, self.params)
-            certificate, bound_s = bound.certificate, bound.value_s
-        tell(Proven(bound_s, certificate))
+        enough_s = value_s / (1.0 + stop.gap)
+        proof = prove_and_plan(problem, enough_s, stop, self.params)
+        tell(Proven(proof.bound_s, proof.certificate))
+        if proof.plan is not None:
+            tell(Found(problem.value(proof.plan)))
+            tell(Searched(SolverResult(proof.plan, 0.0, SolveStatus.FEASIBLE)))

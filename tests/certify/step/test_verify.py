@@ -12,10 +12,10 @@ import pytest
 
 from shardplan.certify.dual import lower_bound
 from shardplan.certify.menus import InvalidCertificateError
+from shardplan.certify.step.bound import step_bound
 from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu
 from shardplan.certify.step.mixture import Mixture
-from shardplan.certify.step.search import step_bound
 from shardplan.certify.step.verify import verify_step
 from shardplan.records.certificate import Certificate, Circuit, StepCase
 from tests.certify.step.test_circuits import walk

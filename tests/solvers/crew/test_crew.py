@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +18,21 @@ from shardplan.certify.highs import failures
 from shardplan.certify.step.verify import verify_step
 from shardplan.certify.verify import verify
 from shardplan.records.sharding import SUMS, Objective
-from shardplan.solvers.base import Silent, SolveStatus, Stop
+from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
 from shardplan.solvers.crew import crew as module
 from shardplan.solvers.crew import worker
 from shardplan.solvers.crew.crew import Crew
+from shardplan.solvers.crew.findings import Findings
+from shardplan.solvers.crew.tasks import Found, Known, Prove, Proven, Searched
 from shardplan.solvers.params import DEFAULTS
-from tests.helpers import two_hosts
+from tests.certify.step.tiny import tiny
+from tests.helpers import random_assignment, two_hosts
 from tests.solvers.crew.helpers import Patient, children_of, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shardplan.problems.problem import Problem
-    from shardplan.solvers.base import SolverResult
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="counts processes by /proc"
@@ -220,3 +223,26 @@ class _Unpicklable:
 
     def __reduce__(self) -> Any:
         raise TypeError("stays here")
+
+
+def test_the_proof_of_few_tables_brings_a_plan() -> None:
+    """It competes with all others, and so does what its process finds later."""
+    problem, best_s = tiny(1)
+    heard: list[Any] = []
+    stop = Stop(time_limit_s=2.0)
+    Prove(DEFAULTS.proof).run(problem, stop, Known(1.3 * best_s), heard.append)
+    assert [type(word) for word in heard] == [Proven, Found, Searched]
+    plan = heard[2].result.assignment
+    assert heard[1].value_s == problem.value(plan)
+    worse = next(
+        one
+        for one in (
+            random_assignment(problem, np.random.default_rng(k)) for k in count()
+        )
+        if problem.value(one) > problem.value(plan)
+    )
+    findings = Findings(Stop(), Silent(), lambda value_s: None)
+    own = SolverResult(worse, 0.0, SolveStatus.FEASIBLE)
+    for word in (*heard, Searched(own)):
+        findings.hear(1, word)
+    assert findings.result(problem, own).assignment is plan
