@@ -145,8 +145,7 @@ def _prove_step(
     is_long = stop.is_endless and not is_quick
     seconds = _ENDLESS_S if is_long else stop.remaining_s()
     with stop.beyond_work(), stop.sooner(seconds):
-        found = step_bound(problem, enough_s, stop, params, is_quick=is_quick)
-    return Proof(found.certificate, found.bound_s)
+        return Proof(*step_bound(problem, enough_s, stop, params, is_quick=is_quick))
 
 
 def with_plan(

@@ -19,6 +19,8 @@ import numpy as np
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.step.bound import step_bound
 from shardplan.certify.step.menu import are_few
+from shardplan.certify.step.search import StepProof
+from shardplan.certify.step.verify import verify_step
 from shardplan.solvers.few_tables import placed
 from shardplan.solvers.step_search import StepSearch
 
@@ -36,6 +38,9 @@ _SHARE = 0.15
 _ROUNDING = 0.6
 """Share of that for rounding; tables of the best move in the rest."""
 _BEST = 3
+_NEAR = 1.04
+"""Times the known step that one of the first plans must be below, or the proof has the
+time instead."""
 _FRUITLESS = 50
 """Draws in a row that were there before: there are hardly any others."""
 
@@ -72,33 +77,46 @@ def prove_and_plan(
         With a time limit, of which plans have a part of their own.
     """
     if not are_few(problem):
-        return ProvenStep(*step_bound(problem, limit_s, stop, params)[:2], None)
+        return ProvenStep(*step_bound(problem, limit_s, stop, params), None)
     begin_s = stop.elapsed_s()
     with stop.sooner((1.0 - _SHARE) * stop.remaining_s()):
-        certificate, bound_s, mixes = step_bound(problem, limit_s, stop, params)
+        proof = StepProof(problem, limit_s, stop, params)
+        proof.grow()
     taken_s = stop.elapsed_s() - begin_s
     with stop.sooner(_SHARE / (1.0 - _SHARE) * taken_s):
-        return ProvenStep(certificate, bound_s, plan_of(problem, mixes, stop))
+        plan = plan_of(problem, proof.mixes(), _NEAR * limit_s, stop)
+    proof.grow()
+    certificate = proof.certificate()
+    return ProvenStep(certificate, verify_step(problem, certificate), plan)
 
 
-def plan_of(problem: Problem, mixes: Sequence[Mixed], stop: Stop) -> Assignment | None:
+def plan_of(
+    problem: Problem, mixes: Sequence[Mixed], near_s: float, stop: Stop
+) -> Assignment | None:
     """Return the best plan from cases that were left open; None if none fits in time.
 
     Parameters
     ----------
     mixes : sequence of Mixed
         The cases, in the order in which they are looked at.
+    near_s : float
+        A step that what some case takes most of must be below: else more of the same
+        leads nowhere, and None is returned [s].
     stop : Stop
         With a time limit, all of which is used.
     """
     found: list[tuple[float, Assignment]] = []
+    best_s = np.inf
     with stop.sooner(_ROUNDING * stop.remaining_s()):
-        for options in _rounded(problem, mixes):
-            if stop.now():
+        for number, options in enumerate(_rounded(problem, mixes)):
+            if stop.now() or (number >= len(mixes) and best_s > near_s):
                 break
             plan = placed(problem, options, stop)
             if plan is not None:
                 found.append((problem.value(plan), plan))
+                best_s = min(best_s, found[-1][0])
+    if best_s > near_s:
+        return None
     found = sorted(found, key=lambda one: one[0])[:_BEST]
     search = StepSearch(problem, 0)
     plans = [

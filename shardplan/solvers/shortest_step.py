@@ -108,7 +108,7 @@ class ShortestStep:
         share_s = _BOUND_SHARE * stop.remaining_s()
         seconds = np.inf if stop.is_by_work else share_s
         with stop.beyond_work(), stop.sooner(seconds):
-            self.certificate, self.bound_s, _ = step_bound(
+            self.certificate, self.bound_s = step_bound(
                 self.problem, self.step_s, stop, params, is_quick=True
             )
         self.enough_s = stop.enough_s(self.bound_s)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from shardplan.certify.step.bound import StepBound, step_bound
 from shardplan.certify.step.nodes import Mixed
+from shardplan.certify.step.search import StepProof
 from shardplan.io import catalog
 from shardplan.problems.problem import build_problem
 from shardplan.records.sharding import Objective, Target
@@ -37,14 +37,16 @@ def _problem() -> Problem:
 
 
 @cache
-def _bound() -> StepBound:
+def _proof() -> StepProof:
     """Prove what no step of it is below 2 ms, in few cases."""
-    return step_bound(_problem(), 2e-3, is_quick=True)
+    proof = StepProof(_problem(), 2e-3, is_quick=True)
+    proof.grow()
+    return proof
 
 
 def test_open_cases_mix_options_of_all_tables() -> None:
-    problem, (_, bound_s, mixes) = _problem(), _bound()
-    assert bound_s < 2e-3
+    problem, mixes = _problem(), _proof().mixes()
+    assert _proof().value_s < 2e-3
     assert mixes
     for options, shares in mixes:
         assert (np.diff(options) > 0).all()
@@ -56,12 +58,14 @@ def test_open_cases_mix_options_of_all_tables() -> None:
 def test_refuted_cases_mix_nothing() -> None:
     """No plan is below the bound, so nothing of them is worth a look."""
     problem, best_s = tiny(1)
-    assert step_bound(problem, 0.1 * best_s).mixes == ()
+    proof = StepProof(problem, 0.1 * best_s)
+    proof.grow()
+    assert proof.mixes() == ()
 
 
 def test_what_cases_take_most_of_is_a_good_plan() -> None:
-    problem, (_, bound_s, mixes) = _problem(), _bound()
-    plan = plan_of(problem, mixes, Stop(time_limit_s=4.0))
+    problem, bound_s = _problem(), _proof().value_s
+    plan = plan_of(problem, _proof().mixes(), np.inf, Stop(time_limit_s=4.0))
     assert plan is not None
     assert problem.loads(plan).fits(problem.capacity)
     greedy = ByStepTime(Greedy()).solve(problem, Stop(), 0, Silent()).assignment
@@ -100,9 +104,16 @@ def test_options_are_drawn_by_their_shares() -> None:
 
 def test_without_open_cases_or_time_there_is_no_plan() -> None:
     problem = tiny(1).problem
-    assert plan_of(problem, (), Stop(time_limit_s=1.0)) is None
-    mixes = _bound().mixes
-    assert plan_of(_problem(), mixes, Stop(time_limit_s=0.0)) is None
+    assert plan_of(problem, (), np.inf, Stop(time_limit_s=1.0)) is None
+    mixes = _proof().mixes()
+    assert plan_of(_problem(), mixes, np.inf, Stop(time_limit_s=0.0)) is None
+
+
+def test_plans_that_begin_far_away_end_soon() -> None:
+    """Each case is looked at once, and the proof has the rest of the time."""
+    stop = Stop(time_limit_s=60.0)
+    assert plan_of(_problem(), _proof().mixes(), 1e-3, stop) is None
+    assert stop.elapsed_s() < 30.0
 
 
 def test_what_does_not_fit_is_no_plan() -> None:
@@ -110,7 +121,7 @@ def test_what_does_not_fit_is_no_plan() -> None:
     problem = _problem()
     little = np.ones(problem.world_size)
     tight = replace(problem, capacity=replace(problem.capacity, rank_hbm=little))
-    assert plan_of(tight, _bound().mixes, Stop(time_limit_s=0.5)) is None
+    assert plan_of(tight, _proof().mixes(), np.inf, Stop(time_limit_s=0.5)) is None
 
 
 def test_plans_are_made_of_few_tables_alone() -> None:

@@ -29,7 +29,7 @@ def test_the_shortest_step_of_all_plans(seed: int, routing: str | None) -> None:
     """The bound is below it and near, whatever plan is known."""
     problem, best_s = tiny(seed, routing)
     for known_s in (best_s, 1.5 * best_s):
-        certificate, bound_s, _ = step_bound(problem, known_s, is_quick=seed > 1)
+        certificate, bound_s = step_bound(problem, known_s, is_quick=seed > 1)
         assert verify_step(problem, certificate) == bound_s
         assert 0.7 * best_s < bound_s <= best_s * (1.0 + 1e-12)
 
@@ -55,7 +55,7 @@ def assert_no_plan_is_faster(seed: int, instance: Instance, problem: Problem) ->
     values = [problem.value(assignment) for assignment in found]
     if not np.isfinite(min(values)):
         return
-    certificate, bound_s, _ = step_bound(problem, min(values), is_quick=True)
+    certificate, bound_s = step_bound(problem, min(values), is_quick=True)
     assert 0.0 < bound_s <= min(values)
     assert verify_step(problem, certificate) == bound_s
     for assignment, value in zip(found, values, strict=True):
@@ -108,9 +108,9 @@ def test_large_menus_have_few_cases(seed: int, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(convex, "_MOST_PRICED", 0)
     test_no_plan_is_faster(seed)
     problem, best_s = tiny(seed)
-    certificate, bound_s, _ = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=60.0))
+    certificate, bound_s = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=60.0))
     assert verify_step(problem, certificate) == bound_s
     assert 0.5 * best_s < bound_s <= best_s * (1.0 + 1e-12)
-    certificate, bound_s, _ = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=0.0))
+    certificate, bound_s = step_bound(problem, 1.2 * best_s, Stop(time_limit_s=0.0))
     assert verify_step(problem, certificate) == bound_s
     assert 0.0 < bound_s <= best_s * (1.0 + 1e-12)
