@@ -111,6 +111,21 @@ class Auto:
         incumbent.keep()
         yield incumbent.seen
 
+    def improved(
+        self, problem: Problem, plan: Assignment, stop: Stop, seed: int
+    ) -> Iterator[Assignment]:
+        """See `Improver`: cycles of the search, without starts of its own."""
+        bound = lower_bound(problem, stop=stop, params=self._all.proof)
+        incumbent = Incumbent(problem, bound, stop, Silent())
+        incumbent.offer(plan)
+        totals, regrets = OptionTotals.of(problem), Regrets.of(problem, bound)
+        portfolio = Portfolio(
+            problem, totals, regrets, stop, seed, incumbent, params=self._all
+        )
+        for _ in portfolio.improve(plan):
+            if incumbent.assignment is not None:
+                yield incumbent.assignment
+
     def _quickly(
         self, problem: Problem, stop: Stop, seed: int, incumbent: Incumbent
     ) -> None:

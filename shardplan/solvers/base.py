@@ -284,6 +284,22 @@ class Resumable(Protocol):
         """
 
 
+@runtime_checkable
+class Improver(Protocol):
+    """A solver that can go on from one plan."""
+
+    def improved(
+        self, problem: Problem, plan: Assignment, stop: Stop, seed: int
+    ) -> Iterator[Assignment]:
+        """Search from a plan until done or `stop` says so; yield the best now and then.
+
+        Parameters
+        ----------
+        plan : Assignment
+            That fits.
+        """
+
+
 def __getattr__(name: str) -> Any:
     if name in ("SOLVERS", "load_solver", "solver_names"):  # until release 0.3
         text = f"solvers.base.{name} is solvers.{name} now"

@@ -10,6 +10,7 @@ import numpy as np
 from shardplan.certify.step.guide import find_guide
 from shardplan.problems.weighted import LEAST_WEIGHT, StepView, by_load
 from shardplan.solvers.base import (
+    Improver,
     PlanTaker,
     Resumable,
     Silent,
@@ -21,6 +22,7 @@ from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.greedy_parts import solve_parts
 from shardplan.solvers.near_menus import solve_near
 from shardplan.solvers.params import DEFAULTS, SolverParams
+from shardplan.solvers.path_turns import PathTurns
 from shardplan.solvers.shelf.step_shelves import StepShelves
 from shardplan.solvers.shortest_step import MenuPart, ShortestStep
 from shardplan.solvers.step_search import StepSearch
@@ -40,10 +42,13 @@ _NEAR = 1.0
 """Turn of greedy with small menus; shares as of `Turns`."""
 _FIRST = 0.15
 """Turn of moving tables from greedy's plans."""
-_SUMS, _MOVES = 1.2, 0.4
-"""Turns of the solver of sums, and of moving tables after it."""
+_SUMS, _MOVES, _PATH = 1.2, 0.4, 0.6
+"""Turns of the solver of sums, of moving tables after it, and of going on from the best
+plan by what its path weighs."""
+_FIRST_SUMS = 5.0
+"""First turn of the solver where little comes before it: its race must end."""
 _MANY = 50_000
-"""Tables times ranks above which guides and single moves pay later than sums do."""
+"""Tables times ranks above which all that comes before sums pays later than they do."""
 _COLOSSAL = 200_000
 """Tables times ranks above which sums of whole menus over SSD bring little for long."""
 _UNIFORM = 0.3
@@ -73,7 +78,8 @@ class ByStepTime:
         is_greedy = isinstance(self.inner, Greedy)
         starts = [MenuPart.whole(problem)]
         if is_greedy or not self._is_large(problem):
-            starts = solve_parts(best, stop, seed, self._params)
+            is_brief = not is_greedy and self._begins_with_sums(problem)
+            starts = solve_parts(best, stop, seed, self._params, is_brief=is_brief)
         if not is_greedy:
             self._search(starts, best, stop, seed, turns)
         if best.assignment is None:
@@ -138,13 +144,12 @@ class ByStepTime:
         solve_near(best, stop, turns.ends(_NEAR), seed, self._params)
 
     def _begins_with_sums(self, problem: Problem) -> bool:
-        """Whether neither cutting all tables alike nor moving single ones pays yet.
+        """Whether greedy's first plan is enough to begin with.
 
-        With many tables over SSD greedy's first plan is far from good: giants are cut
-        badly, and the solver puts that right sooner than moves do.
+        With many tables the solver makes more of a second than further plans of greedy,
+        plans of tables cut alike, or moves of single tables from them.
         """
-        is_many = problem.num_bundles * problem.world_size > _MANY
-        return self._is_large(problem) or (is_many and problem.options.uses_ssd)
+        return problem.num_bundles * problem.world_size > _MANY
 
     def _uniformly(
         self, best: ShortestStep, stop: Stop, seed: int, turns: Turns
@@ -198,15 +203,22 @@ class ByStepTime:
         """Let the solver of sums and moves of tables take turns."""
         is_guided = _suits_guide(best.problem)
         sums = self._by_sums(best, stop, seed, turns, is_guided=is_guided)
+        path = None
+        if isinstance(self.inner, Improver) and not is_guided:
+            path = PathTurns(self.inner, best, seed)
+        share = _FIRST_SUMS if self._begins_with_sums(best.problem) else _SUMS
         before = -1.0
         while not (stop.now() or best.is_enough or stop.spent == before):
-            before, ends = stop.spent, turns.ends(_SUMS)
+            before, ends = stop.spent, turns.ends(share)
+            share = _SUMS
             newest: Assignment | None = None
             for plan in sums:
                 newest = plan
                 if stop.spent >= ends:
                     break
             _move_tables(search, [newest], best, stop, turns.length(_MOVES))
+            if path is not None:
+                path.run(stop, turns.ends(_PATH))
             if turns.is_free:
                 return
 

@@ -30,7 +30,12 @@ _GREEDY_SHARE = 0.1
 
 
 def solve_parts(
-    best: ShortestStep, stop: Stop, seed: int, params: SolverParams
+    best: ShortestStep,
+    stop: Stop,
+    seed: int,
+    params: SolverParams,
+    *,
+    is_brief: bool = False,
 ) -> list[MenuPart]:
     """Solve parts of the menu with greedy, and the best one with its weights.
 
@@ -45,7 +50,7 @@ def solve_parts(
     fits = best.offer(first, _run(greedy, first, stop, seed).assignment)
     took_s = stop.elapsed_s() - begin_s
     is_long = not stop.is_by_work and took_s > _GREEDY_SHARE * stop.remaining_s()
-    if is_long and fits:
+    if (is_long or is_brief) and fits:
         return [first]
     starts = [whole]
     if not best.offer(whole, _run(greedy, whole, stop, seed).assignment):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from shardplan.solvers.auto import Auto
 from shardplan.solvers.base import Silent, SolveStatus, Stop
 from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.greedy import Greedy
+from shardplan.solvers.greedy_parts import solve_parts
 from shardplan.solvers.params import SolverParams
 from shardplan.solvers.shelf.step_shelves import StepShelves
 from tests.benchmarks.families import Family, family_problem
@@ -94,14 +97,29 @@ def test_a_long_first_plan_is_the_only_one_of_greedy(monkeypatch):
     assert len(solved) == 1
 
 
-def test_with_many_tables_over_ssd_the_solver_comes_first(monkeypatch):
-    """Elsewhere tables are cut alike and moved before."""
-    monkeypatch.setattr(by_step_time, "_MANY", 12 * 4 - 1)
-    solver = ByStepTime(Auto())
-    for family, tables in ((Family.SSD, 12), (Family.SSD, 11), (Family.HBM, 12)):
-        problem = family_problem(family, 9301, tables, 4, Objective.TIME)
-        is_first = solver._begins_with_sums(problem)
-        assert is_first == (family is Family.SSD and tables == 12)
+def test_with_many_tables_the_solver_comes_first(monkeypatch):
+    """Elsewhere greedy makes more plans, tables are cut alike and moved before."""
+    solved, done = [], []
+
+    def first(best, stop, seed, params, *, is_brief):
+        solved.append(is_brief)
+        return solve_parts(best, stop, seed, params, is_brief=is_brief)
+
+    monkeypatch.setattr(by_step_time, "solve_parts", first)
+    monkeypatch.setattr(
+        ByStepTime, "_uniformly", lambda *arguments: done.append(arguments)
+    )
+    for most, family in product((48, 47), (Family.SSD, Family.HBM)):
+        monkeypatch.setattr(by_step_time, "_MANY", most)
+        problem = family_problem(family, 9301, 12, 4, Objective.TIME)
+        stop = Stop(work_limit=300)
+        assert ByStepTime(Auto()).solve(problem, stop, 0, Silent()).assignment
+        assert solved.pop() == (most == 47)
+        assert len(done) == (most == 48)
+        done.clear()
+        # Whoever asks for greedy has all of its plans.
+        ByStepTime(Greedy()).solve(problem, Stop(), 0, Silent())
+        assert not solved.pop()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from shardplan.certify.regrets import Regrets
-    from shardplan.problems.problem import Problem
+    from shardplan.problems.problem import Assignment, Problem
     from shardplan.problems.totals import OptionTotals
     from shardplan.solvers.base import Stop
     from shardplan.solvers.search.anneal import Annealer
@@ -84,6 +84,14 @@ class Portfolio:
             improved = self._incumbent.value_s < before * (1.0 - self._params.worth)
             fruitless = 0 if improved else fruitless + 1
         self._fall_back()
+
+    def improve(self, plan: Assignment) -> Iterator[None]:
+        """Go on from a plan as from the winner of the race.
+
+        Yields after each cycle.
+        """
+        start = self._first_starts[0]
+        yield from self._improve(self._starts.at(plan, start), start)
 
     def run_briefly(self) -> None:
         """Anneal once from each of two starts, and leave it at that."""

@@ -23,6 +23,7 @@ from shardplan.solvers.tolerances import LEAST_EXCESS
 
 if TYPE_CHECKING:
     from shardplan.certify.regrets import Regrets
+    from shardplan.problems.problem import Assignment
     from shardplan.problems.totals import OptionTotals
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.base import Stop
@@ -86,15 +87,7 @@ class Starts:
         left = self._place(state, choice)
         if left is None:
             return None
-        annealer = Annealer(
-            state,
-            limits.regret(start),
-            excess,
-            self._rng,
-            self._stop,
-            self._incumbent.look_at,
-            self._params,
-        )
+        annealer = self._annealer(state, start, excess)
         if not annealer.insert(left, choice):
             if self._incumbent.assignment is None:
                 return None
@@ -102,6 +95,23 @@ class Starts:
             annealer.redirect(np.flatnonzero(state.option != choice).tolist(), choice)
         self._incumbent.look_at(state)
         return annealer
+
+    def at(self, plan: Assignment, start: StartParams) -> Annealer:
+        """Begin with a plan instead of what a start would choose."""
+        state = State(self._problem, self._vectors)
+        state.return_to(plan)
+        return self._annealer(state, start, self._within(self._limits.of(start))[0])
+
+    def _annealer(self, state: State, start: StartParams, excess: Floats) -> Annealer:
+        return Annealer(
+            state,
+            self._limits.regret(start),
+            excess,
+            self._rng,
+            self._stop,
+            self._incumbent.look_at,
+            self._params,
+        )
 
     def _within(self, limit: Floats) -> tuple[Floats, Bools]:
         """Say by how much options exceed limits, and which may be chosen (O,).
