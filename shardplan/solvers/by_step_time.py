@@ -204,7 +204,9 @@ class ByStepTime:
         is_guided = _suits_guide(best.problem)
         sums = self._by_sums(best, stop, seed, turns, is_guided=is_guided)
         path = None
-        if isinstance(self.inner, Improver) and not is_guided:
+        # Guides weigh paths by themselves; a second search takes as much memory again.
+        is_left_out = is_guided or self._is_large(best.problem)
+        if isinstance(self.inner, Improver) and not is_left_out:
             path = PathTurns(self.inner, best, seed)
         share = _FIRST_SUMS if self._begins_with_sums(best.problem) else _SUMS
         before = -1.0

@@ -22,6 +22,7 @@ from shardplan.solvers.by_step_time import ByStepTime
 from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.greedy_parts import solve_parts
 from shardplan.solvers.params import SolverParams
+from shardplan.solvers.path_turns import PathTurns
 from shardplan.solvers.shelf.step_shelves import StepShelves
 from tests.benchmarks.families import Family, family_problem
 from tests.helpers import (
@@ -324,3 +325,24 @@ def test_few_tables_are_put_on_shelves(monkeypatch):
     found.clear()
     solver.solve(problem, Stop(work_limit=1000), 0, Silent())
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("family", "greedy_size", "is_run"),
+    [
+        (Family.DDR, 10**7, True),
+        (Family.DDR, 47, False),
+        (Family.HBM, 10**7, False),
+    ],
+)
+def test_paths_have_turns_where_they_pay(monkeypatch, family, greedy_size, is_run):
+    """Not with a guide, and not where a second search would take much memory."""
+    run = []
+    monkeypatch.setattr(by_step_time, "pays", lambda problem: False)
+    monkeypatch.setattr(by_step_time, "find_guide", lambda *args: None)
+    monkeypatch.setattr(PathTurns, "run", lambda *args: run.append(args))
+    params = SolverParams.model_validate({"auto": {"greedy_size": greedy_size}})
+    problem = family_problem(family, 9301, 12, 4, Objective.TIME)
+    solver = ByStepTime(Auto(params), params)
+    solver.solve(problem, Stop(work_limit=500), 0, Silent())
+    assert bool(run) == is_run
