@@ -344,5 +344,5 @@ def test_paths_have_turns_where_they_pay(monkeypatch, family, greedy_size, is_ru
     params = SolverParams.model_validate({"auto": {"greedy_size": greedy_size}})
     problem = family_problem(family, 9301, 12, 4, Objective.TIME)
     solver = ByStepTime(Auto(params), params)
-    solver.solve(problem, Stop(work_limit=500), 0, Silent())
+    solver.solve(problem, Stop(work_limit=20_000), 0, Silent())
     assert bool(run) == is_run
