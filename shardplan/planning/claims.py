@@ -123,11 +123,11 @@ def prove(
     value = problem.value(result.assignment)
     if is_step:
         stop = stop or Stop()
-        enough = value / (1.0 + stop.gap)  # nearer is not worth a better proof
         is_quick = is_quick or stop.is_by_work
         # How far it comes by the clock must not decide on plans that nothing limits.
         if has_plans and not (is_quick or stop.is_endless):
-            return Proof(*prove_and_plan(problem, enough, stop, params))
+            return Proof(*prove_and_plan(problem, value, stop, params))
+        enough = value / (1.0 + stop.gap)  # nearer is not worth a better proof
         return _prove_step(problem, enough, stop, params, is_quick=is_quick)
     found = lower_bound(problem, value, stop, params)
     return Proof(found.certificate, found.value_s)
@@ -149,14 +149,24 @@ def _prove_step(
 
 
 def with_plan(
-    problem: problems.Problem, found: SolverResult, proof: Proof, observer: Observer
+    problem: problems.Problem,
+    found: SolverResult,
+    refined: SolverResult,
+    proof: Proof,
+    observer: Observer,
 ) -> SolverResult:
-    """Take the plan that came with the proof, if it is better."""
-    assert found.assignment is not None
-    if proof.plan is None:
-        return found
+    """Take the plan that came with the proof, if it is better.
+
+    Parameters
+    ----------
+    found, refined : SolverResult
+        Before and after the guard rail: what that chose, for its simulated step, stays.
+    """
+    assert refined.assignment is not None
+    if proof.plan is None or refined.assignment is not found.assignment:
+        return refined
     value_s = problem.value(proof.plan)
-    if value_s >= problem.value(found.assignment):
-        return found
+    if value_s >= problem.value(refined.assignment):
+        return refined
     observer.improved(value_s, min(proof.bound_s, value_s))
-    return replace(found, assignment=proof.plan)
+    return replace(refined, assignment=proof.plan)

@@ -200,7 +200,7 @@ def solve(
             proof = prove(problem, end.result, stop, settings.proof, **limits)
         plan = make_plan(
             end.problem,
-            with_plan(problem, end.result, proof, observer or Silent()),
+            with_plan(problem, found, end.result, proof, observer or Silent()),
             inputs,
             solver=solver,
             seed=seed,

@@ -111,7 +111,7 @@ class Auto:
         incumbent.keep()
         yield incumbent.seen
 
-    def improved(
+    def improve_from(
         self, problem: Problem, plan: Assignment, stop: Stop, seed: int
     ) -> Iterator[Assignment]:
         """See `Improver`: cycles of the search, without starts of its own."""

@@ -288,7 +288,7 @@ class Resumable(Protocol):
 class Improver(Protocol):
     """A solver that can go on from one plan."""
 
-    def improved(
+    def improve_from(
         self, problem: Problem, plan: Assignment, stop: Stop, seed: int
     ) -> Iterator[Assignment]:
         """Search from a plan until done or `stop` says so; yield the best now and then.

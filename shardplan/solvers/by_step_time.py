@@ -149,7 +149,8 @@ class ByStepTime:
         With many tables the solver makes more of a second than further plans of greedy,
         plans of tables cut alike, or moves of single tables from them.
         """
-        return problem.num_bundles * problem.world_size > _MANY
+        is_many = problem.num_bundles * problem.world_size > _MANY
+        return self._is_large(problem) or is_many
 
     def _uniformly(
         self, best: ShortestStep, stop: Stop, seed: int, turns: Turns

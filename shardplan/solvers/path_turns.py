@@ -41,6 +41,8 @@ class PathTurns:
     def run(self, stop: Stop, ends: float) -> None:
         """Improve the best plan until `Stop.spent` is `ends` or that is fruitless."""
         best, before_s = self._best, np.inf
+        if best.assignment is None:
+            return
         while best.step_s < before_s and not (stop.now() or best.is_enough):
             before_s = best.step_s
             part = self._part = self._part or self._begin()
@@ -53,7 +55,8 @@ class PathTurns:
         """Go on with the same weights for a while, if that helps."""
         best, self._seed = self._best, self._seed + 1
         assert best.assignment is not None
-        found = self._solver.improved(part.problem(), best.assignment, stop, self._seed)
+        sums, start = part.problem(), best.assignment
+        found = self._solver.improve_from(sums, start, stop, self._seed)
         for number, plan in enumerate(found, 1):
             before_s = best.step_s
             best.offer(part, plan)

@@ -18,10 +18,9 @@ import numpy as np
 
 from shardplan.certify.params import PROOF_DEFAULTS, ProofParams
 from shardplan.certify.step.bound import step_bound
-from shardplan.certify.step.menu import are_few
 from shardplan.certify.step.search import StepProof
 from shardplan.certify.step.verify import verify_step
-from shardplan.solvers.few_tables import placed
+from shardplan.solvers.few_tables import pays, placed
 from shardplan.solvers.step_search import StepSearch
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class ProvenStep(NamedTuple):
 
 
 def prove_and_plan(
-    problem: Problem, limit_s: float, stop: Stop, params: ProofParams = PROOF_DEFAULTS
+    problem: Problem, known_s: float, stop: Stop, params: ProofParams = PROOF_DEFAULTS
 ) -> ProvenStep:
     """Prove what no step is below; of few tables, make plans from what is left open.
 
@@ -71,12 +70,14 @@ def prove_and_plan(
     ----------
     problem : Problem
         Under `time`.
-    limit_s : float
-        Predicted step of a known plan: nothing above it is worth proving [s].
+    known_s : float
+        Predicted step of a known plan [s]; nearer to it than the gap of `stop` nothing
+        is worth proving.
     stop : Stop
         With a time limit, of which plans have a part of their own.
     """
-    if not are_few(problem):
+    limit_s = known_s / (1.0 + stop.gap)
+    if not pays(problem):
         return ProvenStep(*step_bound(problem, limit_s, stop, params), None)
     begin_s = stop.elapsed_s()
     with stop.sooner((1.0 - _SHARE) * stop.remaining_s()):
@@ -84,7 +85,7 @@ def prove_and_plan(
         proof.grow()
     taken_s = stop.elapsed_s() - begin_s
     with stop.sooner(_SHARE / (1.0 - _SHARE) * taken_s):
-        plan = plan_of(problem, proof.mixes(), _NEAR * limit_s, stop)
+        plan = plan_of(problem, proof.mixes(), _NEAR * known_s, stop)
     proof.grow()
     certificate = proof.certificate()
     return ProvenStep(certificate, verify_step(problem, certificate), plan)

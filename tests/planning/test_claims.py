@@ -36,11 +36,25 @@ def test_the_better_plan_counts_and_is_told() -> None:
     ):
         found, seen = SolverResult(own, 0.0, SolveStatus.TIME_LIMIT), _Seen()
         proof = prove(problem, found)
-        best = with_plan(problem, found, Proof(*proof[:2], plan), seen)
+        best = with_plan(problem, found, found, Proof(*proof[:2], plan), seen)
         assert best.assignment is good
         assert best.status is SolveStatus.TIME_LIMIT
         assert seen.values == ([(good_s, proof.bound_s)] if is_taken else [])
         assert proof.bound_s <= good_s
+
+
+def test_what_the_guard_rail_chose_stays() -> None:
+    """Its simulated step is shorter; the plan from the proof was not simulated."""
+    problem = two_hosts().problem(objective=Objective.TIME)
+    rng = np.random.default_rng(3)
+    drawn = [random_assignment(problem, rng) for _ in range(9)]
+    good, *_, own, chosen = sorted(drawn, key=problem.value)
+    found = SolverResult(own, 0.0, SolveStatus.FEASIBLE)
+    refined = SolverResult(chosen, 0.0, SolveStatus.FEASIBLE)
+    proof = Proof(*prove(problem, found)[:2], good)
+    seen = _Seen()
+    assert with_plan(problem, found, refined, proof, seen) is refined
+    assert seen.values == []
 
 
 @pytest.mark.parametrize(

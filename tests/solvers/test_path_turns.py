@@ -58,7 +58,7 @@ class _Scripted:
     def __init__(self, *plans: Assignment) -> None:
         self.plans, self.asked, self.yielded = plans, [], 0
 
-    def improved(
+    def improve_from(
         self, problem: Problem, plan: Assignment, stop: Stop, seed: int
     ) -> Iterator[Assignment]:
         self.asked.append((problem, plan, seed))
@@ -89,7 +89,7 @@ def test_each_cycle_begins_with_the_best_plan() -> None:
     sums = family_problem(Family.HBM, 9302, 24, 4, Objective.STEP)
     start = Greedy().solve(sums, Stop(), 0, Silent()).assignment
     assert start is not None
-    values = [sums.value(one) for one in Auto().improved(sums, start, stop, 0)]
+    values = [sums.value(one) for one in Auto().improve_from(sums, start, stop, 0)]
     assert values == sorted(values, reverse=True)
     assert values[-1] < sums.value(start)
 

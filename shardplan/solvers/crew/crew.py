@@ -55,11 +55,12 @@ class Crew:
         self, problem: Problem, stop: Stop, seed: int, observer: Observer
     ) -> SolverResult:
         """See `Solver`."""
+        prove = Prove(self._proof, has_plans=not stop.is_endless)
         others = _Others()
         findings = Findings(stop, observer, others.say)
         with others:
             try:
-                others.begin(self._jobs(problem, stop, seed), stop, findings)
+                others.begin(self._jobs(problem, stop, seed, prove), stop, findings)
             except (pickle.PicklingError, AttributeError, TypeError) as error:
                 tell(f"no other process takes part in the search: {error}")
             with _unless_alone(stop, others, findings):
@@ -67,32 +68,32 @@ class Crew:
             if own.assignment is not None:
                 findings.improved(problem.value(own.assignment), own.lower_bound_s)
                 with stop.sooner(_ENDLESS_S if stop.is_endless else float("inf")):
-                    self._prove(problem, others, stop, findings)
+                    _prove(prove, problem, others, stop, findings)
             others.stop(stop, findings)
         stop.is_enough = False
         return findings.result(problem, own)
 
-    def _jobs(self, problem: Problem, stop: Stop, seed: int) -> list[Job]:
+    def _jobs(self, problem: Problem, stop: Stop, seed: int, prove: Prove) -> list[Job]:
         """Make the jobs of the other processes: the first one proves before."""
         data = pickle.dumps(problem)
         jobs = []
         for number in range(1, self._workers):
             search = Search(self.solver, (seed + number * _SEED_STEP) % _SEEDS)
-            tasks = (Prove(self._proof), search) if number == 1 else (search,)
+            tasks = (prove, search) if number == 1 else (search,)
             jobs.append(Job(pickle.dumps(tasks), data, stop.gap))
         return jobs
 
-    def _prove(
-        self, problem: Problem, others: _Others, stop: Stop, findings: Findings
-    ) -> None:
-        """Wait for the proof after the search; make it here if nobody is at it."""
-        with findings.changed:
-            while others.is_proving and not (findings.is_proven or stop.now()):
-                findings.changed.wait(_LOOK_S)
-        if not (findings.is_proven or stop.now()):
-            others.end_idle()
-            known, hear = Known(findings.value_s), partial(findings.hear, 0)
-            Prove(self._proof).run(problem, stop, known, hear)
+
+def _prove(
+    task: Prove, problem: Problem, others: _Others, stop: Stop, findings: Findings
+) -> None:
+    """Wait for the proof after the search; make it here if nobody is at it."""
+    with findings.changed:
+        while others.is_proving and not (findings.is_proven or stop.now()):
+            findings.changed.wait(_LOOK_S)
+    if not (findings.is_proven or stop.now()):
+        others.end_idle()
+        task.run(problem, stop, Known(findings.value_s), partial(findings.hear, 0))
 
 
 class _Others:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from shardplan.certify.dual import lower_bound, strengthen
+from shardplan.certify.step.bound import step_bound
 from shardplan.records.sharding import Objective
 from shardplan.solvers.base import SolverResult, SolveStatus
 from shardplan.solvers.plans_of_cases import prove_and_plan
@@ -99,9 +100,16 @@ class Prove:
     """Prove a bound, once there is a plan: it says what is not worth proving.
 
     Better plans would tell the proof little more, and it takes long.
+
+    Attributes
+    ----------
+    has_plans : bool
+        Of the step: tell of the plan that comes with it, too. How far a proof comes by
+        the clock must not decide on a plan that nothing limits.
     """
 
     params: ProofParams
+    has_plans: bool
 
     def run(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
         """See `CrewTask`."""
@@ -115,12 +123,16 @@ class Prove:
             tell(Proven(bound.value_s, bound.certificate))
 
     def _prove_step(self, problem: Problem, stop: Stop, ear: Ear, tell: Tell) -> None:
-        """Prove a bound of the step; tell of the plan that comes with it, too."""
+        """Prove a bound of the step, and plan from what it leaves open."""
         value_s = ear.plan_value()
         if value_s is None:
             return
-        enough_s = value_s / (1.0 + stop.gap)
-        proof = prove_and_plan(problem, enough_s, stop, self.params)
+        if not self.has_plans:
+            enough_s = value_s / (1.0 + stop.gap)
+            certificate, bound_s = step_bound(problem, enough_s, stop, self.params)
+            tell(Proven(bound_s, certificate))
+            return
+        proof = prove_and_plan(problem, value_s, stop, self.params)
         tell(Proven(proof.bound_s, proof.certificate))
         if proof.plan is not None:
             tell(Found(problem.value(proof.plan)))

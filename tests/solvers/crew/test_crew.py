@@ -230,7 +230,8 @@ def test_the_proof_of_few_tables_brings_a_plan() -> None:
     problem, best_s = tiny(1)
     heard: list[Any] = []
     stop = Stop(time_limit_s=2.0)
-    Prove(DEFAULTS.proof).run(problem, stop, Known(1.3 * best_s), heard.append)
+    task = Prove(DEFAULTS.proof, has_plans=True)
+    task.run(problem, stop, Known(1.3 * best_s), heard.append)
     assert [type(word) for word in heard] == [Proven, Found, Searched]
     plan = heard[2].result.assignment
     assert heard[1].value_s == problem.value(plan)
@@ -246,3 +247,27 @@ def test_the_proof_of_few_tables_brings_a_plan() -> None:
     for word in (*heard, Searched(own)):
         findings.hear(1, word)
     assert findings.result(problem, own).assignment is plan
+
+
+def test_a_proof_that_nothing_limits_brings_no_plan() -> None:
+    problem, best_s = tiny(1)
+    heard: list[Any] = []
+    task = Prove(DEFAULTS.proof, has_plans=False)
+    task.run(problem, Stop(), Known(1.3 * best_s), heard.append)
+    assert [type(word) for word in heard] == [Proven]
+
+
+@pytest.mark.parametrize("limit_s", [60.0, float("inf")])
+def test_plans_come_with_proofs_that_have_a_limit(
+    limit_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    def prove(params: Any, *, has_plans: bool) -> Prove:
+        made.append(has_plans)
+        return Prove(params, has_plans=has_plans)
+
+    monkeypatch.setattr(module, "Prove", prove)
+    stop = Stop(time_limit_s=limit_s, gap=1e3)
+    run(problem_for(Objective.TIME), Patient(), stop)
+    assert made == [limit_s < float("inf")]
