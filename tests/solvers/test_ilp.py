@@ -18,6 +18,8 @@ from shardplan.problems.problem import Assignment
 from shardplan.problems.totals import simple_lower_bound
 from shardplan.records.sharding import SUMS, Objective, Target
 from shardplan.solvers.base import Silent, SolverResult, SolveStatus, Stop
+from shardplan.solvers.by_step_time import ByStepTime
+from shardplan.solvers.greedy import Greedy
 from shardplan.solvers.ilp import cbc, highs, model, solution
 from shardplan.solvers.ilp.constraints import CONSTRAINTS, Constraints
 from shardplan.solvers.ilp.model import IntegerProgram
@@ -28,7 +30,7 @@ from shardplan.solvers.ilp.variables import Variables
 from shardplan.solvers.params import IlpParams
 from shardplan.solvers.registry import load_solver
 from shardplan.solvers.tolerances import PROOF_TOLERANCE
-from tests.helpers import HAS_CBC
+from tests.helpers import HAS_CBC, two_hosts
 from tests.solvers.helpers import (
     CW2,
     TW,
@@ -409,3 +411,23 @@ def test_cbc_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shardplan.solvers.ilp.cbc._COMMANDS", ())
     with pytest.raises(InputError, match="CBC is not installed"):
         cbc.run(Program(), Stop(), 0, None, lambda value, bound: None)
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_a_program_that_is_not_written_in_time_is_left(objective: Objective) -> None:
+    """To write it may take longer than the time limit; the start is kept."""
+    problem = two_hosts().problem(objective=objective)
+    quick = ByStepTime(Greedy()) if objective is Objective.TIME else Greedy()
+    start = quick.solve(problem, Stop(), 0, Silent()).assignment
+    clock = iter(range(10_000_000))
+    # Every look at the clock is a second later: the program begins, and is left.
+    stop = Stop(time_limit_s=20.0, clock=lambda: float(next(clock)))
+    ran: list[object] = []
+
+    class Watched(model.IntegerProgram):
+        run = staticmethod(lambda *arguments: ran.append(arguments))
+
+    found = Watched(start).solve(problem, stop, 0, Silent())
+    assert not ran
+    assert found.assignment is start
+    assert found.status is SolveStatus.TIME_LIMIT

@@ -34,10 +34,11 @@ from shardplan.solvers.params import DEFAULTS, IlpParams, SolverParams
 from shardplan.solvers.tolerances import POOL_MARGIN, PROOF_TOLERANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Floats
+    from shardplan.solvers.ilp.program import Row
 
 
 _SHARE = 0.7
@@ -67,6 +68,7 @@ def build(
     margin: float = 0.0,
     params: IlpParams = DEFAULTS.ilp,
     near: Assignment | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Built:
     """Write a problem as an integer program.
 
@@ -77,6 +79,9 @@ def build(
     near : Assignment, optional
         Under `time`, a plan where the program is exact, and that steps are no longer
         than; without one it is less exact everywhere.
+    go_on : callable
+        Is called now and then, and raises to give up: to write a program of 66,000
+        variables takes seconds.
 
     Raises
     ------
@@ -84,15 +89,15 @@ def build(
         If the model would be too large.
     """
     program = Program()
-    variables = Variables.of(program, problem, params.max_variables)
+    variables = Variables.of(program, problem, params.max_variables, go_on)
     if problem.objective is Objective.TIME:
-        return _build_step(problem, program, variables, margin, params, near)
+        return _build_step(problem, program, variables, margin, params, near, go_on)
     bound = simple_lower_bound(problem)
     unit_s = time_unit(bound)
     program.objective = slowest_ranks(variables)
     constraints = Constraints(problem, variables, bound, unit_s, margin)
     for rows in CONSTRAINTS:
-        program.rows += rows(constraints)
+        program.rows += _while(go_on, rows(constraints))
     return Built(program, variables, unit_s)
 
 
@@ -103,6 +108,7 @@ def _build_step(
     margin: float,
     params: IlpParams,
     near: Assignment | None,
+    go_on: Callable[[], None],
 ) -> Built:
     """Write a problem under `time`: what makes a plan, then its step."""
     cost = most_loads(problem) if near is None else problem.loads(near).cost
@@ -115,9 +121,19 @@ def _build_step(
     program.accuracy = ACCURACY
     constraints = Constraints(problem, variables, 0.0, unit_s, margin)
     for rows in PLACING:
-        program.rows += rows(constraints)
-    program.rows += step.rows()
+        program.rows += _while(go_on, rows(constraints))
+    program.rows += _while(go_on, step.rows())
     return Built(program, variables, unit_s, step)
+
+
+def _while(go_on: Callable[[], None], rows: Iterable[Row]) -> Iterator[Row]:
+    for row in rows:
+        go_on()
+        yield row
+
+
+class _TimeIsOverError(Exception):
+    """A program could not be written in time."""
 
 
 class IntegerProgram:
@@ -218,7 +234,13 @@ class _Progress:
 
     def _run_with(self, margin: float) -> bool:
         """Build and solve once; False if rounding overfilled a memory pool."""
-        built = build(self._problem, margin, self._params, self._best)
+        try:
+            built = build(
+                self._problem, margin, self._params, self._best, self._require_time
+            )
+        except _TimeIsOverError:
+            self._status = SolveStatus.TIME_LIMIT
+            return True
         outcome = self._run(
             built.program,
             self._stop,
@@ -238,6 +260,10 @@ class _Progress:
             return True
         found = solution.assignment_of(self._problem, built.variables, outcome.values)
         return found is not None and self.consider(found)
+
+    def _require_time(self) -> None:
+        if self._stop.give_up(has_plan=self._best is not None):
+            raise _TimeIsOverError
 
     def result(self) -> SolverResult:
         """Return the best assignment with the status that was proven."""

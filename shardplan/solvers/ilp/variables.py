@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +14,8 @@ from shardplan.errors import InputError
 from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Ints
     from shardplan.solvers.ilp.program import Program, Variable
@@ -70,13 +72,21 @@ class Variables:
     by_pool: dict[int, list[Term]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
-    def of(cls, program: Program, problem: Problem, most: int) -> Variables:
+    def of(
+        cls,
+        program: Program,
+        problem: Problem,
+        most: int,
+        go_on: Callable[[], None] = lambda: None,
+    ) -> Variables:
         """Create the variables of a problem.
 
         Parameters
         ----------
         most : int
             Variables that there may be.
+        go_on : callable
+            Is called now and then, and raises to give up.
 
         Raises
         ------
@@ -87,6 +97,7 @@ class Variables:
         require_size(count_variables(problem, places), most)
         variables = cls()
         for option, legal in enumerate(places):
+            go_on()
             name = f"b{problem.options.table[option]}_o{option}"
             chosen = program.add(f"choose_{name}", 1)
             variables.choose.append(chosen)
@@ -134,9 +145,8 @@ class Variables:
         items = slice(item, item + 1)
         for rank in range(ranks.start, ranks.stop):
             self.by_rank[rank].append(Term(put, items, 1.0))
-        own = problem.capacity.rank_pool[ranks]
-        pools, shared = np.unique(own, return_counts=True)
-        for pool, count in zip(pools.tolist(), shared.tolist(), strict=True):
+        own = Counter(problem.capacity.rank_pool[ranks].tolist())
+        for pool, count in sorted(own.items()):
             self.by_pool[pool].append(Term(put, items, float(count)))
 
     def _load_all(self, problem: Problem, option: int) -> None:
