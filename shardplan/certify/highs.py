@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import highspy
 import numpy as np
-from highspy import HighsLogType, HighsVarType, _Highs
+from highspy import HighsBasisStatus, HighsLogType, HighsVarType, _Highs
 
 from shardplan.certify.tolerances import RELATIVE_ROUNDOFF
 
@@ -191,6 +191,24 @@ class Highs:
 
     def begin_with(self, basis: Any) -> None:
         """Begin the next run with a basis of the same program."""
+        self._try("setBasis", basis)
+
+    @property
+    def statuses(self) -> list[Any]:
+        """Of all columns, then of all rows, in the basis of the last run."""
+        basis = self.basis
+        return [*basis.col_status, *basis.row_status]
+
+    def begin_near(self, statuses: list[Any]) -> None:
+        """Begin the next run with statuses of all columns and rows, None for unknown.
+
+        They need not make a basis: HiGHS completes it.
+        """
+        lower, basic = HighsBasisStatus.kLower, HighsBasisStatus.kBasic
+        size, basis = self._raw.getNumCol(), highspy.HighsBasis()
+        basis.col_status = [lower if s is None else s for s in statuses[:size]]
+        basis.row_status = [basic if s is None else s for s in statuses[size:]]
+        basis.valid = basis.alien = True
         self._try("setBasis", basis)
 
     def price(self, column: int, cost: float) -> None:

@@ -104,6 +104,26 @@ def test_start() -> None:
     assert model.has_values
 
 
+def test_start_near_a_basis_that_is_none() -> None:
+    """Statuses of some columns and rows are enough, and any lead to the optimum."""
+
+    def model() -> Highs:
+        found = Highs("a test", [1.0, 2.0], 0.0, np.inf)
+        found.add_row(1.0, np.inf, [0, 1], [1.0, 1.0])
+        found.add_row(0.5, np.inf, [0], [1.0])
+        return found
+
+    whole = model()
+    assert whole.run() is End.OPTIMAL
+    known = whole.statuses
+    assert len(known) == 4
+    for statuses in (known, [None] * 4, [known[0], None, None, known[3]], known[::-1]):
+        again = model()
+        again.begin_near(statuses)
+        assert again.run() is End.OPTIMAL
+        assert again.values == pytest.approx([1.0, 0.0])
+
+
 def test_infeasible() -> None:
     """A program without solution says so, and that is no failure."""
     model = Highs("a test", [1.0], 0.0, 1.0)

@@ -16,7 +16,7 @@ from shardplan.steps.program import build_program
 from shardplan.steps.settings import SimulationSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from shardplan.records.arrays import Floats
     from shardplan.records.certificate import Circuit
@@ -69,14 +69,20 @@ class RunGraph:
         """What each takes on its fastest rank, whatever tables ask (K,) [s]."""
         return np.array([float(op.seconds.min()) for op in self.program])
 
+    @property
+    def waits(self) -> Iterator[tuple[int, int, int]]:
+        """Operations that wait, for which and how many steps: from, to, steps."""
+        for after, waits in enumerate(self.graph.waits):
+            for before, steps in waits:
+                yield before, after, steps
+
     @cached_property
     def _steps(self) -> dict[tuple[int, int], int]:
         """Fewest steps that one operation waits for another: from, to."""
         found: dict[tuple[int, int], int] = {}
-        for after, waits in enumerate(self.graph.waits):
-            for before, steps in waits:
-                key = before, after
-                found[key] = min(found.get(key, steps), steps)
+        for before, after, steps in self.waits:
+            key = before, after
+            found[key] = min(found.get(key, steps), steps)
         return found
 
     def visits(self, circuit: Circuit) -> tuple[list[int], int]:

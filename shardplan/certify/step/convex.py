@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shardplan.certify.step.least import Staircase
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mix, Mixture
+    from shardplan.certify.step.start import Start
     from shardplan.records.arrays import Bools, Floats, Ints
 
 _MOST_COLUMNS = 20_000
@@ -34,6 +35,12 @@ _FEW_COLUMNS = 1_500
 _PRICINGS, _MOST_PRICED = 6, 300_000
 """How often others are chosen, and for how many options: of larger menus the sum of the
 mixture looks at all of them, which is quicker."""
+_MOST_LONGEST = 5_000
+"""Options up to which longest items count here: there is a row for most of them."""
+_MUCH_LONGER = 0.01
+"""Share of the step by which one exceeds a mean, for prices of it in large menus."""
+_LEAST_SHARE = 1e-7
+"""Share of a table below which it takes nothing of an option."""
 _SHARE = 0.2
 """Share of the time left for the program of a larger menu; without it, circuits are
 mixed where each bundle takes what presses least, which proves nearly as much."""
@@ -61,8 +68,8 @@ class ConvexStep:
         Do without the longest items of tables, and without counts.
     most : float array (K,), optional
         Pressures above these do not matter [s].
-    known : int array, optional
-        Options of the whole menu that a program like it took: the first to look at.
+    start : Start, optional
+        Where it begins.
     """
 
     menu: StepMenu
@@ -70,30 +77,30 @@ class ConvexStep:
     unit: float
     is_plain: bool = False
     most: Floats | None = None
-    known: Ints | None = None
+    start: Start | None = None
 
     @classmethod
     def after(
-        cls, mixture: Mixture, *, is_plain: bool, known: Ints | None = None
+        cls, mixture: Mixture, *, is_plain: bool, start: Start | None = None
     ) -> Self:
         """Return the program with curves cut where a mixture of its case says."""
         stairs, most = mixture.staircases, mixture.most_s
-        return cls(mixture.menu, stairs, mixture.limit_s, is_plain, most, known)
+        return cls(mixture.menu, stairs, mixture.limit_s, is_plain, most, start)
 
     def solve(self, stop: Clock | None) -> Mix | None:
         """Solve it; None if HiGHS does not, or not in time."""
-        chosen = self._first_options
+        chosen, start = self._first_options, self.start
         is_priced = len(self.pressed) <= _MOST_PRICED
         share = 1.0 if is_priced else _SHARE
         for _ in range(_PRICINGS if is_priced else 1):
-            program = ConvexProgram(self, chosen)
+            program = ConvexProgram(self, chosen, start)
             end = program.run(stop, share)
             if end is not End.OPTIMAL:
                 return None if is_priced else self._least_mix()
             more = program.cheaper()
             if not len(more):
                 break
-            chosen = np.union1d(chosen, more)
+            chosen, start = np.union1d(chosen, more), program.start
         if not program.fits:  # memory is short: its prices will say so
             program.forget_pools()
             end = program.run(stop, share)
@@ -124,12 +131,33 @@ class ConvexStep:
 
     def program(self) -> ConvexProgram:
         """Return the program with the first options."""
-        return ConvexProgram(self, self._first_options)
+        return ConvexProgram(self, self._first_options, self.start)
 
     @property
     def has_all(self) -> bool:
         """Whether all options are columns, and none is chosen by its price."""
         return len(self.pressed) <= _FEW_COLUMNS
+
+    @property
+    def has_many(self) -> bool:
+        """Whether options are too many for a row per longest item."""
+        return len(self.pressed) > _MOST_LONGEST
+
+    def is_long(self, shares: Floats) -> bool:
+        """Whether a longest item of what tables take (O,) presses more than the mean.
+
+        Of large menus prices of them take longer than others, and must be worth it:
+        without giants on SSD splits prove more in that time.
+        """
+        if self.has_many and not self.menu.whole.options.uses_ssd:
+            return False
+        chosen = np.flatnonzero(shares > _LEAST_SHARE)
+        part = shares[chosen, None]
+        start = np.searchsorted(chosen, self.menu.problem.options.start[:-1])
+        longest = np.add.reduceat(self.alone[chosen] * part, start, axis=0)
+        mean = (self.pressed[chosen] * part).sum(axis=0)
+        worth = _MUCH_LONGER if self.has_many else 0.0
+        return bool((longest - worth > mean * (1.0 - _LEAST_SHARE)).any())
 
     @cached_property
     def lines(self) -> list[Line]:
@@ -178,8 +206,9 @@ class ConvexStep:
         start = self.menu.problem.options.start
         if self.has_all:
             return np.arange(len(self.pressed))
-        if self.known is not None:
-            own = np.flatnonzero(np.isin(np.flatnonzero(self.menu.keep), self.known))
+        if self.start is not None:
+            keep, looked_at = np.flatnonzero(self.menu.keep), self.start.options
+            own = np.flatnonzero(np.isin(keep, looked_at))
             return np.union1d(own, first_least(self.pressed.sum(axis=1), start))
         is_large = len(self.pressed) > _MOST_PRICED
         few = None if is_large else self.menu.undominated

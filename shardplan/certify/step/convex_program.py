@@ -12,21 +12,18 @@ from shardplan.certify.step.circulation import shared_circuits
 from shardplan.certify.step.counts import Count, count_rows, filling_rows
 from shardplan.certify.step.menu import are_few
 from shardplan.certify.step.mixture import Mix
+from shardplan.certify.step.start import Start
 from shardplan.problems.totals import first_least
 from shardplan.records.certificate import Circuit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Hashable, Iterable
 
     from shardplan.certify.kelley import Clock
     from shardplan.certify.step.convex import ConvexStep, Line
     from shardplan.certify.step.menu import StepMenu
     from shardplan.records.arrays import Floats, Ints
 
-_MOST_LONGEST = 5_000
-"""Options up to which longest items count here: there is a row for most of them."""
-_MUCH_LONGER = 0.01
-"""Share of the step by which one exceeds a mean, for prices of it in large menus."""
 _OVERFULL = 1e3
 """What a tier that is too full by its own size costs, in units of the program."""
 _OVERCOUNTED = 10.0
@@ -46,7 +43,12 @@ class ConvexProgram:
     """
 
     def __init__(
-        self, step: ConvexStep, options: Ints, *, is_whole: bool = False
+        self,
+        step: ConvexStep,
+        options: Ints,
+        start: Start | None = None,
+        *,
+        is_whole: bool = False,
     ) -> None:
         self._step, self._options, self._is_whole = step, options, is_whole
         self._is_open = False
@@ -56,6 +58,13 @@ class ConvexProgram:
         self._pressure = self._time + self._num
         self._first = self._pressure + self._num
         count = self._first + len(options)
+        self._columns: list[Hashable] = [
+            *("step", "overfull", "overcounted"),
+            *(("end", op.name) for op in graph.program),
+            *(("time", k) for k in range(self._num)),
+            *(("pressure", k) for k in range(self._num)),
+            *np.flatnonzero(step.menu.keep)[options].tolist(),
+        ]
         cost = np.zeros(count)
         cost[:3] = 1.0, _OVERFULL, _OVERCOUNTED
         lower = np.zeros(count)
@@ -78,11 +87,23 @@ class ConvexProgram:
         self._lines()
         self._waits()
         self._rows.give(self._model, count)
+        if start is not None:
+            start.give(self._model, self._labels)
 
     def run(self, stop: Clock | None, share: float = 1.0) -> End:
         """Solve in a share of the time that is left."""
         left_s = share * stop.remaining_s() if stop else np.inf
         return self._model.run(time_limit_s=left_s)
+
+    @property
+    def _labels(self) -> list[Hashable]:
+        return [*self._columns, *self._rows.labels]
+
+    @property
+    def start(self) -> Start:
+        """Where a program like it may begin."""
+        own = np.flatnonzero(self._step.menu.keep)[self._options]
+        return Start.of(self._model, own, self._labels)
 
     @property
     def fits(self) -> bool:
@@ -101,7 +122,9 @@ class ConvexProgram:
         bundle = np.searchsorted(start, self._options, "right") - 1
         ones = np.ones(len(bundle))
         columns = self._first + np.arange(len(bundle))
-        self._rows.add(ones[: len(start) - 1], bundle, columns, ones, equal=True)
+        size = len(start) - 1
+        labels = [("bundle", b) for b in range(size)]
+        self._rows.add(ones[:size], bundle, columns, ones, equal=True, labels=labels)
 
     def _pools(self) -> None:
         """Let no tier hold more than it can."""
@@ -112,7 +135,8 @@ class ConvexProgram:
         row = np.r_[tier, every]
         column = np.r_[self._first + option, np.ones(len(tiers), dtype=np.int64)]
         value = np.r_[-shares[option, tiers[tier]], ones]
-        first = self._rows.add(-ones, row, column, value)
+        labels = [("pool", tier) for tier in tiers.tolist()]
+        first = self._rows.add(-ones, row, column, value, labels=labels)
         self._pool_rows = list(zip(first + every, tiers, strict=True))
 
     def forget_pools(self) -> None:
@@ -131,6 +155,7 @@ class ConvexProgram:
             np.r_[own, k],
             np.r_[self._pressure + own, self._first + option],
             np.r_[np.ones(self._num), -pressed[option, k]],
+            labels=[("press", k) for k in range(self._num)],
         )
         self._press_rows = first + own
 
@@ -142,7 +167,7 @@ class ConvexProgram:
         """
         pressed = self._step.pressed
         self._longest_rows = np.zeros((0, 3), dtype=np.int64)
-        if self._step.is_plain or len(pressed) > _MOST_LONGEST:
+        if self._step.is_plain or self._step.has_many:
             return
         alone = self._step.alone
         start = self._step.menu.problem.options.start
@@ -161,6 +186,7 @@ class ConvexProgram:
             np.r_[every, row],
             np.r_[self._pressure + k, self._first + at],
             np.r_[ones, -alone[self._options[at], k[row]]],
+            labels=[("longest", *key) for key in zip(bundle, k, strict=True)],
         )
         self._longest_rows = np.c_[number + every, bundle, k]
 
@@ -188,6 +214,7 @@ class ConvexProgram:
                 np.zeros(len(own) + 1, dtype=np.int64),
                 np.r_[2, self._first + own],
                 np.r_[1.0, -each[self._options[own]]],
+                labels=[("count", *count)],
             )
             self._count_rows.append((number, count))
 
@@ -205,6 +232,7 @@ class ConvexProgram:
             np.r_[row, row],
             np.r_[self._time + own, self._pressure + own],
             np.r_[ones, -slopes],
+            labels=[("line", i) for i in range(len(lines))],
         )
 
     def part_s(self, half: StepMenu, k: int | None, stop: Clock | None) -> float | None:
@@ -265,11 +293,7 @@ class ConvexProgram:
         """Let operations end after what they wait for, and their own time."""
         menu, graph = self._step.menu, self._step.menu.graph
         index = [menu.index(op.name) for op in graph.program]
-        waits = [
-            (before, after, steps)
-            for after, some in enumerate(graph.graph.waits)
-            for before, steps in some
-        ]
+        waits = list(graph.waits)
         least, row, column, value = [], [], [], []
         for number, (before, after, steps) in enumerate(waits):
             k = index[after]
@@ -282,7 +306,9 @@ class ConvexProgram:
             row += [number] * len(terms)
             column += [term[0] for term in terms]
             value += [term[1] for term in terms]
-        first = self._rows.add(np.array(least), row, column, value)
+        names = [op.name for op in graph.program]
+        labels = [("wait", names[i], names[j], steps) for i, j, steps in waits]
+        first = self._rows.add(np.array(least), row, column, value, labels=labels)
         self._wait_rows = [(first + i, *wait) for i, wait in enumerate(waits)]
 
     def ranges(
@@ -341,11 +367,11 @@ class ConvexProgram:
             tuple(circuits),
             self._slopes(duals),
             values[self._pressure : self._first] * self._step.unit,
-            self._is_long(values[self._first :]),
+            self._step.is_long(shares),
             self.fits,
             shares,
             self._counted(duals),
-            np.flatnonzero(self._step.menu.keep)[self._options],
+            self.start,
         )
 
     def _counted(self, duals: Floats) -> tuple[Count, ...]:
@@ -356,20 +382,6 @@ class ConvexProgram:
             for row, count in self._count_rows
             if duals[row] > _LEAST_FLOW
         )
-
-    def _is_long(self, shares: Floats) -> bool:
-        step, some = self._step, np.flatnonzero(shares > _LEAST_FLOW)
-        chosen, part = self._options[some], shares[some, None]
-        start = np.searchsorted(chosen, step.menu.problem.options.start[:-1])
-        longest = np.add.reduceat(step.alone[chosen] * part, start, axis=0)
-        mean = (step.pressed[chosen] * part).sum(axis=0)
-        # Of large menus their prices take longer than others, and must be worth it:
-        # without giants on SSD splits prove more in that time.
-        is_large = len(step.pressed) > _MOST_LONGEST
-        if is_large and not step.menu.whole.options.uses_ssd:
-            return False
-        worth = _MUCH_LONGER if is_large else 0.0
-        return bool((longest - worth > mean * (1.0 - _LEAST_FLOW)).any())
 
     def _slopes(self, duals: Floats) -> dict[str, float]:
         """Return what a second of load is worth of a second of each operation.

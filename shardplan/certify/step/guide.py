@@ -22,6 +22,7 @@ from shardplan.problems.weighted import step_pricer
 if TYPE_CHECKING:
     from shardplan.certify.kelley import Clock
     from shardplan.certify.step.mixture import Mix
+    from shardplan.certify.step.start import Start
     from shardplan.problems.problem import Problem
     from shardplan.records.arrays import Bools, Floats, Ints
 
@@ -81,7 +82,8 @@ def find_guide(problem: Problem, loads: Floats, stop: Clock | None) -> Guide | N
         if runs.tobytes() in tried:
             continue
         tried.add(runs.tobytes())
-        case = _solve(whole, kinds, runs, limit_s, stop)
+        start = best and best.mix.start
+        case = _solve(whole, kinds, runs, limit_s, stop, start)
         goes_on = best is None
         if case and (best is None or case.mix.step_s < best.mix.step_s):
             best, goes_on = case, True
@@ -153,6 +155,7 @@ def _solve(
     runs: Bools,
     limit_s: float,
     stop: Clock | None,
+    start: Start | None,
 ) -> _Case | None:
     """Solve the program of a choice of what runs; None if there is no plan."""
     menu = _running(whole, kinds, runs)
@@ -160,9 +163,10 @@ def _solve(
         return None
     stairs, best = menu.staircases(limit_s), None
     for _ in range(_ROUNDS):
-        mix = ConvexStep(menu, stairs, limit_s).solve(stop)
+        mix = ConvexStep(menu, stairs, limit_s, start=start).solve(stop)
         if mix is None or not mix.fits:
             break
+        start = mix.start
         is_settled = (
             best is not None and abs(mix.step_s - best.step_s) < _SAME * limit_s
         )

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _BY_OPTION = {"presses", "uses", "pressed", "alone", "shares"}
 """What is known of each option by itself: of fewer options it is the same."""
 _OF_OPTIONS = _BY_OPTION | {
-    *("problem", "pressures", "may_run", "undominated", "item_alone", "item_ranks")
+    *("problem", "pressures", "may_run", "undominated", "item_alone", "item_ranks"),
+    "comes_with",
 }
 """What depends on the options that are left alone, and is worked out once."""
 _KEPT = 64
@@ -103,16 +104,18 @@ class StepMenu:
         runs = np.asarray(by_bundle.any(axis=0))
         spans = [self.spans.get(p.operation, EVERY) for p in self.pressures]
         runs |= np.array([span.runs for span in spans])
-        some = np.asarray(self.presses.any(axis=0))
-        comes_with = (
-            np.array([self.uses[who].all(axis=0) for who in self.presses.T])
-            & some[:, None]
-        )
         while True:
-            more = runs | comes_with[runs].any(axis=0)
+            more = np.asarray(runs | self.comes_with[runs].any(axis=0))
             if (more == runs).all():
                 return runs
             runs = more
+
+    @cached_property
+    def comes_with(self) -> Bools:
+        """Operations that whatever presses on each one uses as well (K, K)."""
+        uses, presses = (np.packbits(a, axis=0).T for a in (self.uses, self.presses))
+        some = np.asarray(presses.any(axis=1))
+        return np.asarray(~(presses[:, None] & ~uses).any(axis=2) & some[:, None])
 
     @cached_property
     def may_run(self) -> Bools:

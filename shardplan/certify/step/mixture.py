@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 
     from shardplan.certify.step.least import Staircase
     from shardplan.certify.step.menu import StepMenu
+    from shardplan.certify.step.start import Start
     from shardplan.problems.problem import Problem
-    from shardplan.records.arrays import Floats, Ints
+    from shardplan.records.arrays import Floats
     from shardplan.records.certificate import Circuit
 
 _SAFE = 1e-12
@@ -85,8 +86,8 @@ class Mix(NamedTuple):
         Of each option.
     counts : tuple of Count
         Prices of pieces.
-    looked_at : int array
-        Options of the whole menu that the program had.
+    start : Start
+        Where a program like it may begin.
     """
 
     step_s: float
@@ -97,7 +98,7 @@ class Mix(NamedTuple):
     fits: bool
     shares: Floats
     counts: tuple[Count, ...]
-    looked_at: Ints
+    start: Start
 
 
 @dataclass(frozen=True, eq=False)

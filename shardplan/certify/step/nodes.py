@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from shardplan.certify.dual import Bound
     from shardplan.certify.step.menu import StepMenu
     from shardplan.certify.step.mixture import Mixture
+    from shardplan.certify.step.start import Start
     from shardplan.records.arrays import Floats, Ints
     from shardplan.records.certificate import Certificate
 
@@ -36,7 +37,7 @@ class Mixed(NamedTuple):
 class StepCaseNode:
     """A case: its menu, what it proves so far, and what follows from it.
 
-    `known` are options of the whole menu that programs like its own looked at.
+    `start` is where programs like its own may begin.
     """
 
     menu: StepMenu | None
@@ -47,7 +48,7 @@ class StepCaseNode:
     least_s: float = 0.0
     pressure: Floats = field(default_factory=lambda: np.zeros(0))
     shares: Floats = field(default_factory=lambda: np.zeros(0))
-    known: Ints | None = None
+    start: Start | None = None
     bound: Bound | None = None
     effort: int = 0
     is_plain: bool = False

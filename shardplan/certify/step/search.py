@@ -36,7 +36,9 @@ _MOST_CASES, _MOST_BY_OPTIONS = 60, 150
 _MOST_OPTIONS = 100_000
 """Options above which a proof has one case: each would take a quarter of a minute."""
 _FEW_OPTIONS = 1_500
-"""Options up to which a proof begins with narrowing."""
+"""Options up to which a proof begins with narrowing, and above which with what runs."""
+_RUNNING = 0.6
+"""Share of the time that has to be left when it is asked whether another one runs."""
 _REST_SHARE = 0.1
 """Share of the time that splits leave for the sums of the cases."""
 _FEW_CASES = 8
@@ -96,10 +98,8 @@ class StepProof:
         self._open: list[tuple[float, int, StepCaseNode]] = []
         self._aside: list[StepCaseNode] = []
         self._root = StepCaseNode(StepMenu.of(problem), 0.0)
-        is_first = self._is_large or len(problem.options) <= _FEW_OPTIONS
-        if (self._is_large or self._solve(self._root)) and not (
-            is_first and self._narrow(self._root)
-        ):
+        has_many = len(problem.options) > _FEW_OPTIONS
+        if (has_many or self._solve(self._root)) and not self._narrow(self._root):
             self._push(self._root)
 
     @property
@@ -204,7 +204,7 @@ class StepProof:
         menu = node.menu
         assert menu is not None
         stairs = menu.staircases(self._limit)
-        program = ConvexStep(menu, stairs, self._limit, node.is_plain, known=node.known)
+        program = ConvexStep(menu, stairs, self._limit, node.is_plain, start=node.start)
         for _ in range(1 if self._is_large else _MIXES):
             mix = program.solve(self._stop)
             if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
@@ -212,12 +212,12 @@ class StepProof:
             mixture = Mixture(menu, mix.circuits, mix.slopes, self._limit, mix.counts)
             node.earlier = (*node.earlier, node.mixture) if node.mixture else ()
             node.mixture, node.pressure = mixture, mix.pressure
-            node.shares, node.known = mix.shares, mix.looked_at
+            node.shares, node.start = mix.shares, mix.start
             node.least_s, node.is_long = mix.step_s, mix.is_long
-            if mix.step_s >= self._limit:  # it is refuted
+            if mix.step_s >= self._limit or not mix.fits:  # it is refuted, or will be
                 break
             program = ConvexStep.after(
-                mixture, is_plain=node.is_plain, known=node.known
+                mixture, is_plain=node.is_plain, start=node.start
             )
         return node.mixture is not None
 
@@ -262,7 +262,7 @@ class StepProof:
         if node.is_narrow:
             return False
         node.is_narrow, own, self._aside = True, node.case, []
-        leaf = self._running(node) if self._is_large else self._narrowed(node)
+        leaf = self._narrowed(node) if mixture else self._running(node)
         if leaf is node and mixture is not None:
             return False
         is_solved = self._solve(leaf)
@@ -313,7 +313,7 @@ class StepProof:
         """Split off plans without what surely takes long."""
         assert node.menu is not None
         for k in long_meetings(node.menu, self._limit):
-            if not self._is_over():
+            if self._left_s() > _RUNNING * self._begin_s:
                 node = self._without(node, k, 0.0, above=False)
         return node
 
@@ -345,7 +345,7 @@ class StepProof:
 
     def _part(self, half: StepMenu | None, whole: StepCaseNode) -> StepCaseNode:
         """Begin a part of a case; one without plans is refuted."""
-        return StepCaseNode(half, 0.0 if half else self._limit, known=whole.known)
+        return StepCaseNode(half, 0.0 if half else self._limit, start=whole.start)
 
     def _left_s(self) -> float:
         return self._stop.remaining_s() if self._stop is not None else np.inf

@@ -277,7 +277,7 @@ class Trials:
         assert mixture is not None
         self._menu, self._limit, self._stop = menu, limit_s, stop
         self._highs = [np.inf if s is None else s.high for s in mixture.staircases]
-        self._most, self._known = mixture.most_s, node.known
+        self._most, self._start = mixture.most_s, node.start
         program = self._step(menu).program()
         self._program = program if program.run(stop) is End.OPTIMAL else None
 
@@ -291,4 +291,4 @@ class Trials:
 
     def _step(self, menu: StepMenu) -> ConvexStep:
         stairs = menu.staircases(self._limit, self._highs)
-        return ConvexStep(menu, stairs, self._limit, most=self._most, known=self._known)
+        return ConvexStep(menu, stairs, self._limit, most=self._most, start=self._start)

@@ -107,20 +107,22 @@ def test_it_begins_with_what_a_program_like_it_looked_at(
     whole = ConvexStep(menu, menu.staircases(1.0), 1.0).solve(None)
     assert every is not None
     assert whole is not None
-    assert len(whole.looked_at) < len(problem.options)
+    assert len(whole.start.options) < len(problem.options)
     k = int(whole.pressure.argmax())
     half = menu.at_most(k, 0.9 * whole.pressure.item(k))
     assert half is not None
     stairs = half.staircases(1.0)
-    known = ConvexStep(half, stairs, 1.0, known=whole.looked_at).solve(None)
-    few = ConvexStep(half, stairs, 1.0, known=whole.looked_at[:1]).solve(None)
+    known = ConvexStep(half, stairs, 1.0, start=whole.start).solve(None)
+    few = ConvexStep(
+        half, stairs, 1.0, start=whole.start._replace(options=whole.start.options[:1])
+    ).solve(None)
     afresh = ConvexStep(half, stairs, 1.0).solve(None)
     assert known is not None
     assert few is not None
     assert afresh is not None
     assert known.step_s == pytest.approx(afresh.step_s, rel=1e-5)
     assert few.step_s == pytest.approx(afresh.step_s, rel=1e-5)
-    assert set(known.looked_at) <= set(np.flatnonzero(half.keep))
+    assert set(known.start.options) <= set(np.flatnonzero(half.keep))
 
 
 def test_whole_options_are_one_per_table_and_no_shorter() -> None:

@@ -113,6 +113,15 @@ def in_groups() -> Problem:
     return instance.problem(objective=Objective.TIME)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_what_comes_with_an_operation(seed: int) -> None:
+    """What all options use that may press on it; of none that may, nothing."""
+    menu = StepMenu.of(draw_problem(seed, most_tables=6, most_ranks=8)[1])
+    for k, row in enumerate(menu.comes_with):
+        who = menu.presses[:, k]
+        assert (row == (menu.uses[who].all(axis=0) & who.any())).all()
+
+
 def test_what_no_option_loads_by_itself_may_run() -> None:
     """Groups exchange what they reduced; that says nothing of what else runs."""
     problem = in_groups()
