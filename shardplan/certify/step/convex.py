@@ -70,6 +70,8 @@ class ConvexStep:
         Pressures above these do not matter [s].
     start : Start, optional
         Where it begins.
+    beside : float array (K,), optional
+        What a mixture has beside each kernel; see `Mixture.beside`.
     """
 
     menu: StepMenu
@@ -78,14 +80,27 @@ class ConvexStep:
     is_plain: bool = False
     most: Floats | None = None
     start: Start | None = None
+    beside: Floats | None = None
 
     @classmethod
     def after(
-        cls, mixture: Mixture, *, is_plain: bool, start: Start | None = None
+        cls,
+        mixture: Mixture,
+        pressure: Floats,
+        *,
+        is_plain: bool,
+        start: Start | None = None,
     ) -> Self:
-        """Return the program with curves cut where a mixture of its case says."""
+        """Return the program with curves cut where a mixture of its case says.
+
+        Parameters
+        ----------
+        pressure : float array (K,)
+            Of the mixture [s].
+        """
         stairs, most = mixture.staircases, mixture.most_s
-        return cls(mixture.menu, stairs, mixture.limit_s, is_plain, most, start)
+        beside = mixture.beside(pressure)
+        return cls(mixture.menu, stairs, mixture.limit_s, is_plain, most, start, beside)
 
     def solve(self, stop: Clock | None) -> Mix | None:
         """Solve it; None if HiGHS does not, or not in time."""
@@ -102,8 +117,7 @@ class ConvexStep:
                 break
             chosen, start = np.union1d(chosen, more), program.start
         if not program.fits:  # memory is short: its prices will say so
-            program.forget_pools()
-            end = program.run(stop, share)
+            return self._least_mix()
         return program.mix() if end is End.OPTIMAL else None
 
     def _least_mix(self) -> Mix | None:
@@ -164,16 +178,31 @@ class ConvexStep:
         """Lines below what each operation takes."""
         found: list[Line] = []
         for k, stairs in enumerate(self.stairs):
-            found += [(k, 0.0, 1.0)] if stairs is None else self.below(k, stairs)
+            found += self.below(self.menu, k, stairs)
         return found
 
-    def below(self, k: int, stairs: Staircase) -> list[Line]:
-        """List an operation's lines below its curve."""
+    def below(self, menu: StepMenu, k: int, stairs: Staircase | None) -> list[Line]:
+        """List lines below an operation in a case; steep ones limit its pressure."""
+        if stairs is None:
+            most = menu.span(k).high / self.unit
+            steep = [(k, -_STEEP * most, 1.0 + _STEEP)] if most < np.inf else []
+            return [(k, 0.0, 1.0), *steep]
         runs = bool(self.menu.runs[k])
         return [
             (k, stairs.intercept(slope, runs=runs) / self.unit, slope)
             for slope in (*stairs.slopes(_LINES, runs=runs), _STEEP)
         ]
+
+    def least(self, menu: StepMenu, k: int, stairs: Staircase | None) -> float:
+        """Return the least pressure of an operation in a case [unit].
+
+        The rank with the most pressure of a kernel may have nothing else of its phase,
+        so that it counts for as much less.
+        """
+        if stairs is not None:
+            return stairs.low / self.unit
+        beside = 0.0 if self.beside is None else self.beside.item(k)
+        return max(menu.span(k).low - beside, 0.0) / self.unit
 
     @cached_property
     def highest(self) -> Floats:

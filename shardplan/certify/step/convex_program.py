@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from shardplan.certify.kelley import Clock
     from shardplan.certify.step.convex import ConvexStep, Line
+    from shardplan.certify.step.least import Staircase
     from shardplan.certify.step.menu import StepMenu
     from shardplan.records.arrays import Floats, Ints
 
@@ -72,8 +73,7 @@ class ConvexProgram:
         upper = np.full(count, np.inf)
         upper[self._first :][step.is_too_much[options]] = 0.0
         for k, stairs in enumerate(step.stairs):
-            if stairs is not None:
-                lower[self._pressure + k] = stairs.low / step.unit
+            lower[self._pressure + k] = step.least(step.menu, k, stairs)
         kind: dict[str, Any] = {"presolve": "off"}
         if is_whole:
             kind = {"integer": np.arange(count) >= self._first, "mip_rel_gap": _GAP}
@@ -258,8 +258,7 @@ class ConvexProgram:
         zeros = np.zeros(len(own))
         model.bound_columns(shares, zeros, np.where(half.keep[own], open_to, 0.0))
         rows = ProgramRows()
-        stairs = None if k is None else step.stairs[k]
-        if k is not None and stairs is not None:
+        if k is not None:
             self._limit(rows, half, k)
             rows.give(model, self._first + len(own))
         end = self.run(stop)
@@ -267,27 +266,25 @@ class ConvexProgram:
         del self._count_rows[known:]
         model.drop_rows(len(rows))
         model.bound_columns(shares, zeros, open_to)
-        if k is not None and stairs is not None:
-            self._bound_pressure(k, stairs.low)
+        if k is not None:
+            self._bound_pressure(k, step.menu, step.stairs[k])
         model.begin_with(basis)
         return found
 
     def _limit(self, rows: ProgramRows, half: StepMenu, k: int) -> None:
         """Limit a pressure as a part of the case does."""
-        step = self._step
-        stairs = half.stairs_of(k, step.unit, step.highest.item(k))
-        self._bound_pressure(k, stairs.low)
-        self._add_lines(rows, step.below(k, stairs))
-        most = step.highest.copy()
-        most[k] = stairs.high
+        step, most, stairs = self._step, self._step.highest.copy(), None
+        if step.stairs[k] is not None:
+            stairs = half.stairs_of(k, step.unit, most.item(k))
+        most[k] = stairs.high if stairs else min(most[k], half.span(k).high)
+        self._bound_pressure(k, half, stairs)
+        self._add_lines(rows, step.below(half, k, stairs))
         self._add_counts(rows, [k], most)
 
-    def _bound_pressure(self, k: int, low: float) -> None:
-        column, least = (
-            np.array([self._pressure + k]),
-            np.array([low / self._step.unit]),
-        )
-        self._model.bound_columns(column, least, np.array([np.inf]))
+    def _bound_pressure(self, k: int, menu: StepMenu, stairs: Staircase | None) -> None:
+        least = np.array([self._step.least(menu, k, stairs)])
+        most = np.array([np.inf])
+        self._model.bound_columns(np.array([self._pressure + k]), least, most)
 
     def _waits(self) -> None:
         """Let operations end after what they wait for, and their own time."""
@@ -386,15 +383,15 @@ class ConvexProgram:
     def _slopes(self, duals: Floats) -> dict[str, float]:
         """Return what a second of load is worth of a second of each operation.
 
-        Lines below curves say so, and limits of pressures: what is known of these bends
+        Lines below them say so, and limits of pressures: what is known of these bends
         the line.
         """
         worth = np.zeros(self._num)
         for row, k in self._line_rows:
             worth[k] += duals[row]
-        load = np.maximum(duals[self._press_rows], 0.0)
+        load, menu = np.maximum(duals[self._press_rows], 0.0), self._step.menu
         return {
             p.operation: float(load[k] / worth[k])
-            for k, p in enumerate(self._step.menu.pressures)
-            if worth[k] > _LEAST_FLOW and p.curve is not None
+            for k, p in enumerate(menu.pressures)
+            if worth[k] > _LEAST_FLOW and (p.curve is not None or menu.is_limited(k))
         }

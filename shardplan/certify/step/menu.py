@@ -218,6 +218,11 @@ class StepMenu:
         """Return the pressures of an operation that the case is about."""
         return self.spans.get(self.pressures[k].operation, EVERY)
 
+    def is_limited(self, k: int) -> bool:
+        """Whether the case is about some of them."""
+        span = self.span(k)
+        return span.low > 0 or span.high < np.inf
+
     def at_most(self, k: int, pressure: float) -> StepMenu | None:
         """Return the case in which an operation has a pressure of at most this.
 

@@ -39,6 +39,7 @@ import numpy as np
 
 from shardplan.certify.relaxed import Relaxed
 from shardplan.certify.step.counts import Count, counted, filling
+from shardplan.certify.step.kernel_lines import KernelLines, kernel_lines
 from shardplan.records.sharding import Objective
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Mixture:
 
     def line_s(self, k: int, pressure: float) -> float:
         """Return what the line of an operation says of it under a pressure [s]."""
-        return float(self._intercepts[k]) + self.slope(k) * pressure
+        return float(self._intercepts[k] + self._slopes[k] * pressure)
 
     @cached_property
     def most_s(self) -> Floats:
@@ -184,11 +185,35 @@ class Mixture:
     def _spare_s(self, phase: list[int]) -> float:
         """Return what the limit leaves of what all others take at least [s]."""
         lines = self.weights * self._intercepts
+        lines[phase] = 0.0
         added = self.menu.pressed * (self.weights * self._slopes)
         rest = np.delete(added, phase, axis=1).sum(axis=1)
         least = np.minimum.reduceat(rest, self.menu.problem.options.start[:-1])
         taken = self._dense_s + lines.sum() + least.sum() * (1.0 - _SAFE)
         return max(float(self.limit_s - taken + _SAFE * self._error_s(lines)), 0.0)
+
+    def beside(self, pressure: Floats) -> Floats:
+        """Return what else is in the phase of each kernel, for one of its passes (K,).
+
+        Parameters
+        ----------
+        pressure : float array (K,)
+            Of each operation [s].
+        """
+        own, found = self.weights * pressure, np.zeros(len(pressure))
+        for kernels in self._kernels:
+            found[kernels] = (own[kernels].sum() - own[kernels]) / self.weights[kernels]
+        return found
+
+    @cached_property
+    def _kernels(self) -> list[list[int]]:
+        """What has no curve, by phase; what all ranks meet in is none's, and alone."""
+        is_kernel = np.array([p.curve is None for p in self.menu.pressures])
+        parts = [[k for k in phase if is_kernel[k]] for phase in self._phases]
+        own = is_kernel & (self.weights > 0)
+        own[[k for part in parts for k in part]] = False
+        alone = [[k] for k in map(int, np.flatnonzero(own))]
+        return [part for part in parts if part] + alone
 
     @property
     def _names(self) -> list[str]:
@@ -214,12 +239,8 @@ class Mixture:
         """
         stairs = self.menu.staircases(self.limit_s)
         for _ in range(_ROUNDS):
-            slopes = np.array(
-                [
-                    self.slope(k) if s is None else min(self.slope(k), s.flattest)
-                    for k, s in enumerate(stairs)
-                ]
-            )
+            flattest = [np.inf if s is None else s.flattest for s in stairs]
+            slopes = np.minimum(self._slopes, flattest)
             own = self.weights * self._lines(stairs, slopes)
             spare = self.limit_s - self._dense_s - own.sum() + own
             spare = spare - self._others_s(slopes) + _SAFE * self._error_s(own)
@@ -234,15 +255,28 @@ class Mixture:
 
     @cached_property
     def _slopes(self) -> Floats:
-        return np.array([self.slope(k) for k in range(len(self.weights))])
+        return self._kernel_lines.slopes
+
+    @cached_property
+    def _kernel_lines(self) -> KernelLines:
+        """What the case says of pressures of kernels; slopes of all operations."""
+        given = np.array([self.slope(k) for k in range(len(self.weights))])
+        spans = [self.menu.span(k) for k in range(len(given))]
+        return kernel_lines(given, self.weights, spans, self._kernels)
 
     def _lines(self, stairs: Sequence[Staircase | None], slopes: Floats) -> Floats:
-        """Seconds without pressure of lines below curves (K,) [s]."""
+        """Seconds without pressure of lines below operations (K,) [s]."""
         runs = self.menu.runs
         return np.array(
             [
-                0.0 if s is None else s.intercept(float(slopes[k]), runs=bool(runs[k]))
-                for k, s in enumerate(stairs)
+                own if s is None else s.intercept(slope, runs=runs)
+                for own, s, slope, runs in zip(
+                    self._kernel_lines.intercepts.tolist(),
+                    stairs,
+                    slopes.tolist(),
+                    runs.tolist(),
+                    strict=True,
+                )
             ]
         )
 
@@ -251,11 +285,13 @@ class Mixture:
         return self._dense_s + self.limit_s + float(np.abs(lines).sum())
 
     def slope(self, k: int) -> float:
-        """Seconds of an operation per second of its pressure; 0 where no line is."""
+        """Seconds of an operation per second of its pressure, as the case gives it.
+
+        Of kernels 1 where it gives none, and 0 of all else.
+        """
         pressure = self.menu.pressures[k]
-        if pressure.curve is None:
-            return 1.0
-        return self.slopes.get(pressure.operation, 0.0)
+        none = 1.0 if pressure.curve is None else 0.0
+        return self.slopes.get(pressure.operation, none)
 
     def _others_s(self, slopes: Floats) -> Floats:
         """Least that tables add to all operations but one (K,) [s]."""
@@ -267,9 +303,8 @@ class Mixture:
     def _pressed(self, k: int, *, peak: bool) -> Floats:
         """Weighted pressure of every item on one operation (I, C) [s]."""
         pressure, cost = self.menu.pressures[k], self._finite
-        factor = (
-            (pressure.peak if peak else pressure.mean) * self.weights[k] * self.slope(k)
-        )
+        factor = pressure.peak if peak else pressure.mean
+        factor = factor * (self.weights[k] * self._slopes[k])
         some = np.flatnonzero(factor.any(axis=0))
         own = cost[:, :, pressure.columns[some]]
         return np.asarray((own * factor[:, some]).sum(axis=2))

@@ -37,7 +37,8 @@ class Mixed(NamedTuple):
 class StepCaseNode:
     """A case: its menu, what it proves so far, and what follows from it.
 
-    `start` is where programs like its own may begin.
+    `start` is where programs like its own may begin, `beside` what the case that it is
+    a part of has beside each kernel.
     """
 
     menu: StepMenu | None
@@ -49,6 +50,7 @@ class StepCaseNode:
     pressure: Floats = field(default_factory=lambda: np.zeros(0))
     shares: Floats = field(default_factory=lambda: np.zeros(0))
     start: Start | None = None
+    beside: Floats | None = None
     bound: Bound | None = None
     effort: int = 0
     is_plain: bool = False
@@ -58,7 +60,7 @@ class StepCaseNode:
 
     def forget(self) -> None:
         """Keep what is written into the certificate alone."""
-        self.menu = self.mixture = self.bound = None
+        self.menu = self.mixture = self.bound = self.start = None
         self.earlier = ()
 
     def mixed(self) -> Mixed:

@@ -204,7 +204,8 @@ class StepProof:
         menu = node.menu
         assert menu is not None
         stairs = menu.staircases(self._limit)
-        program = ConvexStep(menu, stairs, self._limit, node.is_plain, start=node.start)
+        known = None, node.start, node.beside
+        program = ConvexStep(menu, stairs, self._limit, node.is_plain, *known)
         for _ in range(1 if self._is_large else _MIXES):
             mix = program.solve(self._stop)
             if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
@@ -217,7 +218,7 @@ class StepProof:
             if mix.step_s >= self._limit or not mix.fits:  # it is refuted, or will be
                 break
             program = ConvexStep.after(
-                mixture, is_plain=node.is_plain, start=node.start
+                mixture, mix.pressure, is_plain=node.is_plain, start=node.start
             )
         return node.mixture is not None
 
@@ -291,7 +292,7 @@ class StepProof:
                 return node
             mixture = node.mixture
             assert mixture is not None
-            program = ConvexStep.after(mixture, is_plain=node.is_plain)
+            program = ConvexStep.after(mixture, node.pressure, is_plain=node.is_plain)
             some = to_narrow(mixture, every=node is self._root)
             ranges = program.ranges(some, self._stop)
             if ranges is None:
@@ -345,7 +346,10 @@ class StepProof:
 
     def _part(self, half: StepMenu | None, whole: StepCaseNode) -> StepCaseNode:
         """Begin a part of a case; one without plans is refuted."""
-        return StepCaseNode(half, 0.0 if half else self._limit, start=whole.start)
+        part = StepCaseNode(half, 0.0 if half else self._limit, start=whole.start)
+        if whole.mixture is not None:
+            part.beside = whole.mixture.beside(whole.pressure)
+        return part
 
     def _left_s(self) -> float:
         return self._stop.remaining_s() if self._stop is not None else np.inf

@@ -47,6 +47,8 @@ _PIECE = 0.1
 """Share of a pressure above which a piece counts on a rank."""
 _SUMS = 3
 """Sums of pieces that are tried per operation, the least first."""
+_GIANTS = 1.1, 1.25, 1.5
+"""Where a kernel is split, as ratios to the mean of its phase."""
 _SAME = 1e-6
 """Share of a pressure within which it is the sum of some pieces."""
 _MUCH = 0.05
@@ -203,11 +205,12 @@ def _ways(
     mixture: Mixture,
     worth_s: float,
 ) -> Iterator[tuple[int, float]]:
-    """List operations that may or may not run, and those far above their lines."""
+    """List collectives that may or may not run, and pressures to split at."""
     kinds = set()
     for k in map(int, np.flatnonzero(menu.may_run & ~menu.runs)):
         kind = menu.uses[:, k].tobytes()
-        if kind not in kinds:  # what comes together is decided together
+        is_kernel = menu.pressures[k].curve is None  # it has no latency to count
+        if not is_kernel and kind not in kinds:  # what comes together is one
             kinds.add(kind)
             yield k, 0.0
     errors = []
@@ -221,6 +224,7 @@ def _ways(
             yield k, at_s
     yield from below_longest(node, menu, mixture)
     yield from below_sums(node, menu, mixture)
+    yield from below_giants(node, menu, mixture)
 
 
 def below_sums(
@@ -268,6 +272,28 @@ def below_longest(
             yield k, at_s
 
 
+def below_giants(
+    node: StepCaseNode, menu: StepMenu, mixture: Mixture
+) -> Iterator[tuple[int, float]]:
+    """List pressures of a kernel above its phase's mean, if an item alone exceeds it.
+
+    With more than that the phase takes longer than the program says, and with less a
+    table has to do without the option that it took. Giants on SSD are such items;
+    elsewhere tries of these splits took more time than they gained.
+    """
+    if not menu.whole.options.uses_ssd:
+        return
+    taken = menu.alone[node.shares > _TAKEN].max(axis=0, initial=0.0)
+    mean = node.pressure + mixture.beside(node.pressure)
+    is_kernel = np.array([stairs is None for stairs in mixture.staircases])
+    over = np.where(is_kernel & (mixture.weights > 0), taken - mean, 0.0)
+    k = int((over * mixture.weights).argmax())
+    if over[k] > 0.0 and mean[k] > 0.0:
+        for ratio in _GIANTS:
+            if (at_s := ratio * mean.item(k)) < taken[k]:
+                yield k, at_s
+
+
 class Trials:
     """Steps of parts of a case, by its program; most from the case's own solution."""
 
@@ -278,6 +304,7 @@ class Trials:
         self._menu, self._limit, self._stop = menu, limit_s, stop
         self._highs = [np.inf if s is None else s.high for s in mixture.staircases]
         self._most, self._start = mixture.most_s, node.start
+        self._beside = mixture.beside(node.pressure)
         program = self._step(menu).program()
         self._program = program if program.run(stop) is End.OPTIMAL else None
 
@@ -291,4 +318,5 @@ class Trials:
 
     def _step(self, menu: StepMenu) -> ConvexStep:
         stairs = menu.staircases(self._limit, self._highs)
-        return ConvexStep(menu, stairs, self._limit, most=self._most, start=self._start)
+        plain, most, beside = False, self._most, self._beside
+        return ConvexStep(menu, stairs, self._limit, plain, most, self._start, beside)

@@ -50,6 +50,8 @@ def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
         if stairs is not None:
             good = stairs.slopes(8, runs=True)
             slopes[pressure.operation] = float(pick(rng, *good, *good, 0.0, 1e3))
+        elif rng.random() < 0.5:
+            slopes[pressure.operation] = float(pick(rng, 0.0, 0.3, 0.9, 1.5, 30.0))
     counts = tuple(drawn_count(menu, limit_s, rng) for _ in range(int(rng.integers(3))))
     filling = tuple(
         (*drawn_count(menu, limit_s, rng), *beside(menu, rng)) for _ in counts
@@ -72,7 +74,7 @@ def drawn_case(menu: StepMenu, limit_s: float, rng: Rng) -> StepCase:
     )
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", [*range(10), 229])
 def test_no_plan_of_a_case_is_faster(seed: int) -> None:
     """Whatever is split, mixed and priced."""
     (_, problem), rng = draw_problem(seed, 4, most_ranks=8), np.random.default_rng(seed)

@@ -9,8 +9,10 @@ from shardplan.certify.step.convex import ConvexStep
 from shardplan.certify.step.menu import StepMenu, are_few
 from shardplan.certify.step.mixture import Mixture
 from shardplan.certify.step.nodes import StepCaseNode
+from shardplan.certify.step.search import StepProof
 from shardplan.certify.step.splits import (
     Trials,
+    below_giants,
     below_longest,
     below_sums,
     best_options,
@@ -19,6 +21,8 @@ from shardplan.certify.step.splits import (
     to_narrow,
     ways_to_split,
 )
+from shardplan.records.sharding import Objective
+from tests.benchmarks.families import Family, family_problem
 from tests.steps.draws import draw_assignment, draw_problem
 
 
@@ -149,6 +153,22 @@ def test_longest_items_that_the_program_does_not_see() -> None:
             mix = ConvexStep(above, above.staircases(known_s), known_s).solve(None)
             assert mix is None or mix.step_s >= node.least_s * (1.0 - 1e-6)
     assert found
+
+
+def test_giants_over_ssd() -> None:
+    """A kernel is split above the mean of its phase, below an item that is longer."""
+    problem = family_problem(Family.SSD, 1, 24, 8, Objective.TIME)
+    proof = StepProof(problem, 1.0)
+    node = proof._root
+    menu, mixture = node.menu, node.mixture
+    assert menu is not None
+    assert mixture is not None
+    mean = node.pressure + mixture.beside(node.pressure)
+    found = list(below_giants(node, menu, mixture))
+    assert found
+    for k, at_s in found:
+        assert menu.pressures[k].curve is None
+        assert mean[k] < at_s < menu.alone[node.shares > 0.01, k].max()
 
 
 def test_what_to_narrow() -> None:
