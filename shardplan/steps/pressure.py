@@ -87,6 +87,11 @@ class Pressure:
     curve: Curve | None = None
     idle_s: float = 0.0
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is of single ranks: a kernel or a copy, no collective."""
+        return self.operation in _LOCAL
+
 
 @by_identity
 def pressures(pricer: StepPricer) -> tuple[Pressure, ...]:

@@ -204,8 +204,14 @@ class StepProof:
         menu = node.menu
         assert menu is not None
         stairs = menu.staircases(self._limit)
-        known = None, node.start, node.beside
-        program = ConvexStep(menu, stairs, self._limit, node.is_plain, *known)
+        program = ConvexStep(
+            menu,
+            stairs,
+            self._limit,
+            is_plain=node.is_plain,
+            start=node.start,
+            beside=node.beside,
+        )
         for _ in range(1 if self._is_large else _MIXES):
             mix = program.solve(self._stop)
             if mix is None or mix.step_s < node.least_s * (1.0 + _SAME):
@@ -314,7 +320,7 @@ class StepProof:
         """Split off plans without what surely takes long."""
         assert node.menu is not None
         for k in long_meetings(node.menu, self._limit):
-            if self._left_s() > _RUNNING * self._begin_s:
+            if self._left_s() >= _RUNNING * self._begin_s:  # both may be infinite
                 node = self._without(node, k, 0.0, above=False)
         return node
 

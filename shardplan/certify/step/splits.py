@@ -209,8 +209,9 @@ def _ways(
     kinds = set()
     for k in map(int, np.flatnonzero(menu.may_run & ~menu.runs)):
         kind = menu.uses[:, k].tobytes()
-        is_kernel = menu.pressures[k].curve is None  # it has no latency to count
-        if not is_kernel and kind not in kinds:  # what comes together is one
+        if menu.pressures[k].is_local:  # it has no latency to count
+            continue
+        if kind not in kinds:  # what comes together is decided together
             kinds.add(kind)
             yield k, 0.0
     errors = []
@@ -318,5 +319,11 @@ class Trials:
 
     def _step(self, menu: StepMenu) -> ConvexStep:
         stairs = menu.staircases(self._limit, self._highs)
-        plain, most, beside = False, self._most, self._beside
-        return ConvexStep(menu, stairs, self._limit, plain, most, self._start, beside)
+        return ConvexStep(
+            menu,
+            stairs,
+            self._limit,
+            most=self._most,
+            start=self._start,
+            beside=self._beside,
+        )
