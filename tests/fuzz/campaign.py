@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Try = Callable[[Random, Path], str]
 
-MOST_S = 2.0
+MOST_S = 10.0
 """Processor time that no mutant may take [s]."""
 
 
