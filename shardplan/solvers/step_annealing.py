@@ -10,13 +10,13 @@ from shardplan.problems.step_curves import StepCurves
 from shardplan.solvers.step_menus import ways_to_cut
 from shardplan.solvers.step_moves import StepMoves
 from shardplan.solvers.step_state import StepState
+from shardplan.solvers.step_swaps import StepSwaps
 
 if TYPE_CHECKING:
     from shardplan.problems.curves import Curves
     from shardplan.problems.problem import Assignment, Problem
     from shardplan.records.arrays import Floats, Ints
     from shardplan.solvers.base import Stop
-    from shardplan.solvers.step_moves import DrawnOptions
 
 _Note = tuple[int, int, "Ints"]
 """A bundle, its option and its places."""
@@ -82,6 +82,7 @@ class StepAnnealing:
         self._curves: Curves = curves or StepCurves(problem, problem.loads(start).cost)
         self._state = StepState(problem, self._curves)
         self.moves = StepMoves(self._state, rng)
+        self._swaps = StepSwaps(self._state, free, rng)
         self.found, self.best_s = [start], self._curves.exact_s
         self.enough_s, self.number = 0.0, 0
         self._hope: Assignment | None = None
@@ -164,6 +165,7 @@ class StepAnnealing:
             heat = _HOT * (_COLD / _HOT) ** share
             heat_s = heat * self.best_s / len(self._free)
             self._move(heat_s)
+            self._swap(heat_s)
             if number % _RENEW and number not in _EARLY:
                 continue
             if self.moves.menus.is_whole:
@@ -197,7 +199,7 @@ class StepAnnealing:
             state.restore(before)
             return
         self._stop.work += len(found.options) - 1
-        steps, drawn = self._energy(found)
+        steps, drawn = self._energy(found.fullest, found.powers)
         luck = heat_s * self._rng.gumbel(size=len(drawn) + 1)
         drawn -= luck[1:]
         index = int(drawn.argmin())
@@ -207,6 +209,32 @@ class StepAnnealing:
         state.put(bundle, int(found.options[index]), found.places_of(index))
         if not state.fits():
             state.restore(before)
+            return
+        self._fullest, self._powers = found.fullest[index], found.powers[index]
+        self._now_s = float(steps[index])
+        self._slopes = self._curves.slopes(self._fullest)
+        self._note_hope()
+
+    def _swap(self, heat_s: float) -> None:
+        """Exchange two shards, or give one away, if that is drawn."""
+        ranks = self._critical_ranks()
+        found = None if ranks is None else self._swaps.draw(ranks)
+        self._stop.work += 1
+        if found is None or not found.fits.any():
+            return
+        self._stop.work += len(found.others.item)
+        steps, drawn = self._energy(found.fullest, found.powers)
+        luck = heat_s * self._rng.gumbel(size=len(drawn) + 1)
+        drawn -= luck[1:]
+        drawn[~found.fits] = np.inf
+        index = int(drawn.argmin())
+        if self._present_s(self._slopes) - luck[0] <= drawn[index]:
+            return
+        state, moves = self._state, found.moves(index)
+        back = [(b, slot, int(state.places[b][slot])) for b, slot, _ in moves]
+        self._swaps.make(moves)
+        if not state.fits():
+            self._swaps.make(back)
             return
         self._fullest, self._powers = found.fullest[index], found.powers[index]
         self._now_s = float(steps[index])
@@ -273,7 +301,7 @@ class StepAnnealing:
         if found is None:
             return None
         self._stop.work += len(found.options)
-        _, drawn = self._energy(found)
+        _, drawn = self._energy(found.fullest, found.powers)
         drawn -= heat_s * self._rng.gumbel(size=len(drawn))
         drawn[self._way[found.options] == self._way[option]] = np.inf
         index = int(drawn.argmin())
@@ -305,15 +333,15 @@ class StepAnnealing:
         if found is None:
             return False
         self._stop.work += len(found.options)
-        index = int(self._energy(found)[1].argmin())
+        index = int(self._energy(found.fullest, found.powers)[1].argmin())
         self._state.put(bundle, int(found.options[index]), found.places_of(index))
         return True
 
-    def _energy(self, found: DrawnOptions) -> tuple[Floats, Floats]:
+    def _energy(self, fullest: Floats, powers: Floats) -> tuple[Floats, Floats]:
         """Return the steps of plans, and what they are compared by (N,) [s]."""
         # Of plans with one step, those with fewer full ranks can still get better.
-        steps = self._curves.step_s(found.fullest)
-        return steps, steps + self._unevenness(found.powers) @ self._slopes
+        steps = self._curves.step_s(fullest)
+        return steps, steps + self._unevenness(powers) @ self._slopes
 
     def _present_s(self, slopes: Floats) -> float:
         """Return what the present plan is compared by [s]."""
@@ -328,14 +356,20 @@ class StepAnnealing:
     def _choose(self) -> int:
         """Choose a bundle: any, or one on the fullest rank of a critical operation."""
         rng, free = self._rng, self._free
-        parts = np.cumsum(self._slopes * self._fullest)
-        if parts[-1] > 0 and rng.random() < _CRITICAL:
-            column = int(np.searchsorted(parts, rng.random() * parts[-1], "right"))
-            ranks = self._state.on_fullest(min(column, len(parts) - 1))
+        ranks = self._critical_ranks() if rng.random() < _CRITICAL else None
+        if ranks is not None:
             there = free[np.logical_or.reduce(self._state.is_on[ranks], axis=0)[free]]
             if len(there):
                 return int(there[rng.integers(len(there))])
         return int(free[rng.integers(len(free))])
+
+    def _critical_ranks(self) -> Ints | None:
+        """Draw an operation by its share of the path: ranks of its fullest group."""
+        parts = np.cumsum(self._slopes * self._fullest)
+        if not parts[-1] > 0:
+            return None
+        column = int(np.searchsorted(parts, self._rng.random() * parts[-1], "right"))
+        return self._state.on_fullest(min(column, len(parts) - 1))
 
     def _is_better(self) -> bool:
         """Predict exactly what looked best; keep it if it is."""
