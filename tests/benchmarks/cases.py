@@ -66,12 +66,13 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Family or workload, and size."""
-        size = f"{self.num_tables}x{self.num_ranks} {self.objective}"
+        """Of the problem, and the objective last."""
+        size = f"{self.num_tables}x{self.num_ranks}"
         if isinstance(self.source, Family):
-            return f"{self.source} {size}"
-        workload, _, _, target = self.source
-        return f"{workload} {size}" + ("" if target is ANY else f" {target}")
+            return f"{self.source} {size} {self.objective}"
+        workload, topology, _, target = self.source
+        wanted = "" if target is ANY else f" {target}"
+        return f"{workload} {topology} {size}{wanted} {self.objective}"
 
     def problem(self, seed: int) -> Problem:
         """Draw or load the problem."""
@@ -138,15 +139,21 @@ def _grid() -> list[Case]:
 
 def _shipped() -> list[Case]:
     few = [
-        Case(("dlrm-dcnv2", topology, hosts, HUGECTR), 26, ranks, objective, 10, 1)
+        Case(
+            ("dlrm-dcnv2", topology, hosts, HUGECTR), 26, ranks, objective, 10, 1, goal
+        )
         for topology, hosts, ranks in (
-            *(("dgx-h100", 2, 16), ("dgx-h100", 4, 32), ("dgx-h100", 16, 128)),
+            *(("dgx-h100", 2**n, 8 * 2**n) for n in (1, 2, 3, 4)),
             ("gb200-nvl72", 16, 64),
         )
-        for objective in (STEP, TIME)
+        for objective, goal in ((STEP, None), (TIME, Goal(10, 0.02)))
     ]
+    gb200 = ("dlrm-dcnv2", "gb200-nvl72", 16, ANY)
+    colossal = ("merlin-colossal", "zionex", 16, ANY)
     timed = [
         *few,
+        Case(gb200, 26, 64, TIME, 60, 1, Goal(60, 0.06)),
+        Case(colossal, 2002, 128, TIME, 20, 1, Goal(20, 0.1)),
         Case(("dlrm-dcnv2", "dgx-h100", 1, ANY), 26, 8, TIME, 10, 1, is_quick=True),
         Case(("dlrm-dcnv2", "dgx-h100", 8, ANY), 26, 64, STEP, 10, 1),
         Case(("dlrm-dcnv2", "dgx-h100", 8, ANY), 26, 64, TIME, 10, 1),

@@ -392,9 +392,10 @@ _PAGE = """# Benchmark of the solvers
 Written by `make bench-solver`; how it works is on
 [its page](../development/benchmarking.md), every run is in [solver.csv](solver.csv).
 Values are medians over the problems of a case, drawn from seeds that nothing was
-tuned on. Gaps are against the bound that the run of `auto` certified. Times to build
-the menu and to prove the bound come on top of the time limit; "cpu" is the share of
-its time that `auto` had a core for itself, the rest went to other programs.
+tuned on. Gaps are against the bound that the run of `auto` certified. The time to build
+the menu comes on top of the time limit, and so does that to prove the bound, but under
+`time`, where the limit is divided between both as `solve` does it; "cpu" is the share
+of its time that `auto` had a core for itself, the rest went to other programs.
 
 Machine: {machine}.
 

@@ -116,7 +116,7 @@ def test_objective_time_is_beside_step() -> None:
             greedy = _run("greedy", 0.003, progress=[(0.1, 0.003)])
             results.append((case, {**kept, "runs": [run, greedy]}))
     assert len(results) == 2
-    row = "| dlrm-dcnv2 26x64 | no bound | 1.900 ms | 2.000 ms | 0.500 | 1 |"
+    row = "| dlrm-dcnv2 dgx-h100 26x64 | no bound | 1.900 ms | 2.000 ms | 0.500 | 1 |"
     assert row in text(results)
 
 
