@@ -12,6 +12,7 @@ from shardplan.solvers.step_state import powers_of
 
 if TYPE_CHECKING:
     from shardplan.problems.problem import Problem
+    from shardplan.problems.step_columns import RankGroups
     from shardplan.records.arrays import Bools, Floats, Ints
     from shardplan.solvers.step_state import StepState
 
@@ -213,18 +214,8 @@ class StepSwaps:
         ranks = np.arange(self._problem.world_size).reshape(-1, places.even_size)
         if (self._class[ranks] != self._class[ranks[:, :1]]).any():
             return ()
-        levels = []
-        for groups in self._state.groups:
-            touched = [
-                np.unique(groups.of_rank[own], return_counts=True) for own in ranks
-            ]
-            sizes = {len(own) for own, _ in touched}
-            if len(sizes) > 1:
-                return ()
-            own = np.array([which for which, _ in touched])
-            count = np.array([count for _, count in touched], dtype=float)
-            levels.append(_Touched(own, count, groups.size[own], groups.part))
-        return tuple(levels)
+        levels = [_touched(groups, ranks) for groups in self._state.groups]
+        return tuple(one for one in levels if one) if all(levels) else ()
 
     def _judged(self, kind: int, place: int, own: Shards, others: Shards) -> Exchanges:
         """Say what each exchange leads to."""
@@ -265,9 +256,26 @@ class StepSwaps:
             enough = (each <= left[first[place]]) & (-each <= left[at])
             fits &= enough | ~is_elsewhere
         # Two shards of a table stay apart, whatever it asks for.
-        fits &= ~(state.is_on[at][:, own.bundle].T & (own.bundle != _NOBODY)[:, None])
+        is_there = state.is_on[at, own.bundle[:, None]]
+        fits &= ~(is_there & (own.bundle != _NOBODY)[:, None])
         is_here = state.is_on[first[place], others.bundle] & (others.bundle != _NOBODY)
         return np.asarray(fits & ~is_here)
+
+
+def _touched(groups: RankGroups, ranks: Ints) -> _Touched | None:
+    """Return what places of ranks (P, N) touch of groups; None if not all alike."""
+    of_rank = groups.of_rank[ranks]
+    if ranks.shape[1] == 1:
+        own, count = of_rank, np.ones(of_rank.shape)
+    else:
+        each = [np.unique(row, return_counts=True) for row in of_rank]
+        if len({len(which) for which, _ in each}) > 1:
+            return None
+        own = np.array([which for which, _ in each])
+        count = np.array([count for _, count in each], dtype=float)
+        if own.shape[1] > 1 and len(np.unique(own)) < own.size:
+            return None
+    return _Touched(own, count, groups.size[own], groups.part)
 
 
 def _of_level(
@@ -300,7 +308,8 @@ def _fullest_without(level: _Touched, load: Floats, place: int, others: Ints) ->
     else:
         own, other = place, others
         most = load[level.groups].max(axis=1)
-    top = most.argsort(axis=0)[-3:]
+    # Of any three one is neither of the two places that change.
+    top = most.argpartition(range(-min(3, len(most)), 0), axis=0)[-3:]
     found = np.zeros((len(others), load.shape[1]))
     for row in top:
         value = most[row, np.arange(len(row))]

@@ -32,7 +32,7 @@ def assert_same_value(instance, seed):
     assert value <= simulate(plan).step_time_s * (1.0 + 1e-9)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize("cluster", sorted(CLUSTERS))
 def test_tables_of_every_kind(cluster, seed):
     """Compressed exchanges, sequences, caches and groups on small clusters."""

@@ -34,7 +34,7 @@ def killed_after(study: Path, folder: Path, seconds: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [30, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [15, pytest.param(100, marks=pytest.mark.long)])
 def test_same_bytes_however_often_killed(kills: int, tmp_path: Path) -> None:
     """Points that were there stay there, and the end is that of a quiet run."""
     study = quick.write(tmp_path)

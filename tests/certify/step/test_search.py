@@ -104,7 +104,7 @@ def test_no_split_proves_less(seed: int) -> None:
 
 
 @pytest.mark.parametrize("limit_s", [60.0, np.inf])
-@pytest.mark.parametrize("seed", [3, 8, 11])
+@pytest.mark.parametrize("seed", [8, 11])
 def test_menus_of_some_size_begin_with_what_runs(
     seed: int, limit_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
