@@ -82,7 +82,8 @@ class StepAnnealing:
         self._curves: Curves = curves or StepCurves(problem, problem.loads(start).cost)
         self._state = StepState(problem, self._curves)
         self.moves = StepMoves(self._state, rng)
-        self._swaps = StepSwaps(self._state, free, rng)
+        # They were measured by the predicted step alone.
+        self._swaps = StepSwaps(self._state, free, rng) if curves is None else None
         self.found, self.best_s = [start], self._curves.exact_s
         self.enough_s, self.number = 0.0, 0
         self._hope: Assignment | None = None
@@ -217,6 +218,8 @@ class StepAnnealing:
 
     def _swap(self, heat_s: float) -> None:
         """Exchange two shards, or give one away, if that is drawn."""
+        if self._swaps is None:
+            return
         ranks = self._critical_ranks()
         found = None if ranks is None else self._swaps.draw(ranks)
         self._stop.work += 1
