@@ -211,10 +211,7 @@ class StepAnnealing:
         if not state.fits():
             state.restore(before)
             return
-        self._fullest, self._powers = found.fullest[index], found.powers[index]
-        self._now_s = float(steps[index])
-        self._slopes = self._curves.slopes(self._fullest)
-        self._note_hope()
+        self._arrive(float(steps[index]), found.fullest[index], found.powers[index])
 
     def _swap(self, heat_s: float) -> None:
         """Exchange two shards, or give one away, if that is drawn."""
@@ -239,9 +236,12 @@ class StepAnnealing:
         if not state.fits():
             self._swaps.make(back)
             return
-        self._fullest, self._powers = found.fullest[index], found.powers[index]
-        self._now_s = float(steps[index])
-        self._slopes = self._curves.slopes(self._fullest)
+        self._arrive(float(steps[index]), found.fullest[index], found.powers[index])
+
+    def _arrive(self, step_s: float, fullest: Floats, powers: Floats) -> None:
+        """Note what is known of a plan that was drawn."""
+        self._fullest, self._powers, self._now_s = fullest, powers, step_s
+        self._slopes = self._curves.slopes(fullest)
         self._note_hope()
 
     def _note_hope(self) -> None:

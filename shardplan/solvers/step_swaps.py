@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -122,9 +121,8 @@ class StepSwaps:
         problem = self._problem
         self._menu = problem.options
         self._pool = problem.capacity.rank_pool
-        pinned = np.zeros(problem.num_bundles, dtype=bool)
-        pinned[list(problem.allowed)] = True
-        self._free = free[~pinned[free]]
+        self._free = free[~problem.limited[free]]
+        self._levels: dict[int, tuple[_Touched, ...]] = {}
         self._class = problem.cluster.rank_class
         nothing = np.zeros((1, *state.item_load.shape[1:]))
         self._load = np.concatenate([state.item_load, nothing])
@@ -195,10 +193,6 @@ class StepSwaps:
     def _suits(self, kind: int) -> bool:
         """Whether places of a scope are alike, so that shards can be exchanged."""
         return kind != Scope.ALL and bool(self._levels_of(kind))
-
-    @cached_property
-    def _levels(self) -> dict[int, tuple[_Touched, ...]]:
-        return {}
 
     def _levels_of(self, kind: int) -> tuple[_Touched, ...]:
         """Return what places of a scope touch; nothing if they are not alike."""
